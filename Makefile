@@ -1,0 +1,42 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# uv from the machine when it has one, else a private copy fetched with pip (--target also works
+# where Debian marks its Python as externally managed).
+UV := $(or $(shell command -v uv),.uv/bin/uv)
+UVRUN := $(if $(filter .uv/%,$(UV)),PYTHONPATH=.uv $(UV),$(UV))
+READY := $(VENV)/.ready
+
+.PHONY: help setup demo test lint lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: $(READY) ## make .venv from requirements.lock
+
+.uv/bin/uv:
+	$(PYTHON) -m pip install --quiet --target .uv uv
+
+$(READY): requirements.lock pyproject.toml $(filter .uv/%,$(UV))
+	test -x $(BIN)/python || $(UVRUN) venv --quiet --python $(PYTHON) $(VENV)
+	$(UVRUN) pip sync --quiet --python $(BIN)/python requirements.lock
+	$(UVRUN) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $(READY)
+
+demo: setup ## make a small dataset and run the whole path on it
+	$(BIN)/featurelib demo --run runs/demo
+
+test: setup ## the test suite
+	$(BIN)/python -m pytest
+
+lint: setup ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lock: ## renew requirements.lock (no download addresses in it)
+	$(UVRUN) pip compile --quiet --universal --upgrade --python-version 3.11 --no-header --group dev pyproject.toml -o requirements.lock
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) .uv runs .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,59 @@
+"""Draws bodies.png: six synthetic bodies in three views, each with the landmarks that can be seen there.
+
+Orange is the left ear's tip, blue the right one's. From the root of the repository (a few seconds):
+
+    .venv/bin/python docs/images/make_bodies.py
+"""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from featurelib.geometry import Camera, Orthographic, Rig, View, is_visible
+from featurelib.meshes import Mesh
+from featurelib.rendering import Renderer, open_renderer
+from featurelib.synthetic import make_body
+
+SEEDS = (0, 4, 6, 13, 21, 3)
+RIG = Rig((View(-90), View(-38), View(0), View(38), View(90)))
+ROWS = (3, 2, 0)
+"""Views of RIG from top to bottom: three-quarter from the left, front, right side."""
+
+FRAME_MM, TILE_PX, OVERSAMPLING = 290.0, 210, 3
+COLOURS = ((235, 95, 20), (25, 100, 225))
+
+
+def main() -> None:
+    """Write the picture beside this file."""
+    renderer = open_renderer("raster")
+    columns = [np.vstack(_tiles(renderer, seed)) for seed in SEEDS]
+    renderer.close()
+    Image.fromarray(np.hstack(columns)).save(Path(__file__).with_name("bodies.png"), optimize=True)
+
+
+def _tiles(renderer: Renderer, seed: int) -> list[np.ndarray]:
+    """Return one body's pictures (TILE_PX, TILE_PX, 3), from top to bottom."""
+    body = make_body(seed)
+    mesh = Mesh.smooth(body.vertices_mm, body.faces)
+    cameras = RIG.cameras(mesh.centre_mm, Orthographic(FRAME_MM / 2), FRAME_MM)
+    chosen = [cameras[row] for row in ROWS]
+    pictures = renderer.render(mesh, chosen, TILE_PX * OVERSAMPLING)
+    return [
+        _tile(picture.pixels, camera, body.pair_mm, is_visible(camera, body.pair_mm, picture.depth_mm, 2.0))
+        for picture, camera in zip(pictures, chosen, strict=True)
+    ]
+
+
+def _tile(pixels: np.ndarray, camera: Camera, pair_mm: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """Return the picture with a dot on each visible landmark, at its final size."""
+    image = Image.fromarray(pixels).convert("RGB")
+    draw = ImageDraw.Draw(image)
+    for xy, colour, is_seen in zip(camera.project(pair_mm) * image.size, COLOURS, visible, strict=True):
+        if is_seen:
+            draw.circle(tuple(xy), 4.5 * OVERSAMPLING, fill=colour, outline="white", width=OVERSAMPLING)
+    return np.asarray(image.resize((TILE_PX, TILE_PX), Image.Resampling.LANCZOS))
+
+
+if __name__ == "__main__":
+    main()

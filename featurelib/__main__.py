@@ -1,0 +1,39 @@
+"""`featurelib <command>`: the table of commands. It names modules as text and loads the one that is called."""
+
+from cyclopts import App
+
+from featurelib import cli
+
+COMMANDS = {
+    "demo": ("jobs.demo:demo", "Make a small synthetic dataset and run the whole path on it."),
+    "pipeline": ("jobs.pipeline:pipeline", "Dataset to report in one command."),
+    "render": ("jobs.render:render", "Render every object from the rig's angles."),
+    "train-detector": (
+        "jobs.train_detector:train_detector",
+        "Train the network that finds the landmark in one picture.",
+    ),
+    "vectorize": ("jobs.vectorize:vectorize", "Run the detector over all views and gather each object's positions."),
+    "train-lifter": (
+        "jobs.train_lifter:train_lifter",
+        "Train the second stage: positions in the views to millimetres.",
+    ),
+    "evaluate": ("jobs.evaluate:evaluate", "Measure everything on held-out objects and write the report."),
+    "serve": ("serve.__main__:serve", "Answer over HTTP."),
+}
+
+
+def make_app() -> App:
+    """Return the command line; no command's module is imported."""
+    app = App(name="featurelib", help="Find a feature point on every mesh, in millimetres.")
+    for name, (target, summary) in COMMANDS.items():
+        app.command(target, name=name, help=summary)
+    return app
+
+
+def main() -> None:
+    """Run the command line of the process."""
+    cli.run(make_app())
+
+
+if __name__ == "__main__":
+    main()

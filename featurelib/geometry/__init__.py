@@ -1,0 +1,41 @@
+"""Frames, cameras, rig, mirror and rays: the one description of space that every part of featurelib uses.
+
+See docs/conventions.md for the frames in words and pictures.
+"""
+
+from featurelib.geometry.alignment import MM_PER_UNIT, Alignment
+from featurelib.geometry.cameras import Camera, Lens, Orthographic, Perspective, Rays
+from featurelib.geometry.landmarks import SIDES, is_visible, near_side
+from featurelib.geometry.mirror import mirror_pair, mirror_views, mirror_xy
+from featurelib.geometry.quaternions import matrix_from_wxyz, wxyz_from_matrix
+from featurelib.geometry.rig import DEFAULT_RIG, PROJECTIONS, Rig, View, frame_needed_mm, lens_for
+from featurelib.geometry.transforms import apply, inverse, rigid
+from featurelib.geometry.triangulation import triangulate
+
+__all__ = [
+    "DEFAULT_RIG",
+    "MM_PER_UNIT",
+    "PROJECTIONS",
+    "SIDES",
+    "Alignment",
+    "Camera",
+    "Lens",
+    "Orthographic",
+    "Perspective",
+    "Rays",
+    "Rig",
+    "View",
+    "apply",
+    "frame_needed_mm",
+    "inverse",
+    "is_visible",
+    "lens_for",
+    "matrix_from_wxyz",
+    "mirror_pair",
+    "mirror_views",
+    "mirror_xy",
+    "near_side",
+    "rigid",
+    "triangulate",
+    "wxyz_from_matrix",
+]

@@ -1,0 +1,61 @@
+"""From the axes and unit of a mesh file (source frame) to the object frame in millimetres, as data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurelib.errors import DataError, GeometryError
+from featurelib.geometry.quaternions import matrix_from_wxyz
+from featurelib.geometry.transforms import rigid
+
+MM_PER_UNIT = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "inch": 25.4}
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Rotations (w, x, y, z; the first is applied first) and a scale, from `dataset.json`."""
+
+    rotations_wxyz: tuple[tuple[float, float, float, float], ...] = ()
+    scale: float = 1.0
+
+    @classmethod
+    def from_dict(cls, alignment: Mapping[str, Any], *, name: str = "alignment") -> Self:
+        """Return the alignment of the `alignment` entry of a `dataset.json`; `name` is used in errors.
+
+        Raises:
+            DataError: if a key is unknown, a rotation is not a quaternion or the scale is not a positive number.
+        """
+        if not isinstance(alignment, Mapping) or not {"rotations_wxyz", "scale"}.issuperset(alignment):
+            raise DataError(f'{name}: {alignment}; expected {{"rotations_wxyz": [[w, x, y, z], ...], "scale": 1.0}}')
+        try:
+            rotations = [tuple(float(value) for value in wxyz) for wxyz in alignment.get("rotations_wxyz", ())]
+            scale = float(alignment.get("scale", 1.0))
+            for wxyz in rotations:
+                matrix_from_wxyz(wxyz)
+        except (TypeError, ValueError, GeometryError) as error:
+            raise DataError(
+                f"{name}: {error}; expected rotations_wxyz as a list of [w, x, y, z] and scale as a number"
+            ) from None
+        if not 0 < scale < float("inf"):
+            raise DataError(f"{name}: scale {scale:g} must be a positive number")
+        return cls(tuple(rotations), scale)  # type: ignore[arg-type]  # each has length 4: checked above
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON, as in `dataset.json`."""
+        return {"rotations_wxyz": [list(wxyz) for wxyz in self.rotations_wxyz], "scale": self.scale}
+
+    def object_from_source(self, unit: str) -> NDArray[np.float64]:
+        """Return the (4, 4) transform from the source frame in `unit` to the object frame in mm.
+
+        Raises:
+            DataError: if `unit` is not one of MM_PER_UNIT.
+        """
+        if unit not in MM_PER_UNIT:
+            raise DataError(f"unit {unit!r}: expected one of {', '.join(MM_PER_UNIT)}")
+        rotation = np.eye(3)
+        for wxyz in self.rotations_wxyz:
+            rotation = matrix_from_wxyz(wxyz) @ rotation
+        return rigid(rotation * self.scale * MM_PER_UNIT[unit])

@@ -1,0 +1,39 @@
+"""The landmark pair: which instance is near, and which can be seen.
+
+A pair is an array (2, 3) in the order of SIDES: left, right (the object's own).
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from featurelib.geometry.cameras import Camera
+
+SIDES = ("left", "right")
+
+
+def near_side(camera: Camera, pair_mm: ArrayLike) -> str:
+    """Return the side of the instance of `pair_mm` (2, 3) that is nearer to the camera; left when equal."""
+    left_depth, right_depth = camera.depth_mm(pair_mm)
+    return SIDES[0] if left_depth <= right_depth else SIDES[1]
+
+
+def is_visible(
+    camera: Camera, points_mm: ArrayLike, depth_image_mm: NDArray[np.floating], tolerance_mm: float
+) -> NDArray[np.bool_]:
+    """Return for points (n, 3) whether no surface lies in front of them by more than `tolerance_mm`.
+
+    `depth_image_mm` (H, W) holds the surface's distance along the camera's axis, infinite where there is
+    none. A point is compared with the farthest surface in the 3 x 3 pixels around it, since a landmark on
+    a silhouette shares its own pixel with what lies before it. A point outside the image is not visible.
+    """
+    height, width = depth_image_mm.shape
+    padded = np.pad(depth_image_mm, 1, mode="edge")
+    columns, rows = np.floor(camera.project(points_mm) * (width, height)).astype(int).T
+    inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    depths = camera.depth_mm(points_mm)
+    return np.array(
+        [
+            bool(here) and bool(depth <= padded[row : row + 3, column : column + 3].max() + tolerance_mm)
+            for here, depth, row, column in zip(inside, depths, rows, columns, strict=True)
+        ]
+    )

@@ -1,0 +1,102 @@
+"""A trained lifter on disk: RUN/lifter/<projection>/ with model.keras, lifter.json, template.npz, config.json."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from featurelib import storage
+from featurelib.errors import DataError, UsageError
+from featurelib.lifter.rays import triangulate_pair
+from featurelib.shards.spec import RenderSpec
+from featurelib.template import Template
+
+METHODS = ("mlp", "triangulation")
+"""Ways to combine the detector's positions; the baselines stand beside them in the report only."""
+
+
+def lifter_uri(run: str, projection: str) -> str:
+    """Return the folder of a projection's lifter."""
+    return storage.join(storage.absolute(run), "lifter", projection)
+
+
+@dataclass(frozen=True, eq=False)
+class Lifter:
+    """The second stage of a run.
+
+    spec: of the rendering. chosen: of METHODS, the better one on validation objects.
+    mlp, mean_mm (2, 3; relative to the centre), template: None where no lifter was trained.
+    noise_xy: (v, 2) root mean square of the detector's error on validation objects; None likewise.
+    sigma_mm: by method, root mean square error along one axis on validation objects; empty likewise.
+    """
+
+    spec: RenderSpec
+    chosen: str = "triangulation"
+    mlp: keras.Model | None = None
+    mean_mm: NDArray[np.float64] | None = None
+    template: Template | None = None
+    noise_xy: NDArray[np.float64] | None = None
+    sigma_mm: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, run: str, projection: str, spec: RenderSpec) -> Self:
+        """Return the lifter of a run, or bare triangulation where none has been trained."""
+        uri = lifter_uri(run, projection)
+        if not storage.exists(storage.join(uri, "config.json")):
+            return cls(spec)
+        numbers = json.loads(storage.read_bytes(storage.join(uri, "lifter.json")))
+        with tempfile.TemporaryDirectory() as folder:
+            path = storage.copy_to_local(storage.join(uri, "model.keras"), Path(folder, "model.keras"))
+            mlp = keras.saving.load_model(path, compile=False, safe_mode=True)
+        template = Template.from_bytes(storage.read_bytes(storage.join(uri, "template.npz")))
+        return cls(
+            spec,
+            numbers["chosen"],
+            mlp,
+            np.array(numbers["mean_mm"]),
+            template,
+            np.array(numbers["noise_xy"]),
+            numbers["sigma_mm"],
+        )
+
+    def __call__(
+        self, xy: NDArray[np.floating], centre_mm: NDArray[np.floating], method: str | None = None
+    ) -> NDArray[np.float64]:
+        """Return both landmarks (2, 3) in mm, object frame.
+
+        Args:
+            xy: (v, 2) the detector's near positions in all views.
+            centre_mm: (3,) what the cameras look at.
+            method: of METHODS; the chosen one if not given.
+
+        Raises:
+            UsageError: if the method is unknown.
+            DataError: if it is `mlp` and none was trained.
+        """
+        method = method or self.chosen
+        if method not in METHODS:
+            raise UsageError(f"method {method!r}: expected one of {', '.join(METHODS)}")
+        if method == "triangulation":
+            return triangulate_pair(xy, centre_mm, self.spec)
+        if self.mlp is None:
+            raise DataError(
+                "method mlp: this run has no lifter; run `featurelib train-lifter` or ask for triangulation"
+            )
+        positions = np.asarray(xy, dtype=np.float32).reshape(1, -1)
+        return np.asarray(self.mlp(positions, training=False), dtype=np.float64).reshape(2, 3) + centre_mm
+
+
+def save_lifter(uri: str, model: keras.Model, numbers: Mapping[str, Any], template: Template) -> None:
+    """Write all of a lifter but its config.json, which the job writes last."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.keras")
+        model.save(path)
+        storage.copy_from_local(path, storage.join(uri, "model.keras"))
+    storage.write_bytes(storage.join(uri, "template.npz"), template.to_bytes())
+    storage.write_bytes(storage.join(uri, "lifter.json"), json.dumps(numbers, indent=1).encode())

@@ -1,0 +1,110 @@
+"""RUN/vectors/<projection>.parquet: each object's near positions in all views, and where they should be."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from featurelib import storage
+from featurelib.errors import DataError
+from featurelib.geometry import mirror_pair, mirror_views
+from featurelib.records import vectors_schema
+
+CONFIG_KEY = b"featurelib.config"
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """n objects seen in v views, in rig order.
+
+    object_ids, splits: (n,) text.
+    xy, xy_true: (n, v, 2) near positions, the detector's and the true ones.
+    pair_mm: (n, 2, 3) true landmarks, object frame. centre_mm: (n, 3) what the cameras look at.
+    """
+
+    object_ids: NDArray[np.str_]
+    splits: NDArray[np.str_]
+    xy: NDArray[np.float64]
+    xy_true: NDArray[np.float64]
+    pair_mm: NDArray[np.float64]
+    centre_mm: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.object_ids)
+
+    @property
+    def target_mm(self) -> NDArray[np.float64]:
+        """(n, 2, 3) true landmarks relative to the centre: what the lifter is asked for."""
+        return self.pair_mm - self.centre_mm[:, None]
+
+    def where(self, split: str) -> Self:
+        """Return the objects of one split."""
+        mask = self.splits == split
+        return type(self)(**{field.name: getattr(self, field.name)[mask] for field in fields(self)})
+
+    def with_mirrors(self) -> Self:
+        """Return every object twice, as it is and mirrored in the left-right plane through its centre.
+
+        The rig is symmetric, so the mirrored object's view i is the mirror of this one's view v - 1 - i.
+        """
+        mirrored_mm = mirror_pair(self.target_mm) + self.centre_mm[:, None]
+        return type(self)(
+            np.concatenate([self.object_ids, self.object_ids]),
+            np.concatenate([self.splits, self.splits]),
+            np.concatenate([self.xy, mirror_views(self.xy)]),
+            np.concatenate([self.xy_true, mirror_views(self.xy_true)]),
+            np.concatenate([self.pair_mm, mirrored_mm]),
+            np.concatenate([self.centre_mm, self.centre_mm]),
+        )
+
+
+def vectors_uri(run: str, projection: str) -> str:
+    """Return the URI of a projection's vectors."""
+    return storage.join(storage.absolute(run), "vectors", f"{projection}.parquet")
+
+
+def write_vectors(uri: str, rows: Sequence[Mapping[str, Any]], num_views: int, config: Mapping[str, Any]) -> None:
+    """Write rows of records.vectors_schema, sorted by object, with the configuration that made them in the footer."""
+    schema = vectors_schema(num_views).with_metadata({CONFIG_KEY: json.dumps(config).encode()})
+    file = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(sorted(rows, key=lambda row: row["object_id"]), schema=schema), file)
+    storage.write_bytes(uri, file.getvalue())
+
+
+def read_config(uri: str) -> dict[str, Any]:
+    """Return the configuration that made the vectors; empty if there are none."""
+    if not storage.exists(uri):
+        return {}
+    config: dict[str, Any] = json.loads(pq.read_schema(io.BytesIO(storage.read_bytes(uri))).metadata[CONFIG_KEY])
+    return config
+
+
+def read_vectors(run: str, projection: str) -> Vectors:
+    """Return the vectors of a run.
+
+    Raises:
+        DataError: if they have not been made.
+    """
+    uri = vectors_uri(run, projection)
+    if not storage.exists(uri):
+        raise DataError(f"{uri}: no vectors; run `featurelib vectorize --projection {projection}`")
+    table = pq.read_table(io.BytesIO(storage.read_bytes(uri)))
+    num_views = table.schema.field("xy").type.list_size // 2
+
+    def numbers(name: str, *shape: int) -> NDArray[np.float64]:
+        return np.array(table[name].to_pylist(), dtype=np.float64).reshape(len(table), *shape)
+
+    return Vectors(
+        object_ids=np.array(table["object_id"].to_pylist(), dtype=np.str_),
+        splits=np.array(table["split"].to_pylist(), dtype=np.str_),
+        xy=numbers("xy", num_views, 2),
+        xy_true=numbers("xy_true", num_views, 2),
+        pair_mm=numbers("target_mm", 2, 3),
+        centre_mm=numbers("centre_mm", 3),
+    )

@@ -1,0 +1,69 @@
+"""The columns of every table that a run writes, as Arrow schemas. docs/records.md explains them.
+
+xy are image positions in [0, 1]; mm columns are in the object frame unless a name says otherwise.
+"""
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+
+XY = pa.list_(pa.float32(), 2)
+POINT = pa.list_(pa.float64(), 3)
+
+OBJECTS = pa.schema(
+    [
+        ("object_id", pa.string()),
+        ("mesh", pa.string()),
+        ("mesh_tag", pa.string()),
+        ("group", pa.string()),
+        ("split", pa.string()),
+        ("left", POINT),
+        ("right", POINT),
+    ]
+)
+"""A dataset's objects: `mesh` is the file's name, null if missing; left and right in source frame and unit."""
+
+SHARD = pa.schema(
+    [
+        ("object_id", pa.string()),
+        ("group", pa.string()),
+        ("split", pa.string()),
+        ("view", pa.int32()),
+        ("projection", pa.string()),
+        ("png", pa.binary()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("left_xy", XY),
+        ("right_xy", XY),
+        ("left_visible", pa.bool_()),
+        ("right_visible", pa.bool_()),
+        ("near_side", pa.string()),
+        ("xy", XY),
+        ("left_mm", POINT),
+        ("right_mm", POINT),
+        ("centre_mm", POINT),
+        ("object_from_camera", pa.list_(pa.float64(), 16)),
+        ("half_height_mm", pa.float64()),
+        ("yfov_deg", pa.float64()),
+        ("mesh_sha256", pa.string()),
+    ]
+)
+"""One row a rendered view. Of half_height_mm and yfov_deg the other projection's is null."""
+
+REJECTS = pa.schema([("object_id", pa.string()), ("stage", pa.string()), ("reason", pa.string())])
+"""One row an object that gave no views."""
+
+
+def vectors_schema(num_views: int) -> pa.Schema:
+    """Return the columns of a run's vectors: one row an object, the rig's views in order."""
+    values = pa.list_(pa.float32(), 2 * num_views)
+    return pa.schema(
+        [
+            ("object_id", pa.string()),
+            ("split", pa.string()),
+            ("xy", values),
+            ("xy_true", values),
+            ("target_mm", pa.list_(pa.float32(), 6)),
+            ("centre_mm", POINT),
+        ]
+    )

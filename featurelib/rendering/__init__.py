@@ -1,0 +1,10 @@
+"""Pictures of meshes: one small interface, two back ends that give the same picture.
+
+`raster` is our own rasteriser for the processor and needs nothing but numba. `pyrender` draws with OpenGL and is
+the right choice where there is a graphics card. How a surface is shaded is written in `featurelib.rendering.shading`.
+"""
+
+from featurelib.rendering.interface import BACKENDS, Picture, Renderer, open_renderer
+from featurelib.rendering.shading import SHADING_VERSION
+
+__all__ = ["BACKENDS", "SHADING_VERSION", "Picture", "Renderer", "open_renderer"]

@@ -1,0 +1,31 @@
+"""Rendered views on disk, from what shapes them to the file that commits them.
+
+`spec` (what shapes the pictures), `plan` (which shard holds which object), `views` (one object's rows), `files`
+(one shard's file) and `manifest` (the commit of them all).
+"""
+
+from featurelib.shards.files import Receipt, decode_png, encode_png, read_receipt, read_views, write_shard
+from featurelib.shards.manifest import Manifest, commit, open_renders, renders_uri
+from featurelib.shards.plan import ShardPlan, bucket_of, num_buckets, plan_shards
+from featurelib.shards.spec import RenderSpec, estimate_frame_mm
+from featurelib.shards.views import object_views
+
+__all__ = [
+    "Manifest",
+    "Receipt",
+    "RenderSpec",
+    "ShardPlan",
+    "bucket_of",
+    "commit",
+    "decode_png",
+    "encode_png",
+    "estimate_frame_mm",
+    "num_buckets",
+    "object_views",
+    "open_renders",
+    "plan_shards",
+    "read_receipt",
+    "read_views",
+    "renders_uri",
+    "write_shard",
+]

@@ -1,0 +1,72 @@
+"""Everything that shapes the pixels of a rendered dataset, and how wide its image must be."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurelib.geometry import Alignment, Camera, Lens, Rig, frame_needed_mm, lens_for
+from featurelib.meshes import Mesh
+from featurelib.rendering import SHADING_VERSION
+
+FRAME_MARGIN = 1.15
+"""Image width over the widest object of the sample. Of 1,000 morphable heads the largest is 1.09 times the
+largest of the first 64."""
+
+OUTLIER = 3.0
+"""An object of the sample this many times the median does not widen the frame: its unit is wrong, likelier than not."""
+
+
+@dataclass(frozen=True)
+class RenderSpec:
+    """What shapes the pictures of one projection, and the labels beside them.
+
+    unit, alignment: from source frame to object frame.
+    projection: of PROJECTIONS. frame_mm: the image's width in mm at the object's centre.
+    image_size: width and height in pixels. rig: the views. backend: the renderer's name.
+    shading: version of the shading model.
+    """
+
+    unit: str
+    alignment: Alignment
+    projection: str
+    frame_mm: float
+    image_size: int
+    rig: Rig
+    backend: str
+    shading: int = SHADING_VERSION
+
+    @property
+    def lens(self) -> Lens:
+        """The lens of all views."""
+        return lens_for(self.projection, self.frame_mm)
+
+    @property
+    def object_from_source(self) -> NDArray[np.float64]:
+        """(4, 4) from the mesh files' frame and unit to the object frame in mm."""
+        return self.alignment.object_from_source(self.unit)
+
+    def cameras(self, centre_mm: NDArray[np.floating]) -> list[Camera]:
+        """Return the rig's cameras about an object's centre (3,)."""
+        return self.rig.cameras(centre_mm, self.lens, self.frame_mm)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {**vars(self), "alignment": self.alignment.to_dict(), "rig": self.rig.to_dict()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the spec that `to_dict` wrote."""
+        alignment, rig = Alignment.from_dict(values["alignment"]), Rig.from_dict(values["rig"])
+        return replace(cls(**values), alignment=alignment, rig=rig)
+
+
+def estimate_frame_mm(meshes: Sequence[Mesh], rig: Rig, projection: str) -> float:
+    """Return an image width in mm that shows the sample's objects with FRAME_MARGIN, rounded up to 3 digits."""
+    needed = np.array([frame_needed_mm(mesh.vertices_mm, mesh.centre_mm, rig, projection) for mesh in meshes])
+    widest = needed[needed <= OUTLIER * np.median(needed)].max() * FRAME_MARGIN
+    step = 10.0 ** (math.floor(math.log10(widest)) - 2)
+    return float(round(math.ceil(widest / step) * step, 9))

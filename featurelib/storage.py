@@ -1,0 +1,168 @@
+"""Files by URI: a local path or `s3://bucket/key`. Whatever is written appears whole or not at all.
+
+Local files are written beside their place under a dotted name and renamed; S3 objects are one PUT.
+Credentials, region and endpoint of S3 are the standard AWS chain's (`AWS_ENDPOINT_URL` included).
+"""
+
+import functools
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import pyarrow.fs as pafs
+
+from featurelib.errors import DataError
+
+Result = TypeVar("Result")
+
+
+class Entry(NamedTuple):
+    """One file of a listing: its name within the folder, its size in bytes and a tag that changes with it."""
+
+    name: str
+    size: int
+    tag: str
+
+
+def is_s3(uri: str) -> bool:
+    """Whether the URI names an object store."""
+    return uri.startswith("s3://")
+
+
+def join(uri: str, *names: str) -> str:
+    """Return the URI of something below a folder."""
+    return "/".join([uri.rstrip("/") if uri != "/" else "", *names])
+
+
+def absolute(uri: str) -> str:
+    """Return the URI as every process of a job understands it: local paths become absolute."""
+    return uri.rstrip("/") if is_s3(uri) else str(Path(uri).expanduser().absolute())
+
+
+def read_bytes(uri: str) -> bytes:
+    """Return a file's content.
+
+    Raises:
+        DataError: if there is no such file or it cannot be read.
+    """
+    if is_s3(uri):
+        return _s3_call(uri, lambda client, where: bytes(client.get_object(**where)["Body"].read()))
+    try:
+        return Path(uri).read_bytes()
+    except OSError as error:
+        raise DataError(f"{uri}: cannot be read ({error.strerror})") from None
+
+
+def write_bytes(uri: str, content: bytes) -> None:
+    """Write a file whole, replacing one of the same name; folders are made as needed.
+
+    Raises:
+        DataError: if it cannot be written.
+    """
+    if is_s3(uri):
+        _s3_call(uri, lambda client, where: client.put_object(Body=content, **where))
+        return
+    path = Path(uri)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                os.fchmod(file.fileno(), 0o644)
+            os.replace(part, path)
+        except BaseException:
+            os.unlink(part)
+            raise
+    except OSError as error:
+        raise DataError(f"{uri}: cannot be written ({error.strerror})") from None
+
+
+def list_files(uri: str) -> list[Entry]:
+    """Return the files directly in a folder, sorted by name; empty if there is no such folder.
+
+    Names that begin with a dot are left out: they are writes that never ended.
+    """
+    return sorted(_list_s3(uri) if is_s3(uri) else _list_local(uri))
+
+
+def exists(uri: str) -> bool:
+    """Whether there is a file of this name."""
+    if not is_s3(uri):
+        return Path(uri).is_file()
+    folder, _, name = uri.rpartition("/")
+    return any(entry.name == name for entry in _list_s3(folder, prefix=name))
+
+
+def delete(uri: str) -> None:
+    """Remove a file; nothing happens if there is none."""
+    if is_s3(uri):
+        _s3_call(uri, lambda client, where: client.delete_object(**where))
+    else:
+        Path(uri).unlink(missing_ok=True)
+
+
+def copy_from_local(path: Path, uri: str) -> None:
+    """Copy a local file to a URI."""
+    write_bytes(uri, path.read_bytes())
+
+
+def copy_to_local(uri: str, path: Path) -> Path:
+    """Copy a file to a local path and return it; some readers (Keras) want a real file."""
+    path.write_bytes(read_bytes(uri))
+    return path
+
+
+def arrow_filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
+    """Return a pyarrow file system and the path of `uri` in it, with the same S3 settings as this module's."""
+    if not is_s3(uri):
+        return pafs.LocalFileSystem(), uri
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    return pafs.S3FileSystem(endpoint_override=endpoint, region=region), uri.removeprefix("s3://")
+
+
+def _list_local(uri: str) -> list[Entry]:
+    if not os.path.isdir(uri):
+        return []
+    with os.scandir(uri) as found:
+        # Dotted names are not even looked at: they vanish under the reader when their writer ends.
+        stats = [(entry.name, entry.stat()) for entry in found if entry.name[0] != "." and entry.is_file()]
+    return [Entry(name, stat.st_size, f"mtime:{stat.st_mtime_ns}") for name, stat in stats]
+
+
+def _list_s3(uri: str, prefix: str = "") -> list[Entry]:
+    """Return the objects directly below `uri` whose names begin with `prefix`."""
+
+    def pages(client: Any, where: dict[str, str]) -> list[Entry]:
+        paginator = client.get_paginator("list_objects_v2")
+        found = paginator.paginate(Bucket=where["Bucket"], Prefix=where["Key"], Delimiter="/")
+        rows = [row for page in found for row in page.get("Contents", ())]
+        names = [row["Key"].rpartition("/")[2] for row in rows]
+        return [
+            Entry(name, row["Size"], f"etag:{row['ETag']}")
+            for name, row in zip(names, rows, strict=True)
+            if name and name[0] != "."  # consoles mark a folder with an object whose key ends with its slash
+        ]
+
+    return _s3_call(join(uri, prefix), pages)
+
+
+@functools.cache
+def _s3_client() -> Any:
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client("s3", config=Config(retries={"mode": "adaptive", "max_attempts": 8}))
+
+
+def _s3_call(uri: str, call: Callable[[Any, dict[str, str]], Result]) -> Result:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    try:
+        return call(_s3_client(), {"Bucket": bucket, "Key": key})
+    except (BotoCoreError, ClientError, ValueError) as error:  # ValueError: an endpoint that is no URL
+        raise DataError(f"{uri}: {error}") from None

@@ -1,0 +1,56 @@
+"""The Ray cluster that a job runs on: the one it was submitted to, or one of its own on this machine."""
+
+import logging
+import os
+import time
+
+import ray
+from ray.data import DataContext
+
+WORKER_ENV = {
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "KERAS_BACKEND": "tensorflow",
+}
+
+STEP_PAUSE_S = 0.02
+"""Ray Data's scheduling loop does not wait while a consumer is slower than its stream: it took 0.5 of a core for
+each stream of a training, on two cores. Fifty steps a second start tasks as fast as a shard a task needs."""
+
+
+class PauseBetweenSteps:
+    """A callback of Ray Data (ExecutionCallback) that lets its scheduling loop rest after each step."""
+
+    def before_execution_starts(self, executor: object) -> None:
+        """Do nothing."""
+
+    def on_execution_step(self, executor: object) -> None:
+        """Rest."""
+        time.sleep(STEP_PAUSE_S)
+
+    def after_execution_succeeds(self, executor: object) -> None:
+        """Do nothing."""
+
+    def after_execution_fails(self, executor: object, error: Exception) -> None:
+        """Do nothing."""
+
+
+def connect() -> None:
+    """Join the cluster named by RAY_ADDRESS, else start one on this machine; nothing if already connected."""
+    if not ray.is_initialized():
+        ray.init(
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"env_vars": WORKER_ENV},
+        )
+    os.environ.update(WORKER_ENV)  # a job's own process may load TensorFlow too
+    context = DataContext.get_current()
+    context.enable_progress_bars = False  # our own lines say objects and views, not blocks
+    context.print_on_execution_start = False
+    context.custom_execution_callback_classes = [PauseBetweenSteps]
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def num_cpus() -> int:
+    """Return the number of CPUs of the whole cluster."""
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))

@@ -1,0 +1,59 @@
+"""A small synthetic dataset, and the whole path on it: what a new user runs first."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from featurelib import cli, storage
+from featurelib.errors import UsageError
+from featurelib.progress import Progress
+from featurelib.synthetic import write_dataset
+from jobs.pipeline import PipelineConfig, pipeline
+
+
+@cli.config
+@dataclass(frozen=True, kw_only=True)
+class DemoConfig:
+    """What to make.
+
+    Attributes:
+        run: Local folder that receives the dataset (RUN/dataset) and the run.
+        objects: Bodies to make.
+        serve: Answer over HTTP at the end.
+    """
+
+    run: str = "runs/demo"
+    objects: int = 80
+    serve: bool = False
+
+
+def demo(config: DemoConfig) -> None:
+    """Make a small synthetic dataset and run the whole path on it, without any download.
+
+    Example: featurelib demo --run runs/demo
+    """
+    if storage.is_s3(config.run):
+        raise UsageError(f"--run {config.run}: the demo writes to a local folder")
+    dataset = Path(config.run, "dataset")
+    progress = Progress("demo: bodies", config.objects, "made")
+    write_dataset(dataset, config.objects, progress=lambda made: progress.add(made - progress.done))
+    progress.end()
+    pipeline(
+        PipelineConfig(
+            dataset=str(dataset),
+            run=config.run,
+            image_size=256,
+            alpha=0.35,
+            input_size=128,
+            weights="none",
+            epochs=40,
+        )
+    )
+    if config.serve:
+        os.execv(sys.executable, [sys.executable, "-m", "serve", "--run", config.run])  # noqa: S606 (no shell is meant)
+    print(f"Answer over HTTP with: featurelib serve --run {config.run}")
+
+
+if __name__ == "__main__":
+    cli.run(cli.single_command(demo, "demo"))

@@ -1,0 +1,60 @@
+"""DATASET -> RUN/report in one command. Every step that has ended already is left alone.
+
+1. render: both projections at once, since a mesh is loaded once for all its pictures.
+2. For each projection: train-detector, vectorize, train-lifter. Side by side where the cluster has room.
+3. evaluate.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
+
+from featurelib import cli
+from featurelib.progress import say
+from jobs import cluster
+from jobs.evaluate import EvaluateConfig, evaluate
+from jobs.render import RenderConfig, render
+from jobs.train_detector import DetectorTraining, TrainDetectorConfig, train_detector
+from jobs.train_lifter import TrainLifterConfig, train_lifter
+from jobs.vectorize import VectorizeConfig, vectorize
+
+
+@cli.config
+@dataclass(frozen=True, kw_only=True)
+class PipelineConfig(RenderConfig, DetectorTraining):
+    """The flags of all steps: what to render, and how to train."""
+
+
+def pipeline(config: PipelineConfig) -> None:
+    """Dataset to report in one command; goes on where it stopped.
+
+    Example: featurelib pipeline --dataset heads --run runs/heads --alpha 0.35
+    """
+    cluster.connect()
+    render(RenderConfig(**_flags_of(RenderConfig, config)))
+    with ThreadPoolExecutor(_lanes(config)) as lanes:
+        for done in [lanes.submit(_train, config, projection) for projection in config.projections]:
+            done.result()
+    evaluate(EvaluateConfig(run=config.run))
+
+
+def _lanes(config: PipelineConfig) -> int:
+    """Return how many projections train at once: one for every two CPUs that a worker and its decoding need."""
+    room = cluster.num_cpus() // (config.workers * (config.cpus_per_worker or 1) + 1)
+    return max(1, min(len(config.projections), room))
+
+
+def _train(config: PipelineConfig, projection: str) -> None:
+    say(f"pipeline: training on the {projection} pictures")
+    training = _flags_of(DetectorTraining, config)
+    train_detector(TrainDetectorConfig(run=config.run, projection=projection, **training))
+    vectorize(VectorizeConfig(run=config.run, projection=projection))
+    train_lifter(TrainLifterConfig(run=config.run, projection=projection, seed=config.seed))
+
+
+def _flags_of(kind: type, config: PipelineConfig) -> dict:
+    values = asdict(config)
+    return {field.name: values[field.name] for field in fields(kind)}
+
+
+if __name__ == "__main__":
+    cli.run(cli.single_command(pipeline, "pipeline"))

@@ -1,0 +1,119 @@
+"""What goes in and out over HTTP. xy are image positions in [0, 1], px pixels, mm object-frame millimetres."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Projection = Literal["orthographic", "perspective"]
+Side = Literal["left", "right"]
+Method = Literal["mlp", "triangulation"]
+
+
+class Strict(BaseModel):
+    """Requests refuse unknown names: a misspelt option is an error, not a default."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class InferRequest(Strict):
+    """One pre-rendered view of an object of the run."""
+
+    object_id: str
+    view: int = Field(ge=0)
+    projection: Projection | None = None
+
+
+class InferAnswer(BaseModel):
+    """Where the near landmark is; `side` is null where the view sees both alike.
+
+    `sigma_px` is the root mean square error of this view on validation objects, null before the lifter is trained.
+    """
+
+    xy: tuple[float, float]
+    px: tuple[float, float]
+    side: Side | None
+    sigma_px: float | None
+    model: str
+    ms: float
+
+
+class Infer3dRequest(Strict):
+    """An object of the run; projection and method default to the run's own choice."""
+
+    object_id: str
+    projection: Projection | None = None
+    method: Method | None = None
+
+
+class Landmark(BaseModel):
+    """One instance; `sigma_mm` is the method's root mean square error along an axis on validation objects."""
+
+    xyz: tuple[float, float, float]
+    sigma_mm: float | None
+
+
+class ViewAnswer(BaseModel):
+    """What the detector said of one view."""
+
+    view: int
+    xy: tuple[float, float]
+    px: tuple[float, float]
+    side: Side | None
+    sigma_px: float | None
+
+
+class Infer3dAnswer(BaseModel):
+    """Both landmarks in the object frame."""
+
+    unit: Literal["mm"] = "mm"
+    frame: Literal["object"] = "object"
+    left: Landmark
+    right: Landmark
+    method: Method
+    model: str
+    views: list[ViewAnswer]
+    timings_ms: dict[str, float]
+
+
+class ObjectList(BaseModel):
+    """A page of the objects' ids, sorted."""
+
+    total: int
+    offset: int
+    objects: list[str]
+
+
+class KnownView(BaseModel):
+    """One rendered view and the true near position in it."""
+
+    view: int
+    azimuth_deg: float
+    elevation_deg: float
+    near_side: Side
+    xy: tuple[float, float]
+
+
+class ObjectAnswer(BaseModel):
+    """One object of the run."""
+
+    object_id: str
+    projection: Projection
+    split: str
+    centre_mm: tuple[float, float, float]
+    left_mm: tuple[float, float, float] | None
+    right_mm: tuple[float, float, float] | None
+    alignment: dict[str, Any]
+    views: list[KnownView]
+
+
+class ErrorBody(BaseModel):
+    """What went wrong: a code for programs and a line for people."""
+
+    code: str
+    message: str
+
+
+class ErrorAnswer(BaseModel):
+    """Every answer that is not 2xx."""
+
+    error: ErrorBody

@@ -1,0 +1,102 @@
+"""The mirrored picture of a view is the mirrored object in the partner view, with the other instance."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from featurelib.geometry import (
+    DEFAULT_RIG,
+    PROJECTIONS,
+    SIDES,
+    Rig,
+    View,
+    lens_for,
+    mirror_pair,
+    mirror_views,
+    mirror_xy,
+    near_side,
+)
+
+TALL_RIG = Rig((View(-112, 20), View(-45, -15), View(45, -15), View(112, 20)))
+
+
+def _pair_and_centre(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return an asymmetric pair (2, 3) in mm and the centre (3,) that a rig looks at."""
+    random = np.random.default_rng(seed)
+    centre_mm = random.normal(size=3) * 50
+    return centre_mm + [[70, 0, 0], [-70, 0, 0]] + random.normal(size=(2, 3)) * 20, centre_mm
+
+
+@pytest.mark.parametrize("projection", PROJECTIONS)
+@pytest.mark.parametrize("rig", [DEFAULT_RIG, TALL_RIG], ids=["default", "with elevations"])
+@given(st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=25)
+def test_mirroring_the_object_mirrors_the_partner_view(projection: str, rig: Rig, seed: int) -> None:
+    """Instance s in view i of the mirrored object is the flipped image of the other instance in view n - 1 - i."""
+    pair_mm, centre_mm = _pair_and_centre(seed)
+    cameras = rig.cameras(centre_mm, lens_for(projection, 400.0), 400.0)
+    mirrored_mm = mirror_pair(pair_mm, centre_mm[0])
+
+    found = np.array([camera.project(mirrored_mm) for camera in cameras])
+
+    expected = mirror_xy([camera.project(pair_mm) for camera in cameras])[::-1, ::-1]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("projection", PROJECTIONS)
+@given(st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=25)
+def test_mirrored_views_are_the_views_of_the_mirrored_object(projection: str, seed: int) -> None:
+    """What a detector would see of the near instance: `mirror_views` needs no mesh to say it."""
+    pair_mm, centre_mm = _pair_and_centre(seed)
+    cameras = DEFAULT_RIG.cameras(centre_mm, lens_for(projection, 400.0), 400.0)
+
+    def near_xy(pair: np.ndarray) -> np.ndarray:
+        return np.array([camera.project(pair)[SIDES.index(near_side(camera, pair))] for camera in cameras])
+
+    np.testing.assert_allclose(near_xy(mirror_pair(pair_mm, centre_mm[0])), mirror_views(near_xy(pair_mm)), atol=1e-12)
+
+
+def test_the_near_side_changes_with_the_mirror() -> None:
+    """Where view i shows the left instance nearer, the partner view of the mirrored object shows the right."""
+    pair_mm, centre_mm = _pair_and_centre(0)
+    cameras = DEFAULT_RIG.cameras(centre_mm, lens_for("orthographic", 400.0), 400.0)
+
+    sides = [near_side(camera, pair_mm) for camera in cameras]
+    mirrored = [near_side(camera, mirror_pair(pair_mm, centre_mm[0])) for camera in cameras]
+
+    assert mirrored[::-1] == ["right" if side == "left" else "left" for side in sides]
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(deadline=None)
+def test_mirroring_twice_is_the_identity(seed: int) -> None:
+    """For positions, sets of views and pairs in the object's own plane or another."""
+    random = np.random.default_rng(seed)
+    xy, pairs = random.uniform(0, 1, (4, 9, 2)), random.normal(size=(4, 2, 3)) * 100
+
+    np.testing.assert_allclose(mirror_xy(mirror_xy(xy)), xy, atol=1e-15)
+    np.testing.assert_allclose(mirror_views(mirror_views(xy)), xy, atol=1e-15)
+    np.testing.assert_array_equal(mirror_pair(mirror_pair(pairs)), pairs)
+    np.testing.assert_allclose(mirror_pair(mirror_pair(pairs, 30.0), 30.0), pairs, atol=1e-12)
+
+
+def test_mirroring_a_picture_flips_its_pixels() -> None:
+    """The centre of pixel i becomes the centre of pixel W - 1 - i, and rows stay."""
+    width, height = 6, 4
+    image = np.random.default_rng(0).random((height, width))
+    row, column = 1, 4
+    centre = (np.array([column, row]) + 0.5) / (width, height)
+
+    x, y = mirror_xy(centre) * (width, height)
+
+    assert image[:, ::-1][int(y), int(x)] == image[row, column]
+    np.testing.assert_allclose([x, y], [width - 1 - column + 0.5, row + 0.5])
+
+
+def test_mirroring_a_pair_swaps_its_sides() -> None:
+    """The mirror image of the left instance is the new right one; height and depth stay."""
+    mirrored = mirror_pair([[70, 1, 2], [-60, 3, 4]], centre_x_mm=10)
+
+    np.testing.assert_array_equal(mirrored, [[80, 3, 4], [-50, 1, 2]])

@@ -1,0 +1,178 @@
+"""The whole path on a local Ray, and what must be true of a run."""
+
+import json
+import math
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from featurelib.geometry import PROJECTIONS
+from featurelib.records import REJECTS, SHARD, vectors_schema
+from featurelib.shards import open_renders
+from featurelib.synthetic import make_body
+from jobs.evaluate import EvaluateConfig, evaluate
+from jobs.pipeline import PipelineConfig, pipeline
+from jobs.render import RenderConfig, render
+from jobs.train_detector import TrainDetectorConfig, train_detector
+
+
+def snapshot(folder):
+    """Return path, time of change and size of every file."""
+    return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_run_has_the_files_of_the_contract(run):
+    """Every folder says what made it, and every table has the documented columns."""
+    for projection in PROJECTIONS:
+        manifest = open_renders(str(run), projection)
+
+        assert {"train": 10, "val": 2, "test": 2} == manifest.objects
+        assert {"train": 90, "val": 18, "test": 18} == manifest.views
+        for uri in manifest.shard_uris:
+            assert SHARD.equals(pq.read_schema(uri).remove_metadata())
+        renders = run / "renders" / projection
+        assert REJECTS.equals(pq.read_schema(renders / "rejects.parquet"))
+        assert vectors_schema(9).equals(pq.read_schema(run / "vectors" / f"{projection}.parquet").remove_metadata())
+        for folder in (renders, run / "detector" / projection, run / "lifter" / projection):
+            assert (folder / "config.json").is_file()
+        for name in ("model.keras", "metrics.csv"):
+            assert (run / "detector" / projection / name).is_file()
+
+
+def test_the_report_has_the_contracts_keys(run):
+    """Detector, lifter and baselines stand beside each other, with finite figures in both projections."""
+    report = json.loads((run / "report" / "report.json").read_text())
+
+    assert 1 == report["schema"]
+    assert {"train": 10, "val": 2, "test": 2} == report["objects"]
+    for projection in PROJECTIONS:
+        assert report["frame_mm"][projection] > 100
+        detector, lifter = report["detector"][projection]["test"], report["lifter"][projection]
+        assert {"mean", "median", "p95"} == set(detector["error_pct_width"])
+        assert {str(view) for view in range(9)} == set(detector["by_view"])
+        assert {"mlp", "triangulation", "mean_point", "template"} == set(lifter["test"])
+        assert lifter["chosen"] in ("mlp", "triangulation")
+        for scores in lifter["test"].values():
+            assert 2 == scores["n"]
+            assert all(math.isfinite(value) for value in scores["error_mm"].values())
+
+
+def test_targets_are_the_bodies_own_millimetres(run):
+    """Unit, quaternions and scale of dataset.json bring the labels back to the object frame they were made in."""
+    table = pq.read_table(run / "vectors" / "orthographic.parquet")
+
+    for object_id, target in zip(table["object_id"].to_pylist(), table["target_mm"].to_pylist(), strict=True):
+        body = make_body(np.random.default_rng([0, int(object_id.rpartition("-")[2])]))
+        np.testing.assert_allclose(np.reshape(target, (2, 3)), body.pair_mm, atol=2e-3)  # labels are written to 1e-4 inch
+
+
+def test_a_finished_pipeline_run_again_writes_nothing(run, bodies):
+    """Each step sees that its inputs and its configuration are what they were."""
+    before = snapshot(run)
+    pipeline(
+        PipelineConfig(
+            dataset=str(bodies),
+            run=str(run),
+            image_size=128,
+            input_size=64,
+            alpha=0.35,
+            weights="none",
+            epochs=2,
+            batch_size=16,
+        )
+    )
+
+    assert before == snapshot(run)
+
+
+def test_two_renderings_are_the_same_to_the_byte(run, cluster, bodies, tmp_path):
+    """Names are a function of the inputs and bytes a function of the names."""
+    render(RenderConfig(dataset=str(bodies), run=str(tmp_path), image_size=128))
+
+    for projection in PROJECTIONS:
+        first, second = (sorted((root / "renders" / projection).glob("shard-*")) for root in (run, tmp_path))
+        assert [path.name for path in first] == [path.name for path in second]
+        assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+@pytest.fixture
+def spoiled(bodies, tmp_path):
+    """The bodies, with one mesh of random bytes and one that is missing."""
+    import shutil
+
+    folder = tmp_path / "spoiled"
+    shutil.copytree(bodies, folder)
+    (folder / "meshes" / "body-00004.ply").write_bytes(np.random.default_rng(0).bytes(5000))
+    (folder / "meshes" / "body-00005.ply").unlink()
+    return folder
+
+
+def test_a_bad_mesh_is_rejected_with_its_reason_and_the_rest_is_rendered(cluster, spoiled, tmp_path):
+    """Objects in are objects rendered plus objects rejected; the job ends normally."""
+    render(RenderConfig(dataset=str(spoiled), run=str(tmp_path), projections=("orthographic",), image_size=64))
+    rejects = pq.read_table(tmp_path / "renders" / "orthographic" / "rejects.parquet").to_pylist()
+
+    assert ["body-00004", "body-00005"] == [row["object_id"] for row in rejects]
+    assert ["load", "load"] == [row["stage"] for row in rejects]
+    assert "meshes/body-00004.ply" in rejects[0]["reason"]
+    assert "no mesh file" in rejects[1]["reason"]
+    assert 12 == sum(open_renders(str(tmp_path), "orthographic").objects.values())
+
+
+def test_an_interrupted_rendering_goes_on(cluster, bodies, tmp_path):
+    """What a killed run left is kept: only the missing shard is made again, and the result is the same."""
+    config = RenderConfig(dataset=str(bodies), run=str(tmp_path), projections=("orthographic",), image_size=64)
+    render(config)
+    folder = tmp_path / "renders" / "orthographic"
+    (folder / "manifest.json").unlink()
+    whole = snapshot(folder)
+    lost = sorted(folder.glob("shard-*"))[0]
+    content = lost.read_bytes()
+    lost.unlink()
+    render(config)
+
+    assert content == lost.read_bytes()
+    kept = {path: state for path, state in snapshot(folder).items() if path in whole and path != lost}
+    assert {p: s for p, s in whole.items() if p.name.startswith("shard") and p != lost}.items() <= kept.items()
+    assert (folder / "manifest.json").is_file()
+
+
+def test_another_configuration_is_refused_without_overwrite(cluster, bodies, tmp_path):
+    """Pictures of two sizes never mix in one run."""
+    config = RenderConfig(dataset=str(bodies), run=str(tmp_path), projections=("orthographic",), image_size=64)
+    render(config)
+    other = {**vars(config), "image_size": 96}
+    with pytest.raises(Exception, match=r"image_size 64, not 96; --overwrite"):
+        render(RenderConfig(**other))
+    render(RenderConfig(**{**other, "overwrite": True}))
+
+    assert 96 == open_renders(str(tmp_path), "orthographic").spec.image_size
+    assert {p.name for p in (tmp_path / "renders/orthographic").glob("shard-*")} == set(
+        open_renders(str(tmp_path), "orthographic").shards
+    )
+
+
+def test_a_changed_mesh_renders_its_own_shard_again_and_no_other(cluster, spoiled, tmp_path):
+    """A shard's name carries its members' content."""
+    config = RenderConfig(
+        dataset=str(spoiled), run=str(tmp_path), projections=("orthographic",), image_size=64, frame_mm=500
+    )
+    render(config)
+    before = set(open_renders(str(tmp_path), "orthographic").shards)
+    mended = make_body(np.random.default_rng([0, 4]))
+    import trimesh
+
+    trimesh.Trimesh(mended.vertices_mm, mended.faces, process=False).export(spoiled / "meshes" / "body-00004.ply")
+    render(config)
+    after = set(open_renders(str(tmp_path), "orthographic").shards)
+
+    assert 1 == len(after - before) == len(before - after)
+
+
+def test_steps_out_of_order_say_what_is_missing(tmp_path):
+    """Each step names the command that makes its input."""
+    with pytest.raises(Exception, match="featurelib render"):
+        train_detector(TrainDetectorConfig(run=str(tmp_path)))
+    with pytest.raises(Exception, match="featurelib train-lifter"):
+        evaluate(EvaluateConfig(run=str(tmp_path)))

@@ -1,0 +1,127 @@
+"""The HTTP answers of a run, over real HTTP from a real Ray Serve."""
+
+import io
+import json
+import socket
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from featurelib.geometry import MM_PER_UNIT, Alignment, apply
+from featurelib.shards import open_renders
+
+
+@pytest.fixture(scope="module")
+def client(run):
+    """A client of a server that answers for the small run."""
+    from ray import serve as ray_serve
+
+    from serve.__main__ import ServeConfig, start
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    start(ServeConfig(run=str(run), port=port))
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        yield client
+    ray_serve.shutdown()
+
+
+def test_it_is_healthy_once_it_answers(client):
+    """Models are loaded and warm before the port is given out."""
+    assert 200 == client.get("/healthz").status_code
+
+
+def test_objects_come_in_pages(client):
+    """Every object of the run is listed once, in order."""
+    first = client.get("/objects", params={"limit": 5}).json()
+    rest = client.get("/objects", params={"offset": 5}).json()
+
+    assert 14 == first["total"] == rest["total"]
+    assert [f"body-{i:05d}" for i in range(14)] == first["objects"] + rest["objects"]
+
+
+def test_infer_finds_a_position_in_one_view(client, run):
+    """xy, px, the side seen and the model's version; the exact front view has no side."""
+    side_view = client.post("/infer", json={"object_id": "body-00002", "view": 0}).json()
+    front = client.post("/infer", json={"object_id": "body-00002", "view": 4}).json()
+
+    assert "right" == side_view["side"]
+    assert front["side"] is None
+    np.testing.assert_allclose(np.multiply(side_view["xy"], 128), side_view["px"], rtol=1e-5)
+    assert 64 == len(side_view["model"])
+    assert side_view["sigma_px"] > 0
+
+
+def test_infer_3d_equals_what_evaluate_wrote(client, run):
+    """One object, one answer: HTTP and the report say the same to 0.01 mm, in every method and projection."""
+    rows = [line.split(",") for line in (run / "report" / "per_object.csv").read_text().splitlines()[1:]]
+    compared = 0
+    for object_id, projection, method, side, *numbers in rows:
+        if method in ("mlp", "triangulation"):
+            question = {"object_id": object_id, "projection": projection, "method": method}
+            answer = client.post("/infer/3d", json=question).json()
+            np.testing.assert_allclose(answer[side]["xyz"], [float(n) for n in numbers[:3]], atol=0.01)
+            compared += 1
+
+    assert 2 * 2 * 2 * 2 == compared
+
+
+def test_infer_3d_names_its_frame_and_its_parts(client, run):
+    """Unit, frame, method, nine views and the time of each stage; the method is the run's chosen one."""
+    answer = client.post("/infer/3d", json={"object_id": "body-00003"}).json()
+    chosen = json.loads((run / "lifter" / "orthographic" / "lifter.json").read_text())["chosen"]
+
+    assert ("mm", "object", chosen) == (answer["unit"], answer["frame"], answer["method"])
+    assert list(range(9)) == [view["view"] for view in answer["views"]]
+    assert {"read", "detect", "lift", "total"} == set(answer["timings_ms"])
+    assert answer["left"]["sigma_mm"] > 0
+
+
+def test_the_server_aligns_as_the_renderer_did(client, run, bodies):
+    """The alignment it hands out takes the dataset's own numbers to the millimetres it speaks."""
+    answer = client.get("/objects/body-00007").json()
+    row = next(line for line in (bodies / "landmarks.csv").read_text().splitlines() if line.startswith("body-00007"))
+    source = np.array([float(value) for value in row.split(",")[1:7]]).reshape(2, 3)
+    unit = answer["alignment"].pop("unit")
+    object_from_source = Alignment.from_dict(answer["alignment"]).object_from_source(unit)
+
+    assert unit in MM_PER_UNIT
+    np.testing.assert_allclose(apply(object_from_source, source), [answer["left_mm"], answer["right_mm"]], atol=1e-9)
+
+
+def test_pictures_are_those_of_the_shards(client, run):
+    """The PNG of a view is sent as it was rendered."""
+    answer = client.get("/objects/body-00001/views/3.png")
+
+    assert "image/png" == answer.headers["content-type"]
+    assert (128, 128) == Image.open(io.BytesIO(answer.content)).size
+    assert 128 == open_renders(str(run), "orthographic").spec.image_size
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "word"),
+    [
+        ("POST", "/infer", {"object_id": "nobody", "view": 0}, 404, "nobody"),
+        ("POST", "/infer", {"object_id": "body-00001", "view": 9}, 404, "view 9"),
+        ("POST", "/infer", {"object_id": "body-00001"}, 422, "view"),
+        ("POST", "/infer", {"object_id": "body-00001", "view": 0, "projektion": "x"}, 422, "projektion"),
+        ("POST", "/infer/3d", {"object_id": "../../etc/passwd"}, 404, "not in this run"),
+        ("POST", "/infer/3d", {"object_id": "body-00001", "method": "guess"}, 422, "method"),
+        ("GET", "/objects?limit=0", None, 422, "limit"),
+        ("GET", "/objects/nobody", None, 404, "nobody"),
+        ("GET", "/objects/body-00001/views/12.png", None, 404, "view 12"),
+        ("GET", "/nothing", None, 404, "Not Found"),
+        ("GET", "/infer", None, 405, "Method Not Allowed"),
+    ],
+)
+def test_errors_are_json_with_a_code_and_a_message(client, method, path, body, status, word):
+    """Whatever is wrong, the answer has the contract's form and no traceback."""
+    answer = client.request(method, path, json=body)
+
+    assert status == answer.status_code
+    assert {"code", "message"} == set(answer.json()["error"])
+    assert word in answer.json()["error"]["message"]
+    assert "Traceback" not in answer.text

@@ -1,0 +1,147 @@
+import json
+
+import numpy as np
+import pytest
+
+from featurelib.geometry import DEFAULT_RIG, Rig
+from featurelib.lifter.vectors import Vectors
+from featurelib.report import detector_report, lifter_report, summary, table
+
+NAN = float("nan")
+
+
+def vectors_with(errors: np.ndarray) -> Vectors:
+    """n objects whose detected positions are off by `errors` (n, v), in shares of the width."""
+    count, views = errors.shape
+    xy_true = np.full((count, views, 2), 0.5)
+    xy = xy_true + errors[..., None] * [0.6, -0.8]
+    ids = np.array([f"head-{i}" for i in range(count)])
+    pair_mm = np.arange(count * 6, dtype=float).reshape(count, 2, 3)
+    return Vectors(ids, np.full(count, "test"), xy, xy_true, pair_mm, np.zeros((count, 3)))
+
+
+def moved(vectors: Vectors, *by_mm: float) -> np.ndarray:
+    """The true landmarks, all moved by the same (x, y, z)."""
+    return vectors.pair_mm + np.array(by_mm)
+
+
+def report_of(predictions: dict[str, np.ndarray], vectors: Vectors, chosen: str) -> dict:
+    """A whole report of one projection."""
+    return {
+        "schema": 1,
+        "objects": {"test": len(vectors), "train": 70, "val": 15},
+        "frame_mm": {"orthographic": 420.0},
+        "detector": {"orthographic": detector_report(vectors, DEFAULT_RIG)},
+        "lifter": {"orthographic": lifter_report(predictions, vectors, chosen)},
+    }
+
+
+def test_a_summary_is_mean_median_and_95th_percentile():
+    """Of 0 to 100 they are 50, 50 and 95, in any shape and order."""
+    errors = np.random.default_rng(0).permutation(np.arange(102.0)[:101])
+
+    assert summary(errors) == pytest.approx({"mean": 50, "median": 50, "p95": 95})
+    assert summary(np.array([[1.0, 2.0], [3.0, 10.0]])) == pytest.approx({"mean": 4, "median": 2.5, "p95": 8.95})
+
+
+def test_no_answer_is_no_error():
+    """Objects without an answer are left out of the errors, neither right nor wrong."""
+    assert summary(np.array([1.0, NAN, 3.0, np.inf])) == summary(np.array([1.0, 3.0]))
+
+
+@pytest.mark.parametrize("errors", [np.empty((0, 2)), np.full((3, 2), NAN)])
+def test_no_answer_at_all_is_null(errors):
+    """Nothing to sum up is JSON's null: NaN is no JSON, and browsers refuse the whole report for it."""
+    assert json.loads(json.dumps(summary(errors), allow_nan=False)) == {"mean": None, "median": None, "p95": None}
+
+
+def test_the_detector_is_measured_in_per_cent_of_the_width():
+    """View i of nine is off by i per cent for each object: so say by_view, and the mean over all."""
+    errors = np.tile(np.arange(9) / 100, (4, 1))
+
+    test = detector_report(vectors_with(errors), DEFAULT_RIG)["test"]
+
+    assert set(test) == {"error_pct_width", "error_pct_width_without_front", "by_view"}
+    assert test["by_view"] == pytest.approx({str(i): i for i in range(9)})
+    assert test["error_pct_width"] == pytest.approx({"mean": 4, "median": 4, "p95": 8})
+
+
+def test_the_front_view_stands_apart():
+    """A detector that is wrong in the exact front view only is without error where that view is left out."""
+    errors = np.zeros((4, 9))
+    errors[:, 4] = 0.18
+
+    test = detector_report(vectors_with(errors), DEFAULT_RIG)["test"]
+
+    assert test["error_pct_width"]["mean"] == pytest.approx(2)
+    assert test["error_pct_width_without_front"] == {"mean": 0, "median": 0, "p95": 0}
+
+
+def test_a_rig_of_the_front_view_alone_has_no_error_without_it():
+    """Without any other view that number is null, not a crash and not NaN."""
+    test = detector_report(vectors_with(np.full((2, 1), 0.01)), Rig.evenly(1, 0.0))["test"]
+
+    assert test["error_pct_width_without_front"]["mean"] is None
+
+
+def test_the_lifter_is_measured_over_both_instances():
+    """Left landmarks 3 mm off and right ones 5 mm are 4 mm off on average."""
+    vectors = vectors_with(np.zeros((10, 9)))
+    off = np.zeros((10, 2, 3))
+    off[:, 0], off[:, 1] = (0, 3, 0), (3, 0, -4)
+
+    report = lifter_report({"mlp": vectors.pair_mm + off, "exact": vectors.pair_mm}, vectors, "mlp")
+
+    assert set(report) == {"test", "chosen"}
+    assert report["chosen"] == "mlp"
+    assert report["test"]["mlp"] == {"error_mm": pytest.approx({"mean": 4, "median": 4, "p95": 5}), "n": 10}
+    assert report["test"]["exact"] == {"error_mm": {"mean": 0, "median": 0, "p95": 0}, "n": 10}
+
+
+def test_n_counts_the_objects_that_have_an_answer():
+    """An object without an answer counts for neither n nor the error; a method without any says so."""
+    vectors = vectors_with(np.zeros((4, 9)))
+    some = moved(vectors, 0, 0, 2)
+    some[1] = NAN
+
+    test = lifter_report({"some": some, "none": np.full((4, 2, 3), NAN)}, vectors, "some")["test"]
+
+    assert test["some"] == {"error_mm": {"mean": 2, "median": 2, "p95": 2}, "n": 3}
+    assert test["none"] == {"error_mm": {"mean": None, "median": None, "p95": None}, "n": 0}
+
+
+def test_a_report_is_json_without_nan():
+    """Even where a method has no answer at all, the report is strict JSON."""
+    vectors = vectors_with(np.zeros((4, 9)))
+
+    report = report_of({"triangulation": np.full((4, 2, 3), NAN)}, vectors, "mlp")
+
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+
+
+def test_the_table_has_a_line_for_every_number():
+    """The text says what was tested, both detector numbers and every method, marked as chosen or as baseline."""
+    vectors = vectors_with(np.full((4, 9), 0.0125))
+    predictions = {
+        "mlp": moved(vectors, 0, 0, 2),
+        "triangulation": np.full((4, 2, 3), NAN),
+        "mean_point": moved(vectors, 0, 12.5, 0),
+        "template": moved(vectors, 7.25, 0, 0),
+    }
+
+    text = table(report_of(predictions, vectors, "mlp"))
+
+    head, _, projection, *lines = text.splitlines()
+    assert head == "test objects: 4 (training 70, validation 15)"
+    assert projection == "orthographic, image 420 mm wide"
+    assert [line.split() for line in lines] == [
+        ["detector,", "%", "of", "the", "width", "mean", "median", "p95"],
+        ["all", "views", "1.25", "1.25", "1.25"],
+        ["without", "the", "exact", "front", "1.25", "1.25", "1.25"],
+        ["both", "landmarks,", "mm", "mean", "median", "p95"],
+        ["mlp", "(chosen)", "2.00", "2.00", "2.00"],
+        ["triangulation", "-", "-", "-"],
+        ["mean_point", "(baseline)", "12.50", "12.50", "12.50"],
+        ["template", "(baseline)", "7.25", "7.25", "7.25"],
+    ]
+    assert len({len(line) for line in lines}) == 1  # the columns stand below each other
