@@ -18,6 +18,7 @@ COMMANDS = {
         "Train the second stage: positions in the views to millimetres.",
     ),
     "evaluate": ("jobs.evaluate:evaluate", "Measure everything on held-out objects and write the report."),
+    "bench": ("jobs.bench:app", "Measure this machine: bench render, bench plan."),
     "serve": ("serve.__main__:serve", "Answer over HTTP."),
 }
 

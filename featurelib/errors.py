@@ -3,6 +3,7 @@
 FeaturelibError
 ├── UsageError     a flag or a combination of flags makes no sense
 ├── DataError      a file, a dataset or a run is not as documented
+│   └── ConflictError  somebody else wrote the file meanwhile
 └── GeometryError  a computation has no answer for these numbers (parallel rays, a point behind a camera)
 """
 
@@ -17,6 +18,10 @@ class UsageError(FeaturelibError, ValueError):
 
 class DataError(FeaturelibError, ValueError):
     """A file, dataset or run that is not as docs/records.md says."""
+
+
+class ConflictError(DataError):
+    """A file that was to be replaced is no longer the one that was read."""
 
 
 class GeometryError(FeaturelibError, ValueError):

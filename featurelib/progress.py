@@ -25,6 +25,10 @@ class Progress:
     started: float = field(default_factory=time.monotonic)
     said: float = field(default_factory=time.monotonic)
 
+    def rate(self, count: int) -> float:
+        """Return `count` of anything a second since the start."""
+        return count / max(1e-9, time.monotonic() - self.started)
+
     def add(self, count: int, note: str = "") -> None:
         """Count `count` more units as done; `note` is added to the line, if one is due."""
         self.done += count

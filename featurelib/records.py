@@ -23,6 +23,9 @@ OBJECTS = pa.schema(
 )
 """A dataset's objects: `mesh` is the file's name, null if missing; left and right in source frame and unit."""
 
+INPUTS = pa.schema([("mesh_tag", pa.string()), ("content_tag", pa.string())])
+"""What a file of a listing's tag held, so that an unchanged file is not read again."""
+
 SHARD = pa.schema(
     [
         ("object_id", pa.string()),

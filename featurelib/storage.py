@@ -4,6 +4,7 @@ Local files are written beside their place under a dotted name and renamed; S3 o
 Credentials, region and endpoint of S3 are the standard AWS chain's (`AWS_ENDPOINT_URL` included).
 """
 
+import fcntl
 import functools
 import os
 import tempfile
@@ -13,9 +14,13 @@ from typing import Any, NamedTuple, TypeVar
 
 import pyarrow.fs as pafs
 
-from featurelib.errors import DataError
+from featurelib.errors import ConflictError, DataError
 
 Result = TypeVar("Result")
+
+
+LOST_RACE = ("PreconditionFailed", "ConditionalRequestConflict")
+"""How S3 says that a conditional PUT found another file than it expected."""
 
 
 class Entry(NamedTuple):
@@ -80,6 +85,36 @@ def write_bytes(uri: str, content: bytes) -> None:
         raise DataError(f"{uri}: cannot be written ({error.strerror})") from None
 
 
+def swap_bytes(uri: str, content: bytes, expected_tag: str | None) -> None:
+    """Write a file whole, but only if it is still the one of `expected_tag` (None: if there is none).
+
+    Of two writers that expect the same, one wins. S3 decides by a conditional PUT, local files by a lock.
+
+    Raises:
+        ConflictError: if somebody else wrote it meanwhile.
+        DataError: if it cannot be written.
+    """
+    if is_s3(uri):
+        condition = {"IfMatch": expected_tag.removeprefix("etag:")} if expected_tag else {"IfNoneMatch": "*"}
+        _s3_call(uri, lambda client, where: client.put_object(Body=content, **condition, **where))
+        return
+    path = Path(uri)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_name(f".{path.name}.lock"), "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if tag(uri) != expected_tag:
+            raise ConflictError(f"{uri}: was written by somebody else meanwhile")
+        write_bytes(uri, content)
+
+
+def tag(uri: str) -> str | None:
+    """Return what changes with a file, or None if there is no such file."""
+    if not is_s3(uri):
+        return _local_tag(os.stat(uri)) if os.path.isfile(uri) else None
+    folder, _, name = uri.rpartition("/")
+    return next((entry.tag for entry in _list_s3(folder, prefix=name) if entry.name == name), None)
+
+
 def list_files(uri: str) -> list[Entry]:
     """Return the files directly in a folder, sorted by name; empty if there is no such folder.
 
@@ -90,10 +125,7 @@ def list_files(uri: str) -> list[Entry]:
 
 def exists(uri: str) -> bool:
     """Whether there is a file of this name."""
-    if not is_s3(uri):
-        return Path(uri).is_file()
-    folder, _, name = uri.rpartition("/")
-    return any(entry.name == name for entry in _list_s3(folder, prefix=name))
+    return tag(uri) is not None
 
 
 def delete(uri: str) -> None:
@@ -130,7 +162,11 @@ def _list_local(uri: str) -> list[Entry]:
     with os.scandir(uri) as found:
         # Dotted names are not even looked at: they vanish under the reader when their writer ends.
         stats = [(entry.name, entry.stat()) for entry in found if entry.name[0] != "." and entry.is_file()]
-    return [Entry(name, stat.st_size, f"mtime:{stat.st_mtime_ns}") for name, stat in stats]
+    return [Entry(name, stat.st_size, _local_tag(stat)) for name, stat in stats]
+
+
+def _local_tag(stat: os.stat_result) -> str:
+    return f"mtime:{stat.st_mtime_ns}:{stat.st_ino}"  # every whole write is a new inode
 
 
 def _list_s3(uri: str, prefix: str = "") -> list[Entry]:
@@ -165,4 +201,6 @@ def _s3_call(uri: str, call: Callable[[Any, dict[str, str]], Result]) -> Result:
     try:
         return call(_s3_client(), {"Bucket": bucket, "Key": key})
     except (BotoCoreError, ClientError, ValueError) as error:  # ValueError: an endpoint that is no URL
+        if isinstance(error, ClientError) and error.response["Error"]["Code"] in LOST_RACE:
+            raise ConflictError(f"{uri}: was written by somebody else meanwhile") from None
         raise DataError(f"{uri}: {error}") from None

@@ -28,7 +28,10 @@ class DemoConfig:
     serve: bool = False
 
 
-def demo(config: DemoConfig) -> None:
+DEFAULTS = DemoConfig()
+
+
+def demo(config: DemoConfig = DEFAULTS) -> None:
     """Make a small synthetic dataset and run the whole path on it, without any download.
 
     Example: featurelib demo --run runs/demo

@@ -8,7 +8,7 @@
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -53,7 +53,7 @@ def evaluate(config: EvaluateConfig) -> None:
         raise DataError(f"{run}: no trained lifter; run `featurelib train-lifter`")
     uri = storage.join(run, "report")
     config_uri = storage.join(uri, "config.json")
-    made_from = {p: [read_config(vectors_uri(run, p)), _version(run, p)] for p in projections}
+    made_from: dict[str, Any] = {p: [read_config(vectors_uri(run, p)), _version(run, p)] for p in projections}
     if not stages.is_done(config_uri, made_from):
         stages.mark_begun(config_uri)
         _evaluate(run, projections, uri)
@@ -66,7 +66,7 @@ def _version(run: str, projection: str) -> str:
     return sha256(storage.read_bytes(storage.join(run, "lifter", projection, "lifter.json"))).hexdigest()
 
 
-def _evaluate(run: str, projections: list[str], uri: str) -> None:
+def _evaluate(run: str, projections: Sequence[str], uri: str) -> None:
     cluster.connect()
     manifests = {projection: open_renders(run, projection) for projection in projections}
     report: dict[str, Any] = {
@@ -100,11 +100,8 @@ def predict_pairs(run: str, manifest: Manifest, vectors: Vectors) -> tuple[str, 
     from featurelib.lifter.model import METHODS, Lifter
 
     lifter = Lifter.load(run, manifest.spec.projection, manifest.spec)
-    pairs_mm = {
-        method: np.stack([lifter(xy, centre, method) for xy, centre in zip(vectors.xy, vectors.centre_mm, strict=True)])
-        for method in METHODS
-    }
-    return lifter.chosen, {**pairs_mm, "mean_point": lifter.mean_mm + vectors.centre_mm[:, None]}
+    pairs_mm = {method: lifter.pairs(vectors, method) for method in METHODS}
+    return lifter.chosen, {**pairs_mm, "mean_point": np.asarray(lifter.mean_mm) + vectors.centre_mm[:, None]}
 
 
 def _template_pairs(dataset: Dataset, template: Template, vectors: Vectors, projection: str) -> np.ndarray:

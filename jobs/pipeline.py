@@ -7,8 +7,10 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from featurelib import cli
+from featurelib.geometry import Projection
 from featurelib.progress import say
 from jobs import cluster
 from jobs.evaluate import EvaluateConfig, evaluate
@@ -43,7 +45,7 @@ def _lanes(config: PipelineConfig) -> int:
     return max(1, min(len(config.projections), room))
 
 
-def _train(config: PipelineConfig, projection: str) -> None:
+def _train(config: PipelineConfig, projection: Projection) -> None:
     say(f"pipeline: training on the {projection} pictures")
     training = _flags_of(DetectorTraining, config)
     train_detector(TrainDetectorConfig(run=config.run, projection=projection, **training))
@@ -51,7 +53,7 @@ def _train(config: PipelineConfig, projection: str) -> None:
     train_lifter(TrainLifterConfig(run=config.run, projection=projection, seed=config.seed))
 
 
-def _flags_of(kind: type, config: PipelineConfig) -> dict:
+def _flags_of(kind: type, config: PipelineConfig) -> dict[str, Any]:
     values = asdict(config)
     return {field.name: values[field.name] for field in fields(kind)}
 

@@ -2,25 +2,30 @@
 
 1. Read the dataset's table and settle what shapes the pixels (one spec a projection).
 2. Plan the shards: names are a function of the inputs, so what exists is right and is not made again.
-3. Fan the missing shards over the cluster; a task loads each mesh once, renders it in all projections,
-   writes its shards with one PUT each and returns receipts. Pictures never travel through Ray.
+3. Fan the missing shards over the cluster. A worker keeps a child process that loads each mesh once and
+   renders it in all projections; a mesh that kills its child is rejected. The worker writes its shards with
+   one PUT each and returns receipts. Pictures never travel through Ray.
 4. Commit: rejects.parquet, then manifest.json.
 """
 
-import hashlib
+import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import ray
+from ray.util.metrics import Counter
 
 from featurelib import cli, storage
 from featurelib.dataset import Dataset, open_dataset, with_content_tags
 from featurelib.errors import DataError, UsageError
-from featurelib.geometry import DEFAULT_RIG, Rig
-from featurelib.meshes import Mesh, load_mesh
+from featurelib.geometry import DEFAULT_RIG, Projection, Rig
+from featurelib.isolation import Child, ChildLimits, LostError
 from featurelib.progress import Progress, say
+from featurelib.records import INPUTS
 from featurelib.rendering import open_renderer
 from featurelib.shards import (
     Manifest,
@@ -29,20 +34,19 @@ from featurelib.shards import (
     ShardPlan,
     commit,
     estimate_frame_mm,
+    is_finished,
     num_buckets,
-    object_views,
     open_renders,
     plan_shards,
     read_receipt,
     renders_uri,
     write_shard,
 )
+from featurelib.shards.child import FrameJob, ObjectJob, needed_frames_mm, reject, render_object
 from jobs import cluster
 
 FRAME_SAMPLE = 64
 """Objects looked at to settle the image's width, evenly spread over the ids."""
-
-Projection = Literal["orthographic", "perspective"]
 
 
 @cli.config
@@ -59,6 +63,13 @@ class RenderConfig:
         frame_mm: Width of the image at the object, in mm; default: from a sample of the objects, with a margin.
         backend: Renderer: raster (CPU), pyrender (GPU through EGL), auto (pyrender where there is a GPU).
         overwrite: Render anew where the run holds pictures of another configuration.
+        max_reject_fraction: End with an error, and no manifest, if more than this share of the objects fails.
+        min_workers: Worker processes kept from the start, one CPU each.
+        max_workers: Worker processes at most; default: one for each CPU of the cluster.
+        gpus_per_worker: Share of a GPU that a worker takes, for pyrender.
+        object_seconds: Time limit for one object, in seconds.
+        object_memory_mb: Memory limit for one object, in MB.
+        recycle_after: Objects after which a render process is replaced, so that leaks do not add up.
     """
 
     dataset: str
@@ -69,6 +80,20 @@ class RenderConfig:
     frame_mm: float | None = None
     backend: Literal["auto", "raster", "pyrender"] = "auto"
     overwrite: bool = False
+    max_reject_fraction: float = 0.5
+    min_workers: int = 1
+    max_workers: int | None = None
+    gpus_per_worker: float = 0.0
+    object_seconds: float = 120.0
+    object_memory_mb: int = 8192
+    recycle_after: int = 500
+
+    @property
+    def child_limits(self) -> ChildLimits:
+        """What a render process may use."""
+        return ChildLimits(
+            seconds=self.object_seconds, memory_mb=self.object_memory_mb, recycle_after=self.recycle_after
+        )
 
 
 def render(config: RenderConfig) -> None:
@@ -76,44 +101,70 @@ def render(config: RenderConfig) -> None:
 
     Example: featurelib render --dataset heads --run runs/heads --image-size 512
     """
-    dataset = with_content_tags(open_dataset(config.dataset))
-    specs = {projection: _spec(config, dataset, projection) for projection in config.projections}
-    buckets = num_buckets(len(dataset.objects))
-    plans = {projection: plan_shards(dataset.objects, spec, buckets) for projection, spec in specs.items()}
+    dataset = _with_content_tags(open_dataset(config.dataset), storage.join(storage.absolute(config.run), "renders"))
+    specs = _specs(config, dataset)
     uris = {projection: renders_uri(config.run, projection) for projection in specs}
-    stale = {p for p in specs if not _is_finished(uris[p], plans[p])}
+    plans = plan_shards(dataset.objects, specs, num_buckets(len(dataset.objects)))
+    listings = {projection: storage.list_files(uri) for projection, uri in uris.items()}
+    stale = [p for p in specs if not is_finished(uris[p], listings[p], [plan.names[p] for plan in plans])]
     if stale:
-        receipts = _render_missing(dataset, {p: specs[p] for p in stale}, plans, uris)
-        for projection in sorted(stale):
-            _commit(dataset, specs[projection], uris[projection], receipts[projection])
+        receipts = _render_missing(config, dataset, {p: specs[p] for p in stale}, plans, listings)
+        for projection in stale:
+            _commit(config, dataset, specs[projection], listings[projection], receipts[projection])
     for projection in specs:
         _say_result(open_renders(config.run, projection), projection in stale)
 
 
-def _spec(config: RenderConfig, dataset: Dataset, projection: str) -> RenderSpec:
+def _with_content_tags(dataset: Dataset, uri: str) -> Dataset:
+    """Return the dataset with tags of its meshes' content, and remember what was read for the next run."""
+    if storage.is_s3(dataset.uri):
+        return dataset
+    inputs = storage.join(uri, "inputs.parquet")
+    known = pq.read_table(io.BytesIO(storage.read_bytes(inputs))) if storage.exists(inputs) else None
+    tagged = with_content_tags(dataset, known)
+    table = pa.table([dataset.objects["mesh_tag"], tagged.objects["mesh_tag"]], schema=INPUTS)
+    if not table.equals(known):
+        file = io.BytesIO()
+        pq.write_table(table, file, compression="zstd")
+        storage.write_bytes(inputs, file.getvalue())
+    return tagged
+
+
+def _specs(config: RenderConfig, dataset: Dataset) -> dict[str, RenderSpec]:
     """Return what shapes the pictures: the flags, and for the rest what an earlier run of this job settled."""
     if config.image_size < 16:
         raise UsageError(f"--image-size {config.image_size}: expected at least 16 pixels")
-    earlier = {} if config.overwrite else _earlier_config(renders_uri(config.run, projection))
+    if config.frame_mm is not None and config.frame_mm <= 0:
+        raise UsageError(f"--frame-mm {config.frame_mm:g}: expected a width in mm above 0")
+    uris = {projection: renders_uri(config.run, projection) for projection in config.projections}
+    earlier = {p: {} if config.overwrite else _earlier_config(uri) for p, uri in uris.items()}
     rig = Rig.from_json(storage.read_bytes(config.rig), name=config.rig) if config.rig else DEFAULT_RIG
-    backend = earlier.get("backend") if config.backend == "auto" and earlier else None
-    frame_mm = config.frame_mm or earlier.get("frame_mm") or estimate_frame_mm(_sample(dataset), rig, projection)
-    spec = RenderSpec(
-        unit=dataset.unit,
-        alignment=dataset.alignment,
-        projection=projection,
-        frame_mm=frame_mm,
-        image_size=config.image_size,
-        rig=rig,
-        backend=backend or open_renderer(config.backend).name,
-    )
-    if earlier:
-        _refuse_change(earlier, spec, dataset, renders_uri(config.run, projection))
-    uri = storage.join(renders_uri(config.run, projection), "config.json")
-    content = json.dumps(_config_dict(spec, dataset), indent=1).encode()
-    if not storage.exists(uri) or storage.read_bytes(uri) != content:
-        storage.write_bytes(uri, content)
-    return spec
+    unknown = [p for p in config.projections if not (config.frame_mm or earlier[p])]
+    frames_mm = _frames_mm(config, dataset, rig, unknown)
+    backends = [values["backend"] for values in earlier.values() if values and config.backend == "auto"]
+    backend = backends[0] if backends else open_renderer(config.backend).name
+    specs: dict[str, RenderSpec] = {}
+    for projection, uri in uris.items():
+        spec = RenderSpec(
+            unit=dataset.unit,
+            alignment=dataset.alignment,
+            projection=projection,
+            frame_mm=config.frame_mm or earlier[projection].get("frame_mm") or frames_mm[projection],
+            image_size=config.image_size,
+            rig=rig,
+            backend=backend,
+        )
+        _refuse_change(earlier[projection], spec, dataset, uri)
+        specs[projection] = spec
+    for projection, uri in uris.items():
+        _write_config(specs[projection], dataset, uri)
+    return specs
+
+
+def _write_config(spec: RenderSpec, dataset: Dataset, uri: str) -> None:
+    config, content = storage.join(uri, "config.json"), json.dumps(_config_dict(spec, dataset), indent=1).encode()
+    if not storage.exists(config) or storage.read_bytes(config) != content:
+        storage.write_bytes(config, content)
 
 
 def _config_dict(spec: RenderSpec, dataset: Dataset) -> dict[str, Any]:
@@ -127,144 +178,165 @@ def _earlier_config(uri: str) -> dict[str, Any]:
 
 def _refuse_change(earlier: Mapping[str, Any], spec: RenderSpec, dataset: Dataset, uri: str) -> None:
     now = json.loads(json.dumps(_config_dict(spec, dataset)))
-    for name in now:
+    for name in earlier and now:
         if name != "dataset" and earlier.get(name) != now[name]:  # a dataset may move
             raise DataError(
                 f"{uri}: was rendered with {name} {earlier.get(name)}, not {now[name]}; --overwrite renders anew"
             )
 
 
-def _sample(dataset: Dataset) -> list[Mesh]:
-    """Return up to FRAME_SAMPLE meshes, evenly spread over the ids; bad ones are left to the rendering to name."""
+def _frames_mm(config: RenderConfig, dataset: Dataset, rig: Rig, projections: Sequence[str]) -> dict[str, float]:
+    """Return the image's width in mm that a sample of the objects asks for, by projection.
+
+    The sample is evenly spread over the ids. Its bad meshes are left to the rendering, which names them.
+    """
+    if not projections:
+        return {}
     names = [name for name in dataset.objects["mesh"].to_pylist() if name]
-    meshes = []
-    for name in names[:: max(1, len(names) // FRAME_SAMPLE)]:
-        try:
-            meshes.append(dataset.load(name))
-        except DataError:
-            continue
-    if not meshes:
+    jobs = [
+        FrameJob(dataset.mesh_uri(name), dataset.object_from_source, rig, tuple(projections))
+        for name in names[:: max(1, len(names) // FRAME_SAMPLE)]
+    ]
+    with Child(config.child_limits, preload=["featurelib.shards.child"]) as child:
+        needed_mm = [found for found in child.map(needed_frames_mm, jobs) if found and not isinstance(found, LostError)]
+    if not needed_mm:
         raise DataError(
             f"{dataset.uri}: no mesh of the sample can be read, so the image's width is unknown; see --frame-mm"
         )
-    return meshes
-
-
-def _is_finished(uri: str, plans: Iterable[ShardPlan]) -> bool:
-    """Whether the manifest is there and names just the planned shards, and all of them exist."""
-    present = {entry.name for entry in storage.list_files(uri)}
-    if "manifest.json" not in present:
-        return False
-    names = json.loads(storage.read_bytes(storage.join(uri, "manifest.json")))["shards"]
-    return names == [plan.name for plan in plans] and present.issuperset(names)
+    return {projection: estimate_frame_mm([found[projection] for found in needed_mm]) for projection in projections}
 
 
 def _render_missing(
-    dataset: Dataset, specs: dict[str, RenderSpec], plans: dict[str, list[ShardPlan]], uris: dict[str, str]
+    config: RenderConfig,
+    dataset: Dataset,
+    specs: Mapping[str, RenderSpec],
+    plans: Sequence[ShardPlan],
+    listings: Mapping[str, Sequence[storage.Entry]],
 ) -> dict[str, list[Receipt]]:
     """Render the shards that do not exist yet and return the receipts of all, by projection."""
-    receipts: dict[str, list[Receipt]] = {projection: [] for projection in specs}
-    work: dict[int, dict[str, ShardPlan]] = {}
-    for projection in specs:
-        present = {entry.name for entry in storage.list_files(uris[projection])}
-        for plan in plans[projection]:
-            if plan.name in present:
-                receipts[projection].append(read_receipt(storage.join(uris[projection], plan.name)))
-            else:
-                work.setdefault(plan.bucket, {})[projection] = plan
-    rendered_before = sum(map(len, receipts.values()))
-    if rendered_before:
-        say(f"render: {rendered_before} shards are there already")
-    progress = Progress(
-        "render", sum(len(plan.objects) for shards in work.values() for plan in shards.values()), "objects"
-    )
+    uris = {projection: renders_uri(config.run, projection) for projection in specs}
+    present = {projection: {entry.name for entry in listings[projection]} for projection in specs}
+    receipts: dict[str, list[Receipt]] = {
+        p: [read_receipt(storage.join(uris[p], plan.names[p])) for plan in plans if plan.names[p] in present[p]]
+        for p in specs
+    }
+    if before := sum(map(len, receipts.values())):
+        say(f"render: {before} shards are there already")
+    work = []
+    for plan in plans:
+        missing = {p: storage.join(uris[p], plan.names[p]) for p in specs if plan.names[p] not in present[p]}
+        if missing:
+            work.append(ShardJob(plan.bucket, missing, specs, plan.objects, dataset.uri, config.child_limits))
+    progress = Progress("render", sum(len(job.objects) * len(job.uris) for job in work), "objects")
     views = rejected = 0
-    for projection, receipt in _fan_out(dataset, specs, uris, list(work.values())):
+    for projection, receipt in _fan_out(config, work):
         receipts[projection].append(receipt)
         views, rejected = views + sum(receipt.views.values()), rejected + len(receipt.rejects)
-        progress.add(sum(receipt.objects.values()) + len(receipt.rejects), f", {views} views, {rejected} rejected")
-    progress.end(f" ({' + '.join(specs)}), {views} views, {rejected} rejected")
+        progress.add(receipt.num_objects, f", {views} views, {rejected} rejected, {progress.rate(views):.0f} views/s")
+        _refuse_too_many_rejects(config, dataset, receipts[projection], uris[projection])
+    progress.end(f" ({' + '.join(specs)}), {views} views, {rejected} rejected, {progress.rate(views):.0f} views/s,")
     return receipts
 
 
-def _fan_out(
-    dataset: Dataset, specs: dict[str, RenderSpec], uris: dict[str, str], work: list[dict[str, ShardPlan]]
-) -> Iterator[tuple[str, Receipt]]:
-    """Render each item of work (plans of one bucket, by projection) on the cluster; yield receipts as they come."""
+def _refuse_too_many_rejects(config: RenderConfig, dataset: Dataset, receipts: Sequence[Receipt], uri: str) -> None:
+    """End the job as soon as it is certain that too many objects fail."""
+    rejects = [row for receipt in receipts for row in receipt.rejects]
+    if len(rejects) > config.max_reject_fraction * len(dataset.objects):
+        raise DataError(
+            f"{uri}: {len(rejects)} of {len(dataset.objects)} objects failed, more than --max-reject-fraction "
+            f"{config.max_reject_fraction:g}; the first, {rejects[0]['object_id']}: {rejects[0]['reason']}"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ShardJob:
+    """The shards of one bucket and all that a worker needs to make them, so that any worker can.
+
+    uris: of the shards, by projection. specs: by projection. objects: rows of records.OBJECTS. dataset: its URI.
+    """
+
+    bucket: int
+    uris: Mapping[str, str]
+    specs: Mapping[str, RenderSpec]
+    objects: pa.Table
+    dataset: str
+    limits: ChildLimits
+
+    def object_jobs(self) -> list[ObjectJob]:
+        """Return the pieces of work for a render child, one an object."""
+        specs = {projection: self.specs[projection] for projection in self.uris}
+        meshes = storage.join(self.dataset, "meshes")
+        return [
+            ObjectJob(labels, labels["mesh"] and storage.join(meshes, labels["mesh"]), specs)
+            for labels in self.objects.to_pylist()
+        ]
+
+
+def _fan_out(config: RenderConfig, work: list[ShardJob]) -> Iterator[tuple[str, Receipt]]:
+    """Make the shards on the cluster; yield their receipts, with the projection, as they come."""
     if not work:
         return
     cluster.connect()
-    workers = min(cluster.num_cpus(), len(work))
-    rows = ray.data.from_items([{"plans": plans} for plans in work], override_num_blocks=len(work)).map(
-        ShardRenderer,
-        fn_constructor_kwargs={"dataset": replace(dataset, objects=None), "specs": specs, "uris": uris},
-        compute=ray.data.ActorPoolStrategy(size=workers),
-        num_cpus=1,
+    most = min(config.max_workers or cluster.num_cpus(), len(work))
+    pool = ray.data.ActorPoolStrategy(min_size=min(config.min_workers, most), max_size=most)
+    rows = ray.data.from_items([{"job": job} for job in work], override_num_blocks=len(work)).map(
+        ShardRenderer, compute=pool, num_cpus=1, num_gpus=config.gpus_per_worker or None
     )
     for row in rows.iter_rows():
         yield from row["receipts"].items()
 
 
 class ShardRenderer:
-    """Renders the shards of one bucket; keeps the renderer (a GL context, compiled code) between calls."""
+    """Makes the shards of a bucket; its render process lives from call to call."""
 
-    def __init__(self, dataset: Dataset, specs: dict[str, RenderSpec], uris: dict[str, str]) -> None:
-        """Open the renderer that the specs name."""
-        self.dataset, self.specs, self.uris = dataset, specs, uris
-        self.renderer = open_renderer(next(iter(specs.values())).backend)
+    def __init__(self) -> None:
+        """Start nothing yet: the first job brings the limits."""
+        self.child: Child | None = None
+        self.objects = Counter(
+            "featurelib_render_objects", "Objects, by outcome and projection.", ("outcome", "projection")
+        )
+        self.views = Counter("featurelib_render_views", "Pictures rendered, by projection.", ("projection",))
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Column in: plans, {projection: ShardPlan}, the same objects in each. Column out: receipts by projection."""
-        plans: dict[str, ShardPlan] = row["plans"]
-        rows: dict[str, list[dict[str, Any]]] = {projection: [] for projection in plans}
-        rejects: dict[str, list[dict[str, str]]] = {projection: [] for projection in plans}
-        for labels in next(iter(plans.values())).objects:
-            for projection, (views, reject) in self._render(labels, list(plans)).items():
-                rows[projection] += views
-                rejects[projection] += reject
-        return {
-            "receipts": {
-                projection: write_shard(
-                    storage.join(self.uris[projection], plan.name),
-                    rows[projection],
-                    Receipt(plan.name, plan.bucket, rejects=tuple(rejects[projection])),
-                )
-                for projection, plan in plans.items()
-            }
-        }
+        """Column in: job, a ShardJob. Column out: receipts by projection."""
+        job: ShardJob = row["job"]
+        self.child = self.child or Child(job.limits, preload=["featurelib.shards.child"])
+        rows: dict[str, list[dict[str, Any]]] = {projection: [] for projection in job.uris}
+        rejects: dict[str, list[dict[str, str]]] = {projection: [] for projection in job.uris}
+        pieces = job.object_jobs()
+        for piece, outcomes in zip(pieces, self.child.map(render_object, pieces), strict=True):
+            if isinstance(outcomes, LostError):
+                outcomes = dict.fromkeys(job.uris, reject(piece.labels, "process", f"{piece.name}: {outcomes}"))
+            for projection, outcome in outcomes.items():
+                if isinstance(outcome, list):
+                    rows[projection] += outcome
+                else:
+                    rejects[projection].append(outcome)
+        return {"receipts": {p: self._write(job, p, rows[p], rejects[p]) for p in job.uris}}
 
-    def _render(
-        self, labels: Mapping[str, Any], projections: list[str]
-    ) -> dict[str, tuple[list[dict[str, Any]], list[dict[str, str]]]]:
-        """Return an object's rows and rejects by projection; an object gives one or the other."""
-        try:
-            mesh, digest = self._load(labels)
-        except DataError as error:
-            return {projection: ([], [_reject(labels, "load", error)]) for projection in projections}
-        results = {}
-        for projection in projections:
-            try:
-                views = object_views(mesh, labels, digest, self.specs[projection], self.renderer)
-                results[projection] = (views, [])
-            except DataError as error:
-                results[projection] = ([], [_reject(labels, "render", error)])
-        return results
-
-    def _load(self, labels: Mapping[str, Any]) -> tuple[Mesh, str]:
-        name = labels["mesh"]
-        if name is None:
-            raise DataError(f"meshes/{labels['object_id']}: no mesh file of this name; landmarks.csv names it")
-        content = storage.read_bytes(self.dataset.mesh_uri(name))
-        mesh = load_mesh(content, name.rpartition(".")[2], self.dataset.object_from_source, name=f"meshes/{name}")
-        return mesh, hashlib.sha256(content).hexdigest()
+    def _write(
+        self, job: ShardJob, projection: str, rows: list[dict[str, Any]], rejects: list[dict[str, str]]
+    ) -> Receipt:
+        uri = job.uris[projection]
+        receipt = write_shard(uri, rows, Receipt(uri.rpartition("/")[2], job.bucket, rejects=tuple(rejects)))
+        for outcome, count in (("rendered", sum(receipt.objects.values())), ("rejected", len(rejects))):
+            self.objects.inc(count, {"outcome": outcome, "projection": projection}) if count else None
+        self.views.inc(len(rows), {"projection": projection}) if rows else None
+        return receipt
 
 
-def _reject(labels: Mapping[str, Any], stage: str, error: DataError) -> dict[str, str]:
-    return {"object_id": labels["object_id"], "stage": stage, "reason": str(error)}
-
-
-def _commit(dataset: Dataset, spec: RenderSpec, uri: str, receipts: list[Receipt]) -> None:
-    manifest = commit(uri, dataset.uri, dataset.landmark, spec, receipts, len(dataset.objects))
+def _commit(
+    config: RenderConfig,
+    dataset: Dataset,
+    spec: RenderSpec,
+    listing: Sequence[storage.Entry],
+    receipts: Sequence[Receipt],
+) -> None:
+    """Commit a projection, unless another run did since the listing, and drop the shards that are no more."""
+    uri = renders_uri(config.run, spec.projection)
+    _refuse_too_many_rejects(config, dataset, receipts, uri)
+    replaced = next((entry.tag for entry in listing if entry.name == "manifest.json"), None)
+    manifest = commit(uri, dataset.uri, dataset.landmark, spec, receipts, len(dataset.objects), replaced)
     for entry in storage.list_files(uri):
         if entry.name.startswith("shard-") and entry.name not in manifest.shards:
             storage.delete(storage.join(uri, entry.name))  # of inputs or a configuration that are no more

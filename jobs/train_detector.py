@@ -22,6 +22,7 @@ from ray.util.queue import Queue
 
 from featurelib import cli, stages, storage
 from featurelib.errors import DataError, FeaturelibError, UsageError
+from featurelib.geometry import Projection
 from featurelib.progress import duration, say
 from featurelib.shards import Manifest, open_renders
 from jobs import cluster
@@ -79,7 +80,7 @@ class TrainDetectorConfig(DetectorTraining):
     """
 
     run: str
-    projection: Literal["orthographic", "perspective"] = "orthographic"
+    projection: Projection = "orthographic"
 
 
 MACHINE_FLAGS = ("run", "workers", "cpus_per_worker", "gpu")

@@ -7,7 +7,7 @@
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import ray
@@ -15,6 +15,7 @@ import ray
 from featurelib import cli, stages, storage
 from featurelib.dataset import Dataset, open_dataset
 from featurelib.errors import DataError
+from featurelib.geometry import Projection
 from featurelib.lifter.vectors import Vectors, read_config, read_vectors, vectors_uri
 from featurelib.shards import Manifest, open_renders
 from featurelib.template import Template, build_template
@@ -36,7 +37,7 @@ class TrainLifterConfig:
     """
 
     run: str
-    projection: Literal["orthographic", "perspective"] = "orthographic"
+    projection: Projection = "orthographic"
     seed: int = 0
 
 
@@ -94,23 +95,19 @@ def train(
     model, standardiser, noise = fit_lifter(training, validation, config.seed)
     mean_mm = training.target_mm.mean(0)
     lifter = Lifter(manifest.spec, "mlp", model, mean_mm, template)
-    errors_mm = {method: _errors_mm(lifter, validation, method) for method in METHODS}  # (n, 2, 3) each
-    means_mm = {method: float(np.linalg.norm(errors, axis=-1).mean()) for method, errors in errors_mm.items()}
+    errors_mm = {method: lifter.pairs(validation, method) - validation.pair_mm for method in METHODS}  # (n, 2, 3)
+    answering = {method: errors for method, errors in errors_mm.items() if np.isfinite(errors).all()}
+    means_mm = {method: float(np.linalg.norm(errors, axis=-1).mean()) for method, errors in answering.items()}
     numbers = {
         "chosen": min(means_mm, key=lambda method: means_mm[method]),
         "validation_mm": means_mm,
-        "sigma_mm": {method: float(np.sqrt(np.mean(errors**2))) for method, errors in errors_mm.items()},
+        "sigma_mm": {method: float(np.sqrt(np.mean(errors**2))) for method, errors in answering.items()},
         "mean_mm": mean_mm.tolist(),
         "standardiser": {"mean_mm": standardiser.mean_mm.tolist(), "std_mm": standardiser.std_mm.tolist()},
         "noise_xy": noise.tolist(),
     }
     save_lifter(uri, model, numbers, template)
     return numbers
-
-
-def _errors_mm(lifter: Any, vectors: Vectors, method: str) -> np.ndarray:
-    found = [lifter(xy, centre, method) for xy, centre in zip(vectors.xy, vectors.centre_mm, strict=True)]
-    return np.stack(found) - vectors.pair_mm
 
 
 if __name__ == "__main__":

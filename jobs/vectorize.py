@@ -9,13 +9,14 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import ray
 
 from featurelib import cli
 from featurelib.detector.files import model_version, read_model
+from featurelib.geometry import Projection
 from featurelib.lifter.vectors import read_config, vectors_uri, write_vectors
 from featurelib.progress import Progress
 from featurelib.shards import Manifest, open_renders, read_views
@@ -37,7 +38,7 @@ class VectorizeConfig:
     """
 
     run: str
-    projection: Literal["orthographic", "perspective"] = "orthographic"
+    projection: Projection = "orthographic"
 
 
 def vectorize(config: VectorizeConfig) -> None:

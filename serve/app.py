@@ -15,6 +15,7 @@ from ray.serve.handle import DeploymentHandle
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from featurelib.errors import FeaturelibError
+from featurelib.geometry import Projection
 from serve.catalogue import Catalogue
 from serve.deployments import DetectorStage, LifterStage
 from serve.schemas import (
@@ -27,7 +28,6 @@ from serve.schemas import (
     Landmark,
     ObjectAnswer,
     ObjectList,
-    Projection,
     ViewAnswer,
 )
 
@@ -119,12 +119,12 @@ class Front:
     @web.get("/objects/{object_id}", responses=FAILURES)
     async def object(self, object_id: str, projection: Projection | None = None) -> ObjectAnswer:
         """Describe one object."""
-        projection = self._projection(projection)
-        rows = await self._views(object_id, projection)
-        spec, first = self.catalogue.manifests[projection].spec, rows[0]
+        chosen = self._projection(projection)
+        rows = await self._views(object_id, chosen)
+        spec, first = self.catalogue.manifests[chosen].spec, rows[0]
         return ObjectAnswer(
             object_id=object_id,
-            projection=projection,
+            projection=chosen,
             split=first["split"],
             centre_mm=first["centre_mm"],
             left_mm=first["left_mm"],
@@ -180,21 +180,21 @@ class Front:
             },
         )
 
-    def _projection(self, asked: str | None) -> str:
+    def _projection(self, asked: Projection | None) -> Projection:
         if asked is not None and asked not in self.catalogue.manifests:
             raise HTTPException(
                 404, f"projection {asked}: not in this run; it has {', '.join(self.catalogue.manifests)}"
             )
         return asked or self.default_projection
 
-    async def _views(self, object_id: str, projection: str, view: int | None = None) -> list[dict[str, Any]]:
+    async def _views(self, object_id: str, projection: Projection, view: int | None = None) -> list[dict[str, Any]]:
         rows = await asyncio.to_thread(self.catalogue.views, object_id, projection, view)
         if not rows:
             what = "" if view is None else f" view {view}"
             raise HTTPException(404, f"object {object_id!r}{what}: not in this run's {projection} pictures")
         return rows
 
-    async def _sigmas_px(self, projection: str) -> list[float] | None:
+    async def _sigmas_px(self, projection: Projection) -> list[float] | None:
         """Return the detector's root mean square error in px, by view."""
         noise = await self.lifter.noise_xy.remote(projection)
         size = self.catalogue.manifests[projection].spec.image_size
@@ -214,7 +214,12 @@ class Front:
 def build_app(settings: AppSettings) -> serve.Application:
     """Return the graph: Front -> DetectorStage, LifterStage."""
     actor = {"num_cpus": settings.cpus_per_replica}
-    detector = DetectorStage.options(num_replicas=settings.detector_replicas, ray_actor_options=actor)
-    lifter = LifterStage.options(num_replicas=settings.lifter_replicas, ray_actor_options=actor)
-    front = Front.options(ray_actor_options=actor)
+    detector, lifter, front = (
+        stage.options(num_replicas=replicas, ray_actor_options=actor)  # type: ignore[union-attr]  # Deployments
+        for stage, replicas in (
+            (DetectorStage, settings.detector_replicas),
+            (LifterStage, settings.lifter_replicas),
+            (Front, 1),
+        )
+    )
     return front.bind(settings.run, detector.bind(settings.run), lifter.bind(settings.run))

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from featurelib import storage
 from featurelib.errors import DataError
-from featurelib.geometry import PROJECTIONS
+from featurelib.geometry import PROJECTIONS, Projection
 from featurelib.shards import Manifest, open_renders, read_views, renders_uri
 
 
@@ -17,7 +17,7 @@ class Catalogue:
     manifests: by projection, of those rendered. object_ids: sorted, of all that gave views.
     """
 
-    manifests: dict[str, Manifest]
+    manifests: dict[Projection, Manifest]
     object_ids: tuple[str, ...]
 
     @classmethod
@@ -36,7 +36,7 @@ class Catalogue:
             ids = {row["object_id"] for rows in pool.map(_ids, uris) for row in rows}
         return cls(manifests, tuple(sorted(ids)))
 
-    def views(self, object_id: str, projection: str, view: int | None = None) -> list[dict[str, Any]]:
+    def views(self, object_id: str, projection: Projection, view: int | None = None) -> list[dict[str, Any]]:
         """Return the rows of records.SHARD of an object, all views or one; empty if there is no such thing."""
         manifest = self.manifests.get(projection)
         if manifest is None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from ray import serve
 
+from featurelib.geometry import Projection
 from serve.catalogue import Catalogue
 
 BATCH = 16
@@ -29,12 +30,12 @@ class DetectorStage:
             detector([blank] * 9)
             detector([blank])
 
-    async def __call__(self, projection: str, pngs: list[bytes]) -> tuple[np.ndarray, str]:
+    async def __call__(self, projection: Projection, pngs: list[bytes]) -> tuple[np.ndarray, str]:
         """Return near positions xy (n, 2) in n PNGs and the network's version."""
         return await self._batched((projection, pngs)), self.detectors[projection].version
 
     @serve.batch(max_batch_size=BATCH, batch_wait_timeout_s=BATCH_WAIT_S)
-    async def _batched(self, requests: list[tuple[str, list[bytes]]]) -> list[np.ndarray]:
+    async def _batched(self, requests: list[tuple[Projection, list[bytes]]]) -> list[np.ndarray]:
         answers: dict[int, np.ndarray] = {}
         for projection in {projection for projection, _ in requests}:
             mine = [i for i, request in enumerate(requests) if request[0] == projection]
@@ -59,7 +60,7 @@ class LifterStage:
             lifter(np.full((len(manifests[projection].spec.rig), 2), 0.5), np.zeros(3))
 
     async def __call__(
-        self, projection: str, xy: np.ndarray, centre_mm: list[float], method: str | None
+        self, projection: Projection, xy: np.ndarray, centre_mm: list[float], method: str | None
     ) -> dict[str, Any]:
         """Return the pair (2, 3) in mm, object frame, the method used and its sigma in mm (or None)."""
         lifter = self.lifters[projection]
@@ -67,7 +68,7 @@ class LifterStage:
         pair_mm = await asyncio.to_thread(lifter, xy, np.array(centre_mm), method)
         return {"pair_mm": pair_mm.tolist(), "method": method, "sigma_mm": lifter.sigma_mm.get(method)}
 
-    async def noise_xy(self, projection: str) -> list[list[float]] | None:
+    async def noise_xy(self, projection: Projection) -> list[list[float]] | None:
         """Return the detector's root mean square error (v, 2) on validation objects, if the lifter knows it."""
         noise = self.lifters[projection].noise_xy
         return None if noise is None else noise.tolist()

@@ -4,7 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Projection = Literal["orthographic", "perspective"]
+from featurelib.geometry import Projection
+
 Side = Literal["left", "right"]
 Method = Literal["mlp", "triangulation"]
 

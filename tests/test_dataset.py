@@ -265,7 +265,7 @@ def test_two_files_for_one_object(folder):
         ([HEADER], ": no rows; expected one for each labelled object"),
         ([HEADER, row("b"), "a,1,2,three,4,5,6"], " line 3: left_z is 'three'; expected a number"),
         ([HEADER, "", "", "a,,2,3,4,5,6"], " line 4: left_x is ''; expected a number"),
-        ([HEADER, "a,1,2,3,4,5"], " line 2: right_z is None; expected a number"),
+        ([HEADER, "a,1,2,3,4,5"], " line 2: right_z is ''; expected a number"),
         ([HEADER, "a,1,5,2,5,3,5,4,5"], " line 2: more values than the header's 7 columns"),
         ([HEADER, "a,1,2,3,nan,5,6"], " line 2: right_x is nan; expected a finite number"),
         ([HEADER, "a,1,2,3,4,-inf,6"], " line 2: right_y is -inf; expected a finite number"),

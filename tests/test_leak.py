@@ -22,7 +22,9 @@ def views():
         mesh = Mesh(body.vertices_mm, body.faces, smooth_normals(body.vertices_mm, body.faces))
         cameras = rig.cameras(mesh.centre_mm, lens_for("orthographic", 400.0), 400.0)
         pictures = renderer.render(mesh, cameras, SIZE)
-        rows += [(number, p.pixels.ravel() / 255, c.project(body.pair_mm[0])) for p, c in zip(pictures, cameras, strict=True)]
+        rows += [
+            (number, p.pixels.ravel() / 255, c.project(body.pair_mm[0])) for p, c in zip(pictures, cameras, strict=True)
+        ]
     return [np.array(column) for column in zip(*rows, strict=True)]
 
 

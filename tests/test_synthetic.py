@@ -67,7 +67,8 @@ class TestBody:
             assert (np.float32, np.int32, np.float64) == (body.vertices_mm.dtype, body.faces.dtype, body.pair_mm.dtype)
             assert body.pair_mm.shape == (2, 3)
             assert 6_000 < len(body.faces) < 16_000
-            assert (extent > 150).all() and (extent < 300).all()
+            assert (extent > 150).all()
+            assert (extent < 300).all()
 
     def test_is_one_closed_surface_without_handles(self, bodies: list[Body]) -> None:
         """Every edge is used once in each direction, the Euler number is 2, and faces look outwards."""

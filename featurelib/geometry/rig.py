@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,7 +12,8 @@ from featurelib.errors import DataError, UsageError
 from featurelib.geometry.cameras import Camera, Lens, Orthographic, Perspective
 from featurelib.geometry.transforms import rigid
 
-PROJECTIONS = ("orthographic", "perspective")
+Projection = Literal["orthographic", "perspective"]
+PROJECTIONS: tuple[Projection, ...] = ("orthographic", "perspective")
 
 YFOV_DEG = 30.0
 """Opening of the perspective lens. 30 degrees is a portrait lens (65 mm on full frame): visible
@@ -145,6 +146,9 @@ def frame_needed_mm(points_mm: ArrayLike, centre_mm: ArrayLike, rig: Rig, projec
     """
     lens = lens_for(projection, 1.0)
     tangent = float(lens.half_height_at(1.0)) if isinstance(lens, Perspective) else 0.0
-    offsets = np.asarray(points_mm, dtype=np.float64) - np.asarray(centre_mm)
-    in_views = [offsets @ view.object_from_view for view in rig.views]
-    return 2 * max(float((np.abs(p[:, :2]).max(axis=1) + tangent * p[:, 2]).max()) for p in in_views)
+    offsets = (np.asarray(points_mm, dtype=np.float64) - np.asarray(centre_mm)).T  # (3, n): rows are quick to reduce
+    halves = []
+    for view in rig.views:
+        right, up, towards = view.object_from_view.T @ offsets
+        halves.append(float((np.maximum(np.abs(right), np.abs(up)) + tangent * towards).max()))
+    return 2 * max(halves)

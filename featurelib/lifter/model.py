@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurelib import storage
-from featurelib.errors import DataError, UsageError
+from featurelib.errors import DataError, GeometryError, UsageError
 from featurelib.lifter.rays import triangulate_pair
+from featurelib.lifter.vectors import Vectors
 from featurelib.shards.spec import RenderSpec
 from featurelib.template import Template
 
@@ -90,6 +91,16 @@ class Lifter:
             )
         positions = np.asarray(xy, dtype=np.float32).reshape(1, -1)
         return np.asarray(self.mlp(positions, training=False), dtype=np.float64).reshape(2, 3) + centre_mm
+
+    def pairs(self, vectors: Vectors, method: str) -> NDArray[np.float64]:
+        """Return the landmarks (n, 2, 3) in mm of n objects; NaN where the method has no answer (parallel rays)."""
+        return np.stack([self._pair(*seen, method) for seen in zip(vectors.xy, vectors.centre_mm, strict=True)])
+
+    def _pair(self, xy: NDArray[np.floating], centre_mm: NDArray[np.floating], method: str) -> NDArray[np.float64]:
+        try:
+            return self(xy, centre_mm, method)
+        except GeometryError:
+            return np.full((2, 3), np.nan)
 
 
 def save_lifter(uri: str, model: keras.Model, numbers: Mapping[str, Any], template: Template) -> None:

@@ -1,6 +1,7 @@
 """How many views a second a back end renders on this machine."""
 
 import functools
+import itertools
 import math
 import multiprocessing
 import os
@@ -20,6 +21,9 @@ VARIANTS = ("raster", "pyrender", "pyrender-default")
 
 MARGIN = 1.1
 """Width of the image over the narrowest that holds the object in every view."""
+
+Step = Callable[[], int]
+"""Does some work and returns how much."""
 
 _start_together: Any = None
 """In a measuring process: the barrier at which all of them wait until the last is warm."""
@@ -44,14 +48,38 @@ def views_per_second(
     """
     if variant not in VARIANTS:
         raise UsageError(f"render variant {variant!r}: expected one of {', '.join(VARIANTS)}")
+    return rate(view_step, (variant, meshes, size, projections), processes=processes, seconds=seconds)
+
+
+def rate(make_step: Callable[..., Step], arguments: Sequence[Any], *, processes: int, seconds: float) -> float:
+    """Return what fresh processes get done in a second, all together, once every one is warm.
+
+    Args:
+        make_step: called with `arguments` in each process; what it returns does some work and says how much.
+        arguments: of make_step; both are sent to the processes.
+        processes: how many work at once.
+        seconds: for how long, at least.
+    """
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(processes)
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_set_barrier, initargs=(barrier,)) as pool:
-        jobs = [pool.submit(_rate, variant, meshes, size, projections, seconds) for _ in range(processes)]
+        jobs = [pool.submit(_rate, make_step, tuple(arguments), seconds) for _ in range(processes)]
     errors = [job.exception() for job in jobs]
     for error in sorted((e for e in errors if e), key=lambda e: isinstance(e, BrokenBarrierError)):
         raise error  # a process that failed by itself comes before those that it kept waiting
     return sum(job.result() for job in jobs)
+
+
+def view_step(variant: str, meshes: Sequence[Mesh], size: int, projections: Sequence[str]) -> Step:
+    """Return a step that renders one mesh in one projection, the next each time, and counts its views."""
+    render = _render_function(variant)
+    tasks = itertools.cycle([(mesh, _cameras(mesh, projection)) for mesh in meshes for projection in projections])
+
+    def step() -> int:
+        mesh, cameras = next(tasks)
+        return render(mesh, cameras, size)
+
+    return step
 
 
 def _set_barrier(barrier: Any) -> None:
@@ -60,21 +88,18 @@ def _set_barrier(barrier: Any) -> None:
     _start_together = barrier
 
 
-def _rate(variant: str, meshes: Sequence[Mesh], size: int, projections: Sequence[str], seconds: float) -> float:
-    """Return this process's views a second, counted for whole meshes over at least `seconds`."""
+def _rate(make_step: Callable[..., Step], arguments: tuple[Any, ...], seconds: float) -> float:
+    """Return this process's work a second."""
     try:
-        render = _render_function(variant)
-        tasks = [(mesh, _cameras(mesh, projection)) for mesh in meshes for projection in projections]
-        for mesh, cameras in tasks[: len(projections)]:
-            render(mesh, cameras[:1], size)
+        step = make_step(*arguments)
+        step()
         _start_together.wait()
     except Exception:
         _start_together.abort()
         raise
     count, start = 0, time.perf_counter()
     while time.perf_counter() - start < seconds:
-        mesh, cameras = tasks[count // len(DEFAULT_RIG) % len(tasks)]
-        count += render(mesh, cameras, size)
+        count += step()
     return count / (time.perf_counter() - start)
 
 

@@ -36,6 +36,11 @@ class Receipt:
     channels: int = 0
     rejects: tuple[dict[str, str], ...] = ()
 
+    @property
+    def num_objects(self) -> int:
+        """Members of the shard, rendered or rejected."""
+        return sum(self.objects.values()) + len(self.rejects)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return asdict(self)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from featurelib import storage
-from featurelib.errors import DataError
+from featurelib.errors import ConflictError, DataError
 from featurelib.records import REJECTS, SCHEMA_VERSION
 from featurelib.shards.files import Receipt
 from featurelib.shards.plan import bucket_of
@@ -97,12 +97,30 @@ def open_renders(run: str, projection: str) -> Manifest:
     return Manifest.from_dict(uri, values)
 
 
+def is_finished(uri: str, listing: Sequence[storage.Entry], names: Sequence[str]) -> bool:
+    """Whether the folder `uri`, of this listing, has a manifest that names just these shards, and all are there."""
+    present = {entry.name for entry in listing}
+    if "manifest.json" not in present or not present.issuperset(names):
+        return False
+    return json.loads(storage.read_bytes(storage.join(uri, "manifest.json")))["shards"] == list(names)
+
+
 def commit(
-    uri: str, dataset: str, landmark: str, spec: RenderSpec, receipts: Sequence[Receipt], objects_in: int
+    uri: str,
+    dataset: str,
+    landmark: str,
+    spec: RenderSpec,
+    receipts: Sequence[Receipt],
+    objects_in: int,
+    expected_tag: str | None = None,
 ) -> Manifest:
     """Write rejects.parquet and then manifest.json, and return the manifest.
 
+    `expected_tag` is the storage tag of the manifest that this one replaces, None if there was none: of two
+    runs at once that would commit different pictures, only one can.
+
     Raises:
+        ConflictError: if another run committed other pictures meanwhile.
         DataError: if a bucket has no receipt, or two, or if objects in are not objects rendered plus objects
             rejected; nothing is written then.
     """
@@ -130,8 +148,17 @@ def commit(
     table = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rejects, schema=REJECTS), table)
     storage.write_bytes(storage.join(uri, "rejects.parquet"), table.getvalue())
-    storage.write_bytes(storage.join(uri, "manifest.json"), json.dumps(manifest.to_dict(), indent=1).encode())
+    _swap(storage.join(uri, "manifest.json"), json.dumps(manifest.to_dict(), indent=1).encode(), expected_tag)
     return manifest
+
+
+def _swap(uri: str, content: bytes, expected_tag: str | None) -> None:
+    """Write the manifest; another run that has committed the very same meanwhile does no harm."""
+    try:
+        storage.swap_bytes(uri, content, expected_tag)
+    except ConflictError:
+        if storage.read_bytes(uri) != content:
+            raise ConflictError(f"{uri}: another run committed other pictures meanwhile; run again") from None
 
 
 def _total(counts: Any) -> dict[str, int]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from featurelib.records import SCHEMA_VERSION
@@ -21,13 +22,13 @@ OBJECTS_PER_SHARD = 16
 """On average. With nine views of 512 px this makes shards of about 4 MB, and 1,000 objects make 64 tasks."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ShardPlan:
-    """One shard to be: its bucket, its file name and the rows of records.OBJECTS that belong in it."""
+    """The shards of one bucket: their file names by projection, and the rows of records.OBJECTS that they hold."""
 
     bucket: int
-    name: str
-    objects: tuple[Mapping[str, Any], ...]
+    names: Mapping[str, str]
+    objects: pa.Table
 
 
 def num_buckets(num_objects: int, objects_per_shard: int = OBJECTS_PER_SHARD) -> int:
@@ -41,15 +42,35 @@ def bucket_of(object_id: str, buckets: int) -> int:
     return int(stable_fraction(object_id) * buckets)
 
 
-def plan_shards(objects: pa.Table, spec: RenderSpec, buckets: int) -> list[ShardPlan]:
-    """Return one plan for each bucket, in order; objects within a shard are in the order of their ids."""
-    members: list[list[dict[str, Any]]] = [[] for _ in range(buckets)]
-    for row in objects.to_pylist():
-        members[bucket_of(row["object_id"], buckets)].append(row)
-    return [ShardPlan(i, shard_name(rows, spec), tuple(rows)) for i, rows in enumerate(members)]
+def plan_shards(objects: pa.Table, specs: Mapping[str, RenderSpec], buckets: int) -> list[ShardPlan]:
+    """Return one plan for each bucket, in order; objects within a shard are in the order of their ids.
+
+    Args:
+        objects: of records.OBJECTS, sorted by object_id.
+        specs: by projection.
+        buckets: how many, from num_buckets.
+    """
+    places = np.array([bucket_of(object_id, buckets) for object_id in objects["object_id"].to_pylist()])
+    by_bucket = objects.take(np.argsort(places, kind="stable")).combine_chunks()
+    ends = np.cumsum(np.bincount(places, minlength=buckets))
+    plans = []
+    for bucket, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+        members = by_bucket.slice(start, end - start)
+        digest = members_digest(members)
+        names = {projection: shard_name(bucket, digest, spec) for projection, spec in specs.items()}
+        plans.append(ShardPlan(bucket, names, members))
+    return plans
 
 
-def shard_name(rows: list[dict[str, Any]], spec: RenderSpec) -> str:
-    """Return the file name of the shard that holds these objects rendered like this."""
-    identity = json.dumps([SCHEMA_VERSION, spec.to_dict(), rows], sort_keys=True, separators=(",", ":"))
-    return f"shard-{sha256(identity.encode()).hexdigest()[:24]}.parquet"
+def members_digest(objects: pa.Table) -> str:
+    """Return a hash of what a shard's members are: their ids, content and labels."""
+    return _digest(objects.to_pylist())
+
+
+def shard_name(bucket: int, members: str, spec: RenderSpec) -> str:
+    """Return the file name of the shard of a bucket that holds these members, by their digest, rendered like this."""
+    return f"shard-{bucket:05d}-{_digest([SCHEMA_VERSION, spec.to_dict(), members])[:24]}.parquet"
+
+
+def _digest(values: list[Any]) -> str:
+    return sha256(json.dumps(values, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

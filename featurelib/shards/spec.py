@@ -8,8 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from featurelib.geometry import Alignment, Camera, Lens, Rig, frame_needed_mm, lens_for
-from featurelib.meshes import Mesh
+from featurelib.geometry import Alignment, Camera, Lens, Rig, lens_for
 from featurelib.rendering import SHADING_VERSION
 
 FRAME_MARGIN = 1.15
@@ -64,9 +63,13 @@ class RenderSpec:
         return replace(cls(**values), alignment=alignment, rig=rig)
 
 
-def estimate_frame_mm(meshes: Sequence[Mesh], rig: Rig, projection: str) -> float:
-    """Return an image width in mm that shows the sample's objects with FRAME_MARGIN, rounded up to 3 digits."""
-    needed = np.array([frame_needed_mm(mesh.vertices_mm, mesh.centre_mm, rig, projection) for mesh in meshes])
+def estimate_frame_mm(needed_mm: Sequence[float]) -> float:
+    """Return an image width in mm for objects like these, with FRAME_MARGIN, rounded up to 3 digits.
+
+    Args:
+        needed_mm: the width that each object of a sample needs (frame_needed_mm).
+    """
+    needed = np.asarray(needed_mm)
     widest = needed[needed <= OUTLIER * np.median(needed)].max() * FRAME_MARGIN
     step = 10.0 ** (math.floor(math.log10(widest)) - 2)
     return float(round(math.ceil(widest / step) * step, 9))

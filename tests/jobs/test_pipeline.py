@@ -27,8 +27,8 @@ def test_a_run_has_the_files_of_the_contract(run):
     for projection in PROJECTIONS:
         manifest = open_renders(str(run), projection)
 
-        assert {"train": 10, "val": 2, "test": 2} == manifest.objects
-        assert {"train": 90, "val": 18, "test": 18} == manifest.views
+        assert manifest.objects == {"train": 10, "val": 2, "test": 2}
+        assert manifest.views == {"train": 90, "val": 18, "test": 18}
         for uri in manifest.shard_uris:
             assert SHARD.equals(pq.read_schema(uri).remove_metadata())
         renders = run / "renders" / projection
@@ -44,8 +44,8 @@ def test_the_report_has_the_contracts_keys(run):
     """Detector, lifter and baselines stand beside each other, with finite figures in both projections."""
     report = json.loads((run / "report" / "report.json").read_text())
 
-    assert 1 == report["schema"]
-    assert {"train": 10, "val": 2, "test": 2} == report["objects"]
+    assert report["schema"] == 1
+    assert report["objects"] == {"train": 10, "val": 2, "test": 2}
     for projection in PROJECTIONS:
         assert report["frame_mm"][projection] > 100
         detector, lifter = report["detector"][projection]["test"], report["lifter"][projection]
@@ -54,7 +54,7 @@ def test_the_report_has_the_contracts_keys(run):
         assert {"mlp", "triangulation", "mean_point", "template"} == set(lifter["test"])
         assert lifter["chosen"] in ("mlp", "triangulation")
         for scores in lifter["test"].values():
-            assert 2 == scores["n"]
+            assert scores["n"] == 2
             assert all(math.isfinite(value) for value in scores["error_mm"].values())
 
 
@@ -64,7 +64,8 @@ def test_targets_are_the_bodies_own_millimetres(run):
 
     for object_id, target in zip(table["object_id"].to_pylist(), table["target_mm"].to_pylist(), strict=True):
         body = make_body(np.random.default_rng([0, int(object_id.rpartition("-")[2])]))
-        np.testing.assert_allclose(np.reshape(target, (2, 3)), body.pair_mm, atol=2e-3)  # labels are written to 1e-4 inch
+        # the labels are written to 1e-4 inch
+        np.testing.assert_allclose(np.reshape(target, (2, 3)), body.pair_mm, atol=2e-3)
 
 
 def test_a_finished_pipeline_run_again_writes_nothing(run, bodies):
@@ -113,11 +114,11 @@ def test_a_bad_mesh_is_rejected_with_its_reason_and_the_rest_is_rendered(cluster
     render(RenderConfig(dataset=str(spoiled), run=str(tmp_path), projections=("orthographic",), image_size=64))
     rejects = pq.read_table(tmp_path / "renders" / "orthographic" / "rejects.parquet").to_pylist()
 
-    assert ["body-00004", "body-00005"] == [row["object_id"] for row in rejects]
-    assert ["load", "load"] == [row["stage"] for row in rejects]
+    assert [row["object_id"] for row in rejects] == ["body-00004", "body-00005"]
+    assert [row["stage"] for row in rejects] == ["load", "load"]
     assert "meshes/body-00004.ply" in rejects[0]["reason"]
     assert "no mesh file" in rejects[1]["reason"]
-    assert 12 == sum(open_renders(str(tmp_path), "orthographic").objects.values())
+    assert sum(open_renders(str(tmp_path), "orthographic").objects.values()) == 12
 
 
 def test_an_interrupted_rendering_goes_on(cluster, bodies, tmp_path):
@@ -147,7 +148,7 @@ def test_another_configuration_is_refused_without_overwrite(cluster, bodies, tmp
         render(RenderConfig(**other))
     render(RenderConfig(**{**other, "overwrite": True}))
 
-    assert 96 == open_renders(str(tmp_path), "orthographic").spec.image_size
+    assert open_renders(str(tmp_path), "orthographic").spec.image_size == 96
     assert {p.name for p in (tmp_path / "renders/orthographic").glob("shard-*")} == set(
         open_renders(str(tmp_path), "orthographic").shards
     )

@@ -19,7 +19,9 @@ def vectors():
     xy_true = np.stack([[c.project(pair[np.argmin(c.depth_mm(pair))]) for c in cameras] for pair in pair_mm])
     splits = np.array(["train"] * 20 + ["val"] * 10 + ["test"] * 10)
     ids = np.array([f"o{i}" for i in range(40)])
-    return Vectors(ids, splits, xy_true + rng.normal(size=xy_true.shape) * (0.01, 0.02), xy_true, pair_mm, np.zeros((40, 3)))
+    return Vectors(
+        ids, splits, xy_true + rng.normal(size=xy_true.shape) * (0.01, 0.02), xy_true, pair_mm, np.zeros((40, 3))
+    )
 
 
 def test_the_standardiser_is_of_the_training_objects_alone(vectors):
@@ -44,7 +46,7 @@ def test_the_noise_is_the_detectors_error_on_objects_it_has_not_seen(vectors):
     """Its size is measured, for each value, and not guessed."""
     noise = residual_noise(vectors.where("val"))
 
-    assert (9, 2) == noise.shape
+    assert noise.shape == (9, 2)
     np.testing.assert_allclose(noise.mean(0), (0.01, 0.02), rtol=0.25)
 
 

@@ -31,7 +31,7 @@ def client(run):
 
 def test_it_is_healthy_once_it_answers(client):
     """Models are loaded and warm before the port is given out."""
-    assert 200 == client.get("/healthz").status_code
+    assert client.get("/healthz").status_code == 200
 
 
 def test_objects_come_in_pages(client):
@@ -48,10 +48,10 @@ def test_infer_finds_a_position_in_one_view(client, run):
     side_view = client.post("/infer", json={"object_id": "body-00002", "view": 0}).json()
     front = client.post("/infer", json={"object_id": "body-00002", "view": 4}).json()
 
-    assert "right" == side_view["side"]
+    assert side_view["side"] == "right"
     assert front["side"] is None
     np.testing.assert_allclose(np.multiply(side_view["xy"], 128), side_view["px"], rtol=1e-5)
-    assert 64 == len(side_view["model"])
+    assert len(side_view["model"]) == 64
     assert side_view["sigma_px"] > 0
 
 
@@ -66,7 +66,7 @@ def test_infer_3d_equals_what_evaluate_wrote(client, run):
             np.testing.assert_allclose(answer[side]["xyz"], [float(n) for n in numbers[:3]], atol=0.01)
             compared += 1
 
-    assert 2 * 2 * 2 * 2 == compared
+    assert compared == 2 * 2 * 2 * 2
 
 
 def test_infer_3d_names_its_frame_and_its_parts(client, run):
@@ -96,9 +96,9 @@ def test_pictures_are_those_of_the_shards(client, run):
     """The PNG of a view is sent as it was rendered."""
     answer = client.get("/objects/body-00001/views/3.png")
 
-    assert "image/png" == answer.headers["content-type"]
-    assert (128, 128) == Image.open(io.BytesIO(answer.content)).size
-    assert 128 == open_renders(str(run), "orthographic").spec.image_size
+    assert answer.headers["content-type"] == "image/png"
+    assert Image.open(io.BytesIO(answer.content)).size == (128, 128)
+    assert open_renders(str(run), "orthographic").spec.image_size == 128
 
 
 @pytest.mark.parametrize(

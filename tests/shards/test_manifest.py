@@ -98,13 +98,14 @@ def test_every_bucket_has_one_shard(uri, spec, buckets):
 def test_an_object_is_found_in_its_shard(uri, spec):
     """The manifest leads from an id to the shard that the plan put it in."""
     rows = [dict.fromkeys(OBJECTS.names) | {"object_id": f"head-{i}"} for i in range(50)]
-    plans = plan_shards(pa.Table.from_pylist(rows, schema=OBJECTS), spec, 8)
-    receipts = [Receipt(plan.name, plan.bucket, {"train": len(plan.objects)}) for plan in plans]
+    plans = plan_shards(pa.Table.from_pylist(rows, schema=OBJECTS), {"orthographic": spec}, 8)
+    receipts = [Receipt(plan.names["orthographic"], plan.bucket, {"train": len(plan.objects)}) for plan in plans]
 
     manifest = commit(uri, "d", "tragus", spec, receipts[::-1], 50)
 
     for plan in plans:
-        assert {manifest.shard_of(row["object_id"]) for row in plan.objects} <= {f"{uri}/{plan.name}"}
+        ids = plan.objects["object_id"].to_pylist()
+        assert {manifest.shard_of(object_id) for object_id in ids} <= {f"{uri}/{plan.names['orthographic']}"}
 
 
 def test_files_that_are_not_named_are_ignored(uri, spec, tmp_path):

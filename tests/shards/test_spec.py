@@ -13,6 +13,11 @@ from featurelib.shards.spec import FRAME_MARGIN
 ODD_RIG = Rig((View(-40.0, 10.0), View(0.0, -5.0), View(40.0, 10.0)))
 
 
+def frame_of(meshes: list[Mesh], rig: Rig, projection: str) -> float:
+    """The frame that is estimated from these meshes."""
+    return estimate_frame_mm([frame_needed_mm(m.vertices_mm, m.centre_mm, rig, projection) for m in meshes])
+
+
 def box(*size_mm: float) -> Mesh:
     """A box off the origin."""
     shape = trimesh.creation.box(size_mm)
@@ -47,8 +52,8 @@ def test_the_frame_is_the_widest_object_with_a_margin():
     """A box as seen from the front and both sides needs its longest edge; rounding up keeps three digits."""
     rig = Rig.evenly(3)
 
-    assert estimate_frame_mm([box(100, 30, 20), box(10, 200, 30)], rig, "orthographic") == pytest.approx(230)
-    assert estimate_frame_mm([box(0.1003, 0.01, 0.01)], rig, "orthographic") == pytest.approx(0.116)  # up from 0.1153
+    assert frame_of([box(100, 30, 20), box(10, 200, 30)], rig, "orthographic") == pytest.approx(230)
+    assert frame_of([box(0.1003, 0.01, 0.01)], rig, "orthographic") == pytest.approx(0.116)  # up from 0.1153
 
 
 @pytest.mark.parametrize("projection", PROJECTIONS)
@@ -56,7 +61,7 @@ def test_the_frame_shows_every_object_of_the_sample(projection):
     """All corners of all objects are inside in every view, with the margin and no more than rounding beyond it."""
     meshes = [box(x, 100, 60) for x in (40.0, 80.0, 170.0)]
 
-    frame_mm = estimate_frame_mm(meshes, ODD_RIG, projection)
+    frame_mm = frame_of(meshes, ODD_RIG, projection)
 
     needed = max(frame_needed_mm(mesh.vertices_mm, mesh.centre_mm, ODD_RIG, projection) for mesh in meshes)
     assert 1 <= frame_mm / (needed * FRAME_MARGIN) <= 1.01
@@ -68,6 +73,4 @@ def test_one_object_in_the_wrong_unit_does_not_set_the_frame(factor):
     meshes = [box(x, 100, 60) for x in (90.0, 100.0, 110.0, 120.0)]
     odd = box(*np.array([100, 100, 60]) * factor)
 
-    assert estimate_frame_mm([odd, *meshes], ODD_RIG, "perspective") == estimate_frame_mm(
-        meshes, ODD_RIG, "perspective"
-    )
+    assert frame_of([odd, *meshes], ODD_RIG, "perspective") == frame_of(meshes, ODD_RIG, "perspective")

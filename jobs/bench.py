@@ -1,0 +1,245 @@
+"""`featurelib bench`: measure this machine or cluster and print a table. Ratios are taken within one run."""
+
+import contextlib
+import io
+import itertools
+import json
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from cyclopts import App
+
+from featurelib import cli, storage
+from featurelib.dataset import Dataset, objects_table, open_dataset
+from featurelib.errors import UsageError
+from featurelib.geometry import DEFAULT_RIG, PROJECTIONS, Alignment
+from featurelib.progress import say
+from featurelib.rendering import open_renderer
+from featurelib.rendering.speed import VARIANTS, Step, rate, views_per_second
+from featurelib.shards import RenderSpec, decode_png, encode_png, is_finished, num_buckets, plan_shards
+from featurelib.shards.child import FrameJob, ObjectJob, needed_frames_mm, render_object
+from featurelib.synthetic import write_dataset
+from jobs import cluster
+from jobs.render import RenderConfig, render
+
+app = App(name="bench", help=__doc__, version_flags=())
+
+
+@cli.config
+@dataclass(frozen=True, kw_only=True)
+class BenchRenderConfig:
+    """What to measure on.
+
+    Attributes:
+        dataset: Folder of a dataset; default: 40 synthetic bodies.
+        image_size: Width and height of a picture, in pixels.
+        processes: Processes at once; default: one for each CPU of this machine.
+        seconds: For each figure and repeat.
+        repeats: Of each figure; the table gives the median and the range.
+        variants: Renderers to compare.
+        job: Measure the whole render job against the bare loop, too.
+    """
+
+    dataset: str | None = None
+    image_size: int = 512
+    processes: int | None = None
+    seconds: float = 4.0
+    repeats: int = 3
+    variants: tuple[str, ...] = VARIANTS
+    job: bool = True
+
+
+@app.command(name="render")
+def bench_render(config: BenchRenderConfig = BenchRenderConfig()) -> None:
+    """Views a second of each renderer, the share of PNG, and the whole job against the bare loop.
+
+    Example: featurelib bench render --dataset heads --image-size 512
+    """
+    processes = config.processes or psutil.cpu_count() or 1
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = _dataset(config.dataset, folder)
+        _print_variants(config, dataset, processes)
+        specs = _specs(dataset, config.image_size)
+        loop = _print_loop(config, dataset, specs, processes)
+        if config.job:
+            _print_job(config, dataset, specs, loop, Path(folder, "run"))
+
+
+def _dataset(uri: str | None, folder: str) -> Dataset:
+    if uri is None:
+        say("bench: making 40 synthetic bodies")
+        write_dataset(Path(folder, "bodies"), 40)
+    return open_dataset(uri or f"{folder}/bodies")
+
+
+def _specs(dataset: Dataset, image_size: int) -> dict[str, RenderSpec]:
+    name = dataset.objects["mesh"][0].as_py()
+    job = FrameJob(dataset.mesh_uri(name), dataset.object_from_source, DEFAULT_RIG, PROJECTIONS)
+    needed_mm = needed_frames_mm(job)
+    if needed_mm is None:
+        raise UsageError(f"{job.mesh_uri}: cannot be read; bench wants a dataset of good meshes")
+    return {
+        projection: RenderSpec(
+            unit=dataset.unit,
+            alignment=dataset.alignment,
+            projection=projection,
+            frame_mm=1.5 * needed_mm[projection],
+            image_size=image_size,
+            rig=DEFAULT_RIG,
+            backend=open_renderer("raster").name,
+        )
+        for projection in PROJECTIONS
+    }
+
+
+def _print_variants(config: BenchRenderConfig, dataset: Dataset, processes: int) -> None:
+    """Print each renderer's rate; the repeats go round the renderers, so that a slow minute hits all alike."""
+    meshes = [dataset.load(name) for name in dataset.objects["mesh"].to_pylist()[:8]]
+    rates: dict[str, list[float]] = {variant: [] for variant in config.variants}
+    for variant in itertools.chain.from_iterable(itertools.repeat(config.variants, config.repeats)):
+        say(f"bench: {variant}, {processes} processes")
+        rates[variant].append(
+            views_per_second(variant, meshes, size=config.image_size, processes=processes, seconds=config.seconds)
+        )
+    slowest = statistics.median(rates.get("pyrender-default") or min(rates.values(), key=statistics.median))
+    faces = int(statistics.median(len(mesh.faces) for mesh in meshes))
+    print(f"\nviews a second, {faces} faces, {config.image_size} px, both projections, {processes} processes")
+    print(f"{'renderer':20}{'median':>10}{'lowest':>10}{'highest':>10}{'a core':>10}{'ratio':>8}")
+    for variant, found in rates.items():
+        median = statistics.median(found)
+        row = (median, min(found), max(found), median / processes)
+        print(f"{variant:20}" + "".join(f"{value:10.1f}" for value in row) + f"{median / slowest:8.1f}")
+
+
+def _print_loop(config: BenchRenderConfig, dataset: Dataset, specs: dict[str, RenderSpec], processes: int) -> float:
+    """Print the bare loop's rate and where an object's time goes; return views a second over all processes."""
+    jobs = _object_jobs(dataset, specs)
+    found = [rate(object_step, (jobs,), processes=processes, seconds=config.seconds) for _ in range(config.repeats)]
+    views = statistics.median(found)
+    shares = _shares(jobs)
+    print(f"\nbare loop (load, render, label, encode): {views:.0f} views/s in {processes} processes")
+    print(
+        f"range {min(found):.0f} to {max(found):.0f}; "
+        + ", ".join(f"{name} {100 * v:.0f} %" for name, v in shares.items())
+    )
+    return views
+
+
+def _object_jobs(dataset: Dataset, specs: dict[str, RenderSpec]) -> list[ObjectJob]:
+    return [ObjectJob(row, dataset.mesh_uri(row["mesh"]), specs) for row in dataset.objects.to_pylist() if row["mesh"]]
+
+
+def object_step(jobs: Sequence[ObjectJob]) -> Step:
+    """Return a step that makes the rows of one object, the next each time, and counts its views."""
+    cycle = itertools.cycle(jobs)
+    return lambda: sum(len(rows) for rows in render_object(next(cycle)).values())
+
+
+def _shares(jobs: Sequence[ObjectJob]) -> dict[str, float]:
+    """Return the share of an object's time that loading, encoding and the rest (rendering, labels) take."""
+    sample = jobs[: min(10, len(jobs))]
+    render_object(sample[0])
+    started = time.process_time()
+    outcomes = [render_object(job) for job in sample]
+    total = time.process_time() - started
+    started = time.process_time()
+    for job in sample:
+        needed_frames_mm(
+            FrameJob(str(job.mesh_uri), next(iter(job.specs.values())).object_from_source, DEFAULT_RIG, ())
+        )
+    load = time.process_time() - started
+    pictures = [decode_png(row["png"]) for rows in outcomes for views in rows.values() for row in views]
+    started = time.process_time()
+    for pixels in pictures:
+        encode_png(pixels)
+    encode = time.process_time() - started
+    return {"load": load / total, "PNG": encode / total, "render and label": 1 - (load + encode) / total}
+
+
+def _print_job(
+    config: BenchRenderConfig, dataset: Dataset, specs: dict[str, RenderSpec], loop: float, run: Path
+) -> None:
+    """Print the whole job's rate on a warm cluster beside the bare loop's, and its workers' memory."""
+    cluster.connect()
+    frame_mm = max(spec.frame_mm for spec in specs.values())
+    flags = RenderConfig(
+        dataset=dataset.uri, run=str(run), image_size=config.image_size, frame_mm=frame_mm, backend="raster"
+    )
+    started = time.perf_counter()
+    with contextlib.redirect_stdout(io.StringIO()):
+        render(flags)
+    seconds = time.perf_counter() - started
+    views = len(PROJECTIONS) * len(DEFAULT_RIG) * len(dataset.objects)
+    print(f"whole job: {views} views in {seconds:.1f} s, {views / seconds:.0f} views/s")
+    print(f"that is {views / seconds / loop:.2f} of the bare loop")
+
+
+@cli.config
+@dataclass(frozen=True, kw_only=True)
+class BenchPlanConfig:
+    """How many objects to plan for.
+
+    Attributes:
+        objects: In the simulated listing.
+    """
+
+    objects: int = 1_000_000
+
+
+@app.command(name="plan")
+def bench_plan(config: BenchPlanConfig = BenchPlanConfig()) -> None:
+    """Time and memory to plan a rendering and to see that it is finished, from a simulated listing of an S3 bucket.
+
+    Example: featurelib bench plan --objects 1000000
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        listing, labels = simulated_listing(config.objects), simulated_labels(config.objects)
+        before_mb, started = _peak_mb(), time.perf_counter()
+        objects = objects_table(listing, labels)
+        read = time.perf_counter()
+        specs = {
+            projection: RenderSpec("mm", Alignment(), projection, 400.0, 512, DEFAULT_RIG, "raster")
+            for projection in PROJECTIONS
+        }
+        plans = plan_shards(objects, specs, num_buckets(len(objects)))
+        planned = time.perf_counter()
+        for projection in PROJECTIONS:
+            names = [plan.names[projection] for plan in plans]
+            _write_manifest(folder, names)
+            present = [storage.Entry(name, 4_000_000, "etag") for name in ["manifest.json", *names]]
+            if not is_finished(folder, present, names):
+                raise AssertionError("a finished run was not seen to be finished")
+        checked = time.perf_counter()
+    calls = -(-config.objects // 1000) + len(PROJECTIONS) * -(-len(plans) // 1000)
+    print(f"{config.objects} objects, {len(plans)} shards a projection, {calls} list calls of 1,000 names")
+    print(f"table {read - started:.1f} s, plan {planned - read:.1f} s, check {checked - planned:.1f} s")
+    print(f"total {checked - started:.1f} s; peak memory {_peak_mb():.0f} MB, of which {before_mb:.0f} MB before")
+
+
+def simulated_listing(count: int) -> Iterator[storage.Entry]:
+    """Yield the entries that listing a bucket of `count` meshes gives."""
+    return (storage.Entry(f"object-{i:07d}.ply", 600_000, f"etag:{i:032x}") for i in range(count))
+
+
+def simulated_labels(count: int) -> bytes:
+    """Return a landmarks.csv of `count` rows."""
+    rows = "".join(f"object-{i:07d},70.{i % 977},10.5,3.25,-70.{i % 983},10.25,3.5\n" for i in range(count))
+    return f"object_id,left_x,left_y,left_z,right_x,right_y,right_z\n{rows}".encode()
+
+
+def _write_manifest(folder: str, names: Sequence[str]) -> None:
+    storage.write_bytes(storage.join(folder, "manifest.json"), json.dumps({"shards": list(names)}).encode())
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    cli.run(app)

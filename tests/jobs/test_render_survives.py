@@ -1,0 +1,232 @@
+"""Kill what can be killed in the middle of a rendering; the next run ends with exactly what should be there."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import psutil
+import pyarrow.parquet as pq
+import pytest
+import ray
+import trimesh
+
+from featurelib.errors import DataError
+from featurelib.geometry import PROJECTIONS
+from featurelib.shards import open_renders
+from jobs.render import RenderConfig, render
+
+OBJECTS, VIEWS = 200, 9
+
+
+def write_balls(folder, count):
+    """Write a dataset of ellipsoids; big enough that two hundred of them take some seconds."""
+    rng = np.random.default_rng(0)
+    (folder / "meshes").mkdir(parents=True)
+    rows = ["object_id,left_x,left_y,left_z,right_x,right_y,right_z"]
+    for i in range(count):
+        radii = rng.uniform(50, 80, 3)
+        ball = trimesh.creation.icosphere(subdivisions=5)
+        ball.apply_scale(radii)
+        ball.export(folder / "meshes" / f"ball-{i:04d}.ply")
+        rows.append(f"ball-{i:04d},{radii[0]},0,0,{-radii[0]},0,0")
+    (folder / "landmarks.csv").write_text("\n".join(rows))
+    (folder / "dataset.json").write_text('{"unit": "mm", "landmark": "pole"}')
+
+
+@pytest.fixture(scope="module")
+def balls(tmp_path_factory):
+    """Two hundred objects."""
+    folder = tmp_path_factory.mktemp("balls")
+    write_balls(folder, OBJECTS)
+    return folder
+
+
+@pytest.fixture
+def config(balls, tmp_path):
+    """A rendering of all of them in both projections."""
+    return RenderConfig(dataset=str(balls), run=str(tmp_path), image_size=128)
+
+
+def assert_exact(run, objects=OBJECTS):
+    """Every (object, view) is there once in each projection, in the shards that the manifest names, and in no other."""
+    for projection in PROJECTIONS:
+        manifest = open_renders(str(run), projection)
+        seen = [
+            (row["object_id"], row["view"], row["projection"])
+            for uri in manifest.shard_uris
+            for row in pq.read_table(uri, columns=["object_id", "view", "projection"]).to_pylist()
+        ]
+        wanted = {(f"ball-{i:04d}", view, projection) for i in range(objects) for view in range(VIEWS)}
+        assert wanted == set(seen)
+        assert len(wanted) == len(seen)
+        shards = {path.name for path in (run / "renders" / projection).glob("shard-*")}
+        assert shards == set(manifest.shards)
+
+
+def visible_shards(run):
+    """The shards that a reader sees."""
+    return list(run.glob("renders/*/shard-*.parquet"))
+
+
+def wait_for_shards(run, count, seconds=120):
+    """Wait until the rendering is in the middle."""
+    ends = time.monotonic() + seconds
+    while len(visible_shards(run)) < count:
+        assert time.monotonic() < ends, "the rendering did not get going"
+        time.sleep(0.02)
+
+
+def in_background(config):
+    """Start a rendering in a thread of this process."""
+    outcome = []
+    thread = threading.Thread(target=lambda: outcome.append(render(config)))
+    thread.start()
+    return thread, outcome
+
+
+def ray_workers(word):
+    """The live Ray processes whose title has a word in it."""
+    return [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] and word in p.info["cmdline"][0]]
+
+
+def test_a_killed_driver_leaves_whole_shards_and_the_next_run_ends(cluster, config, tmp_path):
+    """A reader that looks all the while never meets a shard that it cannot read, and nothing is rendered twice."""
+    address = ray.get_runtime_context().gcs_address
+    flags = ["--dataset", config.dataset, "--run", config.run, "--image-size", "128"]
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "jobs.render", *flags],
+        env={**os.environ, "RAY_ADDRESS": address},
+        stderr=subprocess.PIPE,
+    )
+    wait_for_shards(tmp_path, 3)
+    driver.send_signal(signal.SIGKILL)
+    driver.communicate()
+    kept = {path: path.stat().st_mtime_ns for path in visible_shards(tmp_path)}
+    for path in kept:
+        assert pq.read_metadata(path).num_rows > 0
+    with pytest.raises(DataError, match="has not ended"):
+        open_renders(str(tmp_path), "orthographic")
+    time.sleep(2)  # workers of a dead job may still end what they had begun
+    kept = {path: path.stat().st_mtime_ns for path in visible_shards(tmp_path)}
+    render(config)
+
+    assert_exact(tmp_path)
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}
+
+
+def test_a_killed_worker_is_replaced(cluster, config, tmp_path):
+    """Ray starts the actor again and gives its shard to it."""
+    thread, outcome = in_background(config)
+    wait_for_shards(tmp_path, 3)
+    victims = ray_workers("ShardRenderer")
+    assert victims
+    victims[0].send_signal(signal.SIGKILL)
+    thread.join()
+
+    assert outcome == [None]
+    assert_exact(tmp_path)
+
+
+def test_a_killed_render_child_costs_nothing(cluster, config, tmp_path):
+    """Its object is tried again in a new child: a kill from outside is no fault of the mesh."""
+    thread, outcome = in_background(config)
+    wait_for_shards(tmp_path, 3)
+    family = [child for worker in ray_workers("ShardRenderer") for child in worker.children(recursive=True)]
+    leaves = [process for process in family if "forkserver" in " ".join(process.cmdline()) and not process.children()]
+    assert leaves
+    leaves[0].send_signal(signal.SIGKILL)
+    thread.join()
+
+    assert outcome == [None]
+    assert_exact(tmp_path)
+
+
+LOSE_A_NODE = """
+import sys, threading, time, json
+from pathlib import Path
+import ray
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+second = cluster.add_node(num_cpus=1)
+ray.init(address=cluster.address, log_to_driver=False)
+from jobs.render import RenderConfig, render
+dataset, run = sys.argv[1:]
+outcome = []
+thread = threading.Thread(target=lambda: outcome.append(render(RenderConfig(dataset=dataset, run=run, image_size=128))))
+thread.start()
+while len(list(Path(run).glob("renders/*/shard-*.parquet"))) < 3:
+    assert thread.is_alive()
+    time.sleep(0.02)
+cluster.remove_node(second, allow_graceful=False)
+thread.join()
+ray.shutdown()
+cluster.shutdown()
+sys.exit(0 if outcome == [None] else 1)
+"""
+
+
+def test_a_lost_node_is_made_up_for(balls, tmp_path):
+    """The shards that were being made there are made on the other node."""
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    command = [sys.executable, "-c", LOSE_A_NODE, str(balls), str(tmp_path)]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert_exact(tmp_path)
+
+
+@pytest.fixture
+def bad_balls(tmp_path):
+    """Ten objects of which four cannot be read."""
+    folder = tmp_path / "bad"
+    write_balls(folder, 10)
+    for i in range(4):
+        (folder / "meshes" / f"ball-{i:04d}.ply").write_bytes(b"ply\nformat ascii 1.0\nend_header\n")
+    return folder
+
+
+def test_too_many_rejects_end_the_job_without_a_manifest(cluster, bad_balls, tmp_path):
+    """A dataset in the wrong format is an error, not an empty result; a looser limit goes on from what was made."""
+    flags = {"dataset": str(bad_balls), "run": str(tmp_path), "projections": ("orthographic",), "image_size": 64}
+    with pytest.raises(DataError, match=r"4 of 10 objects failed, more than --max-reject-fraction 0\.3"):
+        render(RenderConfig(**flags, max_reject_fraction=0.3))
+    with pytest.raises(DataError, match="has not ended"):
+        open_renders(str(tmp_path), "orthographic")
+    render(RenderConfig(**flags, max_reject_fraction=0.4))
+
+    assert open_renders(str(tmp_path), "orthographic").rejected == 4
+
+
+def test_a_mesh_that_takes_too_long_is_rejected_with_the_limit(cluster, balls, tmp_path):
+    """The time limit is the object's alone; here it is so short that none can keep it."""
+    with pytest.raises(DataError, match=r"took longer than 0\.001 s"):
+        render(
+            RenderConfig(
+                dataset=str(balls),
+                run=str(tmp_path),
+                image_size=64,
+                frame_mm=300,
+                object_seconds=0.001,
+                max_reject_fraction=0.1,
+            )
+        )
+
+
+def test_a_finished_rendering_is_told_from_listings_alone(cluster, bad_balls, tmp_path):
+    """A second run reads the tables and the manifest, and no mesh: unreadable ones do not matter to it."""
+    flags = {"dataset": str(bad_balls), "run": str(tmp_path), "projections": ("orthographic",), "image_size": 64}
+    render(RenderConfig(**flags))
+    meshes = list((bad_balls / "meshes").iterdir())
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    opened = []
+    sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
+    render(RenderConfig(**flags))
+
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    assert not [path for path in meshes if str(path) in opened]
+    assert json.loads((tmp_path / "renders/orthographic/manifest.json").read_text())["rejected"] == 4
