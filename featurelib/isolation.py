@@ -5,16 +5,18 @@ Processes, time limits and recycling are pebble's; here they get a memory limit,
 """
 
 import faulthandler
-import multiprocessing
 import os
 import resource
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError
 from concurrent.futures import TimeoutError as TooLong
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Self, TypeVar
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
@@ -54,8 +56,8 @@ class Child:
         """Take the limits and the modules that a child's work needs; the first call starts the process."""
         self.limits = limits
         self._folder = tempfile.TemporaryDirectory(prefix="featurelib-child-")
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["__main__", *preload])
+        self._context = _Context()
+        self._context.set_forkserver_preload(list(preload))
         self._pool = self._new_pool()
 
     def __call__(self, work: Callable[[Item], Result], item: Item) -> Result:
@@ -134,6 +136,26 @@ class Child:
         crash = said.rfind("Fatal Python error")  # its first lines tell where; of all else the last do
         end = len(said) if crash < 0 else crash + STDERR_TAIL // 2
         return f"; it said: {said[:end][-STDERR_TAIL:]}" if said else ""
+
+
+class _Process(ForkServerProcess):
+    """A process that does not run its parent's main module again.
+
+    In a Ray worker that is Ray's own script, which takes a second to import; work is found by its module's name.
+    """
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # noqa: N802 (multiprocessing's name)
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            return ForkServerProcess._Popen(process_obj)
+        finally:
+            sys.modules["__main__"] = main
+
+
+class _Context(ForkServerContext):
+    Process = _Process
 
 
 def _begin(folder: str, memory_mb: int) -> None:

@@ -12,6 +12,9 @@ WORKER_ENV = {
     "KERAS_BACKEND": "tensorflow",
 }
 
+"""Of this process and of the workers that a local Ray starts from it. A runtime_env would do it on any cluster, but
+costs every worker a second start: the ones that Ray keeps ready have another environment."""
+
 STEP_PAUSE_S = 0.02
 """Ray Data's scheduling loop does not wait while a consumer is slower than its stream: it took 0.5 of a core for
 each stream of a training, on two cores. Fifty steps a second start tasks as fast as a shard a task needs."""
@@ -36,14 +39,9 @@ class PauseBetweenSteps:
 
 def connect() -> None:
     """Join the cluster named by RAY_ADDRESS, else start one on this machine; nothing if already connected."""
+    os.environ.update(WORKER_ENV)
     if not ray.is_initialized():
-        ray.init(
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"env_vars": WORKER_ENV},
-        )
-    os.environ.update(WORKER_ENV)  # a job's own process may load TensorFlow too
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     context = DataContext.get_current()
     context.enable_progress_bars = False  # our own lines say objects and views, not blocks
     context.print_on_execution_start = False

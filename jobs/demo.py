@@ -48,9 +48,10 @@ def demo(config: DemoConfig = DEFAULTS) -> None:
             run=config.run,
             image_size=256,
             alpha=0.35,
-            input_size=128,
+            input_size=96,
             weights="none",
-            epochs=40,
+            epochs=24,
+            tune_rate=1e-3,
         )
     )
     if config.serve:

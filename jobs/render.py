@@ -9,6 +9,7 @@
 """
 
 import io
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ class RenderConfig:
         backend: Renderer: raster (CPU), pyrender (GPU through EGL), auto (pyrender where there is a GPU).
         overwrite: Render anew where the run holds pictures of another configuration.
         max_reject_fraction: End with an error, and no manifest, if more than this share of the objects fails.
-        min_workers: Worker processes kept from the start, one CPU each.
+        min_workers: Worker processes to begin with, one CPU each; default: as many as max_workers.
         max_workers: Worker processes at most; default: one for each CPU of the cluster.
         gpus_per_worker: Share of a GPU that a worker takes, for pyrender.
         object_seconds: Time limit for one object, in seconds.
@@ -81,7 +82,7 @@ class RenderConfig:
     backend: Literal["auto", "raster", "pyrender"] = "auto"
     overwrite: bool = False
     max_reject_fraction: float = 0.5
-    min_workers: int = 1
+    min_workers: int | None = None
     max_workers: int | None = None
     gpus_per_worker: float = 0.0
     object_seconds: float = 120.0
@@ -197,7 +198,7 @@ def _frames_mm(config: RenderConfig, dataset: Dataset, rig: Rig, projections: Se
         FrameJob(dataset.mesh_uri(name), dataset.object_from_source, rig, tuple(projections))
         for name in names[:: max(1, len(names) // FRAME_SAMPLE)]
     ]
-    with Child(config.child_limits, preload=["featurelib.shards.child"]) as child:
+    with Child(config.child_limits, preload=["featurelib.shards.warm"]) as child:
         needed_mm = [found for found in child.map(needed_frames_mm, jobs) if found and not isinstance(found, LostError)]
     if not needed_mm:
         raise DataError(
@@ -278,11 +279,12 @@ def _fan_out(config: RenderConfig, work: list[ShardJob]) -> Iterator[tuple[str, 
         return
     cluster.connect()
     most = min(config.max_workers or cluster.num_cpus(), len(work))
-    pool = ray.data.ActorPoolStrategy(min_size=min(config.min_workers, most), max_size=most)
+    # A pool that grows as it goes gave its second worker no work for the first 8 s of 40.
+    pool = ray.data.ActorPoolStrategy(min_size=min(config.min_workers or most, most), max_size=most)
     rows = ray.data.from_items([{"job": job} for job in work], override_num_blocks=len(work)).map(
         ShardRenderer, compute=pool, num_cpus=1, num_gpus=config.gpus_per_worker or None
     )
-    for row in rows.iter_rows():
+    for row in itertools.islice(rows.iter_rows(), len(work)):  # not to its end: closing the pool would take 4 s
         yield from row["receipts"].items()
 
 
@@ -300,7 +302,7 @@ class ShardRenderer:
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Column in: job, a ShardJob. Column out: receipts by projection."""
         job: ShardJob = row["job"]
-        self.child = self.child or Child(job.limits, preload=["featurelib.shards.child"])
+        self.child = self.child or Child(job.limits, preload=["featurelib.shards.warm"])
         rows: dict[str, list[dict[str, Any]]] = {projection: [] for projection in job.uris}
         rejects: dict[str, list[dict[str, str]]] = {projection: [] for projection in job.uris}
         pieces = job.object_jobs()

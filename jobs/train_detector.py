@@ -101,6 +101,10 @@ def train_detector(config: TrainDetectorConfig) -> None:
             )
     if config.weights not in ("imagenet", "none"):
         config = replace(config, weights=storage.absolute(config.weights))
+    if 2 * manifest.views["train"] < config.batch_size:
+        raise UsageError(
+            f"--batch-size {config.batch_size}: there are {2 * manifest.views['train']} training samples in all"
+        )
     if config.batch_size % config.workers:
         raise UsageError(f"--batch-size {config.batch_size}: expected a multiple of --workers {config.workers}")
     resolved = _resolved(config, manifest)
@@ -142,6 +146,7 @@ def fit_on_cluster(loop: dict[str, Any], manifest: Manifest) -> None:
 
     cluster.connect()
     config: TrainDetectorConfig = loop["config"]
+    filesystem, path = storage.arrow_filesystem(loop["uri"])
     samples = sample_stream(manifest, config.input_size, epochs=config.epochs, seed=config.seed)
     TensorflowTrainer(
         _train_worker,
@@ -151,7 +156,7 @@ def fit_on_cluster(loop: dict[str, Any], manifest: Manifest) -> None:
             use_gpu=config.gpu,
             resources_per_worker={"CPU": loop["threads"], "GPU": int(config.gpu)},
         ),
-        run_config=RunConfig(name="train", storage_path=loop["uri"]),
+        run_config=RunConfig(name="train", storage_path=path, storage_filesystem=filesystem),
         datasets={"samples": samples},
         dataset_config=DataConfig(execution_options=ExecutionOptions(preserve_order=True)),
     ).fit()

@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.transform import Rotation
 
 from featurelib.errors import GeometryError
 
@@ -10,7 +9,9 @@ from featurelib.errors import GeometryError
 def matrix_from_wxyz(wxyz: ArrayLike) -> NDArray[np.float64]:
     """Return the (..., 3, 3) rotation matrices of (..., 4) quaternions w, x, y, z.
 
-    Quaternions need not have length one; q and -q give the same matrix.
+    Quaternions need not have length one; q and -q give the same matrix. The formula is that of Diebel,
+    Representing Attitude, 2006, equation 125, transposed to turn points. SciPy has it too, but takes 0.9 s to import
+    where a render process takes 0.5 s to start.
 
     Raises:
         GeometryError: if a quaternion is not four finite numbers or has length zero.
@@ -18,11 +19,32 @@ def matrix_from_wxyz(wxyz: ArrayLike) -> NDArray[np.float64]:
     quaternions = np.asarray(wxyz, dtype=np.float64)
     if quaternions.shape[-1:] != (4,) or not np.isfinite(quaternions).all():
         raise GeometryError(f"a quaternion is four finite numbers w, x, y, z, not {np.asarray(wxyz).tolist()}")
-    if (np.linalg.norm(quaternions, axis=-1) < 1e-9).any():
+    length = np.linalg.norm(quaternions, axis=-1, keepdims=True)
+    if (length < 1e-9).any():
         raise GeometryError("a quaternion of length zero is no rotation; the identity is 1, 0, 0, 0")
-    return Rotation.from_quat(quaternions, scalar_first=True).as_matrix()
+    w, x, y, z = np.moveaxis(quaternions / length, -1, 0)
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return np.moveaxis(np.array(rows), (0, 1), (-2, -1))
 
 
 def wxyz_from_matrix(rotation: ArrayLike) -> NDArray[np.float64]:
-    """Return the (..., 4) unit quaternions, w >= 0, of (..., 3, 3) rotation matrices."""
-    return Rotation.from_matrix(np.asarray(rotation)).as_quat(canonical=True, scalar_first=True)
+    """Return the (..., 4) unit quaternions, w >= 0, of (..., 3, 3) rotation matrices.
+
+    The quaternion is the eigenvector of the largest eigenvalue of a symmetric 4 x 4 matrix (Bar-Itzhack, New
+    method for extracting the quaternion from a rotation matrix, Journal of Guidance 23(6), 2000), which has no
+    special cases and gives the nearest rotation where a matrix is a little off.
+    """
+    r = np.asarray(rotation, dtype=np.float64)
+    k = np.empty((*r.shape[:-2], 4, 4))
+    trace = np.trace(r, axis1=-2, axis2=-1)
+    k[..., 0, 0] = trace
+    k[..., 0, 1:] = k[..., 1:, 0] = np.stack(
+        [r[..., 2, 1] - r[..., 1, 2], r[..., 0, 2] - r[..., 2, 0], r[..., 1, 0] - r[..., 0, 1]], -1
+    )
+    k[..., 1:, 1:] = r + np.swapaxes(r, -1, -2) - trace[..., None, None] * np.eye(3)
+    wxyz = np.linalg.eigh(k / 3)[1][..., -1]
+    return np.where(wxyz[..., :1] < 0, -wxyz, wxyz)

@@ -50,7 +50,7 @@ def plan_shards(objects: pa.Table, specs: Mapping[str, RenderSpec], buckets: int
         specs: by projection.
         buckets: how many, from num_buckets.
     """
-    places = np.array([bucket_of(object_id, buckets) for object_id in objects["object_id"].to_pylist()])
+    places = np.fromiter((bucket_of(object_id.as_py(), buckets) for object_id in objects["object_id"]), dtype=np.int64)
     by_bucket = objects.take(np.argsort(places, kind="stable")).combine_chunks()
     ends = np.cumsum(np.bincount(places, minlength=buckets))
     plans = []

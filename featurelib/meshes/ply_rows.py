@@ -1,0 +1,165 @@
+"""The rows of a PLY file's elements as columns of numbers."""
+
+import math
+import struct
+from array import array
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurelib.errors import DataError
+
+_STRUCT_CODES = {
+    "i1": "b", "u1": "B", "i2": "h", "u2": "H", "i4": "i", "u4": "I", "i8": "q", "u8": "Q", "f8": "d",
+}  # fmt: skip
+
+
+class Property(NamedTuple):
+    """One value in each row of an element, or a list of values if the list's length has a type."""
+
+    name: str
+    dtype: np.dtype
+    count_dtype: np.dtype | None = None
+
+
+class Element(NamedTuple):
+    """What the header says of one kind of thing (vertex, face): so many rows of properties."""
+
+    name: str
+    num_rows: int
+    properties: list[Property]
+
+
+class Column(NamedTuple):
+    """A property in all rows: values (n,), or the lists one after another and the length (n,) of each."""
+
+    values: NDArray
+    counts: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True)
+class Body:
+    """The part of a file that is still to be read.
+
+    data, start: the bytes from `start` on.
+    unit, unit_bytes: in what a user counts them: bytes, or the numbers of a text (doubles by now).
+    """
+
+    data: bytes
+    start: int
+    unit: str
+    unit_bytes: int
+
+    @property
+    def num_left(self) -> int:
+        """The bytes that are left."""
+        return len(self.data) - self.start
+
+    def refuse_rest(self) -> None:
+        """Raise DataError if anything is left."""
+        if self.num_left:
+            left = f"{self.num_left // self.unit_bytes:,} {self.unit}"
+            raise DataError(f"{left} more than its header announces (the file is damaged)")
+
+    def refuse_short(self, element: Element, needed: int) -> None:
+        """Raise DataError if fewer than the `needed` bytes of an element are left."""
+        if needed > self.num_left:
+            raise DataError(
+                f"{self.num_left // self.unit_bytes:,} {self.unit} for {element.num_rows:,} elements {element.name!r}; "
+                f"expected at least {needed // self.unit_bytes:,} (the file is cut off, or its header is wrong)"
+            )
+
+
+def read_element(body: Body, element: Element) -> tuple[dict[str, Column], Body]:
+    """Return the columns of the element at the body's start, and the body after it.
+
+    Raises:
+        DataError: if the body ends before.
+    """
+    if element.num_rows < 0:
+        raise DataError(
+            f"{element.num_rows:,} elements {element.name!r}; expected a positive number (the file is damaged)"
+        )
+    body.refuse_short(
+        element, element.num_rows * sum((kind or dtype).itemsize for _, dtype, kind in element.properties)
+    )
+    if element.num_rows == 0 or not element.properties:
+        return {}, body
+    _, first_counts, _ = _walk(body, element, 1)
+    row = _row_type(element, first_counts[0])
+    num_bytes = element.num_rows * row.itemsize
+    if num_bytes <= body.num_left:
+        rows = np.frombuffer(body.data, row, element.num_rows, body.start)
+        if all((rows[name] == first_counts[0, int(name[1:])]).all() for name in row.names or () if name[0] == "n"):
+            return _uniform_columns(rows, element, first_counts[0]), replace(body, start=body.start + num_bytes)
+    starts, counts, end = _walk(body, element, element.num_rows)
+    columns = {
+        entry.name: Column(_gather(body.data, entry.dtype, starts[:, i], counts[:, i]), _if_list(entry, counts[:, i]))
+        for i, entry in enumerate(element.properties)
+    }
+    return columns, replace(body, start=end)
+
+
+def _row_type(element: Element, counts: NDArray[np.int64]) -> np.dtype:
+    """Return the type of a row whose lists have these lengths: v0, v1, ... and n1 before v1 if that is a list."""
+    fields: list[tuple] = []
+    for i, (_, dtype, count_dtype) in enumerate(element.properties):
+        if count_dtype:
+            fields.append((f"n{i}", count_dtype))
+        fields.append((f"v{i}", dtype, (int(counts[i]),)) if count_dtype else (f"v{i}", dtype))
+    return np.dtype(fields)
+
+
+def _uniform_columns(rows: NDArray[np.void], element: Element, counts: NDArray[np.int64]) -> dict[str, Column]:
+    """Return the columns of rows of one type."""
+    return {
+        entry.name: Column(rows[f"v{i}"].reshape(-1), _if_list(entry, np.full(len(rows), counts[i])))
+        for i, entry in enumerate(element.properties)
+    }
+
+
+def _if_list(entry: Property, counts: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    return counts if entry.count_dtype else None
+
+
+def _walk(body: Body, element: Element, num_rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Return where each value or list of the first rows begins, how long it is (num_rows, k), and where they end.
+
+    Row by row, as lists of any length ask for: a microsecond for each, 0.7 s for a million faces.
+    """
+    starts, counts, position = array("q"), array("q"), body.start
+    layout = [(name, dtype.itemsize, kind and _struct(kind)) for name, dtype, kind in element.properties]
+    for _ in range(num_rows):
+        for name, item_bytes, count_struct in layout:
+            count = 1
+            if count_struct:
+                if position + count_struct.size > len(body.data):
+                    body.refuse_short(element, position + count_struct.size - body.start)
+                announced = count_struct.unpack_from(body.data, position)[0]
+                count = int(announced) if 0 <= announced < math.inf else -1
+                if count != announced or count < 0:
+                    raise DataError(f"a list {name!r} of {announced:g} values; expected a whole number (damaged)")
+                position += count_struct.size
+            starts.append(position)
+            counts.append(count)
+            position += count * item_bytes
+            if position > len(body.data):
+                body.refuse_short(element, position - body.start)
+    shape = (num_rows, len(element.properties))
+    return np.array(starts).reshape(shape), np.array(counts).reshape(shape), position
+
+
+def _struct(dtype: np.dtype) -> struct.Struct:
+    """Return the reader of one value, which takes a tenth of NumPy's time for it."""
+    return struct.Struct(dtype.str[0].replace("|", "<") + _STRUCT_CODES[dtype.str[1:]])
+
+
+def _gather(data: bytes, dtype: np.dtype, starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray:
+    """Return the values (sum of counts,) that stand in runs from these bytes on."""
+    offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    first_bytes = np.repeat(starts, counts) + offsets * dtype.itemsize
+    raw = np.frombuffer(data, np.uint8)
+    values: NDArray = raw[first_bytes[:, None] + np.arange(dtype.itemsize)].view(dtype)
+    return values.reshape(-1)

@@ -1,0 +1,73 @@
+"""What a file's bytes are, whatever its ending says."""
+
+import re
+import struct
+
+from featurelib.errors import DataError
+
+STL_HEADER_BYTES, STL_FACE_BYTES = 84, 50
+"""A binary STL: 80 free bytes and the number of faces, then twelve floats and two bytes for each face."""
+
+_LOOK_AT = 4096
+
+_MESHES = (
+    (".glb", re.compile(rb"glTF[\x01\x02]\0\0\0")),
+    (".ply", re.compile(rb"ply\s*?\r?\n\s*(format|comment|obj_info|element)\b")),
+    (".off", re.compile(rb"\s*(?:#[^\n]*\n\s*)*(?:ST)?C?N?4?n?OFF\b")),
+    (".stl", re.compile(rb"\s*solid\b[^\0]*?\bfacet\s+normal\b", re.IGNORECASE)),
+    (".obj", re.compile(rb"(?:\s*(?:#|(?:mtllib|usemtl|o|g|s|vn|vt)\b)[^\n\0]*\n)*\s*v[ \t]+[-+.\d]+[ \t]+[-+.\d]")),
+)
+
+_OTHERS = (
+    (re.compile(rb"PK(\x03\x04|\x05\x06)"), "a ZIP archive", "unpack it and use the mesh inside"),
+    (re.compile(rb"\x1f\x8b"), "a gzip archive", "unpack it and use the mesh inside"),
+    (
+        re.compile(rb"BZh\d|\xfd7zXZ\0|7z\xbc\xaf|Rar!|\x28\xb5\x2f\xfd"),
+        "an archive",
+        "unpack it and use the mesh inside",
+    ),
+    (re.compile(rb"\x89PNG"), "a PNG image", "give the mesh, not a picture of it"),
+    (re.compile(rb"\xff\xd8\xff"), "a JPEG image", "give the mesh, not a picture of it"),
+    (re.compile(rb"%PDF"), "a PDF", "give the mesh"),
+    (re.compile(rb"\s*<(!doctype html|html|head|body)\b", re.IGNORECASE), "an HTML page", "download the file itself"),
+    (re.compile(rb"version https://git-lfs"), "a Git LFS pointer", "run `git lfs pull` to get the mesh"),
+    (re.compile(rb"\s*\{\s*\""), "JSON", "export a glTF as one .glb, with everything inside"),
+    (re.compile(rb"\s*<\?xml"), "XML", "export it as .ply, .obj, .stl, .glb or .off"),
+)
+
+
+def refuse_other_content(data: bytes, suffix: str) -> None:
+    """Raise DataError if the bytes are surely something else than the ending `suffix` (".ply") says."""
+    if suffix == ".stl" and is_binary_stl(data):  # its first 80 bytes may be anything, also "solid" or "PK"
+        return
+    found = mesh_suffix_of(data)
+    if found == suffix:
+        return
+    if found:
+        raise DataError(f"is {_a(found)} file, not {_a(suffix)}; rename it to end in {found}")
+    for pattern, what, fix in _OTHERS:
+        if pattern.match(data[:_LOOK_AT]):
+            raise DataError(f"is {what}, not {_a(suffix)}; {fix}")
+
+
+def mesh_suffix_of(data: bytes) -> str | None:
+    """Return the ending that fits the bytes, or None where they are no mesh that can be told by its beginning."""
+    beginning = data[:_LOOK_AT].removeprefix(b"\xef\xbb\xbf")
+    for suffix, pattern in _MESHES:
+        if pattern.match(beginning):
+            return suffix
+    return ".stl" if is_binary_stl(data) else None
+
+
+def is_binary_stl(data: bytes) -> bool:
+    """Tell whether the number of faces in the header fits the size, as in no text file that begins with "solid"."""
+    if len(data) <= STL_HEADER_BYTES:
+        return False
+    (num_faces,) = struct.unpack_from("<I", data, 80)
+    return len(data) == STL_HEADER_BYTES + STL_FACE_BYTES * int(num_faces)
+
+
+def _a(suffix: str) -> str:
+    """Return the type of file with its article."""
+    name = suffix.removeprefix(".").upper()
+    return f"a{'n' if name in ('OBJ', 'OFF', 'STL') else ''} {name}"

@@ -1,0 +1,82 @@
+"""Whatever happens to a file on its way, the end is a mesh or one line."""
+
+import random
+import zlib
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+from featurelib.errors import DataError
+from featurelib.meshes import Limits, Mesh, load_mesh
+
+KINDS = ("ply", "ply_ascii", "stl", "stl_ascii", "off", "obj", "glb", "glb_textured")
+LIMITS = Limits(max_faces=10_000, max_texture_pixels=10_000)
+ROUNDS = 80
+
+
+def _valid(kind, exported):
+    mesh = trimesh.creation.box(extents=[3, 2, 1])
+    if kind == "glb_textured":
+        material = trimesh.visual.material.PBRMaterial(baseColorTexture=Image.new("RGB", (4, 4), "red"))
+        mesh.visual = trimesh.visual.TextureVisuals(uv=mesh.vertices[:, :2], material=material)
+    elif kind in ("ply", "ply_ascii", "obj", "glb"):
+        mesh.visual.vertex_colors = np.arange(24).reshape(8, 3)
+    return exported(mesh, kind.removesuffix("_textured"))
+
+
+def _spoilt(data: bytes, rng: random.Random) -> bytes:
+    """Flip, cut, insert, repeat or drop bytes, most often near the beginning, where the headers are."""
+    spoilt = bytearray(data)
+    for _ in range(rng.choice((1, 1, 2, 5))):
+        place = rng.randrange(min(len(spoilt), rng.choice((20, 300, 10**9))) or 1)
+        match rng.randrange(6):
+            case 0:
+                spoilt[place : place + 1] = bytes([rng.randrange(256)])
+            case 1:
+                spoilt[place : place + 1] = rng.choice((b"9", b"-", b"0", b"\n", b"e", b"\0", b"\xff", b" ", b'"'))
+            case 2:
+                spoilt[place : place + 4] = rng.choice((b"\xff" * 4, bytes(4), b"\0\0\x80\x7f", b"\0\0\0\x80"))
+            case 3:
+                spoilt[place:place] = rng.randbytes(rng.randrange(1, 9))
+            case 4:
+                del spoilt[place : place + rng.randrange(1, 40)]
+            case 5:
+                del spoilt[max(place, 1) :]
+        if not spoilt:
+            break
+    return bytes(spoilt)
+
+
+def _end(data: bytes, file_type: str) -> Mesh | str:
+    """The mesh, or the message; any other error ends the test."""
+    try:
+        return load_mesh(data, file_type, np.eye(4), name="meshes/a", limits=LIMITS)
+    except DataError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_spoilt_file_is_a_mesh_or_one_line(kind, exported, recwarn):
+    """Flipped, cut, inserted and dropped bytes end in a sound mesh or in one line that begins with the name."""
+    data = _valid(kind, exported)
+    rng = random.Random(zlib.crc32(kind.encode()))
+    assert len(load_mesh(data, kind[:3], np.eye(4), name="a", limits=LIMITS).faces) == 12
+
+    for _ in range(ROUNDS):
+        end = _end(_spoilt(data, rng), kind[:3])
+        if isinstance(end, str):
+            assert end.startswith("meshes/a: ")
+            assert end.isprintable()
+            assert len(end) < 400
+            assert "cannot be read, " not in end  # what nobody foresaw
+        else:
+            assert np.isfinite(end.vertices_mm).all()
+            assert np.isfinite(end.normals).all()
+            assert end.faces.shape[1:] == (3,)
+            assert 0 <= end.faces.min() <= end.faces.max() < len(end.vertices_mm)
+            for values in (end.colours, end.uv):
+                assert values is None or len(values) == len(end.vertices_mm)
+            assert end.uv is None or np.isfinite(end.uv).all()
+    assert not [str(warning.message) for warning in recwarn]

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from featurelib.errors import DataError
+from featurelib.meshes import load_mesh
+
+QUAD = "OFF\n4 2 0\n0 0 0\n3 0 0\n3 2 0\n0 2 1\n4 0 1 2 3\n3 0 1 2\n"
+
+
+def _load(text: str):
+    return load_mesh(text.encode(), "off", np.eye(4), name="a.off")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        QUAD,
+        QUAD.replace("OFF\n", "OFF "),
+        QUAD.replace("4 2 0\n", "4 2\n"),
+        "# by hand\n" + QUAD.replace("0 0 0\n", "0 0 0 # corner\n\n").replace("\n", "\r\n"),
+        QUAD.replace("4 0 1 2 3\n", "4 0 1 2 3 255 0 0\n"),
+        QUAD.replace("OFF", "COFF").replace("3 2 0\n", "3 2 0 0.5 0.5 0.5 1\n"),
+    ],
+)
+def test_the_ways_to_write_an_off_are_all_read(text):
+    """Counts beside the word, comments, blank lines, colours of vertices and of faces."""
+    mesh = _load(text)
+
+    assert mesh.faces.tolist() == [[0, 1, 2], [0, 2, 3], [0, 1, 2]]
+    assert mesh.vertices_mm.tolist() == [[0, 0, 0], [3, 0, 0], [3, 2, 0], [0, 2, 1]]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("4 2 0", "4 20000000 0", "20,000,000 faces; expected at most 10,000,000 (simplify the mesh)"),
+        ("4 2 0", "4 3 0", "6 lines of data; its 4 vertices and 3 faces have 7 (the file is cut off)"),
+        ("4 2 0", "4 0 0", "no faces; a point cloud cannot be rendered (make a surface of it)"),
+        ("4 2 0", "4 -2 0", "-2 faces; expected a positive number (the file is damaged)"),
+        (
+            "4 2 0",
+            "four 2",
+            "begins with 'OFF four 2 0 0 0 3 0 0 3 2 0 0 2 1 4 0 1...'; expected 'OFF' and the numbers of "
+            "vertices, faces and edges",
+        ),
+        ("0 2 1\n", "0 2\n", "vertex 4 of 4 is '0 2'; expected 3 numbers"),
+        ("0 2 1\n", "0 2 l\n", "'l' where a number was expected"),
+        ("3 0 1 2\n", "3 0 1", "face 2 of 2 announces 3 corners and has 2 (the file is cut off or damaged)"),
+        ("3 0 1 2\n", "3 0 1 4", "a face refers to vertex 4 of 4, counted from 0 (the file is damaged)"),
+        ("3 0 1 2\n", "3 0 1 -1", "a face refers to vertex -1 of 4, counted from 0 (the file is damaged)"),
+        (
+            "3 0 1 2\n",
+            "1e9 0 1 2",
+            "face 2 of 2 announces 1000000000 corners and has 3 (the file is cut off or damaged)",
+        ),
+    ],
+)
+def test_a_damaged_off_is_refused(old, new, reason):
+    """With the line or the number that is wrong."""
+    with pytest.raises(DataError) as refusal:
+        _load(QUAD.replace(old, new))
+
+    assert str(refusal.value) == f"a.off: {reason}"
