@@ -154,7 +154,8 @@ def _shares(jobs: Sequence[ObjectJob]) -> dict[str, float]:
             FrameJob(str(job.mesh_uri), next(iter(job.specs.values())).object_from_source, DEFAULT_RIG, ())
         )
     load = time.process_time() - started
-    pictures = [decode_png(row["png"]) for rows in outcomes for views in rows.values() for row in views]
+    views = [row for rows in outcomes for found in rows.values() if isinstance(found, list) for row in found]
+    pictures = [decode_png(row["png"]) for row in views]
     started = time.process_time()
     for pixels in pictures:
         encode_png(pixels)
@@ -205,7 +206,7 @@ def bench_plan(config: BenchPlanConfig = BenchPlanConfig()) -> None:
         before_mb, started = _peak_mb(), time.perf_counter()
         objects = objects_table(listing, labels)
         read = time.perf_counter()
-        specs = {
+        specs: dict[str, RenderSpec] = {
             projection: RenderSpec("mm", Alignment(), projection, 400.0, 512, DEFAULT_RIG, "raster")
             for projection in PROJECTIONS
         }

@@ -11,7 +11,6 @@ WORKER_ENV = {
     "TF_CPP_MIN_LOG_LEVEL": "2",
     "KERAS_BACKEND": "tensorflow",
 }
-
 """Of this process and of the workers that a local Ray starts from it. A runtime_env would do it on any cluster, but
 costs every worker a second start: the ones that Ray keeps ready have another environment."""
 
