@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from featurelib import storage
-from featurelib.errors import DataError
+from featurelib.errors import ConflictError, DataError
 
 PAGE = 5
 """Names that the server lists at once; S3 itself lists a thousand."""
@@ -158,6 +159,38 @@ def test_exists_and_delete_can_be_repeated(folder):
         seen.append(storage.exists(uri))
 
     assert seen == [False, True, False]
+
+
+def test_a_swap_needs_the_file_that_was_read(folder):
+    """A file is replaced only while it is the one expected; nobody's write is lost unseen."""
+    uri = storage.join(folder, "manifest.json")
+    storage.swap_bytes(uri, b"first", None)
+    first = storage.tag(uri)
+    with pytest.raises(ConflictError, match="by somebody else"):
+        storage.swap_bytes(uri, b"late", None)
+    storage.swap_bytes(uri, b"second", first)
+    with pytest.raises(ConflictError, match="by somebody else"):
+        storage.swap_bytes(uri, b"late", first)
+
+    assert storage.read_bytes(uri) == b"second"
+
+
+def test_of_many_swaps_at_once_one_wins(folder):
+    """Eight writers that all expect no file: one of them wrote it, and the others know that they did not."""
+    uri = storage.join(folder, "race.json")
+
+    def swap(i: int) -> bool:
+        try:
+            storage.swap_bytes(uri, str(i).encode(), None)
+        except ConflictError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(swap, range(8)))
+
+    assert won.count(True) == 1
+    assert int(storage.read_bytes(uri)) == won.index(True)
 
 
 def test_a_longer_name_is_another_file(folder):

@@ -230,3 +230,74 @@ def test_a_finished_rendering_is_told_from_listings_alone(cluster, bad_balls, tm
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
     assert not [path for path in meshes if str(path) in opened]
     assert json.loads((tmp_path / "renders/orthographic/manifest.json").read_text())["rejected"] == 4
+
+
+def spoil(path, kind):
+    """Make a good mesh file bad in one way."""
+    content = path.read_bytes()
+    mesh = trimesh.load(path, process=False)
+    if kind == "truncated":
+        path.write_bytes(content[: len(content) // 2])
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "no faces":
+        trimesh.PointCloud(mesh.vertices).export(path)
+    elif kind == "NaN":
+        mesh.vertices[7] = np.nan
+        path.write_bytes(trimesh.exchange.ply.export_ply(mesh))
+    elif kind == "one point":
+        trimesh.Trimesh(np.zeros_like(mesh.vertices), mesh.faces, process=False).export(path)
+    elif kind == "wrong unit":
+        trimesh.Trimesh(mesh.vertices * 1e6, mesh.faces, process=False).export(path)
+    elif kind == "wrong ending":
+        path.write_bytes(trimesh.exchange.stl.export_stl(mesh))
+    elif kind == "20 million faces":
+        path.write_bytes(content.replace(f"element face {len(mesh.faces)}".encode(), b"element face 20000000"))
+    elif kind == "too large":
+        trimesh.Trimesh(mesh.vertices * 3, mesh.faces, process=False).export(path)
+
+
+BAD = {
+    "truncated": "cut off",
+    "empty": "empty",
+    "no faces": "no faces",
+    "NaN": "NaN or infinite",
+    "one point": "one point",
+    "wrong unit": "is the unit right",
+    "wrong ending": "is an STL file, not a PLY",
+    "20 million faces": "20,000,000 faces; expected at most 10,000,000",
+    "too large": "needs a frame of",
+    "label outside": "a landmark needs a frame of",
+}
+
+
+def test_every_bad_mesh_ends_in_its_reason_and_good_ones_are_untouched(cluster, tmp_path):
+    """Ten objects, each bad in its own way, among ten good ones, whose pictures are those of a clean dataset."""
+    for name in ("clean", "mixed"):
+        write_balls(tmp_path / name, 2 * len(BAD))
+    for i, kind in enumerate(BAD):
+        spoil(tmp_path / "mixed" / "meshes" / f"ball-{i:04d}.ply", kind)
+    labels = tmp_path / "mixed" / "landmarks.csv"
+    last = f"ball-{len(BAD) - 1:04d}"
+    labels.write_text(
+        "\n".join(f"{last},900,0,0,-50,0,0" if row.startswith(last) else row for row in labels.read_text().splitlines())
+    )
+    pictures = {}
+    for name in ("clean", "mixed"):
+        flags = {
+            "run": str(tmp_path / f"run-{name}"),
+            "projections": ("orthographic",),
+            "image_size": 64,
+            "frame_mm": 300,
+        }
+        render(RenderConfig(dataset=str(tmp_path / name), **flags))
+        manifest = open_renders(flags["run"], "orthographic")
+        rows = [row for uri in manifest.shard_uris for row in pq.read_table(uri).to_pylist()]
+        pictures[name] = {(row["object_id"], row["view"]): row["png"] for row in rows}
+    rejects = pq.read_table(tmp_path / "run-mixed/renders/orthographic/rejects.parquet").to_pylist()
+
+    assert [row["object_id"] for row in rejects] == [f"ball-{i:04d}" for i in range(len(BAD))]
+    for row, words in zip(rejects, BAD.values(), strict=True):
+        assert words in row["reason"]
+    assert len(pictures["mixed"]) == VIEWS * len(BAD)
+    assert pictures["mixed"].items() <= pictures["clean"].items()

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from featurelib import storage
-from featurelib.errors import DataError
+from featurelib.errors import ConflictError, DataError
 from featurelib.records import OBJECTS, REJECTS
 from featurelib.shards import Manifest, Receipt, commit, open_renders, plan_shards, renders_uri
 
@@ -156,3 +156,13 @@ def test_a_run_can_be_moved(uri, spec, tmp_path):
     moved = open_renders(str(tmp_path / "moved"), "orthographic")
 
     assert moved == replace(committed, uri=str(tmp_path / "moved" / "renders" / "orthographic"))
+
+
+def test_two_runs_at_once_cannot_both_win(uri, spec):
+    """The second to commit other pictures is told so; one that commits the very same does no harm."""
+    first = commit(uri, "d", "tragus", spec, RECEIPTS, 9, None)
+    assert commit(uri, "d", "tragus", spec, RECEIPTS, 9, None) == first
+    with pytest.raises(ConflictError, match="another run committed other pictures"):
+        commit(uri, "elsewhere", "tragus", spec, RECEIPTS, 9, None)
+
+    assert commit(uri, "elsewhere", "tragus", spec, RECEIPTS, 9, storage.tag(f"{uri}/manifest.json")) != first
