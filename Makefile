@@ -28,7 +28,8 @@ demo: setup ## make a small dataset and run the whole path on it
 	$(BIN)/featurelib demo --run runs/demo
 
 test: setup ## the test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest tests/rendering
+	$(BIN)/python -m pytest --ignore=tests/rendering # two processes: Mesa's llvmpipe and TensorFlow do not share one
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .

@@ -5,7 +5,6 @@ import os
 import time
 
 import ray
-from ray.data import DataContext
 
 WORKER_ENV = {
     "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -41,6 +40,13 @@ def connect() -> None:
     os.environ.update(WORKER_ENV)
     if not ray.is_initialized():
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+
+
+def connect_for_data() -> None:
+    """Connect, and settle how Ray Data behaves in what this process runs with it."""
+    connect()
+    from ray.data import DataContext  # 2.4 s, which a rendering does not need
+
     context = DataContext.get_current()
     context.enable_progress_bars = False  # our own lines say objects and views, not blocks
     context.print_on_execution_start = False

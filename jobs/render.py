@@ -2,9 +2,7 @@
 
 1. Read the dataset's table and settle what shapes the pixels (one spec a projection).
 2. Plan the shards: names are a function of the inputs, so what exists is right and is not made again.
-3. Fan the missing shards over the cluster. A worker keeps a child process that loads each mesh once and
-   renders it in all projections; a mesh that kills its child is rejected. The worker writes its shards with
-   one PUT each and returns receipts. Pictures never travel through Ray.
+3. Fan the missing shards over the cluster, a task a bucket (jobs/shard_worker.py), and gather receipts.
 4. Commit: rejects.parquet, then manifest.json.
 """
 
@@ -18,7 +16,6 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
-from ray.util.metrics import Counter
 
 from featurelib import cli, storage
 from featurelib.dataset import Dataset, open_dataset, with_content_tags
@@ -41,10 +38,13 @@ from featurelib.shards import (
     plan_shards,
     read_receipt,
     renders_uri,
-    write_shard,
 )
-from featurelib.shards.child import FrameJob, ObjectJob, needed_frames_mm, reject, render_object
+from featurelib.shards.child import FrameJob, needed_frames_mm
 from jobs import cluster
+from jobs.shard_worker import ShardJob, make_shards
+
+WAITING_PER_CPU = 4
+"""Tasks in Ray's queue for each CPU of the cluster."""
 
 FRAME_SAMPLE = 64
 """Objects looked at to settle the image's width, evenly spread over the ids."""
@@ -65,8 +65,7 @@ class RenderConfig:
         backend: Renderer: raster (CPU), pyrender (GPU through EGL), auto (pyrender where there is a GPU).
         overwrite: Render anew where the run holds pictures of another configuration.
         max_reject_fraction: End with an error, and no manifest, if more than this share of the objects fails.
-        min_workers: Worker processes to begin with, one CPU each; default: as many as max_workers.
-        max_workers: Worker processes at most; default: one for each CPU of the cluster.
+        max_workers: Worker processes at most, one CPU each; default: as many as the cluster has, and grows to have.
         gpus_per_worker: Share of a GPU that a worker takes, for pyrender.
         object_seconds: Time limit for one object, in seconds.
         object_memory_mb: Memory limit for one object, in MB.
@@ -82,7 +81,6 @@ class RenderConfig:
     backend: Literal["auto", "raster", "pyrender"] = "auto"
     overwrite: bool = False
     max_reject_fraction: float = 0.5
-    min_workers: int | None = None
     max_workers: int | None = None
     gpus_per_worker: float = 0.0
     object_seconds: float = 120.0
@@ -249,82 +247,25 @@ def _refuse_too_many_rejects(config: RenderConfig, dataset: Dataset, receipts: S
         )
 
 
-@dataclass(frozen=True, eq=False)
-class ShardJob:
-    """The shards of one bucket and all that a worker needs to make them, so that any worker can.
-
-    uris: of the shards, by projection. specs: by projection. objects: rows of records.OBJECTS. dataset: its URI.
-    """
-
-    bucket: int
-    uris: Mapping[str, str]
-    specs: Mapping[str, RenderSpec]
-    objects: pa.Table
-    dataset: str
-    limits: ChildLimits
-
-    def object_jobs(self) -> list[ObjectJob]:
-        """Return the pieces of work for a render child, one an object."""
-        specs = {projection: self.specs[projection] for projection in self.uris}
-        meshes = storage.join(self.dataset, "meshes")
-        return [
-            ObjectJob(labels, labels["mesh"] and storage.join(meshes, labels["mesh"]), specs)
-            for labels in self.objects.to_pylist()
-        ]
-
-
 def _fan_out(config: RenderConfig, work: list[ShardJob]) -> Iterator[tuple[str, Receipt]]:
-    """Make the shards on the cluster; yield their receipts, with the projection, as they come."""
+    """Make the shards on the cluster; yield their receipts, with the projection, as they come.
+
+    Ray runs a task again elsewhere when its worker or node dies. More wait than can run, so that a cluster that
+    grows by itself sees them.
+    """
     if not work:
         return
     cluster.connect()
-    most = min(config.max_workers or cluster.num_cpus(), len(work))
-    # A pool that grows as it goes gave its second worker no work for the first 8 s of 40.
-    pool = ray.data.ActorPoolStrategy(min_size=min(config.min_workers or most, most), max_size=most)
-    rows = ray.data.from_items([{"job": job} for job in work], override_num_blocks=len(work)).map(
-        ShardRenderer, compute=pool, num_cpus=1, num_gpus=config.gpus_per_worker or None
-    )
-    for row in itertools.islice(rows.iter_rows(), len(work)):  # not to its end: closing the pool would take 4 s
-        yield from row["receipts"].items()
-
-
-class ShardRenderer:
-    """Makes the shards of a bucket; its render process lives from call to call."""
-
-    def __init__(self) -> None:
-        """Start nothing yet: the first job brings the limits."""
-        self.child: Child | None = None
-        self.objects = Counter(
-            "featurelib_render_objects", "Objects, by outcome and projection.", ("outcome", "projection")
-        )
-        self.views = Counter("featurelib_render_views", "Pictures rendered, by projection.", ("projection",))
-
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Column in: job, a ShardJob. Column out: receipts by projection."""
-        job: ShardJob = row["job"]
-        self.child = self.child or Child(job.limits, preload=["featurelib.shards.warm"])
-        rows: dict[str, list[dict[str, Any]]] = {projection: [] for projection in job.uris}
-        rejects: dict[str, list[dict[str, str]]] = {projection: [] for projection in job.uris}
-        pieces = job.object_jobs()
-        for piece, outcomes in zip(pieces, self.child.map(render_object, pieces), strict=True):
-            if isinstance(outcomes, LostError):
-                outcomes = dict.fromkeys(job.uris, reject(piece.labels, "process", f"{piece.name}: {outcomes}"))
-            for projection, outcome in outcomes.items():
-                if isinstance(outcome, list):
-                    rows[projection] += outcome
-                else:
-                    rejects[projection].append(outcome)
-        return {"receipts": {p: self._write(job, p, rows[p], rejects[p]) for p in job.uris}}
-
-    def _write(
-        self, job: ShardJob, projection: str, rows: list[dict[str, Any]], rejects: list[dict[str, str]]
-    ) -> Receipt:
-        uri = job.uris[projection]
-        receipt = write_shard(uri, rows, Receipt(uri.rpartition("/")[2], job.bucket, rejects=tuple(rejects)))
-        for outcome, count in (("rendered", sum(receipt.objects.values())), ("rejected", len(rejects))):
-            self.objects.inc(count, {"outcome": outcome, "projection": projection}) if count else None
-        self.views.inc(len(rows), {"projection": projection}) if rows else None
-        return receipt
+    task = make_shards.options(num_gpus=config.gpus_per_worker)
+    todo = iter(work)
+    waiting: list[ray.ObjectRef] = []
+    while True:
+        room = (config.max_workers or WAITING_PER_CPU * cluster.num_cpus()) - len(waiting)
+        waiting += [task.remote(job) for job in itertools.islice(todo, max(0, room))]
+        if not waiting:
+            return
+        (ready,), waiting = ray.wait(waiting, num_returns=1)
+        yield from ray.get(ready).items()
 
 
 def _commit(

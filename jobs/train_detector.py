@@ -124,7 +124,7 @@ def _resolved(config: TrainDetectorConfig, manifest: Manifest) -> dict[str, Any]
 
 def _train(config: TrainDetectorConfig, manifest: Manifest, uri: str, resolved: dict[str, Any]) -> None:
     """Run Ray Train and repeat the epochs' lines here, since only this process has the user's terminal."""
-    cluster.connect()
+    cluster.connect_for_data()
     threads = config.cpus_per_worker or max(1, (cluster.num_cpus() - 1) // config.workers)
     lines = Queue(actor_options={"num_cpus": 0})
     loop = {"config": config, "uri": uri, "resolved": resolved, "threads": threads, "lines": lines}
@@ -144,7 +144,7 @@ def fit_on_cluster(loop: dict[str, Any], manifest: Manifest) -> None:
     """Run Ray Train to its end. A task of its own, since TensorflowTrainer brings TensorFlow and its chatter along."""
     from ray.train.tensorflow import TensorflowTrainer
 
-    cluster.connect()
+    cluster.connect_for_data()
     config: TrainDetectorConfig = loop["config"]
     filesystem, path = storage.arrow_filesystem(loop["uri"])
     samples = sample_stream(manifest, config.input_size, epochs=config.epochs, seed=config.seed)

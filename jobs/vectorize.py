@@ -59,7 +59,7 @@ def vectorize(config: VectorizeConfig) -> None:
 
 
 def _rows(config: VectorizeConfig, manifest: Manifest) -> list[dict[str, Any]]:
-    cluster.connect()
+    cluster.connect_for_data()
     workers = max(1, min(cluster.num_cpus() - 1, len(manifest.shards)))
     progress = Progress(f"vectorize {config.projection}", sum(manifest.objects.values()), "objects")
     shards = ray.data.from_items(

@@ -1,5 +1,6 @@
 """What every back end offers, and the choice between them."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -64,6 +65,11 @@ def open_renderer(backend: str = "auto") -> Renderer:
 
 def _open_pyrender() -> Renderer:
     """Return the pyrender back end on the first card, or on Mesa's software renderer where there is none."""
+    if "tensorflow" in sys.modules and not hardware_devices():
+        raise UsageError(
+            "backend pyrender: Mesa's software renderer crashes in a process with TensorFlow, since both bring an "
+            "LLVM; render in a process of its own, or with raster"
+        )
     try:
         from featurelib.rendering.gl import GLRenderer
 

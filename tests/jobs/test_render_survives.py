@@ -120,10 +120,10 @@ def test_a_killed_driver_leaves_whole_shards_and_the_next_run_ends(cluster, conf
 
 
 def test_a_killed_worker_is_replaced(cluster, config, tmp_path):
-    """Ray starts the actor again and gives its shard to it."""
+    """Ray gives its shard to another."""
     thread, outcome = in_background(config)
     wait_for_shards(tmp_path, 3)
-    victims = ray_workers("ShardRenderer")
+    victims = ray_workers("make_shards")
     assert victims
     victims[0].send_signal(signal.SIGKILL)
     thread.join()
@@ -136,7 +136,7 @@ def test_a_killed_render_child_costs_nothing(cluster, config, tmp_path):
     """Its object is tried again in a new child: a kill from outside is no fault of the mesh."""
     thread, outcome = in_background(config)
     wait_for_shards(tmp_path, 3)
-    family = [child for worker in ray_workers("ShardRenderer") for child in worker.children(recursive=True)]
+    family = [child for worker in ray_workers("make_shards") for child in worker.children(recursive=True)]
     leaves = [process for process in family if "forkserver" in " ".join(process.cmdline()) and not process.children()]
     assert leaves
     leaves[0].send_signal(signal.SIGKILL)

@@ -1,8 +1,12 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from featurelib.geometry import PROJECTIONS
 from featurelib.rendering import open_renderer
+from featurelib.rendering.hardware import is_software
 
 SIZE = 256
 
@@ -41,3 +45,14 @@ def test_two_renderers_of_one_process_do_not_disturb_each_other(pyrender, bumpy,
     for (during, _), later, first in zip(in_turns, after, expected, strict=True):
         assert (during.pixels == first.pixels).all()
         assert (later.pixels == first.pixels).all()
+
+
+def test_mesas_software_renderer_does_not_share_a_process_with_tensorflow(pyrender):
+    """Both bring an LLVM, and drawing crashes the process: it is refused in one line before that."""
+    if not is_software(pyrender.hardware):
+        pytest.skip("a graphics card draws here; the crash is of Mesa's software renderer")
+    code = "import tensorflow; from featurelib.rendering import open_renderer; open_renderer('pyrender')"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+
+    assert ended.returncode == 1
+    assert "render in a process of its own, or with raster" in ended.stderr
