@@ -20,7 +20,6 @@ from featurelib.dataset import Dataset, objects_table, open_dataset
 from featurelib.errors import UsageError
 from featurelib.geometry import DEFAULT_RIG, PROJECTIONS, Alignment
 from featurelib.progress import say
-from featurelib.rendering import open_renderer
 from featurelib.rendering.speed import VARIANTS, Step, rate, views_per_second
 from featurelib.shards import RenderSpec, decode_png, encode_png, is_finished, num_buckets, plan_shards
 from featurelib.shards.child import FrameJob, ObjectJob, needed_frames_mm, render_object
@@ -92,7 +91,7 @@ def _specs(dataset: Dataset, image_size: int) -> dict[str, RenderSpec]:
             frame_mm=1.5 * needed_mm[projection],
             image_size=image_size,
             rig=DEFAULT_RIG,
-            backend=open_renderer("raster").name,
+            backend="raster",
         )
         for projection in PROJECTIONS
     }

@@ -228,17 +228,20 @@ def _render_missing(
             work.append(ShardJob(plan.bucket, missing, specs, plan.objects, dataset.uri, config.child_limits))
     progress = Progress("render", sum(len(job.objects) * len(job.uris) for job in work), "objects")
     views = rejected = 0
+    failed = {projection: sum(len(receipt.rejects) for receipt in receipts[projection]) for projection in specs}
     for projection, receipt in _fan_out(config, work):
         receipts[projection].append(receipt)
+        failed[projection] += len(receipt.rejects)
         views, rejected = views + sum(receipt.views.values()), rejected + len(receipt.rejects)
         progress.add(receipt.num_objects, f", {views} views, {rejected} rejected, {progress.rate(views):.0f} views/s")
-        _refuse_too_many_rejects(config, dataset, receipts[projection], uris[projection])
+        if failed[projection] > config.max_reject_fraction * len(dataset.objects):
+            _refuse_too_many_rejects(config, dataset, receipts[projection], uris[projection])
     progress.end(f" ({' + '.join(specs)}), {views} views, {rejected} rejected, {progress.rate(views):.0f} views/s,")
     return receipts
 
 
 def _refuse_too_many_rejects(config: RenderConfig, dataset: Dataset, receipts: Sequence[Receipt], uri: str) -> None:
-    """End the job as soon as it is certain that too many objects fail."""
+    """Raise DataError, with the first reason, if more objects fail than may."""
     rejects = [row for receipt in receipts for row in receipt.rejects]
     if len(rejects) > config.max_reject_fraction * len(dataset.objects):
         raise DataError(
@@ -280,8 +283,9 @@ def _commit(
     _refuse_too_many_rejects(config, dataset, receipts, uri)
     replaced = next((entry.tag for entry in listing if entry.name == "manifest.json"), None)
     manifest = commit(uri, dataset.uri, dataset.landmark, spec, receipts, len(dataset.objects), replaced)
+    named = set(manifest.shards)
     for entry in storage.list_files(uri):
-        if entry.name.startswith("shard-") and entry.name not in manifest.shards:
+        if entry.name.startswith("shard-") and entry.name not in named:
             storage.delete(storage.join(uri, entry.name))  # of inputs or a configuration that are no more
 
 

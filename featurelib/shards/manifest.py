@@ -50,7 +50,7 @@ class Manifest:
 
     def shard_of(self, object_id: str) -> str:
         """Return the URI of the shard that holds an object, if any does."""
-        return self.shard_uris[bucket_of(object_id, len(self.shards))]
+        return storage.join(self.uri, self.shards[bucket_of(object_id, len(self.shards))])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; where the folder lies is left out."""
