@@ -1,32 +1,34 @@
 """RUN/renders -> RUN/detector: the network that finds the near landmark in one picture, on Ray Train.
 
-1. Open the manifest; an unfinished rendering or a split without both sides is refused.
-2. Stream samples from the shards: CPU tasks decode and mirror, each worker takes its share.
-3. Train in two phases on every worker; the first worker keeps the best weights.
-4. The first worker writes model.keras, metrics.csv and, last, config.json.
+1. Open the manifest; an unfinished rendering, a split without both sides or one that leaks is refused.
+2. Stream samples from the shards: CPU tasks mirror, shuffle and decode, each worker takes its share of every step.
+3. Train in two phases on every worker. After each epoch the first worker writes checkpoint.npz, metrics.csv and
+   the TensorBoard log; whatever dies, the training goes on from there, in this run of the command or the next.
+4. The first worker writes model.keras with the best weights and, last, config.json.
 """
 
-import csv
-import io
 import os
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from itertools import count
 from typing import Any, Literal
 
 import ray
 import ray.train
 from ray.data import ExecutionOptions
-from ray.train import DataConfig, RunConfig, ScalingConfig
+from ray.train import DataConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.util.queue import Queue
 
 from featurelib import cli, stages, storage
+from featurelib.detector import files
+from featurelib.detector.checkpoint import Checkpoint, Epoch
 from featurelib.errors import DataError, FeaturelibError, UsageError
 from featurelib.geometry import Projection
 from featurelib.progress import duration, say
 from featurelib.shards import Manifest, open_renders
 from jobs import cluster
-from jobs.streams import passes_of, sample_stream
+from jobs.audit import audit_renders
+from jobs.streams import StreamPlan, passes_of, sample_stream
 
 
 @cli.config
@@ -42,12 +44,14 @@ class DetectorTraining:
         workers: Processes that share each step.
         cpus_per_worker: CPU threads of each worker's step; default: what is left beside one for decoding.
         gpu: One GPU for each worker.
+        precision: Of the step: float32, bfloat16 (mixed), or auto, which is bfloat16 on GPUs that have it.
+        max_restarts: Times that a lost worker or node may send the training back to its last checkpoint.
         epochs: Of both phases together, at most.
         frozen_epochs: Of the first phase, in which only the head trains.
-        batch_size: Samples a step, over all workers.
-        head_rate: Learning rate of the first phase (Adam).
-        tune_rate: Learning rate of the second phase.
-        patience: Epochs without a better validation loss after which training stops.
+        batch_size: Samples a step, over all workers: another number of workers trains alike.
+        head_rate: Learning rate of the first phase (Adam), for the whole batch.
+        tune_rate: Learning rate of the second phase, likewise.
+        patience: Epochs without a better validation error after which training stops.
         shuffle_buffer: Samples mixed in memory, beside the random order of the shards.
         seed: Of the weights, the dropout and the order of the samples.
     """
@@ -59,6 +63,8 @@ class DetectorTraining:
     workers: int = 1
     cpus_per_worker: int | None = None
     gpu: bool = False
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    max_restarts: int = 5
     epochs: int = 60
     frozen_epochs: int = 15
     batch_size: int = 32
@@ -83,7 +89,7 @@ class TrainDetectorConfig(DetectorTraining):
     projection: Projection = "orthographic"
 
 
-MACHINE_FLAGS = ("run", "workers", "cpus_per_worker", "gpu")
+MACHINE_FLAGS = ("run", "workers", "cpus_per_worker", "gpu", "max_restarts")
 """Flags that say where to train, not what: another value is no reason to train again."""
 
 
@@ -92,24 +98,15 @@ def train_detector(config: TrainDetectorConfig) -> None:
 
     Example: featurelib train-detector --run runs/heads --projection orthographic --alpha 0.35
     """
-    uri = storage.join(storage.absolute(config.run), "detector", config.projection)
+    uri = files.detector_uri(config.run, config.projection)
     manifest = open_renders(config.run, config.projection)
-    for split in ("train", "val"):
-        if not manifest.views.get(split):
-            raise DataError(
-                f"{manifest.uri}: no views in the {split} split ({manifest.objects}); label more objects or set `split`"
-            )
     if config.weights not in ("imagenet", "none"):
         config = replace(config, weights=storage.absolute(config.weights))
-    if 2 * manifest.views["train"] < config.batch_size:
-        raise UsageError(
-            f"--batch-size {config.batch_size}: there are {2 * manifest.views['train']} training samples in all"
-        )
-    if config.batch_size % config.workers:
-        raise UsageError(f"--batch-size {config.batch_size}: expected a multiple of --workers {config.workers}")
+    _check(config, manifest)
     resolved = _resolved(config, manifest)
     config_uri = storage.join(uri, "config.json")
     if not stages.is_done(config_uri, resolved):
+        audit_renders(manifest)
         stages.mark_begun(config_uri)
         _train(config, manifest, uri, resolved)
         print(f"{uri}: trained")
@@ -117,85 +114,174 @@ def train_detector(config: TrainDetectorConfig) -> None:
         print(f"{uri}: trained already; nothing to do")
 
 
+def _check(config: TrainDetectorConfig, manifest: Manifest) -> None:
+    for split in ("train", "val"):
+        if not manifest.views.get(split):
+            raise DataError(
+                f"{manifest.uri}: no views in the {split} split ({manifest.objects}); label more objects or set `split`"
+            )
+    if 2 * manifest.views["train"] < config.batch_size:
+        raise UsageError(
+            f"--batch-size {config.batch_size}: there are {2 * manifest.views['train']} training samples in all"
+        )
+    if config.workers < 1:
+        raise UsageError(f"--workers {config.workers}: expected at least 1")
+    if config.batch_size % config.workers:
+        raise UsageError(f"--batch-size {config.batch_size}: expected a multiple of --workers {config.workers}")
+
+
 def _resolved(config: TrainDetectorConfig, manifest: Manifest) -> dict[str, Any]:
     what = {name: value for name, value in asdict(config).items() if name not in MACHINE_FLAGS}
     return {**what, "renders": manifest.content_hash}
 
 
+@dataclass(frozen=True)
+class Loop:
+    """What every worker is told. lines: takes progress for the user's terminal, and what the user did wrong."""
+
+    config: TrainDetectorConfig
+    manifest: Manifest
+    uri: str
+    resolved: dict[str, Any]
+    threads: int
+    lines: Queue
+
+    def checkpoint(self) -> Checkpoint | None:
+        """Return where the training stands."""
+        return files.read_checkpoint(self.uri, self.resolved)
+
+    def stream(self) -> ray.data.Dataset:
+        """Return the samples of the epochs to come; asked anew whenever the workers are started."""
+        checkpoint = self.checkpoint()
+        return sample_stream(self.plan(checkpoint.next_epoch if checkpoint else 0), self.config.workers)
+
+    def plan(self, first_epoch: int) -> StreamPlan:
+        """Return the plan of the stream from an epoch on."""
+        return StreamPlan(
+            self.manifest,
+            input_size=self.config.input_size,
+            batch_size=self.config.batch_size,
+            epochs=self.config.epochs,
+            first_epoch=first_epoch,
+            shuffle_buffer=self.config.shuffle_buffer,
+            seed=self.config.seed,
+        )
+
+
 def _train(config: TrainDetectorConfig, manifest: Manifest, uri: str, resolved: dict[str, Any]) -> None:
     """Run Ray Train and repeat the epochs' lines here, since only this process has the user's terminal."""
     cluster.connect_for_data()
-    threads = config.cpus_per_worker or max(1, (cluster.num_cpus() - 1) // config.workers)
     lines = Queue(actor_options={"num_cpus": 0})
-    loop = {"config": config, "uri": uri, "resolved": resolved, "threads": threads, "lines": lines}
-    training = fit_on_cluster.remote(loop, manifest)
-    while not ray.wait([training], timeout=1)[0] or not lines.empty():
-        for line in lines.get_nowait_batch(lines.qsize()):
-            say(line)
-    lines.shutdown()
+    share = max(1, cluster.num_cpus() - 1) / config.workers
+    threads = config.cpus_per_worker or max(1, int(share))
+    training = fit_on_cluster.remote(Loop(config, manifest, uri, resolved, threads, lines), min(share, threads))
     try:
+        while not ray.wait([training], timeout=1)[0] or not lines.empty():
+            _repeat(lines)
         ray.get(training)
-    except ray.exceptions.RayTaskError as error:
-        raise _user_error(error) from error
+    except BaseException:
+        ray.cancel(training, force=True)  # a worker that ended early leaves the others waiting for it
+        raise
+    finally:
+        lines.shutdown()
+
+
+def _repeat(lines: Queue) -> None:
+    for line in lines.get_nowait_batch(lines.qsize()):
+        if isinstance(line, Exception):
+            raise line
+        say(line)
 
 
 @ray.remote(num_cpus=0, max_retries=0)
-def fit_on_cluster(loop: dict[str, Any], manifest: Manifest) -> None:
+def fit_on_cluster(loop: Loop, cpus: float) -> None:
     """Run Ray Train to its end. A task of its own, since TensorflowTrainer brings TensorFlow and its chatter along."""
     from ray.train.tensorflow import TensorflowTrainer
 
     cluster.connect_for_data()
-    config: TrainDetectorConfig = loop["config"]
-    filesystem, path = storage.arrow_filesystem(loop["uri"])
-    samples = sample_stream(manifest, config.input_size, epochs=config.epochs, seed=config.seed)
+    filesystem, path = storage.arrow_filesystem(loop.uri)
     TensorflowTrainer(
         _train_worker,
-        train_loop_config=loop,
+        train_loop_config={"loop": loop},
         scaling_config=ScalingConfig(
-            num_workers=config.workers,
-            use_gpu=config.gpu,
-            resources_per_worker={"CPU": loop["threads"], "GPU": int(config.gpu)},
+            num_workers=loop.config.workers,
+            use_gpu=loop.config.gpu,
+            resources_per_worker={"CPU": cpus, "GPU": int(loop.config.gpu)},
         ),
-        run_config=RunConfig(name="train", storage_path=path, storage_filesystem=filesystem),
-        datasets={"samples": samples},
-        dataset_config=DataConfig(execution_options=ExecutionOptions(preserve_order=True)),
+        run_config=RunConfig(
+            name="train",
+            storage_path=path,
+            storage_filesystem=filesystem,
+            failure_config=FailureConfig(max_failures=loop.config.max_restarts),
+            callbacks=[SayLosses(loop)],
+        ),
+        datasets={"samples": loop.stream},
+        dataset_config=DataConfig(  # in order, and without regard to where a block lies: see jobs/streams.py
+            execution_options=ExecutionOptions(preserve_order=True), enable_shard_locality=False
+        ),
     ).fit()
 
 
-def _user_error(error: BaseException) -> BaseException:
-    """Return what the user did wrong if that is why the workers failed, else the failure itself."""
-    return next((cause for cause in _causes(error) if isinstance(cause, FeaturelibError)), error)
+def _train_worker(settings: dict[str, Any]) -> None:
+    """One worker's process. Only a loss (of a worker, a node, a connection) is a reason to start again."""
+    loop: Loop = settings["loop"]
+    try:
+        _fit_worker(loop)
+    except Exception as error:
+        mistake = next((cause for cause in _causes(error) if isinstance(cause, FeaturelibError)), None)
+        if mistake is None and _is_loss(error):
+            raise
+        loop.lines.put(mistake or RuntimeError("".join(traceback.format_exception(error))))
+
+
+def _is_loss(error: Exception) -> bool:
+    """Whether an error says that something else is gone; a step whose partner is gone fails in TensorFlow."""
+    import tensorflow as tf
+
+    return isinstance(error, (tf.errors.OpError, ray.exceptions.RayError, OSError))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     """Yield an error and all behind it, through Ray's wrappers."""
     if error is not None:
         yield error
-        for failure in getattr(error, "worker_failures", {}).values():
-            yield from _causes(failure)
         yield from _causes(getattr(error, "cause", None) or error.__cause__)
 
 
-def _train_worker(loop: dict[str, Any]) -> None:
-    """One worker's process. TensorFlow is imported here, after its environment is set."""
-    config: TrainDetectorConfig = loop["config"]
+class SayLosses(ray.train.UserCallback):
+    """Tells the user why the training starts again."""
+
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
+
+    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
+        """Say which worker failed, and how."""
+        for rank, error in worker_exceptions.items():
+            reason = str(error).strip().splitlines()[0][:200]
+            self.loop.lines.put(f"train-detector {self.loop.config.projection}: worker {rank} failed: {reason}")
+
+
+def _fit_worker(loop: Loop) -> None:
+    """Train. TensorFlow is imported here, after its environment is set."""
+    config = loop.config
     import keras
     import tensorflow as tf
 
+    from featurelib.detector.curve import tensorboard_events
     from featurelib.detector.model import save_detector
-    from featurelib.detector.network import build_detector
-    from featurelib.detector.training import Epoch, Recipe, fit
+    from featurelib.detector.network import build_detector, synchronise_statistics
+    from featurelib.detector.training import Recipe, fit
 
-    tf.config.threading.set_intra_op_parallelism_threads(loop["threads"])
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
+    has_gpu = _set_up_tensorflow(tf, loop.threads)
+    precision = _auto_precision(tf) if config.precision == "auto" else config.precision
     keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
     strategy = tf.distribute.MultiWorkerMirroredStrategy() if config.workers > 1 else tf.distribute.get_strategy()
+    network: dict[str, Any] = {"head": config.head, "alpha": config.alpha, "input_size": config.input_size}
     with strategy.scope():
-        model = build_detector(
-            head=config.head, alpha=config.alpha, input_size=config.input_size, weights=config.weights
-        )
+        model = build_detector(**network, weights=config.weights)
+    if config.workers > 1:
+        synchronise_statistics(model)
     recipe = Recipe(
         epochs=config.epochs,
         frozen_epochs=config.frozen_epochs,
@@ -204,64 +290,69 @@ def _train_worker(loop: dict[str, Any]) -> None:
         tune_rate=config.tune_rate,
         patience=config.patience,
         keep_statistics=config.weights != "none",
+        compiled=has_gpu,
     )
+    checkpoint = loop.checkpoint()
     is_first = ray.train.get_context().get_world_rank() == 0
-    rows: list[Epoch] = []
+    if is_first and checkpoint and not recipe.is_over(checkpoint):
+        loop.lines.put(f"train-detector {config.projection}: goes on after epoch {checkpoint.next_epoch}")
 
-    def on_epoch(row: Epoch) -> None:
-        rows.append(row)
+    def on_epoch(checkpoint: Checkpoint) -> None:
         if is_first:
-            loop["lines"].put(_line(config, row))
+            files.write_checkpoint(loop.uri, checkpoint, loop.resolved, tensorboard_events(checkpoint.rows))
+            loop.lines.put(_line(config, checkpoint.rows[-1]))
 
-    best = fit(model, recipe, *_open_passes(config), on_epoch, strategy)
+    best = fit(model, recipe, *_open_passes(config), on_epoch, strategy, checkpoint)
     if is_first:
-        save_detector(model, loop["uri"], loop["resolved"], _csv(rows))
-        loop["lines"].put(
+        keras.config.set_dtype_policy("float32")  # a detector runs anywhere, whatever trained it
+        trained = build_detector(**network, weights="none")
+        trained.set_weights(model.get_weights())
+        save_detector(trained, loop.uri, loop.resolved)
+        files.delete_checkpoint(loop.uri)
+        loop.lines.put(
             f"train-detector {config.projection}: best epoch {best.epoch + 1}, "
             f"{best.val_error_pct:.2f} % of the width on validation views"
         )
     ray.train.report(best._asdict())
 
 
-def _open_passes(config: TrainDetectorConfig) -> tuple[Callable[[], Iterator[Any]], Callable[[], Iterator[Any]]]:
-    """Return two functions that open this worker's share of the next pass, of training and of validation.
-
-    They are to be called in turn: the stream holds the passes in that order.
-    """
-    from featurelib.detector.samples import as_rgb, shuffled_batches
-
-    passes = passes_of(ray.train.get_dataset_shard("samples"))
-    size, epochs = config.batch_size // config.workers, count()
-
-    def training() -> Iterator[tuple[Any, Any]]:
-        for pictures, xy in shuffled_batches(
-            next(passes), size, config.shuffle_buffer, seed=config.seed + next(epochs)
-        ):
-            yield as_rgb(pictures).astype("float32"), xy
-
-    def validation() -> Iterator[tuple[Any, Any]]:
-        for pictures, xy in next(passes):
-            yield as_rgb(pictures).astype("float32"), xy
-
-    return training, validation
+def _set_up_tensorflow(tf: Any, threads: int) -> bool:
+    """Bound what TensorFlow takes of the machine, and return whether there is a GPU."""
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    return bool(gpus)
 
 
-def _line(config: TrainDetectorConfig, row: Any) -> str:
+def _auto_precision(tf: Any) -> str:
+    """Return what `auto` means here: NVIDIA cards multiply bfloat16 since compute capability 8.0 (Ampere)."""
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+    return "bfloat16" if details and all(d.get("compute_capability", (0, 0)) >= (8, 0) for d in details) else "float32"
+
+
+def _open_passes(config: TrainDetectorConfig) -> tuple[Callable[[int], Iterator[Any]], Callable[[int], Iterator[Any]]]:
+    """Return two functions that open this worker's share of an epoch, of training and of validation, in turn."""
+    passes = passes_of(ray.train.get_dataset_shard("samples"), config.batch_size // config.workers)
+
+    def open_pass(split: str, epoch: int) -> Iterator[Any]:
+        key, batches = next(passes)
+        if key != (epoch, split):
+            raise RuntimeError(f"the stream is at {key}; expected {(epoch, split)}")
+        return batches
+
+    return lambda epoch: open_pass("train", epoch), lambda epoch: open_pass("val", epoch)
+
+
+def _line(config: TrainDetectorConfig, row: Epoch) -> str:
     left = duration((config.epochs - row.epoch - 1) * row.seconds)
     return (
         f"train-detector {config.projection}: epoch {row.epoch + 1}/{config.epochs} ({row.phase}), "
         f"loss {row.loss:.2e}, validation {row.val_loss:.2e}, "
         f"error {row.error_pct:.2f} % of the width, validation {row.val_error_pct:.2f} %, "
-        f"{row.images_per_s:.0f} images/s, at most {left} left"
+        f"{row.images_per_s:.0f} images/s, {row.wait_pct:.0f} % waiting for data, at most {left} left"
     )
-
-
-def _csv(rows: list[Any]) -> str:
-    table = io.StringIO()
-    writer = csv.writer(table)
-    writer.writerow(rows[0]._fields)
-    writer.writerows(rows)
-    return table.getvalue()
 
 
 if __name__ == "__main__":

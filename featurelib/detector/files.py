@@ -1,8 +1,14 @@
-"""Where a trained detector lies: RUN/detector/<projection>/ with model.keras, metrics.csv and config.json."""
+"""What lies in RUN/detector/<projection>/.
+
+model.keras and config.json of a trained detector; metrics.csv and logs/ (TensorBoard) of its training so far;
+checkpoint.npz while it is not at its end.
+"""
 
 from hashlib import sha256
+from typing import Any
 
 from featurelib import storage
+from featurelib.detector.checkpoint import Checkpoint, metrics_csv
 from featurelib.errors import DataError
 
 
@@ -21,6 +27,24 @@ def read_model(run: str, projection: str) -> bytes:
     if not storage.exists(storage.join(uri, "config.json")):
         raise DataError(f"{uri}: no trained detector; run `featurelib train-detector --projection {projection}`")
     return storage.read_bytes(storage.join(uri, "model.keras"))
+
+
+def read_checkpoint(uri: str, config: dict[str, Any]) -> Checkpoint | None:
+    """Return where the training in the folder `uri` stands; None where none of this config has ended an epoch."""
+    checkpoint = storage.join(uri, "checkpoint.npz")
+    return Checkpoint.from_bytes(storage.read_bytes(checkpoint), config) if storage.exists(checkpoint) else None
+
+
+def write_checkpoint(uri: str, checkpoint: Checkpoint, config: dict[str, Any], events: bytes) -> None:
+    """Write where a training stands and its curve; `events` is TensorBoard's file."""
+    storage.write_bytes(storage.join(uri, "checkpoint.npz"), checkpoint.to_bytes(config))
+    storage.write_bytes(storage.join(uri, "metrics.csv"), metrics_csv(checkpoint.rows).encode())
+    storage.write_bytes(storage.join(uri, "logs", "events.out.tfevents"), events)
+
+
+def delete_checkpoint(uri: str) -> None:
+    """Remove the checkpoint of a training that has ended."""
+    storage.delete(storage.join(uri, "checkpoint.npz"))
 
 
 def model_version(content: bytes) -> str:

@@ -1,24 +1,26 @@
-"""A trained detector on disk: `model.keras`, `config.json` and `metrics.csv` in RUN/detector/<projection>."""
+"""A trained detector: on disk `model.keras`, `config.json` and `metrics.csv` in RUN/detector/<projection>."""
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import keras
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from featurelib import storage
 from featurelib.detector.files import model_version, read_model
-from featurelib.detector.samples import as_rgb, decode_pictures
+from featurelib.detector.samples import decode_pictures
 
 
 @dataclass(frozen=True, eq=False)
 class Detector:
-    """A trained network.
+    """A trained network, used as it was when it is first called.
 
     model: the Keras model. version: SHA-256 of its file. input_size: of its pictures, in pixels.
     """
@@ -43,15 +45,39 @@ class Detector:
 
     def __call__(self, pngs: Sequence[bytes]) -> NDArray[np.float32]:
         """Return the near positions xy (n, 2) in n PNGs, in one forward pass."""
-        pictures = as_rgb(decode_pictures(pngs, self.input_size)).astype(np.float32)
-        return np.asarray(self.model(pictures, training=False))
+        return self.find(decode_pictures(pngs, self.input_size))
+
+    def find(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the near positions xy (n, 2) in pictures (n, s, s, c) of 1 or 3 channels, in one forward pass."""
+        if not len(pictures):  # the folded convolutions refuse an empty batch
+            return np.empty((0, 2), np.float32)
+        return np.asarray(self._graph(pictures))
+
+    @cached_property
+    def _graph(self) -> Callable[[NDArray[np.uint8]], tf.Tensor]:
+        """The network as one graph for batches of any size; grey becomes three channels of floats inside it.
+
+        The weights are constants of the graph, so that TensorFlow folds BatchNorm into the convolutions. At alpha
+        0.35 and 128 px a picture takes 1.0 ms of a core; as a graph of variables 1.6 ms, layer by layer 6 ms. XLA made
+        the graph of variables 13 times slower on CPUs.
+        """
+        size = self.input_size
+        variables = (self.model.trainable_variables, self.model.non_trainable_variables)
+        values = [[variable.value.numpy() for variable in group] for group in variables]
+
+        def forward(pictures: tf.Tensor) -> tf.Tensor:
+            rgb = tf.broadcast_to(tf.cast(pictures, tf.float32), (tf.shape(pictures)[0], size, size, 3))
+            constants = [[tf.constant(value) for value in group] for group in values]
+            xy, _ = self.model.stateless_call(*constants, rgb, training=False)
+            return xy
+
+        return tf.function(forward, input_signature=[tf.TensorSpec((None, size, size, None), tf.uint8)])
 
 
-def save_detector(model: keras.Model, uri: str, config: dict[str, Any], metrics_csv: str) -> None:
+def save_detector(model: keras.Model, uri: str, config: dict[str, Any]) -> None:
     """Write a trained detector into the folder `uri`; config.json, which says that it is whole, is written last."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
         model.save(path)
         storage.copy_from_local(path, storage.join(uri, "model.keras"))
-    storage.write_bytes(storage.join(uri, "metrics.csv"), metrics_csv.encode())
     storage.write_bytes(storage.join(uri, "config.json"), json.dumps(config, indent=1).encode())

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from featurelib.errors import DataError, UsageError
 
@@ -50,6 +51,32 @@ def build_detector(
         x = keras.layers.Dense(units, activation="relu", kernel_regularizer=keras.regularizers.L2(L2))(x)
         x = keras.layers.Dropout(rate)(x)
     return keras.Model(inputs, keras.layers.Dense(2, activation="sigmoid", name="xy")(x), name="detector")
+
+
+def widen(pictures: tf.Tensor) -> tf.Tensor:
+    """Return pictures (n, s, s, 1 or 3) uint8 as the network wants them: (n, s, s, 3) float32."""
+    return tf.broadcast_to(tf.cast(pictures, tf.float32), [*tf.unstack(tf.shape(pictures)[:3]), 3])
+
+
+def losses(outputs: tf.Tensor, points: tf.Tensor, near: tf.Tensor, visible: tf.Tensor) -> tf.Tensor:
+    """Return each sample's loss (n,): the mean squared error of x and y of the near instance."""
+    del visible
+    return tf.reduce_mean((_near(points, near) - outputs) ** 2, axis=-1)
+
+
+def distances(outputs: tf.Tensor, points: tf.Tensor, near: tf.Tensor) -> tf.Tensor:
+    """Return how far off the near instance is (n,), in fractions of the width."""
+    return tf.norm(_near(points, near) - outputs, axis=-1)
+
+
+def _near(points: tf.Tensor, near: tf.Tensor) -> tf.Tensor:
+    return tf.gather(points, near, axis=1, batch_dims=1)
+
+
+def synchronise_statistics(model: keras.Model) -> None:
+    """Let BatchNorm that trains see the batch of all workers, so that their number does not change the training."""
+    for layer in batch_norms(model.get_layer("backbone")):
+        layer.synchronized = True
 
 
 def freeze_backbone(model: keras.Model, frozen: bool, *, keep_statistics: bool = True) -> None:

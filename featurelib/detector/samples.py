@@ -1,16 +1,45 @@
-"""Training samples: a stored picture and a mirror flag in, an array out. Nothing is decoded before it is needed."""
+"""Training samples: a stored picture's row and a mirror flag in, arrays out. Nothing is decoded before it is needed."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, repeat
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from featurelib.geometry import mirror_xy
+from featurelib.geometry import SIDES, mirror_xy
 from featurelib.shards.files import decode_png
 
-Sample = tuple[NDArray[np.uint8], NDArray[np.float32]]
-"""A picture (s, s, c) and its near position (2,)."""
+COLUMNS = ("png", "left_xy", "right_xy", "left_visible", "right_visible", "near_side")
+"""What a sample needs of a view's row."""
+
+
+class Sample(NamedTuple):
+    """A view's row, with COLUMNS, and whether to show it in the mirror."""
+
+    view: dict[str, Any]
+    mirrored: bool
+
+
+class Labels(NamedTuple):
+    """What is true of n pictures; the instances of the landmark are in the order of SIDES.
+
+    points: (n, 2, 2) float32, xy of both instances. near: (n,) int32, which of them is nearer to the camera.
+    visible: (n, 2) float32, 1 where the instance is not hidden. weight: (n,) float32, 0 for a picture that only
+    fills its batch.
+    """
+
+    points: Any
+    near: Any
+    visible: Any
+    weight: Any
+
+
+class Batch(NamedTuple):
+    """Pictures (n, s, s, c) uint8 and their labels."""
+
+    pictures: NDArray[np.uint8]
+    labels: Labels
 
 
 def decode_pictures(pngs: Sequence[bytes], size: int) -> NDArray[np.uint8]:
@@ -26,47 +55,69 @@ def decode_pictures(pngs: Sequence[bytes], size: int) -> NDArray[np.uint8]:
     return np.stack(pictures)[..., None]
 
 
-def with_mirrors(pictures: NDArray[np.uint8], xy: ArrayLike) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Return every sample twice, as it is and mirrored: pictures (2n, s, s, c) and near positions (2n, 2).
+def with_mirrors(views: Iterable[dict[str, Any]]) -> Iterator[Sample]:
+    """Yield every view twice, as it is and mirrored.
 
     The flipped picture shows the other instance of the landmark at 1 - x, so mirroring doubles the data
     without rendering. Front views and hidden instances are mirrored like all others.
     """
-    xy = np.asarray(xy, dtype=np.float32)
-    return (
-        np.concatenate([pictures, pictures[:, :, ::-1]]),
-        np.concatenate([xy, mirror_xy(xy).astype(np.float32)]),
-    )
+    for view in views:
+        yield Sample(view, False)
+        yield Sample(view, True)
 
 
-def shuffled_batches(
-    chunks: Iterable[tuple[NDArray[np.uint8], NDArray[np.float32]]], batch_size: int, buffer_size: int, seed: int
-) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
-    """Yield batches of whole size, drawn at random from a buffer that the chunks fill; a last partial one is dropped.
+def shuffled(samples: Iterable[Sample], buffer_size: int, rng: np.random.Generator) -> Iterator[Sample]:
+    """Yield each sample once, drawn at random from a buffer that they fill.
 
-    Every sample comes at most once. The buffer bounds the memory whatever the dataset's size.
+    The buffer holds rows with their PNGs, so that it bounds the memory whatever the dataset's and picture's size.
     """
-    rng = np.random.default_rng(seed)
     buffer: list[Sample] = []
-    batch: list[Sample] = []
-
-    def draw() -> Sample:
-        i = int(rng.integers(len(buffer)))
-        buffer[i], buffer[-1] = buffer[-1], buffer[i]
-        return buffer.pop()
-
-    samples = (sample for chunk in chunks for sample in zip(*chunk, strict=True))
     for sample in chain(samples, repeat(None)):
         if sample is not None:
-            buffer.append((sample[0].copy(), sample[1]))  # a view would keep its whole chunk alive
+            buffer.append(sample)
             if len(buffer) <= buffer_size:
                 continue
         elif not buffer:
             return
-        batch.append(draw())
+        i = int(rng.integers(len(buffer)))
+        buffer[i], buffer[-1] = buffer[-1], buffer[i]
+        yield buffer.pop()
+
+
+def batches(samples: Iterable[Sample], batch_size: int, input_size: int, *, pad: bool = False) -> Iterator[Batch]:
+    """Decode samples, batch by batch; all batches have `batch_size` samples.
+
+    Args:
+        samples: in the order wanted.
+        batch_size: over all workers.
+        input_size: width and height of the pictures.
+        pad: fill the last batch with samples of weight 0; else a last partial batch is dropped.
+    """
+    batch: list[Sample] = []
+    for sample in samples:
+        batch.append(sample)
         if len(batch) == batch_size:
-            yield np.stack([picture for picture, _ in batch]), np.stack([xy for _, xy in batch])
+            yield _decode(batch, input_size)
             batch.clear()
+    if batch and pad:
+        missing = batch_size - len(batch)
+        pictures, labels = _decode([*batch, *repeat(batch[-1], missing)], input_size)
+        labels.weight[-missing:] = 0
+        yield Batch(pictures, labels)
+
+
+def _decode(samples: Sequence[Sample], input_size: int) -> Batch:
+    pictures = decode_pictures([sample.view["png"] for sample in samples], input_size)
+    mirrored = np.array([sample.mirrored for sample in samples])
+    pictures[mirrored] = pictures[mirrored, :, ::-1]
+    views = [sample.view for sample in samples]
+    points = np.array([[view[f"{side}_xy"] for side in SIDES] for view in views], np.float32)
+    near = np.array([SIDES.index(view["near_side"]) for view in views], np.int32)
+    visible = np.array([[view[f"{side}_visible"] for side in SIDES] for view in views], np.float32)
+    points[mirrored] = mirror_xy(points[mirrored])[:, ::-1]
+    near[mirrored] = 1 - near[mirrored]
+    visible[mirrored] = visible[mirrored, ::-1]
+    return Batch(pictures, Labels(points, near, visible, np.ones(len(samples), np.float32)))
 
 
 def as_rgb(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:

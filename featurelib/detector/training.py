@@ -1,23 +1,27 @@
 """Training in two phases: the head on a frozen backbone, then everything at a lower rate.
 
 Where the pictures come from and how many workers share the step is the caller's business: `fit` takes two
-functions that open a stream of batches, and a TensorFlow distribution strategy.
+functions that open a pass over a worker's batches, and a TensorFlow distribution strategy.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from featurelib.detector.network import freeze_backbone
+from featurelib.detector.checkpoint import Checkpoint, Epoch
+from featurelib.detector.network import distances, freeze_backbone, losses, widen
+from featurelib.detector.samples import Batch
 
-Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
-"""Pictures (n, s, s, 3) and near positions xy (n, 2)."""
+Pass = Callable[[int], Iterable[Batch]]
+"""Opens this worker's batches of an epoch, all of one size."""
+
+Step = Callable[..., tf.Tensor]
+"""Takes pictures and labels, gives (sum of losses, sum of distances, sum of weights) of this worker's share."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,9 @@ class Recipe:
     """How to train. Rates and batch size are global: they do not depend on the number of workers.
 
     epochs: of both phases together. frozen_epochs: of the first. batch_size: over all workers.
-    head_rate, tune_rate: Adam's learning rate in each phase. patience: epochs without a better validation loss.
+    head_rate, tune_rate: Adam's learning rate in each phase. patience: epochs without a better validation error.
     keep_statistics: hold the backbone's BatchNorm statistics; false when it starts untrained.
+    compiled: let XLA compile the step.
     """
 
     epochs: int = 60
@@ -36,107 +41,175 @@ class Recipe:
     tune_rate: float = 1e-4
     patience: int = 15
     keep_statistics: bool = True
+    compiled: bool = False
+
+    def phase(self, epoch: int) -> str:
+        """Return the phase of an epoch: frozen or tune."""
+        return "frozen" if self.keep_statistics and epoch < self.frozen_epochs else "tune"
+
+    def is_over(self, checkpoint: Checkpoint | None) -> bool:
+        """Whether a training that stands here has run all its epochs, or out of patience."""
+        if checkpoint is None:
+            return False
+        last = checkpoint.next_epoch - 1
+        return last + 1 >= self.epochs or last - checkpoint.best_row.epoch >= self.patience
 
 
-class Epoch(NamedTuple):
-    """One row of metrics.csv. Losses are mean squared errors without the L2 terms; errors in % of the width."""
+@dataclass(eq=False)
+class Phase:
+    """One phase's optimizer and its compiled steps."""
 
-    epoch: int
-    phase: str
-    loss: float
-    val_loss: float
-    error_pct: float
-    val_error_pct: float
-    images_per_s: float
-    seconds: float
+    name: str
+    optimizer: keras.optimizers.Optimizer
+    train_step: Step
+    val_step: Step
 
 
 def fit(
     model: keras.Model,
     recipe: Recipe,
-    train_batches: Callable[[], Iterable[Batch]],
-    val_batches: Callable[[], Iterable[Batch]],
-    on_epoch: Callable[[Epoch], None],
+    train_pass: Pass,
+    val_pass: Pass,
+    on_epoch: Callable[[Checkpoint], None],
     strategy: tf.distribute.Strategy | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Epoch:
     """Train `model` in place, leave the best weights in it and return the epoch they are from.
 
     Args:
         model: from build_detector, made in the strategy's scope.
         recipe: how.
-        train_batches: opens one pass over this worker's share of the training samples.
-        val_batches: likewise of the validation samples; called after train_batches, in turn.
-        on_epoch: called after each epoch.
+        train_pass: opens an epoch's training batches.
+        val_pass: likewise of validation; called after train_pass, in turn.
+        on_epoch: called after each epoch with where the training stands, alike on all workers.
         strategy: shares each step among workers; None for one worker without overhead.
+        checkpoint: where to go on; None to begin.
+
+    Raises:
+        ValueError: if the recipe has no epochs, or a pass no samples.
     """
     strategy = strategy or tf.distribute.get_strategy()
-    best, best_weights = None, None
-    for phase, epochs in _phases(recipe):
-        freeze_backbone(model, phase == "frozen", keep_statistics=recipe.keep_statistics)
-        with strategy.scope():
-            optimizer = keras.optimizers.Adam(recipe.head_rate if phase == "frozen" else recipe.tune_rate)
-            optimizer.build(model.trainable_variables)
-        train_step, val_step = _steps(model, optimizer, strategy, recipe.batch_size)
-        for epoch in epochs:
-            started = time.monotonic()
-            loss, error, count = _mean(train_step(*batch) for batch in train_batches())
-            seconds = time.monotonic() - started
-            val_loss, val_error, _ = _mean(val_step(*batch) for batch in val_batches())
-            row = Epoch(
-                epoch, phase, loss, val_loss, 100 * error, 100 * val_error, count / seconds, time.monotonic() - started
-            )
-            on_epoch(row)
-            if best is None or row.val_loss < best.val_loss:
-                best, best_weights = row, model.get_weights()
-            elif row.epoch - best.epoch >= recipe.patience:
-                break
-    if best is None or best_weights is None:
-        raise ValueError(f"recipe {recipe} has no epochs")
-    model.set_weights(best_weights)
-    return best
-
-
-def _phases(recipe: Recipe) -> Iterator[tuple[str, range]]:
-    frozen = min(recipe.frozen_epochs, recipe.epochs) if recipe.keep_statistics else 0
-    if frozen:
-        yield "frozen", range(frozen)
-    yield "tune", range(frozen, recipe.epochs)
-
-
-def _steps(
-    model: keras.Model, optimizer: keras.optimizers.Optimizer, strategy: tf.distribute.Strategy, batch_size: int
-) -> tuple[Callable[..., tf.Tensor], Callable[..., tf.Tensor]]:
-    """Return the two compiled steps; each gives (sum of squared errors, sum of distances, count) over all workers."""
-
-    def measure(xy: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor:
-        squares = tf.reduce_sum((xy - predicted) ** 2, axis=-1)
-        return tf.stack(
-            [tf.reduce_sum(squares) / 2, tf.reduce_sum(tf.sqrt(squares)), tf.cast(tf.shape(xy)[0], tf.float32)]
+    phase = None
+    while not recipe.is_over(checkpoint):
+        epoch = checkpoint.next_epoch if checkpoint else 0
+        if phase is None or phase.name != recipe.phase(epoch):
+            phase = open_phase(model, recipe, epoch, strategy)
+            if checkpoint:
+                _restore(model, phase, checkpoint, recipe)
+        row = _run_epoch(epoch, phase, train_pass, val_pass, strategy)
+        is_best = checkpoint is None or row.val_error_pct < checkpoint.best_row.val_error_pct
+        checkpoint = Checkpoint(
+            rows=(*(checkpoint.rows if checkpoint else ()), row),
+            variables=_arrays(model.variables),
+            optimizer=_arrays(phase.optimizer.variables),
+            best=_arrays(model.weights) if is_best else checkpoint.best,  # type: ignore[union-attr]
         )
+        on_epoch(checkpoint)
+    if checkpoint is None:
+        raise ValueError(f"{recipe}: expected at least one epoch")
+    model.set_weights(list(checkpoint.best))
+    return checkpoint.best_row
 
-    def train(pictures: tf.Tensor, xy: tf.Tensor) -> tf.Tensor:
+
+def open_phase(model: keras.Model, recipe: Recipe, epoch: int, strategy: tf.distribute.Strategy) -> Phase:
+    """Freeze what the phase of an epoch freezes and compile its steps."""
+    name = recipe.phase(epoch)
+    freeze_backbone(model, name == "frozen", keep_statistics=recipe.keep_statistics)
+    with strategy.scope():
+        optimizer = keras.optimizers.Adam(recipe.head_rate if name == "frozen" else recipe.tune_rate)
+        optimizer.build(model.trainable_variables)
+
+    def measure(outputs: tf.Tensor, labels: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tf.Tensor]:
+        points, near, visible, weight = labels
+        loss = tf.reduce_sum(weight * losses(outputs, points, near, visible))
+        return loss, tf.stack([loss, tf.reduce_sum(weight * distances(outputs, points, near)), tf.reduce_sum(weight)])
+
+    def train(pictures: tf.Tensor, labels: tuple[tf.Tensor, ...]) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            predicted = model(pictures, training=True)
-            squared = tf.reduce_sum((xy - predicted) ** 2) / (2 * batch_size)
-            loss = squared + tf.add_n(model.losses) / strategy.num_replicas_in_sync
+            loss, sums = measure(model(widen(pictures), training=True), labels)
+            total = loss / recipe.batch_size + tf.add_n(model.losses) / strategy.num_replicas_in_sync
         variables = model.trainable_variables
-        optimizer.apply(tape.gradient(loss, variables), variables)  # sums the gradients over the workers
-        return measure(xy, predicted)
+        optimizer.apply(tape.gradient(total, variables), variables)  # sums the gradients over the workers
+        return sums
 
-    def validate(pictures: tf.Tensor, xy: tf.Tensor) -> tf.Tensor:
-        return measure(xy, model(pictures, training=False))
+    def validate(pictures: tf.Tensor, labels: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        return measure(model(widen(pictures), training=False), labels)[1]
 
-    def over_workers(step: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
-        if strategy.num_replicas_in_sync == 1:
-            return tf.function(step, reduce_retracing=True)
-        return tf.function(
-            lambda *batch: strategy.reduce("SUM", strategy.run(step, args=batch), axis=None), reduce_retracing=True
-        )
-
-    return over_workers(train), over_workers(validate)
+    compiled = [_on_workers(step, strategy, recipe.compiled) for step in (train, validate)]
+    return Phase(name, optimizer, *compiled)
 
 
-def _mean(sums: Iterable[tf.Tensor]) -> tuple[float, float, int]:
-    """Return the mean squared error, the mean distance and the count of a pass."""
-    squared, distance, count = sum((s.numpy().astype(np.float64) for s in sums), np.zeros(3))
-    return squared / max(count, 1), distance / max(count, 1), int(count)
+def _on_workers(
+    step: Callable[..., tf.Tensor], strategy: tf.distribute.Strategy, xla: bool
+) -> Callable[..., tf.Tensor]:
+    compiled = tf.function(step, reduce_retracing=True, jit_compile=xla or None)
+    if strategy.num_replicas_in_sync == 1:
+        return compiled
+    return tf.function(lambda *batch: strategy.run(step, args=batch), reduce_retracing=True)
+
+
+def _restore(model: keras.Model, phase: Phase, checkpoint: Checkpoint, recipe: Recipe) -> None:
+    """Set all variables as they were; a phase that just begins has a new optimizer."""
+    _assign(model.variables, checkpoint.variables)
+    if recipe.phase(checkpoint.next_epoch - 1) == phase.name:
+        _assign(phase.optimizer.variables, checkpoint.optimizer)
+
+
+def _run_epoch(epoch: int, phase: Phase, train_pass: Pass, val_pass: Pass, strategy: tf.distribute.Strategy) -> Epoch:
+    started = time.monotonic()
+    waits: list[float] = []
+    loss, error, count = _mean(phase.train_step, _timed(train_pass(epoch), waits), strategy)
+    seconds = time.monotonic() - started
+    val_loss, val_error, _ = _mean(phase.val_step, val_pass(epoch), strategy)
+    return Epoch(
+        epoch=epoch,
+        phase=phase.name,
+        loss=loss,
+        val_loss=val_loss,
+        error_pct=100 * error,
+        val_error_pct=100 * val_error,
+        images_per_s=count / seconds,
+        wait_pct=100 * sum(waits) / seconds,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _timed(batches: Iterable[Batch], waits: list[float]) -> Iterable[Batch]:
+    """Yield the batches and note how long each was waited for."""
+    iterator = iter(batches)
+    while True:
+        started = time.monotonic()
+        batch = next(iterator, None)
+        waits.append(time.monotonic() - started)
+        if batch is None:
+            return
+        yield batch
+
+
+def _mean(step: Step, batches: Iterable[Batch], strategy: tf.distribute.Strategy) -> tuple[float, float, int]:
+    """Return the mean loss, the mean distance and the count of a pass over all workers.
+
+    The sums stay on the device until the end: to ask for them after each step would make a GPU wait.
+    """
+    total = tf.zeros(3)
+    for pictures, labels in batches:
+        total += step(pictures, tuple(labels))
+    loss, distance, count = _over_workers(total, strategy).numpy().astype(np.float64)
+    if not count:
+        raise ValueError("a pass without samples")
+    return float(loss / count), float(distance / count), int(count)
+
+
+def _over_workers(total: tf.Tensor, strategy: tf.distribute.Strategy) -> tf.Tensor:
+    if strategy.num_replicas_in_sync == 1:
+        return total
+    return strategy.reduce("SUM", strategy.run(tf.function(tf.identity), args=(total,)), axis=None)
+
+
+def _arrays(variables: Iterable[keras.Variable]) -> tuple[NDArray, ...]:
+    return tuple(variable.numpy() for variable in variables)
+
+
+def _assign(variables: Iterable[keras.Variable], arrays: Iterable[NDArray]) -> None:
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)

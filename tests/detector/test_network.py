@@ -4,7 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from featurelib.detector.network import batch_norms, build_detector, freeze_backbone
+from featurelib.detector.checkpoint import Checkpoint
+from featurelib.detector.network import batch_norms, build_detector
+from featurelib.detector.samples import Batch, Labels, as_rgb
 from featurelib.detector.training import Recipe, fit
 from featurelib.errors import DataError, UsageError
 
@@ -16,24 +18,27 @@ def model():
     return build_detector(alpha=0.35, input_size=32, weights="none")
 
 
-def batches(count=3, size=8):
-    """Random pictures and positions."""
+def batches(epoch=0, count=3, size=8):
+    """Random pictures and positions, the same in every epoch."""
     rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 256, (count, size, 32, 32, 3)).astype(np.float32)
-    return list(zip(pictures, rng.random((count, size, 2)).astype(np.float32), strict=True))
+    for _ in range(count):
+        pictures = rng.integers(0, 256, (size, 32, 32, 1)).astype(np.uint8)
+        points = rng.random((size, 2, 2)).astype(np.float32)
+        near = rng.integers(0, 2, size).astype(np.int32)
+        yield Batch(pictures, Labels(points, near, np.ones((size, 2), np.float32), np.ones(size, np.float32)))
 
 
 def statistics(model):
     """The moving means and variances of every BatchNorm."""
     layers = batch_norms(model.get_layer("backbone"))
-    return [np.array(values) for layer in layers for values in (layer.moving_mean, layer.moving_variance)]
+    return [values.numpy() for layer in layers for values in (layer.moving_mean, layer.moving_variance)]
 
 
-def trained(model, **recipe):
-    """Train for a moment and return the rows of metrics.csv."""
-    rows = []
-    fit(model, Recipe(batch_size=8, **recipe), batches, batches, rows.append)
-    return rows
+def trained(model, checkpoint=None, **recipe):
+    """Train for a moment and return where the training stood after each epoch."""
+    checkpoints = []
+    fit(model, Recipe(batch_size=8, **recipe), batches, batches, checkpoints.append, checkpoint=checkpoint)
+    return checkpoints
 
 
 def test_the_head_is_the_recipes(model):
@@ -55,17 +60,18 @@ def test_the_head_is_the_recipes(model):
 def test_batch_norm_keeps_its_statistics_when_the_backbone_is_unfrozen(model):
     """The trap of Keras 3: unfrozen, BatchNorm trains and its statistics lag; here they do not move."""
     before = statistics(model)
-    weights = np.array(model.get_layer("backbone").trainable_weights[0])
+    weights = [w.numpy() for w in model.get_layer("backbone").trainable_weights]
     trained(model, epochs=1, frozen_epochs=0, keep_statistics=True)
 
     assert all(np.array_equal(a, b) for a, b in zip(before, statistics(model), strict=True))
-    assert not np.array_equal(weights, model.get_layer("backbone").trainable_weights[0])
+    after = [w.numpy() for w in model.get_layer("backbone").trainable_weights]
+    assert not all(np.array_equal(a, b) for a, b in zip(weights, after, strict=True))
 
 
 def test_an_untrained_backbone_learns_its_statistics(model):
     """There is nothing to keep, and no frozen phase: BatchNorm follows the data from the first step."""
     before = statistics(model)
-    rows = trained(model, epochs=2, frozen_epochs=1, keep_statistics=False)
+    rows = trained(model, epochs=2, frozen_epochs=1, keep_statistics=False)[-1].rows
 
     assert [row.phase for row in rows] == ["tune", "tune"]
     assert not any(np.array_equal(a, b) for a, b in zip(before, statistics(model), strict=True))
@@ -74,32 +80,73 @@ def test_an_untrained_backbone_learns_its_statistics(model):
 def test_the_first_phase_leaves_the_backbone_alone(model):
     """Only the head trains while the backbone is frozen."""
     backbone, head = model.get_layer("backbone"), model.layers[-1]
-    before, first = [np.array(w) for w in backbone.weights], np.array(head.kernel)
-    rows = trained(model, epochs=1, frozen_epochs=1)
+    before, first = [w.numpy() for w in backbone.weights], head.kernel.numpy()
+    rows = trained(model, epochs=1, frozen_epochs=1)[-1].rows
 
     assert [row.phase for row in rows] == ["frozen"]
-    assert all(np.array_equal(a, b) for a, b in zip(before, backbone.weights, strict=True))
-    assert not np.array_equal(first, head.kernel)
+    assert all(np.array_equal(a, b.numpy()) for a, b in zip(before, backbone.weights, strict=True))
+    assert not np.array_equal(first, head.kernel.numpy())
 
 
 def test_the_best_weights_are_left_in_the_model(model):
-    """Training that only gets worse ends after `patience` epochs, with the weights of the first."""
-    freeze_backbone(model, True)
-    kept = []
+    """Training that only gets worse ends after `patience` epochs, with the weights of its best."""
+    last = trained(model, epochs=9, frozen_epochs=9, head_rate=10.0, patience=2)[-1]
 
-    def on_epoch(row):
-        if row.epoch == 0:
-            kept.extend(model.get_weights())
+    assert len(last.rows) == last.best_row.epoch + 3 < 9
+    assert all(np.array_equal(a, b) for a, b in zip(last.best, model.get_weights(), strict=True))
+    found = [(np.array(model(as_rgb(p).astype(np.float32), training=False)), labels) for p, labels in batches()]
+    errors = [np.linalg.norm(xy - labels.points[range(8), labels.near], axis=-1) for xy, labels in found]
+    assert 100 * np.mean(errors) == pytest.approx(last.best_row.val_error_pct, rel=1e-4)
 
-    best = fit(
-        model, Recipe(epochs=9, frozen_epochs=9, batch_size=8, head_rate=10.0, patience=2), batches, batches, on_epoch
-    )
 
-    if best.epoch == 0:
-        assert all(np.array_equal(a, b) for a, b in zip(kept, model.get_weights(), strict=True))
-    predicted = np.concatenate([np.array(model(pictures, training=False)) for pictures, _ in batches()])
-    true = np.concatenate([xy for _, xy in batches()])
-    assert np.mean((predicted - true) ** 2) == pytest.approx(best.val_loss, rel=1e-4)
+@pytest.mark.parametrize("stop_after", [1, 2, 3])
+def test_a_resumed_training_goes_on_as_if_nothing_had_happened(model, stop_after):
+    """From a checkpoint's bytes, before, at and after the change of phases, the curve and the weights are the same."""
+    recipe = {"epochs": 4, "frozen_epochs": 2}
+    undisturbed = trained(model, **recipe)
+    weights = model.get_weights()
+
+    keras.utils.set_random_seed(5)
+    other = build_detector(alpha=0.35, input_size=32, weights="none")
+    again = Checkpoint.from_bytes(undisturbed[stop_after - 1].to_bytes({"a": 1}), {"a": 1})
+    resumed = trained(other, again, **recipe)
+
+    assert again.next_epoch == stop_after
+    assert len(resumed) == 4 - stop_after
+    for row, expected in zip(resumed[-1].rows, undisturbed[-1].rows, strict=True):
+        assert row[:6] == expected[:6]
+    assert all(np.array_equal(a, b) for a, b in zip(weights, other.get_weights(), strict=True))
+
+
+def test_a_finished_training_only_gives_its_best_weights(model):
+    """A training that is over when it is taken up runs no further epoch."""
+    last = trained(model, epochs=2, frozen_epochs=1)[-1]
+    weights = model.get_weights()
+    model.set_weights([0 * w for w in weights])
+
+    assert trained(model, last, epochs=2, frozen_epochs=1) == []
+    assert all(np.array_equal(a, b) for a, b in zip(weights, model.get_weights(), strict=True))
+
+
+def test_padding_does_not_count(model):
+    """Samples of weight 0 change neither the figures nor the weights."""
+
+    def padded(epoch):
+        for pictures, labels in batches():
+            doubled = Labels(*(np.concatenate([part, part[::-1]]) for part in labels))
+            doubled.weight[8:] = 0
+            yield Batch(np.concatenate([pictures, 255 - pictures]), doubled)
+
+    weights, found = model.get_weights(), []
+    for passes in (batches, padded):
+        keras.utils.set_random_seed(0)
+        model.set_weights(weights)
+        for layer in model.layers:
+            layer.rate = 0.0  # dropout draws by place in the batch
+        fit(model, Recipe(batch_size=8, epochs=1, frozen_epochs=1), passes, passes, found.append)
+
+    plain, filled = (checkpoint.rows[0] for checkpoint in found)
+    np.testing.assert_allclose(filled[2:6], plain[2:6], rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -119,12 +166,12 @@ def test_impossible_networks_are_refused(arguments, words):
 def test_weights_of_another_width_are_refused(model, tmp_path):
     """A file of weights for one alpha does not fit another, and the message says so; its own width does."""
     backbone = model.get_layer("backbone")
-    arrays = {variable.path.removeprefix("backbone/"): np.array(variable) for variable in backbone.weights}
+    arrays = {variable.path.removeprefix("backbone/"): variable.numpy() for variable in backbone.weights}
     np.savez(tmp_path / "w.npz", **arrays)
     again = build_detector(alpha=0.35, input_size=32, weights=str(tmp_path / "w.npz"))
 
     same = zip(backbone.weights, again.get_layer("backbone").weights, strict=True)
-    assert all(np.array_equal(a, b) for a, b in same)
+    assert all(np.array_equal(a.numpy(), b.numpy()) for a, b in same)
     with pytest.raises(DataError, match="another alpha"):
         build_detector(alpha=0.5, input_size=32, weights=str(tmp_path / "w.npz"))
     with pytest.raises(DataError, match="no such file"):

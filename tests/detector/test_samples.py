@@ -3,7 +3,7 @@ import weakref
 import numpy as np
 import pytest
 
-from featurelib.detector.samples import as_rgb, decode_pictures, shuffled_batches, with_mirrors
+from featurelib.detector.samples import Sample, as_rgb, batches, decode_pictures, shuffled, with_mirrors
 from featurelib.shards import encode_png
 
 RNG = np.random.default_rng(0)
@@ -13,52 +13,63 @@ def pictures(count: int, size: int = 4, channels: int = 1) -> np.ndarray:
     return RNG.integers(0, 256, (count, size, size, channels)).astype(np.uint8)
 
 
-def numbered(count: int, chunk_size: int):
-    """Yield samples in chunks; sample i has x = i, and a picture that is filled with i % 256."""
-    for start in range(0, count, chunk_size):
-        numbers = np.arange(start, min(start + chunk_size, count))
-        filled = np.broadcast_to(numbers.astype(np.uint8)[:, None, None, None], (len(numbers), 4, 4, 1)).copy()
-        yield filled, np.stack([numbers, numbers], axis=-1).astype(np.float32)
+def view(picture: np.ndarray, **columns) -> dict:
+    """A view's row, with its left instance near and seen at the marked place and its right one hidden."""
+    labels = {"left_xy": [0.25, 0.5], "right_xy": [0.625, 0.75], "left_visible": True, "right_visible": False}
+    return {"png": encode_png(picture.squeeze()), **labels, "near_side": "left", **columns}
 
 
-def numbers_of(batches) -> list[list[int]]:
-    return [xy[:, 0].astype(int).tolist() for _, xy in batches]
+def numbered(count: int):
+    """Yield samples whose left instance is at x = i."""
+    picture = pictures(1)[0]
+    for i in range(count):
+        yield Sample(view(picture, left_xy=[i, 0.0]), False)
+
+
+def numbers_of(samples) -> list[int]:
+    return [int(sample.view["left_xy"][0]) for sample in samples]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_mirroring_doubles_the_samples(channels):
-    """The lesson of the near instance: a flipped picture is a second sample, with its landmark at 1 - x."""
-    originals, xy = pictures(5, channels=channels), RNG.random((5, 2)).astype(np.float32)
+    """The lesson of the near instance: a flipped picture is a second sample, of the other instance at 1 - x."""
+    originals = pictures(5, channels=channels)
 
-    doubled, doubled_xy = with_mirrors(originals, xy)
+    [(decoded, labels)] = batches(with_mirrors(map(view, originals)), 10, 4)
 
-    assert (doubled[:5] == originals).all()
-    assert (doubled[5:] == originals[:, :, ::-1]).all()
-    assert (doubled_xy[:5] == xy).all()
-    assert (doubled_xy[5:] == np.stack([1 - xy[:, 0], xy[:, 1]], axis=-1)).all()
-    assert (doubled.dtype, doubled_xy.dtype) == (np.uint8, np.float32)
+    assert (decoded[0::2] == originals).all()
+    assert (decoded[1::2] == originals[:, :, ::-1]).all()
+    assert (labels.points[0::2] == [[0.25, 0.5], [0.625, 0.75]]).all()
+    assert (labels.points[1::2] == [[0.375, 0.75], [0.75, 0.5]]).all()
+    assert (labels.near.reshape(-1, 2) == [0, 1]).all()
+    assert (labels.visible[0::2] == [1, 0]).all()
+    assert (labels.visible[1::2] == [0, 1]).all()
 
 
 def test_mirroring_moves_the_landmark_with_its_pixel():
     """A landmark at a marked pixel's centre is at that pixel's centre in the mirrored picture too."""
-    picture = np.zeros((1, 8, 8, 1), np.uint8)
-    picture[0, 2, 6] = 255
+    picture = np.zeros((8, 8, 1), np.uint8)
+    picture[2, 6] = 255
+    samples = with_mirrors([view(picture, left_xy=[(6 + 0.5) / 8, (2 + 0.5) / 8])])
 
-    (_, mirrored), (_, xy) = with_mirrors(picture, [[(6 + 0.5) / 8, (2 + 0.5) / 8]])
+    [(decoded, labels)] = batches(samples, 2, 8)
 
-    row, column = np.floor(xy[::-1] * 8).astype(int)
-    assert mirrored[row, column, 0] == 255
+    for pixels, points, near in zip(decoded, labels.points, labels.near, strict=True):
+        column, row = np.floor(points[near] * 8).astype(int)
+        assert pixels[row, column, 0] == 255
 
 
-def test_mirroring_twice_brings_the_samples_back():
-    """The mirror of the mirror is the original."""
-    originals, xy = pictures(3), np.float32([[0.25, 0.5], [0, 1], [0.75, 0.125]])
+def test_the_mirror_of_a_mirrored_picture_is_the_picture():
+    """A view stored as its own mirror image, shown in the mirror, is the sample of the original."""
+    original = pictures(1, 8)[0]
+    flipped = view(original[:, ::-1], left_xy=[0.375, 0.75], right_xy=[0.75, 0.5], near_side="right")
+    flipped |= {"left_visible": False, "right_visible": True}
 
-    mirrored, mirrored_xy = (part[3:] for part in with_mirrors(originals, xy))
-    again, again_xy = (part[3:] for part in with_mirrors(mirrored, mirrored_xy))
+    samples = (Sample(view(original), False), Sample(flipped, True))
+    [plain], [again] = (list(batches([sample], 1, 8)) for sample in samples)
 
-    assert (again == originals).all()
-    assert (again_xy == xy).all()
+    assert (plain.pictures == again.pictures).all()
+    assert all((a == b).all() for a, b in zip(plain.labels, again.labels, strict=True))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -83,9 +94,9 @@ def test_grey_among_colour_becomes_colour():
 
 
 def test_nothing_to_decode():
-    """A shard without rows of a split gives an empty array of the right rank."""
+    """A shard without rows of a split gives an empty array of the right rank, and no batch."""
     assert decode_pictures([], 8).shape == (0, 8, 8, 1)
-    assert [len(part) for part in with_mirrors(decode_pictures([], 8), np.empty((0, 2)))] == [0, 0]
+    assert list(batches(with_mirrors([]), 4, 8, pad=True)) == []
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -100,83 +111,89 @@ def test_three_channels_cost_no_memory(channels):
     assert np.shares_memory(rgb, originals)
 
 
-@pytest.mark.parametrize(
-    ("count", "chunk_size", "batch_size", "buffer_size"),
-    [(100, 7, 8, 30), (96, 7, 8, 30), (20, 7, 8, 50), (7, 7, 8, 30), (0, 7, 8, 30), (50, 1, 4, 0), (50, 60, 1, 5)],
-)
-def test_each_sample_comes_once_in_whole_batches(count, chunk_size, batch_size, buffer_size):
-    """All whole batches come; no sample comes twice, and only fewer than a batch are left out."""
-    batches = list(shuffled_batches(numbered(count, chunk_size), batch_size, buffer_size, seed=1))
+@pytest.mark.parametrize(("count", "size"), [(100, 8), (96, 8), (7, 8), (0, 8), (5, 1)])
+def test_batches_are_whole(count, size):
+    """All batches have the wanted size: training drops the rest, validation fills it up with weight 0."""
+    trained = list(batches(numbered(count), size, 4))
+    validated = list(batches(numbered(count), size, 4, pad=True))
 
-    seen = [number for batch in numbers_of(batches) for number in batch]
-    assert [len(xy) for _, xy in batches] == [batch_size] * (count // batch_size)
-    assert len(set(seen)) == len(seen)
-    assert set(seen) <= set(range(count))
+    assert [len(batch.pictures) for batch in trained] == [size] * (count // size)
+    assert [len(batch.pictures) for batch in validated] == [size] * -(-count // size)
+    seen = [batch.labels.points[batch.labels.weight == 1, 0, 0] for batch in validated]
+    assert np.array_equal(np.concatenate([[], *seen]), np.arange(count))
 
 
-def test_pictures_and_positions_stay_together():
-    """Shuffling never separates a picture from its position."""
-    for batch, xy in shuffled_batches(numbered(200, 16), 8, 40, seed=1):
-        assert (batch == xy[:, 0].astype(int)[:, None, None, None]).all()
+@pytest.mark.parametrize(("count", "buffer_size"), [(100, 30), (20, 50), (0, 30), (50, 0)])
+def test_each_sample_comes_once(count, buffer_size):
+    """Shuffling loses nothing and repeats nothing."""
+    order = numbers_of(shuffled(numbered(count), buffer_size, np.random.default_rng(1)))
+
+    assert sorted(order) == list(range(count))
 
 
 def test_the_seed_decides_the_order():
-    """The same seed gives the same batches, another seed others."""
-    first, same, other = (numbers_of(shuffled_batches(numbered(200, 16), 8, 50, seed)) for seed in (1, 1, 2))
+    """The same seed gives the same order, another seed another."""
+    first, same, other = (numbers_of(shuffled(numbered(200), 50, np.random.default_rng(seed))) for seed in (1, 1, 2))
 
     assert first == same != other
 
 
 def test_samples_are_really_shuffled():
-    """With room for all, neighbours in the stream are strangers in the batches: positions hardly correlate."""
-    [order] = numbers_of(shuffled_batches(numbered(2000, 50), 2000, 2000, seed=3))
+    """With room for all, neighbours in the stream are strangers afterwards: positions hardly correlate."""
+    order = numbers_of(shuffled(numbered(2000), 2000, np.random.default_rng(3)))
 
     # Ranks of a random order correlate by 0 +- 1 / sqrt(2000).
     assert abs(np.corrcoef(order, np.arange(2000))[0, 1]) < 4 / np.sqrt(2000)
-    follows = np.diff(order) == 1
-    assert follows.mean() < 0.01
+    assert (np.diff(order) == 1).mean() < 0.01
 
 
-def test_a_small_buffer_mixes_chunks():
-    """A buffer of a few chunks puts samples of different chunks (objects) into each batch."""
-    for batch in numbers_of(shuffled_batches(numbered(900, 18), 16, 180, seed=4)):
-        assert len({number // 18 for number in batch}) > 4
+def test_a_small_buffer_mixes_objects():
+    """A buffer of a few objects (18 samples each) puts samples of different objects into each batch."""
+    order = np.array(numbers_of(shuffled(numbered(900), 180, np.random.default_rng(4))))
+
+    assert all(len(set(batch // 18)) > 4 for batch in order[:896].reshape(-1, 16))
 
 
-@pytest.mark.parametrize(("batch_size", "buffer_size"), [(8, 30), (16, 0), (1, 100)])
-def test_the_stream_is_never_read_far_ahead(batch_size, buffer_size):
-    """The lesson of the endless shuffle: when a batch comes, no more than the buffer was read beyond it."""
+@pytest.mark.parametrize("buffer_size", [0, 30, 100])
+def test_the_stream_is_never_read_far_ahead(buffer_size):
+    """The lesson of the endless shuffle: when a sample comes, no more than the buffer was read beyond it."""
     read = 0
 
     def counted():
         nonlocal read
-        for chunk in numbered(500, 1):
+        for sample in numbered(500):
             read += 1
-            yield chunk
+            yield sample
 
-    for given, _ in enumerate(shuffled_batches(counted(), batch_size, buffer_size, seed=1), start=1):
-        assert read <= given * batch_size + buffer_size
+    for given, _ in enumerate(shuffled(counted(), buffer_size, np.random.default_rng(1)), start=1):
+        assert read <= given + buffer_size
     assert read == 500
 
 
-def test_a_chunk_is_let_go_when_its_samples_are_taken():
-    """The buffer keeps pictures, not the chunks they came in: at most the current and the next chunk are alive."""
-    made = freed = most = 0
+def test_a_sample_is_let_go_when_it_is_taken():
+    """The buffer bounds what is alive, and what it holds are PNGs: nothing is decoded before its batch is made."""
+
+    class Row(dict):
+        """A dict that a weak reference can watch."""
+
+    alive = most = 0
 
     def free() -> None:
-        nonlocal freed
-        freed += 1
+        nonlocal alive
+        alive -= 1
 
     def watched():
-        nonlocal made, most
-        for chunk in numbered(400, 20):
-            weakref.finalize(chunk[0], free)
-            made += 1
-            most = max(most, made - freed)
-            yield chunk
+        nonlocal alive, most
+        for sample in numbered(400):
+            row = Row(sample.view)
+            weakref.finalize(row, free)
+            alive += 1
+            most = max(most, alive)
+            assert isinstance(row["png"], bytes)
+            yield Sample(row, False)
 
-    for _ in shuffled_batches(watched(), 8, 200, seed=1):
+    for _ in batches(shuffled(watched(), 100, np.random.default_rng(1)), 8, 4):
         pass
 
-    assert (made, freed) == (20, 20)
-    assert most <= 2
+    assert alive == 0
+    assert most <= 100 + 8 + 3  # the buffer, the batch, and what is in the hands of the generators

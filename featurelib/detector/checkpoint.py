@@ -1,0 +1,92 @@
+"""Where a training stands after an epoch: enough to go on as if nothing had happened, in one file."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = tuple[NDArray[Any], ...]
+
+
+class Epoch(NamedTuple):
+    """One row of metrics.csv, over all workers.
+
+    Losses are without the L2 terms; errors are mean distances of the near instance in % of the width. images_per_s:
+    of the training pass. wait_pct: share of that pass in which the step waited for data. seconds: of the epoch.
+    """
+
+    epoch: int
+    phase: str
+    loss: float
+    val_loss: float
+    error_pct: float
+    val_error_pct: float
+    images_per_s: float
+    wait_pct: float
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A training after whole epochs.
+
+    rows: of all epochs so far. variables: all of the model's, the states of its random generators included.
+    optimizer: its variables. best: the model's weights after its best epoch.
+    The order of the samples needs no state: it is a function of seed and epoch.
+    """
+
+    rows: tuple[Epoch, ...]
+    variables: Arrays
+    optimizer: Arrays
+    best: Arrays
+
+    @property
+    def next_epoch(self) -> int:
+        """The epoch that comes next; 0 is the first."""
+        return len(self.rows)
+
+    @property
+    def best_row(self) -> Epoch:
+        """The epoch with the least validation error; the first of equals."""
+        return min(self.rows, key=lambda row: row.val_error_pct)
+
+    def to_bytes(self, config: dict[str, Any]) -> bytes:
+        """Return the file's content; `config` says which training it is of."""
+        about = json.dumps({"config": config, "rows": self.rows}).encode()
+        named = {
+            f"{name}/{i}": array
+            for name in ("variables", "optimizer", "best")
+            for i, array in enumerate(getattr(self, name))
+        }
+        file = io.BytesIO()
+        np.savez(file, about=np.frombuffer(about, np.uint8), **named)
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes, config: dict[str, Any]) -> Self | None:
+        """Return what `to_bytes` wrote; None if it is of a training with another config."""
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            about = json.loads(arrays["about"].tobytes())
+            if about["config"] != json.loads(json.dumps(config)):
+                return None
+
+            def numbered(name: str) -> Arrays:
+                count = sum(key.startswith(f"{name}/") for key in arrays.files)
+                return tuple(arrays[f"{name}/{i}"] for i in range(count))
+
+            rows = tuple(Epoch(*row) for row in about["rows"])
+            return cls(rows, numbered("variables"), numbered("optimizer"), numbered("best"))
+
+
+def metrics_csv(rows: Sequence[Epoch]) -> str:
+    """Return metrics.csv."""
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(Epoch._fields)
+    writer.writerows(rows)
+    return table.getvalue()

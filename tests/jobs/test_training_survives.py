@@ -1,0 +1,131 @@
+"""A training loses a worker, or its driver, and ends as if nothing had happened."""
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from featurelib.errors import DataError, UsageError
+from jobs.train_detector import TrainDetectorConfig, train_detector
+
+EPOCHS = 6
+FLAGS = {"weights": "none", "alpha": 0.35, "input_size": 32, "batch_size": 16, "epochs": EPOCHS, "tune_rate": 1e-3}
+FIGURES = ("loss", "val_loss", "error_pct", "val_error_pct")
+
+
+@pytest.fixture
+def renders(run, tmp_path):
+    """A run that holds the small run's pictures and nothing else."""
+    shutil.copytree(run / "renders", tmp_path / "renders")
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(run, tmp_path_factory):
+    """The curve of a training on two workers that nothing happens to."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    shutil.copytree(run / "renders", folder / "renders")
+    train_detector(TrainDetectorConfig(run=str(folder), workers=2, **FLAGS))
+    return curve(folder)
+
+
+def curve(folder) -> list[dict[str, str]]:
+    """The rows of metrics.csv."""
+    return list(csv.DictReader((folder / "detector/orthographic/metrics.csv").read_text().splitlines()))
+
+
+def figures(rows) -> np.ndarray:
+    return np.array([[float(row[name]) for name in FIGURES] for row in rows])
+
+
+def wait_for_epochs(folder, count: int) -> None:
+    """Wait until `count` epochs have ended."""
+    path = folder / "detector/orthographic/metrics.csv"
+    while not path.exists() or len(curve(folder)) < count:
+        time.sleep(0.02)
+
+
+def train_workers() -> list[psutil.Process]:
+    return [process for process in psutil.process_iter(["cmdline"]) if is_train_worker(process.info["cmdline"])]
+
+
+def is_train_worker(command_line) -> bool:
+    return bool(command_line) and command_line[0].startswith("ray::") and "RayTrainWorker" in command_line[0]
+
+
+def test_a_killed_worker_costs_no_more_than_an_epoch(cluster, renders, undisturbed, capsys):
+    """One of two workers is killed in epoch 3 of 6: six epochs, the same curve, and the user is told."""
+    killed = []
+
+    def kill():
+        wait_for_epochs(renders, 2)
+        killed.extend(train_workers())
+        os.kill(killed[0].pid, signal.SIGKILL)
+
+    threading.Thread(target=kill, daemon=True).start()
+    train_detector(TrainDetectorConfig(run=str(renders), workers=2, **FLAGS))
+
+    said = capsys.readouterr().err
+    assert len(killed) == 2
+    assert "goes on after epoch" in said
+    assert "failed" in said
+    assert [int(row["epoch"]) for row in curve(renders)] == list(range(EPOCHS))
+    np.testing.assert_allclose(figures(curve(renders)), figures(undisturbed), rtol=1e-4)
+    assert not (renders / "detector/orthographic/checkpoint.npz").exists()
+
+
+def test_a_killed_driver_goes_on_with_the_same_command(cluster, renders, capsys):
+    """The process that the user started is killed: the same command goes on, and done a third time has nothing to do.
+
+    That the curve goes on as it would have is tests/detector/test_network.py's to say.
+    """
+    config = TrainDetectorConfig(run=str(renders), **FLAGS)
+    flags = [part for name, value in FLAGS.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    command = [sys.executable, "-m", "jobs.train_detector", "--run", str(renders), *flags]
+    driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    wait_for_epochs(renders, 2)
+    driver.kill()
+    driver.wait()
+    done = figures(curve(renders))
+
+    train_detector(config)
+    assert "goes on after epoch" in capsys.readouterr().err
+    assert len(curve(renders)) == EPOCHS
+    assert np.array_equal(figures(curve(renders))[: len(done)], done)
+
+    train_detector(config)
+    assert "nothing to do" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({"workers": 3}, "--batch-size 16: expected a multiple of --workers 3"),
+        ({"workers": 0}, "--workers 0: expected at least 1"),
+        ({"batch_size": 4096}, "--batch-size 4096: there are"),
+    ],
+)
+def test_impossible_settings_are_refused(renders, flags, words):
+    """Before anything starts, in words that name the flag."""
+    with pytest.raises(UsageError, match=words):
+        train_detector(TrainDetectorConfig(run=str(renders), **(FLAGS | flags)))
+
+
+def test_weights_of_another_alpha_are_refused(cluster, renders, tmp_path):
+    """What a worker finds wrong with the user's file reaches the user as it is, and starts nothing again."""
+    from featurelib.detector.network import build_detector
+
+    backbone = build_detector(alpha=0.5, input_size=32, weights="none").get_layer("backbone")
+    arrays = {variable.path.removeprefix("backbone/"): variable.numpy() for variable in backbone.weights}
+    np.savez(tmp_path / "w.npz", **arrays)
+
+    with pytest.raises(DataError, match=r"w.npz: no array .* of shape .*; another alpha\?"):
+        train_detector(TrainDetectorConfig(run=str(renders), **(FLAGS | {"weights": str(tmp_path / "w.npz")})))
