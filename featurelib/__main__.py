@@ -17,8 +17,12 @@ COMMANDS = {
         "jobs.train_lifter:train_lifter",
         "Train the second stage: positions in the views to millimetres.",
     ),
+    "train-refiner": (
+        "jobs.train_refiner:train_refiner",
+        "Train the close-up networks that correct a first estimate.",
+    ),
     "evaluate": ("jobs.evaluate:evaluate", "Measure everything on held-out objects and write the report."),
-    "bench": ("jobs.bench:app", "Measure this machine: bench render, bench plan."),
+    "bench": ("jobs.bench:app", "Measure this machine: bench render, vectorize, plan."),
     "serve": ("serve.__main__:serve", "Answer over HTTP."),
 }
 

@@ -58,15 +58,24 @@ REJECTS = pa.schema([("object_id", pa.string()), ("stage", pa.string()), ("reaso
 
 
 def vectors_schema(num_views: int) -> pa.Schema:
-    """Return the columns of a run's vectors: one row an object, the rig's views in order."""
-    values = pa.list_(pa.float32(), 2 * num_views)
+    """Return the columns of a run's vectors: one row an object, the rig's views in order.
+
+    The last six are NaN from a detector that does not tell the sides apart.
+    """
+    numbers, positions = pa.list_(pa.float32(), num_views), pa.list_(pa.float32(), 2 * num_views)
     return pa.schema(
         [
             ("object_id", pa.string()),
             ("split", pa.string()),
-            ("xy", values),
-            ("xy_true", values),
+            ("xy", positions),
+            ("xy_true", positions),
             ("target_mm", pa.list_(pa.float32(), 6)),
             ("centre_mm", POINT),
+            ("left_xy", positions),
+            ("right_xy", positions),
+            ("left_spread", numbers),
+            ("right_spread", numbers),
+            ("left_visible", numbers),
+            ("right_visible", numbers),
         ]
     )

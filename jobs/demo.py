@@ -47,11 +47,9 @@ def demo(config: DemoConfig = DEFAULTS) -> None:
             dataset=str(dataset),
             run=config.run,
             image_size=256,
-            alpha=0.35,
-            input_size=96,
             weights="none",
-            epochs=24,
-            tune_rate=1e-3,
+            refiner_pictures=6_400,  # on bodies these are enough to see it work
+            epochs=10,
         )
     )
     if config.serve:

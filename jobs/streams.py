@@ -4,15 +4,16 @@ One execution serves all epochs: a stream that is opened again for every epoch p
 to start its tasks and to drain. The unit of work is a segment, some shards of one pass over one split. There
 are at most MAX_SEGMENTS in a pass, so that the plan stays small whatever the dataset's size.
 
-All blocks hold the same number of samples, a worker's share of one step, and the shares of a step follow each
-other. So Ray's splitter, which gives the next block to whom it gave the least, deals them out in turn: every
-worker sees every step, and the number of workers does not change what a step holds.
+All blocks hold the same number of rows, a worker's share of some steps, and the workers' shares of the same steps
+follow each other. So Ray's splitter, which gives the next block to whom it gave the least, deals them out in turn:
+every worker sees every step, and the number of workers does not change what a step holds. A segment's last blocks
+are filled up with rows that no worker sees.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +38,11 @@ class Segment(NamedTuple):
     part: int
 
 
+BLOCK_BYTES, BLOCK_STEPS = 16_000_000, 16
+"""Of a block, about and at most. Whatever a block holds, it costs Ray's scheduling 20 ms of CPU, and of each task it
+takes two at once and then looks away for up to 0.1 s. Blocks of one step of 32 pictures took 0.4 of a core."""
+
+
 @dataclass(frozen=True)
 class StreamPlan:
     """What the stream holds: for each epoch its training segments and then its validation segments.
@@ -58,6 +64,11 @@ class StreamPlan:
         samples = self.manifest.views[split] * (2 if split == "train" else 1)
         room = BUFFERS_A_SEGMENT * max(self.shuffle_buffer, self.batch_size)
         return min(MAX_SEGMENTS, len(self.manifest.shards), math.ceil(samples / room))
+
+    def steps_a_block(self, workers: int) -> int:
+        """Return of how many steps a block holds a worker's share."""
+        share_bytes = self.batch_size // workers * self.input_size**2 * self.manifest.channels
+        return min(BLOCK_STEPS, max(1, BLOCK_BYTES // share_bytes))
 
     def segments(self) -> list[Segment]:
         """Return all segments in their order."""
@@ -91,29 +102,42 @@ class StreamPlan:
 
 
 def sample_stream(plan: StreamPlan, workers: int = 1) -> ray.data.Dataset:
-    """Return the plan's samples; a block is one worker's share of a step.
+    """Return the plan's samples; a block is one worker's share of `plan.steps_a_block`.
 
-    Columns: epoch, split, picture (s, s, c) uint8, and of Labels points (2, 2), near, visible (2,) and weight.
+    Columns: epoch, split, step (1 is a block's first; 0 fills a block), picture (s, s, c) uint8, and of Labels
+    points (2, 2), near, visible (2,) and weight.
     """
     count = len(plan.segments())
     return (
         ray.data.range(count, override_num_blocks=count)
-        .map_batches(_read_segment, batch_size=1, fn_kwargs={"plan": plan})
-        .repartition(target_num_rows_per_block=plan.batch_size // workers)
+        .map_batches(_read_segment, batch_size=1, fn_kwargs={"plan": plan, "workers": workers})
+        .repartition(target_num_rows_per_block=plan.steps_a_block(workers) * (plan.batch_size // workers))
     )
 
 
-def _read_segment(batch: dict[str, NDArray], plan: StreamPlan) -> Iterator[dict[str, Any]]:
-    """Column in: id of a segment, one row. Columns out: as of sample_stream."""
+def _read_segment(batch: dict[str, NDArray], plan: StreamPlan, workers: int) -> Iterator[dict[str, Any]]:
+    """Column in: id of a segment, one row. Columns out: as of sample_stream, a block of each worker at once."""
     segment = plan.segments()[int(batch["id"][0])]
-    for pictures, labels in plan.batches(segment):
-        count = len(pictures)
-        yield {
-            "epoch": np.full(count, segment.epoch, np.int32),
-            "split": np.full(count, segment.split),
-            "picture": pictures,
-            **labels._asdict(),
+    batches, count = plan.batches(segment), plan.steps_a_block(workers)
+    while group := list(islice(batches, count)):
+        labels = zip(*(labels for _, labels in group), strict=True)
+        columns: dict[str, Sequence[NDArray]] = {
+            "step": [np.full(plan.batch_size, 1 + i, np.int32) for i in range(len(group))],
+            "picture": [pictures for pictures, _ in group],
+            **dict(zip(Labels._fields, labels, strict=True)),
         }
+        dealt = {name: _deal(parts, count, workers) for name, parts in columns.items()}
+        rows = len(dealt["step"])
+        yield {"epoch": np.full(rows, segment.epoch, np.int32), "split": np.full(rows, segment.split), **dealt}
+
+
+def _deal(parts: Sequence[NDArray], count: int, workers: int) -> NDArray:
+    """Return the rows of `count` steps, first all of the first worker's; steps that are not there are zeros."""
+    rows = parts[0].shape[1:]
+    dealt = np.zeros((workers, count, len(parts[0]) // workers, *rows), parts[0].dtype)
+    for i, part in enumerate(parts):
+        dealt[:, i] = part.reshape(workers, -1, *rows)
+    return dealt.reshape(-1, *rows)
 
 
 def passes_of(
@@ -125,10 +149,14 @@ def passes_of(
     """
     blocks = share.iter_batches(batch_size=None, prefetch_batches=2)
     for key, one_pass in groupby(blocks, key=lambda block: (int(block["epoch"][0]), str(block["split"][0]))):
-        yield key, (_batch(block, batch_size) for block in one_pass)
+        yield key, chain.from_iterable(_steps(block, batch_size) for block in one_pass)
 
 
-def _batch(block: dict[str, NDArray], batch_size: int | None) -> Batch:
-    if batch_size is not None and len(block["weight"]) != batch_size:
-        raise RuntimeError(f"a block of {len(block['weight'])} samples; expected {batch_size}, a worker's share")
-    return Batch(block["picture"], Labels(*(block[name] for name in Labels._fields)))
+def _steps(block: dict[str, NDArray], batch_size: int | None) -> Iterator[Batch]:
+    """Yield a worker's batches of a block; they are views of it."""
+    share = int(np.count_nonzero(block["step"] == 1))
+    if batch_size is not None and share != batch_size:
+        raise RuntimeError(f"steps of {share} samples; expected {batch_size}, a worker's share")
+    for first in range(0, share * int(block["step"].max()), share):
+        rows = slice(first, first + share)
+        yield Batch(block["picture"][rows], Labels(*(block[name][rows] for name in Labels._fields)))

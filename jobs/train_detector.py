@@ -22,6 +22,7 @@ from ray.util.queue import Queue
 from featurelib import cli, stages, storage
 from featurelib.detector import files
 from featurelib.detector.checkpoint import Checkpoint, Epoch
+from featurelib.detector.recipe import RECIPES, Recipe
 from featurelib.errors import DataError, FeaturelibError, UsageError
 from featurelib.geometry import Projection
 from featurelib.progress import duration, say
@@ -37,7 +38,7 @@ class DetectorTraining:
     """How to train a detector.
 
     Attributes:
-        head: What the network says: regression (the near landmark's position, directly).
+        head: What the network says: heatmap (a map for each instance), or regression (the near one's position).
         weights: Of the backbone: imagenet (Keras downloads them), none, or the path of an .h5 or .npz without top.
         alpha: Width of MobileNetV2: 0.35, 0.5, 0.75, 1.0, 1.3 or 1.4.
         input_size: Width and height of the network's picture, in pixels; a multiple of 32.
@@ -46,30 +47,30 @@ class DetectorTraining:
         gpu: One GPU for each worker.
         precision: Of the step: float32, bfloat16 (mixed), or auto, which is bfloat16 on GPUs that have it.
         max_restarts: Times that a lost worker or node may send the training back to its last checkpoint.
-        epochs: Of both phases together, at most.
-        frozen_epochs: Of the first phase, in which only the head trains.
+        epochs: Of both phases together, at most; default: the head's, 8 or 60.
+        frozen_epochs: Of a first phase in which only the head trains; default: the head's, 0 or 15.
         batch_size: Samples a step, over all workers: another number of workers trains alike.
-        head_rate: Learning rate of the first phase (Adam), for the whole batch.
-        tune_rate: Learning rate of the second phase, likewise.
+        head_rate: Learning rate of the first phase (Adam), for the whole batch; default: the head's.
+        tune_rate: Learning rate of the second phase, likewise; default: the head's, 2e-3 or 1e-4.
         patience: Epochs without a better validation error after which training stops.
         shuffle_buffer: Samples mixed in memory, beside the random order of the shards.
         seed: Of the weights, the dropout and the order of the samples.
     """
 
-    head: Literal["regression"] = "regression"
+    head: Literal["heatmap", "regression"] = "heatmap"
     weights: str = "imagenet"
-    alpha: float = 1.0
-    input_size: int = 224
+    alpha: float = 0.35
+    input_size: int = 128
     workers: int = 1
     cpus_per_worker: int | None = None
     gpu: bool = False
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     max_restarts: int = 5
-    epochs: int = 60
-    frozen_epochs: int = 15
+    epochs: int | None = None
+    frozen_epochs: int | None = None
     batch_size: int = 32
-    head_rate: float = 1e-3
-    tune_rate: float = 1e-4
+    head_rate: float | None = None
+    tune_rate: float | None = None
     patience: int = 15
     shuffle_buffer: int = 2000
     seed: int = 0
@@ -103,12 +104,13 @@ def train_detector(config: TrainDetectorConfig) -> None:
     if config.weights not in ("imagenet", "none"):
         config = replace(config, weights=storage.absolute(config.weights))
     _check(config, manifest)
-    resolved = _resolved(config, manifest)
+    recipe = _recipe(config, manifest)
+    resolved = _resolved(config, recipe, manifest)
     config_uri = storage.join(uri, "config.json")
     if not stages.is_done(config_uri, resolved):
         audit_renders(manifest)
         stages.mark_begun(config_uri)
-        _train(config, manifest, uri, resolved)
+        _train(config, recipe, manifest, uri, resolved)
         print(f"{uri}: trained")
     else:
         print(f"{uri}: trained already; nothing to do")
@@ -130,9 +132,19 @@ def _check(config: TrainDetectorConfig, manifest: Manifest) -> None:
         raise UsageError(f"--batch-size {config.batch_size}: expected a multiple of --workers {config.workers}")
 
 
-def _resolved(config: TrainDetectorConfig, manifest: Manifest) -> dict[str, Any]:
+def _recipe(config: TrainDetectorConfig, manifest: Manifest) -> Recipe:
+    """Return the head's recipe with what the user wants otherwise."""
+    recipe = RECIPES[config.head]
+    names = ("epochs", "frozen_epochs", "batch_size", "head_rate", "tune_rate", "patience")
+    wanted = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
+    recipe = replace(recipe, **wanted, pretrained=config.weights != "none")
+    samples = 2 * manifest.views["train"] * recipe.epochs
+    return replace(recipe, steps=samples // recipe.batch_size) if recipe.steps else recipe
+
+
+def _resolved(config: TrainDetectorConfig, recipe: Recipe, manifest: Manifest) -> dict[str, Any]:
     what = {name: value for name, value in asdict(config).items() if name not in MACHINE_FLAGS}
-    return {**what, "renders": manifest.content_hash}
+    return {**what, **asdict(recipe), "renders": manifest.content_hash}
 
 
 @dataclass(frozen=True)
@@ -140,6 +152,7 @@ class Loop:
     """What every worker is told. lines: takes progress for the user's terminal, and what the user did wrong."""
 
     config: TrainDetectorConfig
+    recipe: Recipe
     manifest: Manifest
     uri: str
     resolved: dict[str, Any]
@@ -161,20 +174,20 @@ class Loop:
             self.manifest,
             input_size=self.config.input_size,
             batch_size=self.config.batch_size,
-            epochs=self.config.epochs,
+            epochs=self.recipe.epochs,
             first_epoch=first_epoch,
             shuffle_buffer=self.config.shuffle_buffer,
             seed=self.config.seed,
         )
 
 
-def _train(config: TrainDetectorConfig, manifest: Manifest, uri: str, resolved: dict[str, Any]) -> None:
+def _train(config: TrainDetectorConfig, recipe: Recipe, manifest: Manifest, uri: str, resolved: dict[str, Any]) -> None:
     """Run Ray Train and repeat the epochs' lines here, since only this process has the user's terminal."""
     cluster.connect_for_data()
     lines = Queue(actor_options={"num_cpus": 0})
     share = max(1, cluster.num_cpus() - 1) / config.workers
     threads = config.cpus_per_worker or max(1, int(share))
-    training = fit_on_cluster.remote(Loop(config, manifest, uri, resolved, threads, lines), min(share, threads))
+    training = fit_on_cluster.remote(Loop(config, recipe, manifest, uri, resolved, threads, lines), min(share, threads))
     try:
         while not ray.wait([training], timeout=1)[0] or not lines.empty():
             _repeat(lines)
@@ -268,9 +281,10 @@ def _fit_worker(loop: Loop) -> None:
     import tensorflow as tf
 
     from featurelib.detector.curve import tensorboard_events
+    from featurelib.detector.heads import HEADS
     from featurelib.detector.model import save_detector
     from featurelib.detector.network import build_detector, synchronise_statistics
-    from featurelib.detector.training import Recipe, fit
+    from featurelib.detector.training import fit, is_over
 
     has_gpu = _set_up_tensorflow(tf, loop.threads)
     precision = _auto_precision(tf) if config.precision == "auto" else config.precision
@@ -282,27 +296,18 @@ def _fit_worker(loop: Loop) -> None:
         model = build_detector(**network, weights=config.weights)
     if config.workers > 1:
         synchronise_statistics(model)
-    recipe = Recipe(
-        epochs=config.epochs,
-        frozen_epochs=config.frozen_epochs,
-        batch_size=config.batch_size,
-        head_rate=config.head_rate,
-        tune_rate=config.tune_rate,
-        patience=config.patience,
-        keep_statistics=config.weights != "none",
-        compiled=has_gpu,
-    )
+    recipe = replace(loop.recipe, compiled=has_gpu)
     checkpoint = loop.checkpoint()
     is_first = ray.train.get_context().get_world_rank() == 0
-    if is_first and checkpoint and not recipe.is_over(checkpoint):
+    if is_first and checkpoint and not is_over(recipe, checkpoint):
         loop.lines.put(f"train-detector {config.projection}: goes on after epoch {checkpoint.next_epoch}")
 
     def on_epoch(checkpoint: Checkpoint) -> None:
         if is_first:
             files.write_checkpoint(loop.uri, checkpoint, loop.resolved, tensorboard_events(checkpoint.rows))
-            loop.lines.put(_line(config, checkpoint.rows[-1]))
+            loop.lines.put(_line(config.projection, recipe, checkpoint.rows[-1]))
 
-    best = fit(model, recipe, *_open_passes(config), on_epoch, strategy, checkpoint)
+    best = fit(model, HEADS[config.head], recipe, *_open_passes(config), on_epoch, strategy, checkpoint)
     if is_first:
         keras.config.set_dtype_policy("float32")  # a detector runs anywhere, whatever trained it
         trained = build_detector(**network, weights="none")
@@ -345,10 +350,10 @@ def _open_passes(config: TrainDetectorConfig) -> tuple[Callable[[int], Iterator[
     return lambda epoch: open_pass("train", epoch), lambda epoch: open_pass("val", epoch)
 
 
-def _line(config: TrainDetectorConfig, row: Epoch) -> str:
-    left = duration((config.epochs - row.epoch - 1) * row.seconds)
+def _line(projection: str, recipe: Recipe, row: Epoch) -> str:
+    left = duration((recipe.epochs - row.epoch - 1) * row.seconds)
     return (
-        f"train-detector {config.projection}: epoch {row.epoch + 1}/{config.epochs} ({row.phase}), "
+        f"train-detector {projection}: epoch {row.epoch + 1}/{recipe.epochs} ({row.phase}), "
         f"loss {row.loss:.2e}, validation {row.val_loss:.2e}, "
         f"error {row.error_pct:.2f} % of the width, validation {row.val_error_pct:.2f} %, "
         f"{row.images_per_s:.0f} images/s, {row.wait_pct:.0f} % waiting for data, at most {left} left"

@@ -2,7 +2,7 @@
 
 1. Train the MLP on training objects, with noise of the size of the detector's errors on validation objects.
 2. Build the baselines: the mean point and the mean shape (template).
-3. Choose the better of the MLP and triangulation on validation objects.
+3. Choose the best of the MLP, triangulation and the fusions on validation objects.
 4. Write model.keras, template.npz, lifter.json and, last, config.json.
 """
 
@@ -15,7 +15,9 @@ import ray
 from featurelib import cli, stages, storage
 from featurelib.dataset import Dataset, open_dataset
 from featurelib.errors import DataError
-from featurelib.geometry import Projection
+from featurelib.fusion import ViewNoise
+from featurelib.geometry import SIDES, Projection
+from featurelib.lifter.fusing import side_noise
 from featurelib.lifter.vectors import Vectors, read_config, read_vectors, vectors_uri
 from featurelib.shards import Manifest, open_renders
 from featurelib.template import Template, build_template
@@ -88,14 +90,17 @@ def train(
     config: TrainLifterConfig, manifest: Manifest, vectors: Vectors, template: Template, uri: str
 ) -> dict[str, Any]:
     """Train the MLP, choose the method, write the folder and return the numbers of lifter.json."""
-    from featurelib.lifter.model import METHODS, Lifter, save_lifter
+    from featurelib.lifter.model import Lifter, save_lifter
     from featurelib.lifter.network import fit_lifter
 
     training, validation = vectors.where("train"), vectors.where("val")
     model, standardiser, noise = fit_lifter(training, validation, config.seed)
     mean_mm = training.target_mm.mean(0)
-    lifter = Lifter(manifest.spec, "mlp", model, mean_mm, template)
-    errors_mm = {method: lifter.pairs(validation, method) - validation.pair_mm for method in METHODS}  # (n, 2, 3)
+    view_noise = _view_noise(validation, manifest)
+    lifter = Lifter(manifest.spec, "mlp", model, mean_mm, template, view_noise=view_noise)
+    errors_mm = {
+        method: lifter.pairs(validation, method) - validation.pair_mm for method in lifter.methods
+    }  # (n, 2, 3)
     answering = {method: errors for method, errors in errors_mm.items() if np.isfinite(errors).all()}
     means_mm = {method: float(np.linalg.norm(errors, axis=-1).mean()) for method, errors in answering.items()}
     numbers = {
@@ -105,9 +110,20 @@ def train(
         "mean_mm": mean_mm.tolist(),
         "standardiser": {"mean_mm": standardiser.mean_mm.tolist(), "std_mm": standardiser.std_mm.tolist()},
         "noise_xy": noise.tolist(),
+        "view_noise": {str(int(key)): [n.to_dict() for n in of_sides] for key, of_sides in view_noise.items()},
     }
     save_lifter(uri, model, numbers, template)
     return numbers
+
+
+def _view_noise(validation: Vectors, manifest: Manifest) -> dict[bool, list[ViewNoise]]:
+    """Return how well each view shows each instance, from its own views and from all; {} if the sides are not told."""
+    if np.isnan(validation.pair_xy).any():
+        return {}
+    return {
+        all_views: [side_noise(validation, manifest.spec, side, all_views=all_views) for side in SIDES]
+        for all_views in (False, True)
+    }
 
 
 if __name__ == "__main__":

@@ -1,30 +1,45 @@
 """RUN/renders + RUN/detector -> RUN/vectors: each object's near positions in all views, as the detector sees them.
 
 1. Open the manifest and the detector.
-2. Fan the shards over a pool of detectors; whole objects lie in one shard, so a shard gives finished rows.
+2. Fan the shards over a pool of detectors, each a process that reads and decodes ahead of its network.
 3. Write one table, with the hashes of what made it in its footer.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import groupby
+from functools import partial
+from itertools import chain, groupby, islice, tee
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import ray
 
 from featurelib import cli
 from featurelib.detector.files import model_version, read_model
-from featurelib.geometry import Projection
+from featurelib.detector.samples import decode_pictures
+from featurelib.geometry import SIDES, Projection
 from featurelib.lifter.vectors import read_config, vectors_uri, write_vectors
-from featurelib.progress import Progress
+from featurelib.progress import Progress, duration
+from featurelib.records import vectors_schema
 from featurelib.shards import Manifest, open_renders, read_views
 from jobs import cluster
 
-COLUMNS = ("object_id", "split", "view", "png", "xy", "left_mm", "right_mm", "centre_mm")
-PICTURES_AT_ONCE = 64
-"""Pictures a forward pass. More do not help a CPU; a shard holds about 144."""
+COLUMNS = ("object_id", "split", "view", "png", "xy", "near_side", "left_mm", "right_mm", "centre_mm")
+
+BATCH = 32
+"""Pictures a forward pass, across the borders of shards. On one core 16 and 64 take as long a picture, 8 and 128 a
+quarter to a half longer."""
+
+SHARDS_AT_ONCE = 8
+"""Shards a task at most. Reading and decoding are ahead of the network within a task, not from task to task."""
+
+READY = "ready_s"
+"""A column beside the vectors: when the worker that made them had loaded its detector, in seconds of the clock."""
 
 
 @cli.config
@@ -35,10 +50,34 @@ class VectorizeConfig:
     Attributes:
         run: Folder or s3:// URI of the run.
         projection: Which pictures and which detector.
+        cpus_per_worker: CPU threads of each detector; default: 1, or with GPUs an equal share for each GPU.
     """
 
     run: str
     projection: Projection = "orthographic"
+    cpus_per_worker: int | None = None
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The workers of a job: how many, and the CPUs and GPUs of each."""
+
+    workers: int
+    cpus: int
+    gpus: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the workers found, and how long they took.
+
+    rows: of records.vectors_schema. start_s: until a worker had loaded its detector, on average over the workers.
+    work_s: from then to the end.
+    """
+
+    rows: list[dict[str, Any]]
+    start_s: float
+    work_s: float
 
 
 def vectorize(config: VectorizeConfig) -> None:
@@ -53,63 +92,144 @@ def vectorize(config: VectorizeConfig) -> None:
     if read_config(uri) == made_from:
         print(f"{uri}: made already; nothing to do")
         return
-    rows = _rows(config, manifest)
-    write_vectors(uri, rows, len(manifest.spec.rig), made_from)
-    print(f"{uri}: {len(rows)} objects")
+    found = find_all(config, manifest)
+    write_vectors(uri, found.rows, len(manifest.spec.rig), made_from)
+    rate = len(found.rows) * len(manifest.spec.rig) / found.work_s
+    print(f"{uri}: {len(found.rows)} objects; start {duration(found.start_s)}, then {rate:.0f} pictures/s")
 
 
-def _rows(config: VectorizeConfig, manifest: Manifest) -> list[dict[str, Any]]:
+def find_all(config: VectorizeConfig, manifest: Manifest) -> Found:
+    """Run the detector over all shards, on all of the cluster."""
     cluster.connect_for_data()
-    workers = max(1, min(cluster.num_cpus() - 1, len(manifest.shards)))
+    pool = choose_pool(ray.cluster_resources(), len(manifest.shards), config.cpus_per_worker)
+    tasks = max(-(-len(manifest.shards) // SHARDS_AT_ONCE), min(2 * pool.workers, len(manifest.shards)))
     progress = Progress(f"vectorize {config.projection}", sum(manifest.objects.values()), "objects")
-    shards = ray.data.from_items(
-        [{"uri": uri} for uri in manifest.shard_uris], override_num_blocks=len(manifest.shards)
-    )
-    found = shards.map(
+    started = time.time()
+    shards = ray.data.from_items([{"uri": uri} for uri in manifest.shard_uris], override_num_blocks=tasks)
+    tables = shards.map_batches(
         ShardVectorizer,
-        fn_constructor_kwargs={"run": config.run, "projection": config.projection},
-        compute=ray.data.ActorPoolStrategy(size=workers),
-        num_cpus=1,
+        fn_constructor_kwargs={
+            "run": config.run,
+            "projection": config.projection,
+            "num_views": len(manifest.spec.rig),
+            "cpus": pool.cpus,
+        },
+        batch_size=None,
+        batch_format="pyarrow",
+        compute=ray.data.ActorPoolStrategy(size=pool.workers),
+        num_cpus=pool.cpus,
+        num_gpus=pool.gpus,
     )
-    rows = []
-    for row in found.iter_rows():
-        rows += row["vectors"]
-        progress.add(len(row["vectors"]))
+    rows, ready = [], []
+    for table in tables.iter_batches(batch_size=None, batch_format="pyarrow"):
+        ready += table[READY].unique().to_pylist()
+        rows += table.drop_columns(READY).to_pylist()
+        progress.add(len(table))
     progress.end()
-    return rows
+    start_s = float(np.mean(list(set(ready)))) - started if ready else 0.0
+    return Found(rows, start_s, time.time() - started - start_s)
+
+
+def choose_pool(resources: Mapping[str, float], shards: int, cpus_per_worker: int | None = None) -> Pool:
+    """Return the workers for so many shards: one for each GPU of the cluster, without GPUs one for each CPU.
+
+    A process a CPU: of two threads of one network each waits for the other, layer after layer.
+
+    Args:
+        resources: the cluster's, as Ray counts them.
+        shards: no more workers than these.
+        cpus_per_worker: in place of 1, or of a GPU's equal share of the CPUs.
+    """
+    all_cpus, all_gpus = (max(0, int(resources.get(name, 0))) for name in ("CPU", "GPU"))
+    cpus = cpus_per_worker or max(1, all_cpus // all_gpus if all_gpus else 1)
+    workers = min(all_gpus or all_cpus // cpus, shards)
+    return Pool(max(1, workers), cpus, 1 if all_gpus else 0)
 
 
 class ShardVectorizer:
     """Runs the detector over whole shards; the network is loaded once."""
 
-    def __init__(self, run: str, projection: str) -> None:
-        """Load the detector of a run."""
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    def __init__(self, run: str, projection: str, num_views: int, cpus: int) -> None:
+        """Load the detector of a run and let it use so many CPUs."""
+        bound_tensorflow(cpus)
         from featurelib.detector.model import Detector
 
         self.detector = Detector.load(run, projection)
+        self.detector.find(np.zeros((1, self.detector.input_size, self.detector.input_size, 1), np.uint8))
+        self.schema = vectors_schema(num_views).append(pa.field(READY, pa.float64()))
+        self.ready_s = time.time()
+        self.cpus = cpus
 
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Column in: uri of a shard. Column out: vectors, rows of records.vectors_schema."""
-        views = read_views(row["uri"], columns=COLUMNS)
-        chunks = [views[i : i + PICTURES_AT_ONCE] for i in range(0, len(views), PICTURES_AT_ONCE)]
-        found = [xy for chunk in chunks for xy in self.detector([view["png"] for view in chunk])]
-        return {"vectors": list(_vectors(views, found))}
+    def __call__(self, shards: pa.Table) -> pa.Table:
+        """Column in: uri of a shard. Columns out: those of records.vectors_schema, and READY."""
+        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(self.cpus) as decoder:
+            read = partial(read_views, columns=COLUMNS)
+            rows_read = chain.from_iterable(ahead(reader, read, shards["uri"].to_pylist(), 1))
+            coming, views = tee(rows_read)  # the second keeps the rows of the pictures that are on their way
+            decode = partial(decode_pictures, size=self.detector.input_size)
+            batches = ahead(decoder, decode, batched((view["png"] for view in coming), BATCH), self.cpus + 1)
+            found = chain.from_iterable(_one_by_one(self.detector.find(batch)) for batch in batches)
+            rows = [{**row, READY: self.ready_s} for row in _vectors(zip(found, views, strict=True))]
+        return pa.Table.from_pylist(rows, schema=self.schema)
 
 
-def _vectors(views: list[dict[str, Any]], found: list[np.ndarray]) -> Iterator[Mapping[str, Any]]:
-    """Gather the rows of one object's views, which lie together in rig order, into one."""
-    for object_id, group in groupby(zip(views, found, strict=True), key=lambda pair: pair[0]["object_id"]):
-        rows, xy = zip(*group, strict=True)
-        first = rows[0]
+def bound_tensorflow(cpus: int) -> None:
+    """Keep TensorFlow, which is not yet loaded, to so many threads and to the GPU memory that it needs.
+
+    By itself it takes a thread for each CPU of the machine, whatever Ray gave the worker. The environment also
+    holds in a worker that has run something else before, where TensorFlow's own setters would raise.
+    """
+    os.environ.update(
+        TF_CPP_MIN_LOG_LEVEL="2",
+        TF_NUM_INTRAOP_THREADS=str(cpus),
+        TF_NUM_INTEROP_THREADS="1",
+        TF_FORCE_GPU_ALLOW_GROWTH="true",
+    )
+
+
+def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Yield lists of `size` items; the last may be shorter."""
+    items = iter(items)
+    return iter(lambda: list(islice(items, size)), [])
+
+
+def ahead(pool: Executor, function: Callable[[Any], Any], items: Iterable[Any], depth: int) -> Iterator[Any]:
+    """Yield function(item) of each item in order, while the pool has the next `depth` in hand."""
+    items = iter(items)
+    coming = deque(pool.submit(function, item) for item in islice(items, depth))
+    while coming:
+        result = coming.popleft().result()
+        coming.extend(pool.submit(function, item) for item in islice(items, 1))
+        yield result
+
+
+def _one_by_one(sighting: Any) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield what was seen in each picture: positions (2, 2), spreads (2,) and visibility (2,), left and right."""
+    return zip(sighting.xy, sighting.spread, sighting.visible, strict=True)
+
+
+def _vectors(found: Iterable[tuple[tuple[np.ndarray, ...], dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+    """Gather what was found in one object's views, which lie together in rig order, into one row."""
+    for object_id, group in groupby(found, key=lambda pair: pair[1]["object_id"]):
+        seen, views = zip(*group, strict=True)
+        xy, spread, visible = (np.stack(part) for part in zip(*seen, strict=True))
+        near, first = [SIDES.index(view["near_side"]) for view in views], views[0]
         yield {
             "object_id": object_id,
             "split": first["split"],
-            "xy": np.concatenate(xy).tolist(),
-            "xy_true": np.concatenate([row["xy"] for row in rows]).tolist(),
+            "xy": xy[np.arange(len(near)), near].ravel().tolist(),
+            "xy_true": np.concatenate([view["xy"] for view in views]).tolist(),
             "target_mm": [*first["left_mm"], *first["right_mm"]],
             "centre_mm": first["centre_mm"],
+            **_of_sides("xy", xy if np.isfinite(spread).all() else np.full_like(xy, np.nan)),
+            **_of_sides("spread", spread),
+            **_of_sides("visible", visible),
         }
+
+
+def _of_sides(name: str, values: np.ndarray) -> dict[str, list[float]]:
+    """Return the columns of both sides of values (v, 2, ...)."""
+    return {f"{side}_{name}": values[:, i].ravel().tolist() for i, side in enumerate(SIDES)}
 
 
 if __name__ == "__main__":

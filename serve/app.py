@@ -15,7 +15,7 @@ from ray.serve.handle import DeploymentHandle
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from featurelib.errors import FeaturelibError
-from featurelib.geometry import Projection
+from featurelib.geometry import SIDES, Projection
 from serve.catalogue import Catalogue
 from serve.deployments import DetectorStage, LifterStage
 from serve.schemas import (
@@ -91,6 +91,11 @@ def _ms_since(started: float) -> float:
     return 1000 * (time.perf_counter() - started)
 
 
+def _near(rows: list[dict[str, Any]], pairs_xy: np.ndarray) -> np.ndarray:
+    """Return the positions (n, 2) of the instance that is near in each view."""
+    return np.stack([pair[SIDES.index(row["near_side"])] for row, pair in zip(rows, pairs_xy, strict=True)])
+
+
 @serve.deployment
 @serve.ingress(web)
 class Front:
@@ -150,7 +155,8 @@ class Front:
         started = time.perf_counter()
         projection = self._projection(request.projection)
         rows = await self._views(request.object_id, projection, request.view)
-        xy, version = await self.detector.remote(projection, [rows[0]["png"]])
+        pairs_xy, version = await self.detector.remote(projection, [rows[0]["png"]])
+        xy = _near(rows, pairs_xy)
         answer = self._view_answer(rows[0], xy[0], await self._sigmas_px(projection))
         return InferAnswer(**answer.model_dump(exclude={"view"}), model=version, ms=_ms_since(started))
 
@@ -161,9 +167,10 @@ class Front:
         projection = self._projection(request.projection)
         rows = await self._views(request.object_id, projection)
         read = time.perf_counter()
-        xy, version = await self.detector.remote(projection, [row["png"] for row in rows])
+        pairs_xy, version = await self.detector.remote(projection, [row["png"] for row in rows])
+        xy = _near(rows, pairs_xy)
         detected = time.perf_counter()
-        lifted = await self.lifter.remote(projection, xy, rows[0]["centre_mm"], request.method)
+        lifted = await self.lifter.remote(projection, xy, pairs_xy, rows[0]["centre_mm"], request.method)
         sigmas_px = await self._sigmas_px(projection)
         left, right = (Landmark(xyz=point, sigma_mm=lifted["sigma_mm"]) for point in lifted["pair_mm"])
         return Infer3dAnswer(

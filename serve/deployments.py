@@ -31,7 +31,7 @@ class DetectorStage:
             detector([blank])
 
     async def __call__(self, projection: Projection, pngs: list[bytes]) -> tuple[np.ndarray, str]:
-        """Return near positions xy (n, 2) in n PNGs and the network's version."""
+        """Return positions xy (n, 2, 2) of left and right in n PNGs and the network's version."""
         return await self._batched((projection, pngs)), self.detectors[projection].version
 
     @serve.batch(max_batch_size=BATCH, batch_wait_timeout_s=BATCH_WAIT_S)
@@ -40,7 +40,7 @@ class DetectorStage:
         for projection in {projection for projection, _ in requests}:
             mine = [i for i, request in enumerate(requests) if request[0] == projection]
             pngs = [png for i in mine for png in requests[i][1]]
-            xy = await asyncio.to_thread(self.detectors[projection], pngs)
+            xy = (await asyncio.to_thread(self.detectors[projection], pngs)).xy
             ends = np.cumsum([len(requests[i][1]) for i in mine])[:-1]
             answers |= dict(zip(mine, np.split(xy, ends), strict=True))
         return [answers[i] for i in range(len(requests))]
@@ -57,15 +57,24 @@ class LifterStage:
         manifests = Catalogue.of(run).manifests
         self.lifters = {projection: Lifter.load(run, projection, m.spec) for projection, m in manifests.items()}
         for projection, lifter in self.lifters.items():
-            lifter(np.full((len(manifests[projection].spec.rig), 2), 0.5), np.zeros(3))
+            middle = np.full((len(manifests[projection].spec.rig), 2, 2), 0.5)
+            lifter(middle[:, 0], np.zeros(3), pair_xy=middle)
 
     async def __call__(
-        self, projection: Projection, xy: np.ndarray, centre_mm: list[float], method: str | None
+        self,
+        projection: Projection,
+        xy: np.ndarray,
+        pair_xy: np.ndarray,
+        centre_mm: list[float],
+        method: str | None,
     ) -> dict[str, Any]:
-        """Return the pair (2, 3) in mm, object frame, the method used and its sigma in mm (or None)."""
+        """Return the pair (2, 3) in mm, object frame, the method used and its sigma in mm (or None).
+
+        xy (v, 2) are the near instance's positions, pair_xy (v, 2, 2) those of left and right.
+        """
         lifter = self.lifters[projection]
         method = method or lifter.chosen
-        pair_mm = await asyncio.to_thread(lifter, xy, np.array(centre_mm), method)
+        pair_mm = await asyncio.to_thread(lifter, xy, np.array(centre_mm), method, pair_xy)
         return {"pair_mm": pair_mm.tolist(), "method": method, "sigma_mm": lifter.sigma_mm.get(method)}
 
     async def noise_xy(self, projection: Projection) -> list[list[float]] | None:

@@ -13,7 +13,7 @@ TREES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path
 
 NETWORKS = {
     *(f"featurelib/detector/{name}.py" for name in ("curve", "heads", "maps", "model", "network", "training")),
-    *(f"featurelib/closeup/{name}.py" for name in ("calibration", "model", "network", "refiner", "training")),
+    *(f"featurelib/closeup/{name}.py" for name in ("calibration", "course", "model", "network", "refiner", "training")),
     *(f"featurelib/lifter/{name}.py" for name in ("network", "model")),
 }
 """The modules in which a network lives: those who import them get TensorFlow."""

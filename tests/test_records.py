@@ -26,7 +26,9 @@ def section(heading: str) -> list[list[str]]:
 def text_of(kind: pa.DataType) -> str:
     """A type as the page writes it."""
     if pa.types.is_fixed_size_list(kind):
-        return f"{text_of(kind.value_type)}[{kind.list_size}]".replace(str(2 * VIEWS), "2 x views")
+        return f"{text_of(kind.value_type)}[{kind.list_size}]".replace(str(2 * VIEWS), "2 x views").replace(
+            f"[{VIEWS}]", "[views]"
+        )
     return {"float": "float32", "double": "float64"}.get(str(kind), str(kind))
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from featurelib import storage
 from featurelib.detector.files import model_version, read_model
+from featurelib.detector.heads import HEADS, Head, Sighting
 from featurelib.detector.samples import decode_pictures
 
 
@@ -43,18 +44,23 @@ class Detector:
             model = keras.saving.load_model(path, compile=False, safe_mode=True)
         return cls(model, model_version(content), model.input_shape[1])
 
-    def __call__(self, pngs: Sequence[bytes]) -> NDArray[np.float32]:
-        """Return the near positions xy (n, 2) in n PNGs, in one forward pass."""
+    @property
+    def head(self) -> Head:
+        """What reads the network's outputs."""
+        return HEADS["heatmap" if isinstance(self.model.output, dict) else "regression"]
+
+    def __call__(self, pngs: Sequence[bytes]) -> Sighting:
+        """Return what is seen in n PNGs, in one forward pass."""
         return self.find(decode_pictures(pngs, self.input_size))
 
-    def find(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the near positions xy (n, 2) in pictures (n, s, s, c) of 1 or 3 channels, in one forward pass."""
+    def find(self, pictures: NDArray[np.uint8]) -> Sighting:
+        """Return what is seen in pictures (n, s, s, c) of 1 or 3 channels, in one forward pass."""
         if not len(pictures):  # the folded convolutions refuse an empty batch
-            return np.empty((0, 2), np.float32)
-        return np.asarray(self._graph(pictures))
+            return Sighting(*(np.empty((0, 2, *shape), np.float32) for shape in ((2,), (2, 2), ())))
+        return Sighting(*(np.asarray(part) for part in self._graph(pictures)))
 
     @cached_property
-    def _graph(self) -> Callable[[NDArray[np.uint8]], tf.Tensor]:
+    def _graph(self) -> Callable[[NDArray[np.uint8]], Sighting]:
         """The network as one graph for batches of any size; grey becomes three channels of floats inside it.
 
         The weights are constants of the graph, so that TensorFlow folds BatchNorm into the convolutions. At alpha
@@ -65,11 +71,11 @@ class Detector:
         variables = (self.model.trainable_variables, self.model.non_trainable_variables)
         values = [[variable.value.numpy() for variable in group] for group in variables]
 
-        def forward(pictures: tf.Tensor) -> tf.Tensor:
+        def forward(pictures: tf.Tensor) -> Sighting:
             rgb = tf.broadcast_to(tf.cast(pictures, tf.float32), (tf.shape(pictures)[0], size, size, 3))
             constants = [[tf.constant(value) for value in group] for group in values]
-            xy, _ = self.model.stateless_call(*constants, rgb, training=False)
-            return xy
+            outputs, _ = self.model.stateless_call(*constants, rgb, training=False)
+            return self.head.read(outputs)
 
         return tf.function(forward, input_signature=[tf.TensorSpec((None, size, size, None), tf.uint8)])
 

@@ -6,28 +6,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from featurelib.detector.heads import HEADS
 from featurelib.errors import DataError, UsageError
 
-HEADS = ("regression",)
 ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 UNTRAINED_MOMENTUM = 0.9
 """Of BatchNorm's moving statistics where the backbone starts untrained. MobileNetV2's own 0.999 is made for 100,000
 steps: after 1,400 the error was 7 % of the width in training and 25 % in validation, where the statistics lag."""
 
-L2 = 1e-4
-"""Of the head's dense layers. Small beside the loss near its end (an MSE of about 1e-4) only because the
-validation loss that stops the training leaves it out."""
-
 
 def build_detector(
-    *, head: str = "regression", alpha: float = 1.0, input_size: int = 224, weights: str = "imagenet"
+    *, head: str = "heatmap", alpha: float = 0.35, input_size: int = 128, weights: str = "imagenet"
 ) -> keras.Model:
-    """Return an untrained detector: pictures (n, s, s, 3) of 0 to 255 in, near position xy (n, 2) in [0, 1] out.
-
-    The regression head is global average pooling, 256 and 128 ReLU units with L2 and dropout, and two sigmoids.
+    """Return an untrained detector: pictures (n, s, s, 3) of 0 to 255 in, its head's outputs out.
 
     Args:
-        head: one of HEADS.
+        head: one of HEADS; says what the outputs are.
         alpha: MobileNetV2's width (Sandler et al. 2018, https://arxiv.org/abs/1801.04381), one of ALPHAS.
         input_size: s, in pixels; a multiple of 32.
         weights: `imagenet` (Keras downloads them), `none`, or the path of a Keras .h5 without top or of an
@@ -45,32 +39,12 @@ def build_detector(
         raise UsageError(f"--input-size {input_size}: expected a multiple of 32 pixels")
     inputs = keras.Input((input_size, input_size, 3), name="picture")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1)(inputs)
-    x = _backbone(alpha, input_size, weights)(x)
-    x = keras.layers.GlobalAveragePooling2D()(x)
-    for units, rate in ((256, 0.4), (128, 0.3)):
-        x = keras.layers.Dense(units, activation="relu", kernel_regularizer=keras.regularizers.L2(L2))(x)
-        x = keras.layers.Dropout(rate)(x)
-    return keras.Model(inputs, keras.layers.Dense(2, activation="sigmoid", name="xy")(x), name="detector")
+    return keras.Model(inputs, HEADS[head].attach(_backbone(alpha, input_size, weights), x), name="detector")
 
 
 def widen(pictures: tf.Tensor) -> tf.Tensor:
     """Return pictures (n, s, s, 1 or 3) uint8 as the network wants them: (n, s, s, 3) float32."""
     return tf.broadcast_to(tf.cast(pictures, tf.float32), [*tf.unstack(tf.shape(pictures)[:3]), 3])
-
-
-def losses(outputs: tf.Tensor, points: tf.Tensor, near: tf.Tensor, visible: tf.Tensor) -> tf.Tensor:
-    """Return each sample's loss (n,): the mean squared error of x and y of the near instance."""
-    del visible
-    return tf.reduce_mean((_near(points, near) - outputs) ** 2, axis=-1)
-
-
-def distances(outputs: tf.Tensor, points: tf.Tensor, near: tf.Tensor) -> tf.Tensor:
-    """Return how far off the near instance is (n,), in fractions of the width."""
-    return tf.norm(_near(points, near) - outputs, axis=-1)
-
-
-def _near(points: tf.Tensor, near: tf.Tensor) -> tf.Tensor:
-    return tf.gather(points, near, axis=1, batch_dims=1)
 
 
 def synchronise_statistics(model: keras.Model) -> None:
@@ -79,8 +53,8 @@ def synchronise_statistics(model: keras.Model) -> None:
         layer.synchronized = True
 
 
-def freeze_backbone(model: keras.Model, frozen: bool, *, keep_statistics: bool = True) -> None:
-    """Freeze or unfreeze the backbone.
+def freeze_backbone(model: keras.Model, frozen: bool, *, keep_statistics: bool = True, to: str | None = None) -> None:
+    """Freeze or unfreeze the backbone; its layers up to and including `to` stay frozen.
 
     With `keep_statistics` its BatchNorm layers stay frozen either way and so run on the statistics they came
     with. In Keras 3 `training=False` at construction does not hold them: unfrozen they train, their moving
@@ -90,6 +64,9 @@ def freeze_backbone(model: keras.Model, frozen: bool, *, keep_statistics: bool =
     backbone.trainable = not frozen
     for layer in batch_norms(backbone):
         layer.trainable = not (frozen or keep_statistics)
+    names = [layer.name for layer in backbone.layers]
+    for layer in backbone.layers[: names.index(to) + 1 if to else 0]:
+        layer.trainable = False
 
 
 def batch_norms(backbone: keras.Model) -> list[keras.layers.BatchNormalization]:

@@ -1,4 +1,4 @@
-"""Training in two phases: the head on a frozen backbone, then everything at a lower rate.
+"""Training in two phases: the head on a frozen backbone, where the recipe asks for it, then everything.
 
 Where the pictures come from and how many workers share the step is the caller's business: `fit` takes two
 functions that open a pass over a worker's batches, and a TensorFlow distribution strategy.
@@ -14,8 +14,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from featurelib.detector.checkpoint import Checkpoint, Epoch
-from featurelib.detector.network import distances, freeze_backbone, losses, widen
-from featurelib.detector.samples import Batch
+from featurelib.detector.heads import Head
+from featurelib.detector.network import freeze_backbone, widen
+from featurelib.detector.recipe import WARM_UP, Recipe
+from featurelib.detector.samples import Batch, Labels
 
 Pass = Callable[[int], Iterable[Batch]]
 """Opens this worker's batches of an epoch, all of one size."""
@@ -24,35 +26,12 @@ Step = Callable[..., tf.Tensor]
 """Takes pictures and labels, gives (sum of losses, sum of distances, sum of weights) of this worker's share."""
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How to train. Rates and batch size are global: they do not depend on the number of workers.
-
-    epochs: of both phases together. frozen_epochs: of the first. batch_size: over all workers.
-    head_rate, tune_rate: Adam's learning rate in each phase. patience: epochs without a better validation error.
-    keep_statistics: hold the backbone's BatchNorm statistics; false when it starts untrained.
-    compiled: let XLA compile the step.
-    """
-
-    epochs: int = 60
-    frozen_epochs: int = 15
-    batch_size: int = 32
-    head_rate: float = 1e-3
-    tune_rate: float = 1e-4
-    patience: int = 15
-    keep_statistics: bool = True
-    compiled: bool = False
-
-    def phase(self, epoch: int) -> str:
-        """Return the phase of an epoch: frozen or tune."""
-        return "frozen" if self.keep_statistics and epoch < self.frozen_epochs else "tune"
-
-    def is_over(self, checkpoint: Checkpoint | None) -> bool:
-        """Whether a training that stands here has run all its epochs, or out of patience."""
-        if checkpoint is None:
-            return False
-        last = checkpoint.next_epoch - 1
-        return last + 1 >= self.epochs or last - checkpoint.best_row.epoch >= self.patience
+def is_over(recipe: Recipe, checkpoint: Checkpoint | None) -> bool:
+    """Whether a training that stands here has run all its epochs, or out of patience."""
+    if checkpoint is None:
+        return False
+    last = checkpoint.next_epoch - 1
+    return last + 1 >= recipe.epochs or last - checkpoint.best_row.epoch >= recipe.patience
 
 
 @dataclass(eq=False)
@@ -67,6 +46,7 @@ class Phase:
 
 def fit(
     model: keras.Model,
+    head: Head,
     recipe: Recipe,
     train_pass: Pass,
     val_pass: Pass,
@@ -78,6 +58,7 @@ def fit(
 
     Args:
         model: from build_detector, made in the strategy's scope.
+        head: the model's.
         recipe: how.
         train_pass: opens an epoch's training batches.
         val_pass: likewise of validation; called after train_pass, in turn.
@@ -90,10 +71,10 @@ def fit(
     """
     strategy = strategy or tf.distribute.get_strategy()
     phase = None
-    while not recipe.is_over(checkpoint):
+    while not is_over(recipe, checkpoint):
         epoch = checkpoint.next_epoch if checkpoint else 0
         if phase is None or phase.name != recipe.phase(epoch):
-            phase = open_phase(model, recipe, epoch, strategy)
+            phase = open_phase(model, head, recipe, epoch, strategy)
             if checkpoint:
                 _restore(model, phase, checkpoint, recipe)
         row = _run_epoch(epoch, phase, train_pass, val_pass, strategy)
@@ -111,32 +92,43 @@ def fit(
     return checkpoint.best_row
 
 
-def open_phase(model: keras.Model, recipe: Recipe, epoch: int, strategy: tf.distribute.Strategy) -> Phase:
+def open_phase(model: keras.Model, head: Head, recipe: Recipe, epoch: int, strategy: tf.distribute.Strategy) -> Phase:
     """Freeze what the phase of an epoch freezes and compile its steps."""
     name = recipe.phase(epoch)
-    freeze_backbone(model, name == "frozen", keep_statistics=recipe.keep_statistics)
+    freeze_backbone(
+        model, name == "frozen", keep_statistics=recipe.pretrained, to=recipe.frozen_to if recipe.pretrained else None
+    )
     with strategy.scope():
-        optimizer = keras.optimizers.Adam(recipe.head_rate if name == "frozen" else recipe.tune_rate)
+        optimizer = keras.optimizers.Adam(recipe.head_rate if name == "frozen" else _tune_rate(recipe))
         optimizer.build(model.trainable_variables)
 
-    def measure(outputs: tf.Tensor, labels: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tf.Tensor]:
-        points, near, visible, weight = labels
-        loss = tf.reduce_sum(weight * losses(outputs, points, near, visible))
-        return loss, tf.stack([loss, tf.reduce_sum(weight * distances(outputs, points, near)), tf.reduce_sum(weight)])
+    def measure(outputs: tf.Tensor, labels: Labels) -> tuple[tf.Tensor, tf.Tensor]:
+        loss = tf.reduce_sum(labels.weight * head.losses(outputs, labels))
+        distance = tf.reduce_sum(labels.weight * head.distances(outputs, labels))
+        return loss, tf.stack([loss, distance, tf.reduce_sum(labels.weight)])
 
-    def train(pictures: tf.Tensor, labels: tuple[tf.Tensor, ...]) -> tf.Tensor:
+    def train(pictures: tf.Tensor, labels: Labels) -> tf.Tensor:
         with tf.GradientTape() as tape:
             loss, sums = measure(model(widen(pictures), training=True), labels)
-            total = loss / recipe.batch_size + tf.add_n(model.losses) / strategy.num_replicas_in_sync
+            total = loss / recipe.batch_size + sum(model.losses) / strategy.num_replicas_in_sync
         variables = model.trainable_variables
         optimizer.apply(tape.gradient(total, variables), variables)  # sums the gradients over the workers
         return sums
 
-    def validate(pictures: tf.Tensor, labels: tuple[tf.Tensor, ...]) -> tf.Tensor:
+    def validate(pictures: tf.Tensor, labels: Labels) -> tf.Tensor:
         return measure(model(widen(pictures), training=False), labels)[1]
 
     compiled = [_on_workers(step, strategy, recipe.compiled) for step in (train, validate)]
     return Phase(name, optimizer, *compiled)
+
+
+def _tune_rate(recipe: Recipe) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    if not recipe.steps:
+        return recipe.tune_rate
+    warm_up = max(1, round(WARM_UP * recipe.steps))
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, max(1, recipe.steps - warm_up), alpha=0.01, warmup_target=recipe.tune_rate, warmup_steps=warm_up
+    )
 
 
 def _on_workers(
@@ -193,7 +185,7 @@ def _mean(step: Step, batches: Iterable[Batch], strategy: tf.distribute.Strategy
     """
     total = tf.zeros(3)
     for pictures, labels in batches:
-        total += step(pictures, tuple(labels))
+        total += step(pictures, labels)
     loss, distance, count = _over_workers(total, strategy).numpy().astype(np.float64)
     if not count:
         raise ValueError("a pass without samples")

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 
 from featurelib import storage
 from featurelib.errors import DataError, GeometryError, UsageError
+from featurelib.fusion import ViewNoise
+from featurelib.lifter.fusing import FUSIONS, WITHOUT_SURFACE, fused_pair
 from featurelib.lifter.rays import triangulate_pair
 from featurelib.lifter.vectors import Vectors
 from featurelib.shards.spec import RenderSpec
 from featurelib.template import Template
 
-METHODS = ("mlp", "triangulation")
-"""Ways to combine the detector's positions; the baselines stand beside them in the report only."""
+METHODS = ("mlp", "triangulation", *WITHOUT_SURFACE)
+"""Ways to combine the detector's positions; those that want the mesh and the baselines stand in the report only."""
 
 
 def lifter_uri(run: str, projection: str) -> str:
@@ -35,6 +37,8 @@ class Lifter:
     mlp, mean_mm (2, 3; relative to the centre), template: None where no lifter was trained.
     noise_xy: (v, 2) root mean square of the detector's error on validation objects; None likewise.
     sigma_mm: by method, root mean square error along one axis on validation objects; empty likewise.
+    view_noise: of left and right instance, for their own views (False) and for all (True); empty where the detector
+        does not tell the sides apart.
     """
 
     spec: RenderSpec
@@ -44,6 +48,7 @@ class Lifter:
     template: Template | None = None
     noise_xy: NDArray[np.float64] | None = None
     sigma_mm: Mapping[str, float] = field(default_factory=dict)
+    view_noise: Mapping[bool, Sequence[ViewNoise]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, run: str, projection: str, spec: RenderSpec) -> Self:
@@ -64,10 +69,20 @@ class Lifter:
             template,
             np.array(numbers["noise_xy"]),
             numbers["sigma_mm"],
+            {bool(int(key)): [ViewNoise.from_dict(n) for n in noise] for key, noise in numbers["view_noise"].items()},
         )
 
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that this lifter can use: fusions want a detector that tells the sides apart."""
+        return METHODS if self.view_noise else METHODS[:2]
+
     def __call__(
-        self, xy: NDArray[np.floating], centre_mm: NDArray[np.floating], method: str | None = None
+        self,
+        xy: NDArray[np.floating],
+        centre_mm: NDArray[np.floating],
+        method: str | None = None,
+        pair_xy: NDArray[np.floating] | None = None,
     ) -> NDArray[np.float64]:
         """Return both landmarks (2, 3) in mm, object frame.
 
@@ -75,14 +90,18 @@ class Lifter:
             xy: (v, 2) the detector's near positions in all views.
             centre_mm: (3,) what the cameras look at.
             method: of METHODS; the chosen one if not given.
+            pair_xy: (v, 2, 2) the positions of left and right; the fusions use them in place of xy.
 
         Raises:
-            UsageError: if the method is unknown.
+            UsageError: if the method is unknown, or not one for this detector.
             DataError: if it is `mlp` and none was trained.
         """
         method = method or self.chosen
-        if method not in METHODS:
-            raise UsageError(f"method {method!r}: expected one of {', '.join(METHODS)}")
+        if method not in self.methods:
+            raise UsageError(f"method {method!r}: expected one of {', '.join(self.methods)}")
+        if method in FUSIONS and pair_xy is not None:
+            noise = self.view_noise[FUSIONS[method][1]]
+            return fused_pair(method, pair_xy, centre_mm, self.spec, noise)
         if method == "triangulation":
             return triangulate_pair(xy, centre_mm, self.spec)
         if self.mlp is None:
@@ -94,11 +113,18 @@ class Lifter:
 
     def pairs(self, vectors: Vectors, method: str) -> NDArray[np.float64]:
         """Return the landmarks (n, 2, 3) in mm of n objects; NaN where the method has no answer (parallel rays)."""
-        return np.stack([self._pair(*seen, method) for seen in zip(vectors.xy, vectors.centre_mm, strict=True)])
+        seen = zip(vectors.xy, vectors.centre_mm, vectors.pair_xy, strict=True)
+        return np.stack([self._pair(xy, centre_mm, method, pair_xy) for xy, centre_mm, pair_xy in seen])
 
-    def _pair(self, xy: NDArray[np.floating], centre_mm: NDArray[np.floating], method: str) -> NDArray[np.float64]:
+    def _pair(
+        self,
+        xy: NDArray[np.floating],
+        centre_mm: NDArray[np.floating],
+        method: str,
+        pair_xy: NDArray[np.floating],
+    ) -> NDArray[np.float64]:
         try:
-            return self(xy, centre_mm, method)
+            return self(xy, centre_mm, method, pair_xy)
         except GeometryError:
             return np.full((2, 3), np.nan)
 

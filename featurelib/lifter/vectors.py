@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from featurelib import storage
 from featurelib.errors import DataError
-from featurelib.geometry import mirror_pair, mirror_views
+from featurelib.geometry import SIDES, mirror_pair, mirror_views, mirror_xy
 from featurelib.records import vectors_schema
 
 CONFIG_KEY = b"featurelib.config"
@@ -26,6 +26,9 @@ class Vectors:
     object_ids, splits: (n,) text.
     xy, xy_true: (n, v, 2) near positions, the detector's and the true ones.
     pair_mm: (n, 2, 3) true landmarks, object frame. centre_mm: (n, 3) what the cameras look at.
+    pair_xy: (n, v, 2, 2) where the detector sees left and right in every view. spread: (n, v, 2) standard deviation of
+    its maps, in shares of the width. visible: (n, v, 2), 0 to 1. A detector that does not tell the sides apart says
+    NaN, and what is not given is NaN.
     """
 
     object_ids: NDArray[np.str_]
@@ -34,6 +37,14 @@ class Vectors:
     xy_true: NDArray[np.float64]
     pair_mm: NDArray[np.float64]
     centre_mm: NDArray[np.float64]
+    pair_xy: NDArray[np.float64] = np.nan  # type: ignore[assignment]
+    spread: NDArray[np.float64] = np.nan  # type: ignore[assignment]
+    visible: NDArray[np.float64] = np.nan  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        shapes = {"pair_xy": (*self.xy.shape[:2], 2, 2), "spread": (*self.xy.shape[:2], 2)}
+        for name, shape in {**shapes, "visible": shapes["spread"]}.items():
+            object.__setattr__(self, name, np.broadcast_to(getattr(self, name), shape))
 
     def __len__(self) -> int:
         return len(self.object_ids)
@@ -61,6 +72,9 @@ class Vectors:
             np.concatenate([self.xy_true, mirror_views(self.xy_true)]),
             np.concatenate([self.pair_mm, mirrored_mm]),
             np.concatenate([self.centre_mm, self.centre_mm]),
+            np.concatenate([self.pair_xy, mirror_xy(self.pair_xy)[:, ::-1, ::-1]]),
+            np.concatenate([self.spread, self.spread[:, ::-1, ::-1]]),
+            np.concatenate([self.visible, self.visible[:, ::-1, ::-1]]),
         )
 
 
@@ -100,6 +114,9 @@ def read_vectors(run: str, projection: str) -> Vectors:
     def numbers(name: str, *shape: int) -> NDArray[np.float64]:
         return np.array(table[name].to_pylist(), dtype=np.float64).reshape(len(table), *shape)
 
+    def sides(name: str, *shape: int) -> NDArray[np.float64]:
+        return np.stack([numbers(f"{side}_{name}", *shape) for side in SIDES], axis=2)
+
     return Vectors(
         object_ids=np.array(table["object_id"].to_pylist(), dtype=np.str_),
         splits=np.array(table["split"].to_pylist(), dtype=np.str_),
@@ -107,4 +124,7 @@ def read_vectors(run: str, projection: str) -> Vectors:
         xy_true=numbers("xy_true", num_views, 2),
         pair_mm=numbers("target_mm", 2, 3),
         centre_mm=numbers("centre_mm", 3),
+        pair_xy=sides("xy", num_views, 2),
+        spread=sides("spread", num_views),
+        visible=sides("visible", num_views),
     )

@@ -2,6 +2,8 @@
 
 import io
 import json
+import struct
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +21,11 @@ from featurelib.errors import DataError
 from featurelib.records import SHARD
 
 RECEIPT_KEY = b"featurelib.receipt"
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+GREY, RGB = 0, 2
+UP_FILTER = 2
+"""PNG's numbers for a picture's kind of colour, and for a row's filter."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +59,24 @@ class Receipt:
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
-    """Return grey (H, W) or colour (H, W, 3) pixels as PNG.
+    """Return grey (H, W) or colour (H, W, 3) pixels as PNG (https://www.w3.org/TR/png-3/).
 
-    Level 1: at 512 px it takes a quarter of the time of Pillow's default, for files a few per cent larger.
+    Written here to choose the filter. Bodies at 512 px, every row less the one above it (Up), zlib's level 1: 1.3 ms
+    to encode, 0.9 ms to decode with Pillow, 33.5 kB. Pillow chooses a filter for each row: 2.9 ms, 1.4 ms, 34.3 kB.
     """
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG", compress_level=1)
-    return file.getvalue()
+    height, width = pixels.shape[:2]
+    rows = pixels.reshape(height, -1)
+    filtered = np.empty((height, 1 + rows.shape[1]), np.uint8)
+    filtered[:, 0] = UP_FILTER
+    filtered[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    header = struct.pack(">IIBBBBB", width, height, 8, GREY if pixels.ndim == 2 else RGB, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(filtered.data, 1)), (b"IEND", b""))
+    return PNG_SIGNATURE + b"".join(_png_chunk(name, content) for name, content in chunks)
+
+
+def _png_chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(content, zlib.crc32(name)))
 
 
 def decode_png(png: bytes, size: int | None = None) -> NDArray[np.uint8]:

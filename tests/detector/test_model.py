@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from featurelib.detector.heads import HEADS
 from featurelib.detector.model import Detector, save_detector
 from featurelib.detector.network import batch_norms, build_detector
 from featurelib.errors import DataError
@@ -15,11 +16,11 @@ from featurelib.shards import encode_png
 SIZE = 32
 
 
-@pytest.fixture(scope="module")
-def detector():
+@pytest.fixture(scope="module", params=HEADS)
+def detector(request):
     """An untrained detector of 32 px, whose BatchNorm has seen pictures: else no picture changes its answer."""
     keras.utils.set_random_seed(0)
-    model = build_detector(alpha=0.35, input_size=SIZE, weights="none")
+    model = build_detector(head=request.param, alpha=0.35, input_size=SIZE, weights="none")
     for layer in batch_norms(model.get_layer("backbone")):
         layer.momentum = 0.0
     model(pictures(64, 3).astype(np.float32), training=True)
@@ -35,7 +36,7 @@ def pictures(count, channels, size=SIZE):
 def by_keras(detector, stored):
     """What the model itself says, layer by layer."""
     rgb = np.broadcast_to(stored, (*stored.shape[:3], 3)).astype(np.float32)
-    return np.asarray(detector.model(rgb, training=False))
+    return np.asarray(detector.head.read(detector.model(rgb, training=False)).xy)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -45,29 +46,29 @@ def test_the_graph_says_what_keras_says(detector, count, channels):
     stored = pictures(count, channels)
     found = detector.find(stored)
 
-    assert found.shape == (count, 2)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, by_keras(detector, stored), atol=1e-5)
+    assert [part.shape for part in found] == [(count, 2, 2), (count, 2, 2, 2), (count, 2)]
+    assert {part.dtype for part in found} == {np.dtype(np.float32)}
+    np.testing.assert_allclose(found.xy, by_keras(detector, stored), atol=1e-5)
 
 
 def test_the_positions_differ_from_picture_to_picture(detector):
     """So the comparison with Keras is one of values that depend on the picture."""
-    assert detector.find(pictures(9, 1)).std(axis=0).min() > 0.01
+    assert detector.find(pictures(9, 1)).xy.std(axis=0).min() > 0
 
 
 @pytest.mark.parametrize("batch", [1, 4, 9])
 def test_a_position_does_not_depend_on_the_batch(detector, batch):
     """Ten pictures at once, or in batches of which the last is not full: the same."""
     stored = pictures(10, 1)
-    parts = [detector.find(stored[i : i + batch]) for i in range(0, 10, batch)]
+    parts = [detector.find(stored[i : i + batch]).xy for i in range(0, 10, batch)]
 
-    np.testing.assert_allclose(np.concatenate(parts), detector.find(stored), atol=1e-6)
+    np.testing.assert_allclose(np.concatenate(parts), detector.find(stored).xy, atol=1e-6)
 
 
 def test_pngs_are_reduced_and_grey_ones_may_stand_beside_coloured_ones(detector):
     """A call decodes, averages over whole pixels, and widens grey where any picture has colour."""
     grey, colour = (pictures(1, channels, 2 * SIZE)[0] for channels in (1, 3))
-    found = detector([encode_png(grey[..., 0]), encode_png(colour)])
+    found = detector([encode_png(grey[..., 0]), encode_png(colour)]).xy
 
     reduced = [np.asarray(Image.fromarray(p).reduce(2)) for p in (np.repeat(grey, 3, -1), colour)]
     np.testing.assert_allclose(found, by_keras(detector, np.stack(reduced)), atol=1e-5)
@@ -75,7 +76,7 @@ def test_pngs_are_reduced_and_grey_ones_may_stand_beside_coloured_ones(detector)
 
 def test_no_pictures_give_no_positions(detector):
     """An empty call is answered with an empty table."""
-    assert detector([]).shape == (0, 2)
+    assert [part.shape for part in detector([])] == [(0, 2, 2), (0, 2, 2, 2), (0, 2)]
 
 
 def test_a_detector_comes_back_from_its_folder(detector, tmp_path):
@@ -87,7 +88,8 @@ def test_a_detector_comes_back_from_its_folder(detector, tmp_path):
 
     assert loaded.input_size == SIZE
     assert loaded.version == sha256((folder / "model.keras").read_bytes()).hexdigest()
-    np.testing.assert_array_equal(loaded.find(stored), detector.find(stored))
+    for found, expected in zip(loaded.find(stored), detector.find(stored), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_a_detector_that_was_not_trained_to_its_end_is_refused(tmp_path):

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from featurelib.detector.checkpoint import Checkpoint
+from featurelib.detector.heads import HEADS
 from featurelib.detector.network import batch_norms, build_detector
+from featurelib.detector.recipe import Recipe
 from featurelib.detector.samples import Batch, Labels, as_rgb
-from featurelib.detector.training import Recipe, fit
+from featurelib.detector.training import fit
 from featurelib.errors import DataError, UsageError
 
 
@@ -15,7 +17,10 @@ from featurelib.errors import DataError, UsageError
 def model():
     """An untrained detector of 32 px."""
     keras.utils.set_random_seed(0)
-    return build_detector(alpha=0.35, input_size=32, weights="none")
+    return build_detector(head="regression", alpha=0.35, input_size=32, weights="none")
+
+
+HEAD = HEADS["regression"]
 
 
 def batches(epoch=0, count=3, size=8):
@@ -37,7 +42,7 @@ def statistics(model):
 def trained(model, checkpoint=None, **recipe):
     """Train for a moment and return where the training stood after each epoch."""
     checkpoints = []
-    fit(model, Recipe(batch_size=8, **recipe), batches, batches, checkpoints.append, checkpoint=checkpoint)
+    fit(model, HEAD, Recipe(batch_size=8, **recipe), batches, batches, checkpoints.append, checkpoint=checkpoint)
     return checkpoints
 
 
@@ -61,7 +66,7 @@ def test_batch_norm_keeps_its_statistics_when_the_backbone_is_unfrozen(model):
     """The trap of Keras 3: unfrozen, BatchNorm trains and its statistics lag; here they do not move."""
     before = statistics(model)
     weights = [w.numpy() for w in model.get_layer("backbone").trainable_weights]
-    trained(model, epochs=1, frozen_epochs=0, keep_statistics=True)
+    trained(model, epochs=1, frozen_epochs=0, pretrained=True)
 
     assert all(np.array_equal(a, b) for a, b in zip(before, statistics(model), strict=True))
     after = [w.numpy() for w in model.get_layer("backbone").trainable_weights]
@@ -71,10 +76,26 @@ def test_batch_norm_keeps_its_statistics_when_the_backbone_is_unfrozen(model):
 def test_an_untrained_backbone_learns_its_statistics(model):
     """There is nothing to keep, and no frozen phase: BatchNorm follows the data from the first step."""
     before = statistics(model)
-    rows = trained(model, epochs=2, frozen_epochs=1, keep_statistics=False)[-1].rows
+    rows = trained(model, epochs=2, frozen_epochs=1, pretrained=False)[-1].rows
 
     assert [row.phase for row in rows] == ["tune", "tune"]
     assert not any(np.array_equal(a, b) for a, b in zip(before, statistics(model), strict=True))
+
+
+def test_the_backbone_is_held_up_to_a_layer(model):
+    """What a recipe freezes does not move in the second phase; what comes after it does."""
+    backbone = model.get_layer("backbone")
+    names = [layer.name for layer in backbone.layers]
+    held = names.index("block_2_add") + 1
+    before = [[w.numpy() for w in layer.weights] for layer in backbone.layers]
+    trained(model, epochs=1, frozen_epochs=0, frozen_to="block_2_add", tune_rate=1.0)
+
+    moved = [
+        not all(np.array_equal(a, b.numpy()) for a, b in zip(arrays, layer.weights, strict=True))
+        for arrays, layer in zip(before, backbone.layers, strict=True)
+    ]
+    assert not any(moved[:held])
+    assert any(moved[held:])
 
 
 def test_the_first_phase_leaves_the_backbone_alone(model):
@@ -107,7 +128,7 @@ def test_a_resumed_training_goes_on_as_if_nothing_had_happened(model, stop_after
     weights = model.get_weights()
 
     keras.utils.set_random_seed(5)
-    other = build_detector(alpha=0.35, input_size=32, weights="none")
+    other = build_detector(head="regression", alpha=0.35, input_size=32, weights="none")
     again = Checkpoint.from_bytes(undisturbed[stop_after - 1].to_bytes({"a": 1}), {"a": 1})
     resumed = trained(other, again, **recipe)
 
@@ -143,7 +164,7 @@ def test_padding_does_not_count(model):
         model.set_weights(weights)
         for layer in model.layers:
             layer.rate = 0.0  # dropout draws by place in the batch
-        fit(model, Recipe(batch_size=8, epochs=1, frozen_epochs=1), passes, passes, found.append)
+        fit(model, HEAD, Recipe(batch_size=8, epochs=1, frozen_epochs=1), passes, passes, found.append)
 
     plain, filled = (checkpoint.rows[0] for checkpoint in found)
     np.testing.assert_allclose(filled[2:6], plain[2:6], rtol=1e-5)
@@ -154,7 +175,7 @@ def test_padding_does_not_count(model):
     [
         ({"alpha": 0.4}, "--alpha 0.4: expected one of"),
         ({"input_size": 100}, "--input-size 100: expected a multiple of 32"),
-        ({"head": "guess"}, "--head guess: expected one of regression"),
+        ({"head": "guess"}, "--head guess: expected one of regression, heatmap"),
     ],
 )
 def test_impossible_networks_are_refused(arguments, words):
@@ -168,7 +189,7 @@ def test_weights_of_another_width_are_refused(model, tmp_path):
     backbone = model.get_layer("backbone")
     arrays = {variable.path.removeprefix("backbone/"): variable.numpy() for variable in backbone.weights}
     np.savez(tmp_path / "w.npz", **arrays)
-    again = build_detector(alpha=0.35, input_size=32, weights=str(tmp_path / "w.npz"))
+    again = build_detector(head="regression", alpha=0.35, input_size=32, weights=str(tmp_path / "w.npz"))
 
     same = zip(backbone.weights, again.get_layer("backbone").weights, strict=True)
     assert all(np.array_equal(a.numpy(), b.numpy()) for a, b in same)

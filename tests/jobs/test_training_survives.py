@@ -17,7 +17,15 @@ from featurelib.errors import DataError, UsageError
 from jobs.train_detector import TrainDetectorConfig, train_detector
 
 EPOCHS = 6
-FLAGS = {"weights": "none", "alpha": 0.35, "input_size": 32, "batch_size": 16, "epochs": EPOCHS, "tune_rate": 1e-3}
+FLAGS = {
+    "head": "regression",
+    "weights": "none",
+    "alpha": 0.35,
+    "input_size": 32,
+    "batch_size": 16,
+    "epochs": EPOCHS,
+    "tune_rate": 1e-3,
+}
 FIGURES = ("loss", "val_loss", "error_pct", "val_error_pct")
 
 
@@ -123,7 +131,7 @@ def test_weights_of_another_alpha_are_refused(cluster, renders, tmp_path):
     """What a worker finds wrong with the user's file reaches the user as it is, and starts nothing again."""
     from featurelib.detector.network import build_detector
 
-    backbone = build_detector(alpha=0.5, input_size=32, weights="none").get_layer("backbone")
+    backbone = build_detector(head="regression", alpha=0.5, input_size=32, weights="none").get_layer("backbone")
     arrays = {variable.path.removeprefix("backbone/"): variable.numpy() for variable in backbone.weights}
     np.savez(tmp_path / "w.npz", **arrays)
 

@@ -30,8 +30,11 @@ def _train(workers, folder):
         import numpy as np
         import tensorflow as tf
 
+        from featurelib.detector.heads import HEADS
         from featurelib.detector.network import build_detector, synchronise_statistics
-        from featurelib.detector.training import Recipe, open_phase
+        from featurelib.detector.recipe import Recipe
+        from featurelib.detector.samples import Labels
+        from featurelib.detector.training import open_phase
 
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -43,19 +46,19 @@ def _train(workers, folder):
         for name, rate, order in orders:
             keras.utils.set_random_seed(0)
             with strategy.scope():
-                model = build_detector(alpha=0.35, input_size=SIZE, weights="none")
+                model = build_detector(head="regression", alpha=0.35, input_size=SIZE, weights="none")
             if workers > 1:
                 synchronise_statistics(model)
             for layer in model.layers:
                 if isinstance(layer, keras.layers.Dropout):
                     layer.rate = 0.0
-            recipe = Recipe(batch_size=BATCH, tune_rate=rate, frozen_epochs=0, keep_statistics=name == "held")
-            phase = open_phase(model, recipe, 0, strategy)
+            recipe = Recipe(batch_size=BATCH, tune_rate=rate, frozen_epochs=0, pretrained=name == "held")
+            phase = open_phase(model, HEADS["regression"], recipe, 0, strategy)
             rng, losses = np.random.default_rng(0), []
             for _ in range(STEPS):
                 pictures = rng.integers(0, 256, (BATCH, SIZE, SIZE, 1)).astype(np.uint8)
                 labels = (rng.random((BATCH, 2, 2)), rng.integers(0, 2, BATCH), np.ones((BATCH, 2)), np.ones(BATCH))
-                mine = tuple(part[share][::order].astype(kind) for part, kind in zip(labels, kinds, strict=True))
+                mine = Labels(*(part[share][::order].astype(kind) for part, kind in zip(labels, kinds, strict=True)))
                 losses.append(phase.train_step(pictures[share][::order], mine).numpy())
             np.savez(pathlib.Path(folder, f"{name}-{rank}.npz"), np.array(losses), *(w.numpy() for w in model.weights))
 

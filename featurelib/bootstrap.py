@@ -1,0 +1,109 @@
+"""Intervals for mean, median and 95th percentile errors, by drawing whole objects again (the bootstrap).
+
+Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3 (percentile interval). Objects are drawn, not
+points: both instances of an object tend to be wrong together (correlation 0.5 to 0.8), so that 60 objects are worth
+fewer than 120 points. With fewer than about 20 objects the intervals come out too narrow, and an interval for the 95th
+percentile of n objects never exceeds the worst error seen.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from featurelib.errors import DataError, UsageError
+
+STATISTICS: Mapping[str, Callable[..., NDArray[np.float64]]] = {
+    "mean": np.nanmean,
+    "median": np.nanmedian,
+    "p95": lambda values, axis: np.nanpercentile(values, 95, axis=axis),
+}
+"""What report.json gives of errors; NaN (no answer) counts as missing."""
+
+COMPLETE: Mapping[str, Callable[..., NDArray[np.float64]]] = {
+    "mean": np.mean,
+    "median": np.median,
+    "p95": lambda values, axis: np.percentile(values, 95, axis=axis),
+}
+"""The same where nothing is missing: 20 times as quick."""
+
+MAX_NUMBERS = 4_000_000
+"""Numbers drawn at once: 32 MB."""
+
+NUM_BOOT = 2000
+
+
+def interval(
+    errors: ArrayLike, statistic: str = "mean", *, level: float = 0.95, num_boot: int = NUM_BOOT, seed: int = 0
+) -> tuple[float, float]:
+    """Return the lower and upper end of an interval for a statistic of errors on objects like these.
+
+    Args:
+        errors: (n,) or (n, p), one row an object; NaN where there is no answer.
+        statistic: of STATISTICS.
+        level: how often the interval holds the truth, 0 to 1.
+        num_boot: draws.
+        seed: of the draws; the same seed draws the same objects.
+
+    Raises:
+        UsageError: if the statistic is unknown or the level is not between 0 and 1.
+        DataError: if there is no error at all.
+    """
+    values = _by_object(errors)
+    return _ends(_resampled(values, statistic, num_boot, seed), level)
+
+
+def difference(
+    errors: ArrayLike,
+    other: ArrayLike,
+    statistic: str = "mean",
+    *,
+    level: float = 0.95,
+    num_boot: int = NUM_BOOT,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Return the interval of a statistic of `errors` minus that of `other`, two methods on the same objects.
+
+    Both see the same draws, so that what makes an object hard for both cancels out: two methods may differ beyond
+    doubt although their own intervals overlap. Arguments as in `interval`.
+
+    Raises:
+        UsageError, DataError: as interval; also if the two have different shapes.
+    """
+    first, second = _by_object(errors), _by_object(other)
+    if first.shape != second.shape:
+        raise UsageError(f"bootstrap: errors {first.shape} and {second.shape}, expected the same objects in both")
+    keep = np.isfinite(first).any(axis=1) & np.isfinite(second).any(axis=1)
+    draws = [_resampled(_by_object(values[keep]), statistic, num_boot, seed) for values in (first, second)]
+    return _ends(draws[0] - draws[1], level)
+
+
+def _by_object(errors: ArrayLike) -> NDArray[np.float64]:
+    """Return the errors (n, p) of the objects; those without any answer stay, as rows of NaN."""
+    values = np.asarray(errors, dtype=np.float64)
+    if not np.isfinite(values).any():
+        raise DataError("bootstrap: no errors to draw from; expected at least one object with an answer")
+    values = values.reshape(len(values), -1) if values.ndim else values.reshape(1, 1)
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _resampled(values: NDArray[np.float64], statistic: str, num_boot: int, seed: int) -> NDArray[np.float64]:
+    """Return the statistic (num_boot,) of as many objects drawn with replacement from the (n, p), each time."""
+    if statistic not in STATISTICS:
+        raise UsageError(f"bootstrap: statistic {statistic!r}, expected one of {', '.join(STATISTICS)}")
+    values = values[np.isfinite(values).any(axis=1)]  # else a draw could consist of nothing
+    measure = (STATISTICS if np.isnan(values).any() else COMPLETE)[statistic]
+    random = np.random.default_rng(seed)
+    step = max(1, MAX_NUMBERS // values.size)
+    drawn = []
+    for start in range(0, num_boot, step):
+        chosen = random.integers(len(values), size=(min(step, num_boot - start), len(values)))
+        drawn.append(measure(values[chosen].reshape(len(chosen), -1), axis=1))
+    return np.concatenate(drawn)
+
+
+def _ends(draws: NDArray[np.float64], level: float) -> tuple[float, float]:
+    if not 0 < level < 1:
+        raise UsageError(f"bootstrap: level {level:g}, expected a number between 0 and 1")
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

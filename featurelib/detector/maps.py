@@ -1,0 +1,64 @@
+"""Maps over a picture and what is read from them: a place as the mean of a map, a spread as its covariance.
+
+Reading a position as the mean of a normalised map (soft-argmax) can be differentiated, and is finer than the map's
+cells: Nibali et al. 2018, https://arxiv.org/abs/1801.07372. Maps are logits (n, h, w, k); positions are fractions of
+the picture, and the cell in row 0 and column 0 has its centre at (0.5 / w, 0.5 / h). Built of keras.ops alone, so
+the same function serves a network in training and plain arrays.
+"""
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+Tensor = Any
+"""A tensor of the back end, a symbolic one of Keras or a NumPy array."""
+
+
+def cell_centres(count: int) -> NDArray[np.float32]:
+    """Return where the centres of `count` cells lie along a picture's side, (count,) in [0, 1]."""
+    return ((np.arange(count) + 0.5) / count).astype(np.float32)
+
+
+def log_probabilities(maps: Tensor) -> Tensor:
+    """Return the logarithms (n, h, w, k) of the maps normalised over the picture: each map's exponentials sum to 1."""
+    return maps - ops.logsumexp(maps, axis=(1, 2), keepdims=True)
+
+
+def means(log_p: Tensor) -> Tensor:
+    """Return the mean positions xy (n, k, 2) of normalised maps."""
+    _, height, width, _ = log_p.shape
+    p = ops.exp(log_p)
+    x = ops.einsum("nhwk,w->nk", p, cell_centres(width))
+    y = ops.einsum("nhwk,h->nk", p, cell_centres(height))
+    return ops.stack([x, y], axis=-1)
+
+
+def covariances(log_p: Tensor, mean_xy: Tensor) -> Tensor:
+    """Return the covariances (n, k, 2, 2) of normalised maps about their means (n, k, 2), in squared fractions."""
+    _, height, width, _ = log_p.shape
+    p = ops.exp(log_p)
+    dx = cell_centres(width)[:, None] - mean_xy[:, None, :, 0]  # (n, w, k)
+    dy = cell_centres(height)[:, None] - mean_xy[:, None, :, 1]  # (n, h, k)
+    xx = ops.einsum("nhwk,nwk->nk", p, dx * dx)
+    yy = ops.einsum("nhwk,nhk->nk", p, dy * dy)
+    xy = ops.einsum("nhwk,nwk,nhk->nk", p, dx, dy)
+    return ops.reshape(ops.stack([xx, xy, xy, yy], axis=-1), (-1, mean_xy.shape[1], 2, 2))
+
+
+def gaussian(xy: Tensor, height: int, width: int, sigma_cells: float) -> Tensor:
+    """Return normalised log maps (n, h, w, k) of round Gaussians at xy (n, k, 2), with a deviation in cells.
+
+    Normalised over the picture, so that one whose centre lies outside still sums to 1.
+    """
+    dx = (cell_centres(width)[:, None] - xy[:, None, :, 0]) * width
+    dy = (cell_centres(height)[:, None] - xy[:, None, :, 1]) * height
+    return log_probabilities(-(dx[:, None] ** 2 + dy[:, :, None] ** 2) / (2 * sigma_cells**2))
+
+
+def jensen_shannon(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """Return the Jensen-Shannon divergences (n, k) of two sets of normalised log maps, from 0 to ln 2."""
+    log_m = ops.logaddexp(log_p, log_q) - float(np.log(2))
+    to_middle = ops.exp(log_p) * (log_p - log_m) + ops.exp(log_q) * (log_q - log_m)
+    return ops.sum(to_middle, axis=(1, 2)) / 2

@@ -1,0 +1,7 @@
+"""`python -m jobs.bench <what>`."""
+
+from featurelib import cli
+from jobs.bench import app
+
+if __name__ == "__main__":
+    cli.run(app)

@@ -1,0 +1,117 @@
+"""What the processes of a Ray session take, seen from outside: peak memory of their own and CPU seconds, by role."""
+
+import os
+import threading
+from collections import defaultdict
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import psutil
+import ray
+
+SAMPLE_S = 0.2
+"""Between two looks. What a process takes for a shorter time is missed."""
+
+IDLE = "ray::IDLE"
+"""Ray's title of a process between two tasks."""
+
+
+@dataclass
+class Peak:
+    """One process. title: of the last task or actor it was seen in. uss_mb: its peak. cpu_s: as of the last look."""
+
+    title: str
+    uss_mb: float = 0.0
+    cpu_s: float = 0.0
+
+
+@dataclass
+class Footprint:
+    """Looks at this session's workers on this machine, and at this process, while it is entered.
+
+    Memory is USS, what would be free if the process ended (psutil's memory_full_info); pages of the object store
+    count in it only where a single process has touched them. roles: by the part of a title that gives each away.
+    memory: look at memory, too, which reads the page tables of each process.
+    """
+
+    roles: dict[str, str]
+    memory: bool = True
+    peaks: dict[int, Peak] = field(default_factory=dict)
+    _before: dict[int, float] = field(default_factory=dict)
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Self:
+        """Begin to look."""
+        raylet = psutil.Process(ray.get(_raylet.remote()))
+        self._before = {process.pid: _cpu_s(process) for process in (raylet, *_workers(raylet), psutil.Process())}
+        self._thread = threading.Thread(target=self._look_until_stopped, args=(raylet,), daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Look no more."""
+        self._stop.set()
+        self._thread.join()
+
+    @property
+    def peak_mb(self) -> dict[str, float]:
+        """The peak of the largest process of each role that was seen."""
+        found: dict[str, float] = defaultdict(float)
+        for peak in self.peaks.values():
+            role = self._role(peak.title)
+            found[role] = max(found[role], peak.uss_mb)
+        return dict(found)
+
+    @property
+    def cpu_s(self) -> dict[str, float]:
+        """CPU seconds of all processes of each role since the beginning."""
+        found: dict[str, float] = defaultdict(float)
+        for pid, peak in self.peaks.items():
+            found[self._role(peak.title)] += max(0.0, peak.cpu_s - self._before.get(pid, 0.0))
+        return dict(found)
+
+    def _role(self, title: str) -> str:
+        return next((role for part, role in self.roles.items() if part in title), "Ray itself")
+
+    def _look_until_stopped(self, raylet: psutil.Process) -> None:
+        driver = psutil.Process()
+        while not self._stop.wait(SAMPLE_S):
+            for process in (raylet, *_workers(raylet), driver):
+                try:
+                    self._look(process, "driver" if process == driver else _title(process))
+                except psutil.Error:  # it has just ended
+                    continue
+
+    def _look(self, process: psutil.Process, title: str) -> None:
+        peak = self.peaks.setdefault(process.pid, Peak(title))
+        if not title.startswith(IDLE):
+            peak.title = title
+        peak.cpu_s = _cpu_s(process)
+        if self.memory and self._role(peak.title) != "Ray itself":
+            peak.uss_mb = max(peak.uss_mb, process.memory_full_info().uss / 1e6)
+
+
+@ray.remote(num_cpus=0)
+def _raylet() -> int:
+    """Return the process that starts this session's workers: it is the parent of each."""
+    return os.getppid()
+
+
+def _workers(raylet: psutil.Process) -> list[psutil.Process]:
+    try:
+        return [process for process in raylet.children() if _title(process).startswith("ray::")]
+    except psutil.Error:
+        return []
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system

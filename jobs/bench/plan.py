@@ -1,0 +1,73 @@
+"""`featurelib bench plan`: what planning a large rendering takes."""
+
+import json
+import resource
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from featurelib import cli, storage
+from featurelib.dataset import objects_table
+from featurelib.geometry import DEFAULT_RIG, PROJECTIONS, Alignment
+from featurelib.shards import RenderSpec, is_finished, num_buckets, plan_shards
+
+
+@cli.config
+@dataclass(frozen=True, kw_only=True)
+class BenchPlanConfig:
+    """How many objects to plan for.
+
+    Attributes:
+        objects: In the simulated listing.
+    """
+
+    objects: int = 1_000_000
+
+
+def bench_plan(config: BenchPlanConfig = BenchPlanConfig()) -> None:
+    """Time and memory to plan a rendering and to see that it is finished, from a simulated listing of an S3 bucket.
+
+    Example: featurelib bench plan --objects 1000000
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        listing, labels = simulated_listing(config.objects), simulated_labels(config.objects)
+        before_mb, started = _peak_mb(), time.perf_counter()
+        objects = objects_table(listing, labels)
+        read = time.perf_counter()
+        specs: dict[str, RenderSpec] = {
+            projection: RenderSpec("mm", Alignment(), projection, 400.0, 512, DEFAULT_RIG, "raster")
+            for projection in PROJECTIONS
+        }
+        plans = plan_shards(objects, specs, num_buckets(len(objects)))
+        planned = time.perf_counter()
+        for projection in PROJECTIONS:
+            names = [plan.names[projection] for plan in plans]
+            _write_manifest(folder, names)
+            present = [storage.Entry(name, 4_000_000, "etag") for name in ["manifest.json", *names]]
+            if not is_finished(folder, present, names):
+                raise AssertionError("a finished run was not seen to be finished")
+        checked = time.perf_counter()
+    calls = -(-config.objects // 1000) + len(PROJECTIONS) * -(-len(plans) // 1000)
+    print(f"{config.objects} objects, {len(plans)} shards a projection, {calls} list calls of 1,000 names")
+    print(f"table {read - started:.1f} s, plan {planned - read:.1f} s, check {checked - planned:.1f} s")
+    print(f"total {checked - started:.1f} s; peak memory {_peak_mb():.0f} MB, of which {before_mb:.0f} MB before")
+
+
+def simulated_listing(count: int) -> Iterator[storage.Entry]:
+    """Yield the entries that listing a bucket of `count` meshes gives."""
+    return (storage.Entry(f"object-{i:07d}.ply", 600_000, f"etag:{i:032x}") for i in range(count))
+
+
+def simulated_labels(count: int) -> bytes:
+    """Return a landmarks.csv of `count` rows."""
+    rows = "".join(f"object-{i:07d},70.{i % 977},10.5,3.25,-70.{i % 983},10.25,3.5\n" for i in range(count))
+    return f"object_id,left_x,left_y,left_z,right_x,right_y,right_z\n{rows}".encode()
+
+
+def _write_manifest(folder: str, names: Sequence[str]) -> None:
+    storage.write_bytes(storage.join(folder, "manifest.json"), json.dumps({"shards": list(names)}).encode())
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,0 +1,269 @@
+"""`featurelib bench train`: what a training reaches of its stream and of its step alone, and its processes' memory."""
+
+import csv
+import io
+import math
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import ray
+
+from featurelib import cli, storage
+from featurelib.detector.checkpoint import Epoch
+from featurelib.detector.files import detector_uri
+from featurelib.detector.samples import Batch
+from featurelib.errors import UsageError
+from featurelib.geometry import Projection
+from featurelib.progress import say
+from featurelib.shards import Manifest, open_renders
+from jobs import cluster, train_detector
+from jobs.bench.footprint import Footprint
+from jobs.bench.ingest import BenchIngestConfig, Delivery, deliver, render_bodies
+from jobs.streams import StreamPlan
+from jobs.train_detector import TrainDetectorConfig
+
+ROLES = {
+    "RayTrainWorker": "train worker",
+    "_read_segment": "data worker",
+    "SplitCoordinator": "split coordinator",
+    "fit_on_cluster": "training task",
+    "TrainController": "train controller",
+    "driver": "driver",
+}
+"""Of a training's processes, by a part of their titles."""
+
+
+@cli.config
+@dataclass(frozen=True, kw_only=True)
+class BenchTrainConfig:
+    """What to measure on.
+
+    Attributes:
+        run: Folder or s3:// URI of a run with renders; default: synthetic bodies, rendered for it.
+        projection: Which pictures.
+        objects: Bodies to make where no run is given.
+        image_size: Width and height of their pictures, in pixels.
+        alpha: Width of the network, untrained.
+        input_size: Width and height of the network's picture, in pixels.
+        batch_size: Samples a step, over all workers.
+        workers: Numbers of workers to measure, one after another.
+        cpus_per_worker: As of train-detector.
+        gpu: One GPU for each worker.
+        precision: As of train-detector.
+        epochs: Of each training; the first, in which the step is compiled, counts only where there is no other.
+        samples: Of the stream alone.
+        seconds: Of the step alone.
+        images: Training samples a pass. Where they are given, memory over them is measured in place of the rates.
+    """
+
+    run: str | None = None
+    projection: Projection = "orthographic"
+    objects: int = 40
+    image_size: int = 512
+    alpha: float = 0.35
+    input_size: int = 224
+    batch_size: int = 32
+    workers: tuple[int, ...] = (1,)
+    cpus_per_worker: int | None = None
+    gpu: bool = False
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    epochs: int = 3
+    samples: int = 2000
+    seconds: float = 10.0
+    images: tuple[int, ...] = ()
+
+
+class Pace(NamedTuple):
+    """Images a second, and the CPU time of an image over all processes, in ms."""
+
+    rate: float
+    cpu_ms: float
+
+
+class Measured(NamedTuple):
+    """One number of workers. stream, step: alone. both: a training's images a second; wait_pct: its stall."""
+
+    workers: int
+    stream: Delivery
+    step: Pace
+    both: float
+    wait_pct: float
+
+    def predicted(self, cpus: int) -> float:
+        """Return images a second if stream and step share the CPUs and nothing is lost; neither runs faster than alone.
+
+        Of a step on a GPU, only what its process computes counts.
+        """
+        return min(1e3 * cpus / (self.stream.cpu_ms + self.step.cpu_ms), self.stream.rate, self.step.rate)
+
+
+def bench_train(config: BenchTrainConfig = BenchTrainConfig()) -> None:
+    """Images a second of the stream, of the step and of a training, its stall; or, with --images, peak memory.
+
+    The network starts untrained, so that all of it trains from the first epoch.
+
+    Example: featurelib bench train --run runs/heads --workers 1 2
+    """
+    cluster.connect_for_data()
+    with tempfile.TemporaryDirectory() as folder:
+        manifest = open_renders(config.run or _render(config, Path(folder)), config.projection)
+        if config.images:
+            print_memory(config, memory(config, manifest, folder))
+        else:
+            print_rates(config, [measure(config, manifest, workers, folder) for workers in config.workers])
+
+
+def _render(config: BenchTrainConfig, folder: Path) -> str:
+    return render_bodies(
+        BenchIngestConfig(projection=config.projection, objects=config.objects, image_size=config.image_size), folder
+    )
+
+
+def measure(config: BenchTrainConfig, manifest: Manifest, workers: int, folder: str) -> Measured:
+    """Return the rates of one number of workers."""
+    passes = math.ceil(config.samples / (2 * manifest.views["train"]))
+    alone = replace(manifest, views={**manifest.views, "val": 0})
+    plan = StreamPlan(alone, input_size=config.input_size, batch_size=config.batch_size, epochs=passes)
+    say(f"bench: {workers} workers, the stream alone")
+    stream = deliver(plan, workers)
+    say(f"bench: {workers} workers, the step alone")
+    step = step_alone(config, workers, next(plan.batches(plan.segments()[0])))
+    say(f"bench: {workers} workers, both")
+    rows = train(config, manifest, workers, storage.join(folder, f"workers-{workers}"))
+    steady = rows[1:] or rows
+    return Measured(
+        workers,
+        stream,
+        step,
+        both=statistics.median(row.images_per_s for row in steady),
+        wait_pct=statistics.median(row.wait_pct for row in steady),
+    )
+
+
+def train(config: BenchTrainConfig, manifest: Manifest, workers: int, run: str) -> list[Epoch]:
+    """Train as train-detector does and return its epochs."""
+    flags = _flags(config, workers, run)
+    uri = detector_uri(run, config.projection)
+    train_detector._train(flags, train_detector._recipe(flags, manifest), manifest, uri, {})
+    rows = csv.reader(io.StringIO(storage.read_bytes(storage.join(uri, "metrics.csv")).decode()))
+    next(rows)
+    return [Epoch(int(epoch), phase, *map(float, rest)) for epoch, phase, *rest in rows]
+
+
+def _flags(config: BenchTrainConfig, workers: int, run: str) -> TrainDetectorConfig:
+    if config.batch_size % workers:
+        raise UsageError(f"--batch-size {config.batch_size}: expected a multiple of --workers {workers}")
+    return TrainDetectorConfig(
+        run=run,
+        projection=config.projection,
+        weights="none",
+        alpha=config.alpha,
+        input_size=config.input_size,
+        workers=workers,
+        cpus_per_worker=config.cpus_per_worker,
+        gpu=config.gpu,
+        precision=config.precision,
+        max_restarts=0,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        patience=config.epochs,
+    )
+
+
+def step_alone(config: BenchTrainConfig, workers: int, batch: Batch) -> Pace:
+    """Run the step on one batch over and over, in as many processes as workers, each on a share of its size.
+
+    They exchange no gradients, so that the sum is what workers could reach.
+    """
+    share = max(1, cluster.num_cpus() - 1) / workers
+    threads = config.cpus_per_worker or max(1, int(share))
+    task = run_step.options(num_cpus=min(share, threads), num_gpus=int(config.gpu))
+    size = config.batch_size // workers
+    part = Batch(batch.pictures[:size], type(batch.labels)(*(label[:size] for label in batch.labels)))
+    flags = _flags(config, workers, "")
+    paces = ray.get([task.remote(flags, part, threads, config.seconds) for _ in range(workers)])
+    return Pace(sum(pace.rate for pace in paces), statistics.mean(pace.cpu_ms for pace in paces))
+
+
+@ray.remote(max_calls=1)
+def run_step(flags: TrainDetectorConfig, batch: Batch, threads: int, seconds: float) -> Pace:
+    """Return the pace of one process's training step on a batch that is decoded already."""
+    import keras
+    import tensorflow as tf
+
+    from featurelib.detector.heads import HEADS
+    from featurelib.detector.network import build_detector
+    from featurelib.detector.recipe import RECIPES
+    from featurelib.detector.training import open_phase
+
+    has_gpu = train_detector._set_up_tensorflow(tf, threads)
+    precision = train_detector._auto_precision(tf) if flags.precision == "auto" else flags.precision
+    keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
+    model = build_detector(head=flags.head, alpha=flags.alpha, input_size=flags.input_size, weights="none")
+    recipe = replace(RECIPES[flags.head], batch_size=flags.batch_size, pretrained=False, compiled=has_gpu)
+    phase = open_phase(model, HEADS[flags.head], recipe, 0, tf.distribute.get_strategy())
+
+    def steps(count: int) -> None:
+        for _ in range(count):
+            sums = phase.train_step(batch.pictures, batch.labels)
+        sums.numpy()  # a GPU works on after the call
+
+    steps(2)
+    count, started, cpu_s = 0, time.perf_counter(), time.process_time()
+    while time.perf_counter() - started < seconds:
+        steps(10)
+        count += 10 * len(batch.pictures)
+    return Pace(count / (time.perf_counter() - started), 1e3 * (time.process_time() - cpu_s) / count)
+
+
+def memory(config: BenchTrainConfig, manifest: Manifest, folder: str) -> list[dict[str, float]]:
+    """Return the peak of each role, for each number of images; the shards come again as often as it takes."""
+    found = []
+    for images in config.images:
+        say(f"bench: memory, {images} training samples a pass")
+        repeated = repeat_shards(manifest, images)
+        with Footprint(ROLES) as footprint:
+            train(config, repeated, config.workers[0], storage.join(folder, f"images-{images}"))
+        found.append(footprint.peak_mb)
+    return found
+
+
+def repeat_shards(manifest: Manifest, images: int) -> Manifest:
+    """Return a manifest that names the same shards again and again, until a pass has about so many training samples."""
+    times = max(1, round(images / (2 * manifest.views["train"])))
+    views = {split: times * count for split, count in manifest.views.items()}
+    return replace(manifest, shards=manifest.shards * times, views=views)
+
+
+def print_rates(config: BenchTrainConfig, found: Sequence[Measured]) -> None:
+    """Print the table."""
+    cpus = cluster.num_cpus()
+    size = f"{config.input_size} px, batches of {config.batch_size}"
+    print(f"\nimages a second, alpha {config.alpha:g}, {size}, {cpus} CPUs")
+    print(
+        f"{'workers':>8}{'stream':>10}{'step':>10}{'both':>10}{'stall %':>10}{'predicted':>11}{'of it':>8}"
+        f"{'speed-up':>10}{'stream CPU ms':>15}{'step CPU ms':>13}"
+    )
+    for row in found:
+        predicted = row.predicted(cpus)
+        print(
+            f"{row.workers:8}{row.stream.rate:10.1f}{row.step.rate:10.1f}{row.both:10.1f}{row.wait_pct:10.1f}"
+            f"{predicted:11.1f}{row.both / predicted:8.2f}{row.both / found[0].both:10.2f}"
+            f"{row.stream.cpu_ms:15.2f}{row.step.cpu_ms:13.2f}"
+        )
+    print("predicted: the CPUs over the CPU time an image takes in stream and step together, at most either alone")
+
+
+def print_memory(config: BenchTrainConfig, found: Sequence[dict[str, float]]) -> None:
+    """Print the peaks by role, and how far the last is above the first."""
+    size = f"{config.input_size} px, batches of {config.batch_size}"
+    print(f"\npeak memory of its own (USS), MB, by training samples a pass; {size}, {config.epochs} epochs")
+    print(f"{'':20}" + "".join(f"{images:>10}" for images in config.images) + f"{'growth':>10}")
+    for role in ROLES.values():
+        peaks = [peak.get(role, math.nan) for peak in found]
+        print(f"{role:20}" + "".join(f"{peak:10.0f}" for peak in peaks) + f"{100 * (peaks[-1] / peaks[0] - 1):9.1f}%")

@@ -1,0 +1,36 @@
+"""The measurements run, on as little as there can be; what they say of so little is not judged."""
+
+import re
+
+import pytest
+
+from jobs.bench.plan import BenchPlanConfig, bench_plan
+from jobs.bench.vectorize import BenchVectorizeConfig, Rates, bench_vectorize
+
+
+def test_bench_vectorize_measures_the_job_beside_its_parts(cluster, run, capsys):
+    """One table holds the forward pass by batch size, decoding, and the whole job, and then their ratio."""
+    bench_vectorize(BenchVectorizeConfig(run=str(run), batch_sizes=(8,), seconds=0.2, repeats=1))
+
+    text = capsys.readouterr().out
+    rows = dict(re.findall(r"^(forward pass, batch 8|decoding|whole job) +([0-9.]+) ", text, re.MULTILINE))
+    ratio = re.search(r"the job runs at ([0-9.]+) of the forward pass", text)
+    assert "pictures a second, 126 of 128 px" in text
+    assert set(rows) == {"forward pass, batch 8", "decoding", "whole job"}
+    assert float(ratio[1]) == pytest.approx(float(rows["whole job"]) / float(rows["forward pass, batch 8"]), abs=0.01)
+
+
+def test_the_job_is_compared_to_the_best_batch_size():
+    """Medians count, not the luckiest repeat; and cores that do two things do each for a part of the time."""
+    rates = Rates({8: [80.0, 90.0, 500.0], 32: [100.0, 100.0, 100.0]}, [300.0], [60.0, 75.0, 80.0], [9.0])
+
+    assert rates.best_forward == 100
+    assert rates.job_of_forward == 0.75
+    assert rates.shared_of_forward == pytest.approx(0.75)
+
+
+def test_bench_plan_plans_a_simulated_bucket(capsys):
+    """It counts objects, shards and the calls that list them."""
+    bench_plan(BenchPlanConfig(objects=2000))
+
+    assert "2000 objects, 128 shards a projection, 4 list calls of 1,000 names" in capsys.readouterr().out

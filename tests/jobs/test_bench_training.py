@@ -1,0 +1,150 @@
+"""The measurements of training run, on as little as there can be; what they say of so little is not judged."""
+
+import re
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from featurelib import storage
+from featurelib.shards import decode_png, open_renders
+from jobs.bench.footprint import Footprint
+from jobs.bench.ingest import (
+    BenchIngestConfig,
+    Delivery,
+    bench_ingest,
+    copy_shards,
+    delete_copies,
+    deliver,
+    ratio_of,
+    spread,
+    tf_data,
+    training_excerpt,
+)
+from jobs.bench.train import BenchTrainConfig, Measured, Pace, bench_train, repeat_shards
+from jobs.cluster import connect_for_data
+from jobs.streams import StreamPlan
+
+STREAM_ROLES = {"_read_segment": "data worker", "SplitCoordinator": "coordinator", "consume": "consumer"}
+
+
+@pytest.fixture
+def manifest(run):
+    return open_renders(str(run), "orthographic")
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    """A bucket of a server that speaks S3; its URI."""
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    storage._s3_client.cache_clear()
+    storage._s3_client().create_bucket(Bucket="bucket")
+    yield "s3://bucket/bench"
+    storage._s3_client.cache_clear()
+    server.stop()
+
+
+def test_bench_ingest_measures_both_pipelines(cluster, run, capsys):
+    """One table holds our stream and tf.data over equally many samples, and then their ratio."""
+    bench_ingest(BenchIngestConfig(run=str(run), input_size=32, batch_size=16, samples=400, repeats=1))
+
+    text = capsys.readouterr().out
+    rows = dict(re.findall(r"^local: (our stream|tf\.data) +([0-9.]+) ", text, re.MULTILINE))
+    ratio = re.search(r"local: our stream runs at ([0-9.]+) of tf\.data", text)
+    assert "samples of 90 views of 128 px and their mirror images" in text
+    assert float(ratio[1]) == pytest.approx(float(rows["our stream"]) / float(rows["tf.data"]), abs=0.02)
+
+
+def test_medians_are_compared():
+    """The luckiest repeat counts for neither side."""
+    ours, theirs = ([Delivery(8, 1.0, rate, 2.0) for rate in rates] for rates in ((90, 80, 500), (100, 100, 7)))
+
+    assert ratio_of(ours, theirs) == 0.9
+
+
+@pytest.mark.parametrize("place", ["local", "S3"])
+def test_both_pipelines_are_given_the_same_pictures(manifest, place, request, tmp_path):
+    """Of an excerpt's shards and single files, wherever they lie, both make the training views and their mirrors."""
+    uri = str(tmp_path) if place == "local" else request.getfixturevalue("bucket")
+    excerpt = training_excerpt(manifest, samples=20)
+    copies = spread(place, copy_shards(excerpt, storage.join(uri, "shards")), uri)
+    size = manifest.spec.image_size
+    plan = StreamPlan(copies.manifest, input_size=size, batch_size=2, epochs=1)
+
+    ours = [batch.pictures for segment in plan.segments() for batch in plan.batches(segment)]
+    theirs = list(tf_data(copies.pictures, plan))
+
+    stored = [decode_png(storage.read_bytes(uri)) for uri in copies.pictures]
+    expected = Counter(picture.tobytes() for view in stored for picture in (view, view[:, ::-1]))
+    assert 20 <= expected.total() == 2 * copies.manifest.views["train"]
+    for batches in (ours, theirs):
+        assert Counter(picture.astype(np.uint8).tobytes() for batch in batches for picture in batch) == expected
+
+    delete_copies([copies])
+    assert not any(storage.exists(uri) for uri in (*copies.pictures, *copies.manifest.shard_uris))
+
+
+def test_bench_train_measures_a_training_beside_its_parts(cluster, run, capsys):
+    """One row holds the stream, the step and both, and says what the CPUs would allow."""
+    bench_train(BenchTrainConfig(run=str(run), input_size=32, batch_size=16, epochs=2, samples=200, seconds=0.1))
+
+    row = re.search(r"^ +1((?: +[0-9.]+){9})$", capsys.readouterr().out, re.MULTILINE)
+    stream, step, both, wait_pct, predicted, share = map(float, row[1].split()[:6])
+    assert both > 0
+    assert 0 <= wait_pct <= 100
+    assert predicted <= min(stream, step) + 0.1
+    assert share == pytest.approx(both / predicted, abs=0.1)
+
+
+def test_full_cores_are_predicted_from_cpu_time():
+    """Two CPUs and 2 + 8 ms an image make 200 images a second; a slower part alone bounds it further."""
+    row = Measured(1, Delivery(100, 1.0, 900.0, 2.0), Pace(250.0, 8.0), both=180.0, wait_pct=3.0)
+
+    assert row.predicted(cpus=2) == 200
+    assert row.predicted(cpus=16) == 250
+
+
+def test_bench_train_shows_memory_over_the_dataset(cluster, run, capsys):
+    """With numbers of images, the table holds every kind of process and how far its peak has grown."""
+    bench_train(BenchTrainConfig(run=str(run), input_size=32, batch_size=16, epochs=1, images=(180, 360)))
+
+    text = capsys.readouterr().out
+    for role in ("train worker", "data worker", "split coordinator", "driver"):
+        small, large, growth = map(
+            float, re.search(rf"^{role} +(\d+) +(\d+) +(-?[0-9.]+)%$", text, re.MULTILINE).groups()
+        )
+        assert growth == pytest.approx(100 * (large / small - 1), abs=1.5)
+
+
+def test_repeated_shards_hold_repeated_views(manifest):
+    """A dataset n times as large names every shard n times and counts every split n times."""
+    repeated = repeat_shards(manifest, 10 * 2 * manifest.views["train"])
+
+    assert Counter(repeated.shards) == dict.fromkeys(manifest.shards, 10)
+    assert repeated.views == {split: 10 * count for split, count in manifest.views.items()}
+
+
+def test_the_stream_keeps_no_pictures(cluster, manifest):
+    """Ten times the pictures, 600 MB more, raise no process's peak by a tenth of that."""
+    connect_for_data()
+    alone = replace(manifest, views={**manifest.views, "val": 0})
+    sizes = {}
+    for images in (1200, 12_000):
+        plan = StreamPlan(repeat_shards(alone, images), input_size=224, batch_size=32, epochs=1, shuffle_buffer=200)
+        with Footprint(STREAM_ROLES) as footprint:
+            sizes[images] = 224 * 224 * deliver(plan).samples / 1e6, footprint
+
+    (small_mb, small), (large_mb, large) = sizes.values()
+    assert large_mb > small_mb + 500
+    for role in ("data worker", "coordinator", "consumer"):
+        assert large.peak_mb[role] < small.peak_mb[role] + 0.1 * (large_mb - small_mb)
