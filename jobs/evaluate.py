@@ -1,7 +1,7 @@
 """RUN -> RUN/report: every method beside both baselines, on objects that nothing was trained on.
 
-1. Read each projection's vectors and lifter.
-2. Predict the test objects with every method; the template's registrations run on the cluster.
+1. Read each projection's vectors, lifter and, where there is one, refiner.
+2. Predict the test objects with every method; registrations and refinements run on the cluster.
 3. Write per_object.csv, report.json and, last, config.json; print the table.
 """
 
@@ -10,24 +10,30 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
 import ray
 
 from featurelib import cli, stages, storage
+from featurelib.closeup.files import read_numbers, refiner_uri
 from featurelib.dataset import Dataset, open_dataset
 from featurelib.errors import DataError
 from featurelib.geometry import PROJECTIONS, SIDES
 from featurelib.lifter.vectors import Vectors, read_config, read_vectors, vectors_uri
-from featurelib.progress import Progress
 from featurelib.records import SCHEMA_VERSION
 from featurelib.report import detector_report, lifter_report, table
-from featurelib.shards import Manifest, open_renders
-from featurelib.template import Template, locate
+from featurelib.shards import open_renders
 from jobs import cluster
-from jobs.train_lifter import mesh_names
+from jobs.estimates import (
+    lifter_pairs,
+    lifter_version,
+    mesh_files,
+    read_template,
+    refined_pairs,
+    template_pairs,
+    whole_refiner,
+)
 
 
 @cli.config
@@ -53,25 +59,25 @@ def evaluate(config: EvaluateConfig) -> None:
         raise DataError(f"{run}: no trained lifter; run `featurelib train-lifter`")
     uri = storage.join(run, "report")
     config_uri = storage.join(uri, "config.json")
-    made_from: dict[str, Any] = {p: [read_config(vectors_uri(run, p)), _version(run, p)] for p in projections}
+    refiners: dict[str, str | None] = {projection: whole_refiner(run, projection) for projection in projections}
+    made_from: dict[str, Any] = {
+        p: [read_config(vectors_uri(run, p)), lifter_version(run, p), refiners[p]] for p in projections
+    }
     if not stages.is_done(config_uri, made_from):
         stages.mark_begun(config_uri)
-        _evaluate(run, projections, uri)
+        _evaluate(run, refiners, uri)
         stages.mark_done(config_uri, made_from)
     print(table(json.loads(storage.read_bytes(storage.join(uri, "report.json")))))
     print(f"\n{uri}/report.json")
 
 
-def _version(run: str, projection: str) -> str:
-    return sha256(storage.read_bytes(storage.join(run, "lifter", projection, "lifter.json"))).hexdigest()
-
-
-def _evaluate(run: str, projections: Sequence[str], uri: str) -> None:
+def _evaluate(run: str, refiners: Mapping[str, str | None], uri: str) -> None:
+    """Write the report of the projections, each with the version of its refiner, if it has one."""
     cluster.connect()
-    manifests = {projection: open_renders(run, projection) for projection in projections}
+    manifests = {projection: open_renders(run, projection) for projection in refiners}
     report: dict[str, Any] = {
         "schema": SCHEMA_VERSION,
-        "objects": manifests[projections[0]].objects,
+        "objects": next(iter(manifests.values())).objects,
         "frame_mm": {projection: manifest.spec.frame_mm for projection, manifest in manifests.items()},
         "detector": {},
         "lifter": {},
@@ -81,12 +87,15 @@ def _evaluate(run: str, projections: Sequence[str], uri: str) -> None:
         vectors = read_vectors(run, projection).where("test")
         if not len(vectors):
             raise DataError(f"{vectors_uri(run, projection)}: no objects in the test split; add objects or set `split`")
-        lifted = predict_pairs.remote(run, manifest, vectors)
+        lifted = lifter_pairs.remote(run, manifest, vectors, all_methods=True)
         dataset = open_dataset(manifest.dataset)
-        template = Template.from_bytes(storage.read_bytes(storage.join(run, "lifter", projection, "template.npz")))
-        by_template = _template_pairs(dataset, template, vectors, projection)
+        meshes, template = mesh_files(dataset, vectors.object_ids), read_template(run, projection)
+        by_template = template_pairs(f"evaluate {projection}", dataset, template, meshes)
         chosen, pairs_mm = ray.get(lifted)
         pairs_mm["template"] = by_template
+        if version := refiners[projection]:
+            refined_mm = _add_refined(run, projection, version, dataset, meshes, pairs_mm)
+            chosen = "refined" if refined_mm < _lifter_error_mm(run, projection) else chosen
         report["detector"][projection] = detector_report(vectors, manifest.spec.rig)
         report["lifter"][projection] = lifter_report(pairs_mm, vectors, chosen)
         rows += _per_object(projection, vectors, pairs_mm)
@@ -94,40 +103,21 @@ def _evaluate(run: str, projections: Sequence[str], uri: str) -> None:
     storage.write_bytes(storage.join(uri, "report.json"), json.dumps(report, indent=1).encode())
 
 
-@ray.remote(num_cpus=1)
-def predict_pairs(run: str, manifest: Manifest, vectors: Vectors) -> tuple[str, dict[str, np.ndarray]]:
-    """Return the chosen method and the landmarks (n, 2, 3) in mm that each method of the lifter gives."""
-    from featurelib.lifter.model import METHODS, Lifter
-
-    lifter = Lifter.load(run, manifest.spec.projection, manifest.spec)
-    pairs_mm = {method: lifter.pairs(vectors, method) for method in METHODS}
-    return lifter.chosen, {**pairs_mm, "mean_point": np.asarray(lifter.mean_mm) + vectors.centre_mm[:, None]}
-
-
-def _template_pairs(dataset: Dataset, template: Template, vectors: Vectors, projection: str) -> np.ndarray:
-    """Return the landmarks (n, 2, 3) in mm that the registered mean shape gives; NaN where a mesh is gone."""
-    progress = Progress(f"evaluate {projection}: template", len(vectors), "objects")
-    names = mesh_names(dataset, vectors.object_ids)
-    small, shared = ray.put(_without_objects(dataset)), ray.put(template)
-    waiting = {register.remote(small, shared, name): i for i, name in enumerate(names)}
-    pairs_mm = np.full((len(names), 2, 3), np.nan)
-    while waiting:
-        (ready,), _ = ray.wait(list(waiting), num_returns=1)
-        pairs_mm[waiting.pop(ready)] = ray.get(ready)
-        progress.add(1)
-    progress.end()
-    return pairs_mm
+def _add_refined(
+    run: str, projection: str, version: str, dataset: Dataset, meshes: Sequence[str], pairs_mm: dict[str, np.ndarray]
+) -> float:
+    """Add what the refiner makes of its own first estimate, and return its mean error on validation objects in mm."""
+    uri = refiner_uri(run, projection)
+    numbers = read_numbers(uri)
+    starts_mm = pairs_mm[numbers["start"]]
+    pairs_mm["refined"] = refined_pairs(f"evaluate {projection}", dataset, uri, version, meshes, starts_mm)
+    return float(numbers["validation_mm"]["refined"])
 
 
-def _without_objects(dataset: Dataset) -> Dataset:
-    return Dataset(dataset.uri, dataset.unit, dataset.landmark, dataset.alignment, dataset.objects.slice(0, 0))
-
-
-@ray.remote(num_cpus=1)
-def register(dataset: Dataset, template: Template, name: str) -> np.ndarray:
-    """Return the landmarks (2, 3) in mm of one mesh by the registered mean shape."""
-    mesh = dataset.load(name)
-    return locate(template, mesh.vertices_mm, mesh.faces).pair_mm
+def _lifter_error_mm(run: str, projection: str) -> float:
+    """Return the mean error on validation objects of the lifter's chosen method."""
+    numbers = json.loads(storage.read_bytes(storage.join(run, "lifter", projection, "lifter.json")))
+    return float(numbers["validation_mm"][numbers["chosen"]])
 
 
 def _per_object(projection: str, vectors: Vectors, pairs_mm: Mapping[str, np.ndarray]) -> list[list[Any]]:

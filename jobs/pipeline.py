@@ -1,7 +1,7 @@
 """DATASET -> RUN/report in one command. Every step that has ended already is left alone.
 
 1. render: both projections at once, since a mesh is loaded once for all its pictures.
-2. For each projection: train-detector, vectorize, train-lifter. Side by side where the cluster has room.
+2. For each projection: train-detector, vectorize, train-lifter, train-refiner. Side by side where the cluster has room.
 3. evaluate.
 """
 
@@ -17,13 +17,22 @@ from jobs.evaluate import EvaluateConfig, evaluate
 from jobs.render import RenderConfig, render
 from jobs.train_detector import DetectorTraining, TrainDetectorConfig, train_detector
 from jobs.train_lifter import TrainLifterConfig, train_lifter
+from jobs.train_refiner import TrainRefinerConfig, train_refiner
 from jobs.vectorize import VectorizeConfig, vectorize
 
 
 @cli.config
 @dataclass(frozen=True, kw_only=True)
 class PipelineConfig(RenderConfig, DetectorTraining):
-    """The flags of all steps: what to render, and how to train."""
+    """The flags of all steps: what to render, and how to train.
+
+    Attributes:
+        refine: Train the close-up refiner too.
+        refiner_pictures: Close-ups that each of its two looks is trained on.
+    """
+
+    refine: bool = True
+    refiner_pictures: int = 51_200
 
 
 def pipeline(config: PipelineConfig) -> None:
@@ -51,6 +60,16 @@ def _train(config: PipelineConfig, projection: Projection) -> None:
     train_detector(TrainDetectorConfig(run=config.run, projection=projection, **training))
     vectorize(VectorizeConfig(run=config.run, projection=projection))
     train_lifter(TrainLifterConfig(run=config.run, projection=projection, seed=config.seed))
+    if config.refine:
+        train_refiner(
+            TrainRefinerConfig(
+                run=config.run,
+                projection=projection,
+                pictures=config.refiner_pictures,
+                cpus=config.cpus_per_worker,
+                seed=config.seed,
+            )
+        )
 
 
 def _flags_of(kind: type, config: PipelineConfig) -> dict[str, Any]:

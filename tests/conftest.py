@@ -54,6 +54,7 @@ def run(cluster, bodies, tmp_path_factory) -> Path:
             weights="none",
             epochs=2,
             batch_size=16,
+            refiner_pictures=64,
         )
     )
     return folder

@@ -34,7 +34,7 @@ def test_a_run_has_the_files_of_the_contract(run):
         renders = run / "renders" / projection
         assert REJECTS.equals(pq.read_schema(renders / "rejects.parquet"))
         assert vectors_schema(9).equals(pq.read_schema(run / "vectors" / f"{projection}.parquet").remove_metadata())
-        for folder in (renders, run / "detector" / projection, run / "lifter" / projection):
+        for folder in (renders, *(run / step / projection for step in ("detector", "lifter", "refiner"))):
             assert (folder / "config.json").is_file()
         for name in ("model.keras", "metrics.csv"):
             assert (run / "detector" / projection / name).is_file()
@@ -51,8 +51,8 @@ def test_the_report_has_the_contracts_keys(run):
         detector, lifter = report["detector"][projection]["test"], report["lifter"][projection]
         assert {"mean", "median", "p95"} == set(detector["error_pct_width"])
         assert {str(view) for view in range(9)} == set(detector["by_view"])
-        assert {"mlp", "triangulation", "mean_point", "template"} == set(lifter["test"])
-        assert lifter["chosen"] in ("mlp", "triangulation")
+        assert {"mlp", "triangulation", "mean_point", "template", "refined"} == set(lifter["test"])
+        assert lifter["chosen"] in ("mlp", "triangulation", "refined")
         for scores in lifter["test"].values():
             assert scores["n"] == 2
             assert all(math.isfinite(value) for value in scores["error_mm"].values())
@@ -81,6 +81,7 @@ def test_a_finished_pipeline_run_again_writes_nothing(run, bodies):
             weights="none",
             epochs=2,
             batch_size=16,
+            refiner_pictures=64,
         )
     )
 

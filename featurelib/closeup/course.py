@@ -1,0 +1,167 @@
+"""The course of a refiner's training: a look is trained, tried on unseen objects, and what it leaves begins the next.
+
+Only objects that no network was trained on say how far off estimates are: on training objects they are better than
+they will ever be again, and a look that learns from those expects too little.
+"""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeVar
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from featurelib.closeup.calibration import (
+    candidate_look,
+    chosen_finish,
+    chosen_look,
+    inflation,
+    left_residuals_mm,
+    squared_errors_mm2,
+)
+from featurelib.closeup.looks import NUM_LOOKS, Frame, Starts, narrower_frame, starting_within
+from featurelib.closeup.network import build_network
+from featurelib.closeup.refiner import Look, Refined, Refiner, refine
+from featurelib.closeup.training import Batch, LookProgress, LookRecipe, fit_look
+from featurelib.meshes import Mesh
+
+Result = TypeVar("Result")
+
+
+class Samples(NamedTuple):
+    """Functions that open a pass over the training and over the validation samples of a look."""
+
+    train: Callable[[], Iterable[Batch]]
+    val: Callable[[], Iterable[Batch]]
+
+
+OpenSamples = Callable[[int, Frame, Starts], Samples]
+"""From a look's number, counted from 0, its frame and its starts."""
+
+
+@dataclass(frozen=True, eq=False)
+class UnseenObjects:
+    """n validation objects, and where the next look starts.
+
+    load: returns the mesh of the i-th. truths_mm, starts_mm: (n, 2, 3). threads: that look at objects side by side.
+    """
+
+    load: Callable[[int], Mesh]
+    truths_mm: NDArray[np.float64]
+    starts_mm: NDArray[np.float64]
+    threads: int = 1
+
+    def each(self, function: Callable[[Mesh, int], Result]) -> list[Result]:
+        """Return function(mesh, i) of every object."""
+        with ThreadPoolExecutor(self.threads) as pool:
+            return list(pool.map(lambda i: function(self.load(i), i), range(len(self.truths_mm))))
+
+    @property
+    def residuals_mm(self) -> NDArray[np.float64]:
+        """(2 n, 3) how far off the starts are, on the left side."""
+        return left_residuals_mm(self.starts_mm, self.truths_mm)
+
+    def after(self, answers: Iterable[Refined]) -> "UnseenObjects":
+        """Return the objects with the answers of a look, not snapped, as the starts of the next."""
+        return replace(self, starts_mm=np.array([answer.unsnapped_mm for answer in answers]))
+
+
+class Course(NamedTuple):
+    """What a training is told beside its samples.
+
+    frame: of the first look. starts: of its samples. recipe: of either look. seed: of the weights.
+    """
+
+    frame: Frame
+    starts: Starts
+    recipe: LookRecipe
+    seed: int = 0
+
+
+def train_looks(
+    course: Course,
+    unseen: UnseenObjects,
+    open_samples: OpenSamples,
+    on_progress: Callable[[int, Frame, LookProgress], None],
+    on_look: Callable[[int, Look, float], None],
+) -> Refiner:
+    """Return a trained refiner, calibrated on unseen objects; its `start` and first estimates' errors are the caller's.
+
+    Args:
+        course: the first look's frame and starts, and how to train.
+        unseen: validation objects with the first estimates.
+        open_samples: opens each look's samples.
+        on_progress: called after each validation of a look's network.
+        on_look: called with a look's number, the look, and the mean error in mm that it leaves.
+    """
+    keras.utils.set_random_seed(course.seed)
+    start_sigma_mm = _rms(starting_within(unseen.residuals_mm, course.frame).residuals_mm)
+    frame, starts, looks, model = course.frame, course.starts, [], None
+    for number in range(NUM_LOOKS):
+        model = _next_network(frame, model)
+        samples = open_samples(number, frame, starts)
+
+        def report(row: LookProgress, number: int = number, frame: Frame = frame) -> None:
+            on_progress(number, frame, row)
+
+        fit_look(model, course.recipe, samples.train, samples.val, report)
+        looks.append(calibrated_look(unseen, frame, model))
+        answers = looked(unseen, looks[-1])
+        unseen = unseen.after(answers)
+        on_look(number, looks[-1], float(np.linalg.norm(unseen.residuals_mm, axis=1).mean()))
+        frame = narrower_frame(unseen.residuals_mm, frame)
+        starts = starting_within(unseen.residuals_mm, frame)
+    return finished(tuple(looks), answers, unseen, start_sigma_mm)
+
+
+def calibrated_look(unseen: UnseenObjects, frame: Frame, model: keras.Model) -> Look:
+    """Return the look of a trained network from the views that serve unseen objects best."""
+    tried = candidate_look(frame, model)
+    squared = unseen.each(lambda mesh, i: squared_errors_mm2(tried, mesh, unseen.truths_mm[i], unseen.starts_mm[i]))
+    return chosen_look(tried, np.mean(squared, axis=(0, 1)))
+
+
+def looked(unseen: UnseenObjects, look: Look) -> list[Refined]:
+    """Return the answers of one look on unseen objects."""
+    refiner = Refiner((look,))
+    return unseen.each(lambda mesh, i: refine(refiner, mesh, unseen.starts_mm[i]))
+
+
+def finished(looks: tuple[Look, ...], once: list[Refined], unseen: UnseenObjects, start_sigma_mm: float) -> Refiner:
+    """Return the refiner of trained looks, with what unseen objects say of its last step and of its errors.
+
+    Args:
+        looks: trained.
+        once: their answers on the unseen objects.
+        unseen: with those answers as starts.
+        start_sigma_mm: of the first estimates.
+    """
+    twice = looked(unseen, looks[-1])
+    answers, snap = chosen_finish(once, twice, unseen.truths_mm)
+    chosen = looks if answers is once else (*looks, looks[-1])
+    points_mm = np.array([answer.pair_mm if snap else answer.unsnapped_mm for answer in answers])
+    errors_mm = points_mm - unseen.truths_mm
+    unsnapped = [answer._replace(pair_mm=answer.unsnapped_mm) for answer in answers]
+    return Refiner(
+        chosen,
+        snap,
+        start_sigma_mm,
+        inflation(unsnapped, unseen.truths_mm),
+        sigma_mm=_rms(errors_mm),
+        validation_mm={"refined": float(np.linalg.norm(errors_mm, axis=-1).mean())},
+    )
+
+
+def _next_network(frame: Frame, before: keras.Model | None) -> keras.Model:
+    """Return a network that starts from the weights of the look before."""
+    model = build_network(frame.size_px)
+    if before is not None:
+        model.set_weights(before.get_weights())
+    return model
+
+
+def _rms(residuals_mm: NDArray[np.float64]) -> float:
+    """Return the root mean square along one axis."""
+    return float(np.sqrt((residuals_mm**2).mean()))

@@ -1,0 +1,38 @@
+"""Where a trained refiner lies, which one it is, and its numbers; what needs no network."""
+
+import json
+from hashlib import sha256
+from typing import Any
+
+from featurelib import storage
+from featurelib.errors import DataError
+
+
+def refiner_uri(run: str, projection: str) -> str:
+    """Return the folder of a projection's refiner."""
+    return storage.join(storage.absolute(run), "refiner", projection)
+
+
+def refiner_version(uri: str) -> str:
+    """Return a hash of refiner.json, which holds the hashes of the networks."""
+    return sha256(_content(uri)).hexdigest()
+
+
+def read_numbers(uri: str) -> dict[str, Any]:
+    """Return what refiner.json holds.
+
+    Raises:
+        DataError: if there is none, or it is not JSON.
+    """
+    try:
+        numbers: dict[str, Any] = json.loads(_content(uri))
+    except ValueError as error:
+        raise DataError(f"{uri}/refiner.json: not a refiner ({error}); train it again") from None
+    return numbers
+
+
+def _content(uri: str) -> bytes:
+    path = storage.join(uri, "refiner.json")
+    if not storage.exists(path):
+        raise DataError(f"{uri}: no trained refiner; run `featurelib train-refiner`")
+    return storage.read_bytes(path)

@@ -1,0 +1,114 @@
+"""A trained refiner on disk: look-<i>.keras and refiner.json in RUN/refiner/<projection>."""
+
+import json
+import tempfile
+from dataclasses import asdict
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import ArrayLike
+
+from featurelib import storage
+from featurelib.closeup.files import read_numbers, refiner_uri, refiner_version
+from featurelib.closeup.looks import Frame
+from featurelib.closeup.refiner import Look, Refined, Refiner, refine
+from featurelib.errors import DataError
+from featurelib.geometry import View
+from featurelib.meshes import Mesh
+
+__all__ = ["load_refiner", "refine_with", "refiner_uri", "save_refiner"]
+
+
+def save_refiner(refiner: Refiner, uri: str) -> None:
+    """Write a refiner into the folder `uri`; refiner.json, which says that it is whole, is written last.
+
+    A look that is taken twice is written once.
+    """
+    distinct = list(dict.fromkeys(refiner.looks))
+    numbers = {
+        "looks": [{**_numbers(look), "sha256": _save(look, uri, number)} for number, look in enumerate(distinct)],
+        "order": [distinct.index(look) for look in refiner.looks],
+        "start": refiner.start,
+        "snap": refiner.snap,
+        "start_sigma_mm": refiner.start_sigma_mm,
+        "sigma_mm": refiner.sigma_mm,
+        "inflation": refiner.inflation,
+        "validation_mm": dict(refiner.validation_mm),
+    }
+    storage.write_bytes(storage.join(uri, "refiner.json"), json.dumps(numbers, indent=1).encode())
+
+
+def load_refiner(uri: str) -> Refiner:
+    """Return the refiner that `save_refiner` wrote.
+
+    Raises:
+        DataError: if there is none, or its files are not what was written.
+    """
+    numbers = read_numbers(uri)
+    try:
+        looks = [_look(of_look, uri, number) for number, of_look in enumerate(numbers["looks"])]
+        return Refiner(
+            tuple(looks[i] for i in numbers["order"]),
+            bool(numbers["snap"]),
+            float(numbers["start_sigma_mm"]),
+            float(numbers["inflation"]),
+            str(numbers["start"]),
+            float(numbers["sigma_mm"]),
+            {method: float(mean_mm) for method, mean_mm in numbers["validation_mm"].items()},
+        )
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{uri}/refiner.json: not a refiner ({error}); train it again") from None
+
+
+def refine_with(uri: str, version: str, mesh: Mesh, pair_mm: ArrayLike, *, num_perturbed: int = 0) -> Refined:
+    """Return what the refiner of a folder makes of an estimate (2, 3); a process loads it once.
+
+    Args:
+        uri: the folder.
+        version: of the refiner, from `refiner_version`.
+        mesh: object frame.
+        pair_mm: (2, 3) the estimate of the refiner's `start`.
+        num_perturbed: as of `refine`.
+    """
+    return refine(_loaded(uri, version), mesh, pair_mm, num_perturbed=num_perturbed)
+
+
+@lru_cache(maxsize=2)
+def _loaded(uri: str, version: str) -> Refiner:
+    if refiner_version(uri) != version:
+        raise DataError(f"{uri}: was trained again meanwhile; run this again")
+    return load_refiner(uri)
+
+
+def _numbers(look: Look) -> dict[str, Any]:
+    return {
+        "frame": asdict(look.frame),
+        "views": [asdict(view) for view in look.views],
+        "variances_mm2": look.variances_mm2.tolist(),
+    }
+
+
+def _save(look: Look, uri: str, number: int) -> str:
+    """Write a look's network and return the hash of its file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.keras")
+        look.model.save(path)
+        storage.copy_from_local(path, storage.join(uri, f"look-{number}.keras"))
+        return sha256(path.read_bytes()).hexdigest()
+
+
+def _look(numbers: dict[str, Any], uri: str, number: int) -> Look:
+    file_uri = storage.join(uri, f"look-{number}.keras")
+    with tempfile.TemporaryDirectory() as folder:
+        path = storage.copy_to_local(file_uri, Path(folder, "model.keras"))
+        if sha256(path.read_bytes()).hexdigest() != numbers["sha256"]:
+            raise DataError(f"{file_uri}: not the network of refiner.json; train the refiner again")
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    views = tuple(View(**view) for view in numbers["views"])
+    return Look(Frame(**numbers["frame"]), views, np.array(numbers["variances_mm2"]), model)

@@ -1,0 +1,189 @@
+"""Looking: estimates of the landmark pair in, better ones out.
+
+Everything happens on the left side: the right instance is the left one of the mirrored mesh, so both are looked at by
+the same network, and in one forward pass.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import ArrayLike, NDArray
+
+from featurelib.closeup.fusion import Fused, fuse_rays, snap_along
+from featurelib.closeup.looks import Frame
+from featurelib.closeup.network import Found, read_maps
+from featurelib.closeup.pictures import cameras_at, close_ups
+from featurelib.geometry import Rays, View, mirror_pair
+from featurelib.meshes import Mesh
+
+BATCH = 64
+"""Pictures of a forward pass; more are not faster."""
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """One look.
+
+    frame: of its pictures. views: from where, for the left instance. variances_mm2: (v,) mean squared error of each
+    view on validation objects, along one axis of the picture. model: from build_network.
+    """
+
+    frame: Frame
+    views: tuple[View, ...]
+    variances_mm2: NDArray[np.float64]
+    model: keras.Model
+
+    def find(self, pictures: NDArray[np.uint8]) -> Found:
+        """Return where the network sees the landmark in pictures (n, s, s, 3)."""
+        logits = [self._logits(pictures[i : i + BATCH]).numpy() for i in range(0, len(pictures), BATCH)]
+        return read_maps(np.concatenate(logits))
+
+    @cached_property
+    def _logits(self) -> Any:
+        shape = (None, self.frame.size_px, self.frame.size_px, 3)
+        return tf.function(
+            lambda pictures: self.model(tf.cast(pictures, tf.float32), training=False),
+            input_signature=[tf.TensorSpec(shape, tf.uint8)],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Refiner:
+    """The looks, one after the other, and what validation objects said of them.
+
+    snap: whether the last point is moved onto the surface.
+    start_sigma_mm: standard deviation of the first estimate's error along an axis; perturbed starts have it too.
+    inflation: the covariance of the rays is this times what independent errors would give (views share their bias).
+    start: the method whose estimate the first look starts from: `template`, or one of the lifter's.
+    sigma_mm: root mean square error along one axis of the answers.
+    validation_mm: mean error by method: `refined`, and the first estimates.
+    """
+
+    looks: tuple[Look, ...]
+    snap: bool = True
+    start_sigma_mm: float = 0.0
+    inflation: float = 1.0
+    start: str = "template"
+    sigma_mm: float = 0.0
+    validation_mm: Mapping[str, float] = field(default_factory=dict)
+
+
+class Refined(NamedTuple):
+    """What the looks found of the left and the right instance, in the object's frame.
+
+    pair_mm: (2, 3). covariance_mm2: (2, 3, 3).
+    snap_mm: (2,) distance of the fused point from the surface, along which it was moved if the refiner snaps.
+    moves_mm: (2, looks) how far each look moved the point.
+    map_spread_mm: (2, v) standard deviation of the last look's maps. ray_rms_mm: (2,) of its rays from the point.
+    start_spread_mm: (2,) root mean square distance from their mean of the unsnapped answers from the estimate and from
+        perturbed starts; NaN without any.
+    unsnapped_mm: (2, 3) the fused points.
+    """
+
+    pair_mm: NDArray[np.float64]
+    covariance_mm2: NDArray[np.float64]
+    snap_mm: NDArray[np.float64]
+    moves_mm: NDArray[np.float64]
+    map_spread_mm: NDArray[np.float64]
+    ray_rms_mm: NDArray[np.float64]
+    start_spread_mm: NDArray[np.float64]
+    unsnapped_mm: NDArray[np.float64]
+
+
+class Sight(NamedTuple):
+    """One look at one point: the fused point and the maps' spreads (v,) in mm."""
+
+    fused: Fused
+    map_spread_mm: NDArray[np.float64]
+
+
+def refine(refiner: Refiner, mesh: Mesh, pair_mm: ArrayLike, *, num_perturbed: int = 0, seed: int = 0) -> Refined:
+    """Return the landmark pair found by looking at its estimate (2, 3) from near.
+
+    Args:
+        refiner: the looks.
+        mesh: object frame.
+        pair_mm: (2, 3) the estimate, left and right.
+        num_perturbed: how many other starts around the estimate are tried; they tell how sure the answer is and
+            do not change it. Each costs as much as the estimate itself.
+        seed: of the perturbed starts.
+    """
+    sides = (mesh, mesh.mirrored())
+    aims = _starts(np.asarray(pair_mm, dtype=np.float64), num_perturbed, refiner.start_sigma_mm, seed)
+    moves_mm, sights = [], []
+    for look in refiner.looks:
+        sights = [look_at(look, side, side_aims) for side, side_aims in zip(sides, aims, strict=True)]
+        points = np.array([[sight.fused.point_mm for sight in of_side] for of_side in sights])
+        moves_mm.append(np.linalg.norm(points - aims, axis=-1)[:, 0])
+        aims = points
+    last = [of_side[0] for of_side in sights]
+    width_mm = refiner.looks[-1].frame.width_mm
+    snapped = [snap_along(s.fused.point_mm, s.fused.information, m, width_mm) for s, m in zip(last, sides, strict=True)]
+    left_pair = np.array([point for point, _ in snapped]) if refiner.snap else aims[:, 0]
+    return Refined(
+        _unmirrored(left_pair),
+        np.array([_covariance(s.fused, refiner.inflation, is_right) for is_right, s in enumerate(last)]),
+        np.array([distance_mm for _, distance_mm in snapped]),
+        np.array(moves_mm).T,
+        np.array([s.map_spread_mm for s in last]),
+        np.array([np.sqrt((s.fused.distances_mm**2).mean()) for s in last]),
+        np.array([_spread(of_side) for of_side in aims]),
+        _unmirrored(aims[:, 0]),
+    )
+
+
+def look_at(look: Look, mesh: Mesh, aims_mm: NDArray[np.float64]) -> list[Sight]:
+    """Return what a look finds at each of n aims (n, 3) around the left instance of a mesh."""
+    found, rays = see(look, mesh, aims_mm)
+    spread_mm = found.spread.reshape(len(aims_mm), -1) * look.frame.width_mm
+    return [
+        Sight(fuse_rays(Rays(*of_aim), look.variances_mm2), spread)
+        for *of_aim, spread in zip(*rays, spread_mm, strict=True)
+    ]
+
+
+def see(look: Look, mesh: Mesh, aims_mm: NDArray[np.float64]) -> tuple[Found, Rays]:
+    """Return the positions (n v,) found from the look's v views of each of n aims (n, 3), and their rays (n, v, 3)."""
+    width_mm, num_views = look.frame.width_mm, len(look.views)
+    cameras = [camera for aim in aims_mm for camera in cameras_at(look.views, aim, width_mm)]
+    found = look.find(close_ups(mesh, cameras, look.frame.size_px))
+    rays = [camera.backproject(xy) for camera, xy in zip(cameras, found.xy, strict=True)]
+    origins, directions = (np.array(part).reshape(-1, num_views, 3) for part in zip(*rays, strict=True))
+    return found, Rays(origins, directions)
+
+
+def ray_errors_mm(rays: Rays, point_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far rays (..., 3) pass by a point (3,): the error in the picture's plane."""
+    offsets = point_mm - rays.origins_mm
+    along = (offsets * rays.directions).sum(axis=-1, keepdims=True) * rays.directions
+    return np.asarray(np.linalg.norm(offsets - along, axis=-1))
+
+
+def _starts(pair_mm: NDArray[np.float64], count: int, sigma_mm: float, seed: int) -> NDArray[np.float64]:
+    """Return aims (2, 1 + count, 3) of the left side: the estimate, and others around it."""
+    left_pair = np.stack([pair_mm[0], mirror_pair(pair_mm)[0]])
+    offsets = np.random.default_rng(seed).normal(0.0, 1.0, (2, 1 + count, 3)) * sigma_mm
+    offsets[:, 0] = 0
+    return np.asarray(left_pair[:, None] + offsets)
+
+
+def _unmirrored(left_pair_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return left and right (2, 3) of the left instances of the mesh and of its mirror image."""
+    return left_pair_mm * np.array([[1, 1, 1], [-1, 1, 1]])
+
+
+def _covariance(fused: Fused, inflation: float, is_right: int) -> NDArray[np.float64]:
+    flip = np.diag([-1.0 if is_right else 1.0, 1, 1])
+    return np.asarray(inflation * flip @ np.linalg.inv(fused.information) @ flip)
+
+
+def _spread(points_mm: NDArray[np.float64]) -> float:
+    """Return the root mean square distance of the answers (1 + n, 3) from their mean."""
+    if len(points_mm) < 2:
+        return float("nan")
+    return float(np.sqrt(((points_mm - points_mm.mean(axis=0)) ** 2).sum(axis=1).mean()))

@@ -1,0 +1,203 @@
+"""The training of a refiner's looks: one task that trains, and a Ray Data stream that draws its close-ups meanwhile.
+
+A block of the stream is one batch, so nothing is batched again, and blocks come in the order of their plan: the same
+seed gives the same batches whatever the cluster.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import ray
+from numpy.typing import NDArray
+from ray.util.queue import Queue
+
+from featurelib.closeup.estimates import FirstEstimates
+from featurelib.closeup.looks import NUM_LOOKS, Frame, Starts
+from featurelib.closeup.plan import Drawn, SamplePlan
+from featurelib.dataset import Dataset
+from featurelib.errors import DataError
+from featurelib.progress import duration
+from jobs import cluster
+from jobs.vectorize import bound_tensorflow
+
+if TYPE_CHECKING:
+    from featurelib.closeup.course import Samples
+    from featurelib.closeup.refiner import Look
+    from featurelib.closeup.training import LookProgress
+
+VALIDATION_PICTURES = 1024
+"""At most; for the curve only."""
+
+REPORTS = 10
+"""Lines of progress of a look."""
+
+
+class Room(NamedTuple):
+    """What the training takes: CPUs as Ray counts them, and threads of TensorFlow."""
+
+    cpus: int
+    threads: int
+
+
+def training_room(cpus: int | None = None) -> Room:
+    """Return the room of the training: the largest node's CPUs, but one of the cluster's is left for drawing.
+
+    A core draws as fast as eight train, so on a small machine the training also uses what the drawing leaves idle.
+    """
+    if cpus is not None:
+        return Room(cpus, max(1, cpus))
+    node = max(int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"])
+    return Room(min(node, cluster.num_cpus() - 1), max(1, node))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Training:
+    """What the training task is told.
+
+    name: of its lines. uri: the refiner's folder. dataset, meshes (n,), pairs_mm (n, 2, 3): training objects.
+    estimates: of validation objects. frame: of the first look. pictures, batch_size, rate, seed: of the config.
+    threads: of TensorFlow. lines: takes progress for the user's terminal.
+    """
+
+    name: str
+    uri: str
+    dataset: Dataset
+    meshes: tuple[str, ...]
+    pairs_mm: NDArray[np.float64]
+    estimates: FirstEstimates
+    frame: Frame
+    pictures: int
+    batch_size: int
+    rate: float
+    seed: int
+    threads: int
+    lines: Queue
+
+    @property
+    def steps(self) -> int:
+        """Steps of a look."""
+        return self.pictures // self.batch_size
+
+    def plan(self, look: int, frame: Frame, starts: Starts) -> SamplePlan:
+        """Return the training samples of a look, counted from 0."""
+        seed = (self.seed, look)
+        return SamplePlan(self.dataset, self.meshes, self.pairs_mm, frame, starts, self.batch_size, self.steps, seed)
+
+    def validation_plan(self, look: int, frame: Frame, starts: Starts) -> SamplePlan:
+        """Return the samples of validation objects."""
+        plan = self.plan(look, frame, starts)
+        count = math.ceil(min(VALIDATION_PICTURES, self.pictures) / self.batch_size)
+        return replace(plan, meshes=self.estimates.meshes, pairs_mm=self.estimates.truths_mm, num_batches=count)
+
+
+def sample_stream(plan: SamplePlan) -> ray.data.Dataset:
+    """Return the plan's samples; a block is a batch.
+
+    Columns: picture (s, s, 3) uint8, xy (2,) float32, and skipped: reasons, one a line, the same in all of a batch.
+    """
+    return (
+        ray.data.range(plan.num_segments, override_num_blocks=plan.num_segments)
+        .map_batches(_draw_segment, batch_size=1, fn_kwargs={"plan": plan})
+        .repartition(target_num_rows_per_block=plan.batch_size)
+    )
+
+
+def _draw_segment(batch: dict[str, NDArray], plan: SamplePlan) -> Iterator[dict[str, Any]]:
+    """Column in: id of a segment, one row. Columns out: as of sample_stream."""
+    for drawn in plan.batches(int(batch["id"][0])):
+        reasons = np.full(len(drawn.xy), "\n".join(drawn.skipped))
+        yield {"picture": drawn.pictures, "xy": drawn.xy, "skipped": reasons}
+
+
+def batches_of(plan: SamplePlan) -> Iterator[Drawn]:
+    """Yield the plan's batches, drawn on the cluster."""
+    cluster.connect_for_data()
+    ray.data.DataContext.get_current().execution_options.preserve_order = True
+    for block in sample_stream(plan).iter_batches(batch_size=None, prefetch_batches=4):
+        yield Drawn(block["picture"], block["xy"], str(block["skipped"][0]).splitlines())
+
+
+@ray.remote(max_calls=1)
+def fit_refiner(training: Training) -> dict[str, float]:
+    """Train both looks, write the refiner's folder and return its mean error on validation objects by method."""
+    bound_tensorflow(training.threads)
+    from featurelib.closeup.course import Course, UnseenObjects, train_looks
+    from featurelib.closeup.model import save_refiner
+    from featurelib.closeup.training import LookRecipe
+
+    lines, estimates = LookLines(training), training.estimates
+    recipe = LookRecipe(
+        training.steps, training.rate, min(100, training.steps // 2), report_steps=math.ceil(training.steps / REPORTS)
+    )
+    refiner = train_looks(
+        Course(training.frame, estimates.starts(training.frame), recipe, training.seed),
+        UnseenObjects(
+            lambda i: training.dataset.load(estimates.meshes[i]),
+            estimates.truths_mm,
+            estimates.pairs_mm[estimates.start],
+            training.threads,
+        ),
+        lambda look, frame, starts: _samples(training, lines, look, frame, starts),
+        lines.progress,
+        lines.look,
+    )
+    validation_mm = {**estimates.validation_mm, **refiner.validation_mm}
+    save_refiner(replace(refiner, start=estimates.start, validation_mm=validation_mm), training.uri)
+    return validation_mm
+
+
+def _samples(training: Training, lines: "LookLines", look: int, frame: Frame, starts: Starts) -> "Samples":
+    """Return what opens a look's samples. The validation samples, which are few, are drawn here and kept."""
+    from featurelib.closeup.course import Samples
+
+    plan, for_validation = training.plan(look, frame, starts), training.validation_plan(look, frame, starts)
+    kept = [d[:2] for part in range(for_validation.num_segments) for d in for_validation.batches(part)]
+    passes = itertools.count()
+
+    def train() -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
+        found = False
+        for pictures, xy, skipped in batches_of(replace(plan, seed=(*plan.seed, next(passes)))):
+            lines.skip(skipped)
+            found = True
+            yield pictures, xy
+        if not found:
+            raise DataError(f"{training.dataset.uri}: no mesh of the {len(plan.meshes)} training objects can be read")
+
+    return Samples(train, lambda: kept)
+
+
+class LookLines:
+    """Tells the user how the training goes."""
+
+    def __init__(self, training: Training) -> None:
+        """Tell of this training, through its lines."""
+        self.training = training
+        self.skipped: set[str] = set()
+
+    def skip(self, reasons: list[str]) -> None:
+        """Say each reason for which a mesh was skipped once."""
+        for reason in set(reasons) - self.skipped:
+            self.skipped.add(reason)
+            self._say(f"skipped object {len(self.skipped)}: {reason}")
+
+    def progress(self, look: int, frame: Frame, row: "LookProgress") -> None:
+        """Say where a look stands."""
+        steps, size = self.training.steps, self.training.batch_size
+        left_s = row.seconds * (steps / row.step * (NUM_LOOKS - look) - 1)
+        error_mm = row.val_error_pct / 100 * frame.width_mm
+        self._say(
+            f"look {look + 1}/{NUM_LOOKS}: {row.step * size}/{steps * size} pictures, {row.pictures_per_s:.0f} "
+            f"pictures/s, validation {error_mm:.2f} mm in the picture, about {duration(left_s)} left"
+        )
+
+    def look(self, look: int, trained: "Look", error_mm: float) -> None:
+        """Say what a look leaves on validation objects."""
+        frame = f"a frame of {trained.frame.width_mm:.1f} mm"
+        self._say(f"look {look + 1}/{NUM_LOOKS}, {frame}: leaves {error_mm:.2f} mm on validation objects")
+
+    def _say(self, line: str) -> None:
+        self.training.lines.put(f"{self.training.name}: {line}")

@@ -1,0 +1,164 @@
+"""Meshes + RUN's first look -> RUN/refiner: the networks that look at a first estimate from near and correct it.
+
+1. Ask the lifter and the template of the run for the landmarks of validation objects. What they err there is what a
+   refinement starts from, and the better of the two is the `start`.
+2. Train two looks in one task on close-ups that are drawn meanwhile on the rest of the cluster, object by object;
+   what the first leaves on validation objects is what the second starts from (featurelib/closeup/course.py).
+3. Write look-<i>.keras, refiner.json and, last, config.json.
+"""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import ray
+from ray.util.queue import Queue
+
+from featurelib import cli, stages, storage
+from featurelib.closeup.estimates import FirstEstimates
+from featurelib.closeup.files import refiner_uri
+from featurelib.dataset import Dataset, open_dataset
+from featurelib.errors import DataError, UsageError
+from featurelib.geometry import Projection
+from featurelib.lifter.vectors import Vectors, read_config, read_vectors, vectors_uri
+from featurelib.progress import say
+from featurelib.shards import Manifest, open_renders
+from jobs import cluster
+from jobs.closeups import Training, fit_refiner, training_room
+from jobs.estimates import lifter_pairs, lifter_version, mesh_files, read_template, template_pairs, without_objects
+
+VALIDATION_OBJECTS = 200
+"""Of them, at most, evenly spread over the ids: 65 told nine views from five by 0.01 mm."""
+
+
+@cli.config
+@dataclass(frozen=True, kw_only=True)
+class TrainRefinerConfig:
+    """How to train a refiner.
+
+    Attributes:
+        run: Folder or s3:// URI of the run.
+        dataset: Folder or s3:// URI with the meshes; default: that of the rendering.
+        projection: Which lifter's estimates to start from.
+        pictures: Close-ups that each of the two looks is trained on.
+        batch_size: Close-ups a step.
+        rate: Learning rate (Adam) at the start; it falls to zero as a cosine.
+        cpus: CPUs of the training; default: all of the largest node's but one, which draws.
+        seed: Of the weights and the close-ups.
+    """
+
+    run: str
+    dataset: str | None = None
+    projection: Projection = "orthographic"
+    pictures: int = 51_200
+    batch_size: int = 32
+    rate: float = 1e-3
+    cpus: int | None = None
+    seed: int = 0
+
+
+def train_refiner(config: TrainRefinerConfig) -> None:
+    """Train the close-up networks that correct a first estimate.
+
+    Example: featurelib train-refiner --run runs/heads --projection orthographic
+    """
+    manifest = open_renders(config.run, config.projection)
+    vectors = read_vectors(config.run, config.projection)
+    config = replace(config, dataset=storage.absolute(config.dataset or manifest.dataset))
+    uri = refiner_uri(config.run, config.projection)
+    config_uri = storage.join(uri, "config.json")
+    resolved = _resolved(config)
+    if stages.is_done(config_uri, resolved):
+        print(f"{uri}: trained already; nothing to do")
+        return
+    _check(config, vectors)
+    stages.mark_begun(config_uri)
+    cluster.connect()
+    validation_mm = _train(config, manifest, vectors, uri)
+    stages.mark_done(config_uri, resolved)
+    scores = ", ".join(f"{method} {error_mm:.2f} mm" for method, error_mm in validation_mm.items())
+    print(f"{uri}: trained; on validation objects {scores}")
+
+
+def _resolved(config: TrainRefinerConfig) -> dict[str, Any]:
+    what = {name: value for name, value in asdict(config).items() if name not in ("run", "cpus")}
+    vectors = read_config(vectors_uri(config.run, config.projection))
+    return {**what, "vectors": vectors, "lifter": lifter_version(config.run, config.projection)}
+
+
+def _check(config: TrainRefinerConfig, vectors: Vectors) -> None:
+    for split in ("train", "val"):
+        if not len(vectors.where(split)):
+            raise DataError(f"{vectors_uri(config.run, config.projection)}: no objects in the {split} split")
+    if config.batch_size < 2:
+        raise UsageError(f"--batch-size {config.batch_size}: expected at least 2")
+    if config.pictures < 2 * config.batch_size:
+        raise UsageError(f"--pictures {config.pictures}: expected at least two batches of {config.batch_size}")
+
+
+def first_estimates(
+    config: TrainRefinerConfig, manifest: Manifest, vectors: Vectors, dataset: Dataset
+) -> FirstEstimates:
+    """Ask the lifter's chosen method and the template for the landmarks of validation objects."""
+    validation = evenly(vectors.where("val"), VALIDATION_OBJECTS)
+    lifted = lifter_pairs.remote(config.run, manifest, validation, all_methods=False)
+    meshes = mesh_files(dataset, validation.object_ids)
+    template = read_template(config.run, config.projection)
+    by_template = template_pairs(f"train-refiner {config.projection}", dataset, template, meshes)
+    readable = np.isfinite(by_template).all(axis=(1, 2))
+    if not readable.any():
+        raise DataError(f"{dataset.uri}: none of the meshes of {len(readable)} validation objects can be read")
+    pairs_mm = {"template": by_template, **ray.get(lifted)[1]}
+    return FirstEstimates(tuple(meshes), validation.pair_mm, pairs_mm).where(readable).answered()
+
+
+def evenly(vectors: Vectors, most: int) -> Vectors:
+    """Return at most so many objects, evenly spread over the ids."""
+    chosen = np.unique(np.linspace(0, len(vectors) - 1, min(most, len(vectors))).round().astype(int))
+    return Vectors(**{name: values[chosen] for name, values in vars(vectors).items()})
+
+
+def _train(config: TrainRefinerConfig, manifest: Manifest, vectors: Vectors, uri: str) -> dict[str, float]:
+    """Train on the cluster and repeat the lines here, since only this process has the user's terminal."""
+    dataset = open_dataset(str(config.dataset))
+    training = vectors.where("train")
+    estimates = first_estimates(config, manifest, vectors, dataset)
+    shape_mm = read_template(config.run, config.projection).points_mm
+    frame = estimates.frame(float(np.linalg.norm(np.ptp(shape_mm, axis=0))))
+    say(f"train-refiner {config.projection}: starts from {estimates.start}, frame {frame.width_mm:.0f} mm")
+    lines = Queue(actor_options={"num_cpus": 0})
+    room = training_room(config.cpus)
+    told = Training(
+        name=f"train-refiner {config.projection}",
+        uri=uri,
+        dataset=without_objects(dataset),
+        meshes=tuple(mesh_files(dataset, training.object_ids)),
+        pairs_mm=training.pair_mm,
+        estimates=estimates,
+        frame=frame,
+        pictures=config.pictures,
+        batch_size=config.batch_size,
+        rate=config.rate,
+        seed=config.seed,
+        threads=room.threads,
+        lines=lines,
+    )
+    return followed(fit_refiner.options(num_cpus=room.cpus).remote(told), lines)
+
+
+def followed(task: ray.ObjectRef, lines: Queue) -> dict[str, float]:
+    """Return a task's result; say its lines meanwhile."""
+    try:
+        while not ray.wait([task], timeout=1)[0] or not lines.empty():
+            for line in lines.get_nowait_batch(lines.qsize()):
+                say(line)
+        return dict(ray.get(task))
+    except BaseException:
+        ray.cancel(task, force=True)
+        raise
+    finally:
+        lines.shutdown()
+
+
+if __name__ == "__main__":
+    cli.run(cli.single_command(train_refiner, "train_refiner"))

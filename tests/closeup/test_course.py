@@ -1,0 +1,65 @@
+"""The course of a training, on bumps: two looks, each begun where the one before ended."""
+
+import numpy as np
+import pytest
+
+from featurelib.closeup.course import Course, Samples, UnseenObjects, train_looks
+from featurelib.closeup.looks import Frame, starting_within
+from featurelib.closeup.refiner import refine
+from featurelib.closeup.samples import both_sides, closeup_samples
+from featurelib.closeup.training import LookRecipe
+
+FRAME = Frame(60.0, 32)
+
+
+@pytest.fixture(scope="module")
+def told(ball):
+    """A training of both looks on six bumps, validated on three others; what it was told and what it told."""
+    unseen_balls = [ball(bump_mm, 40, 60) for bump_mm in (10.5, 12.5, 14.5)]
+    truths_mm = np.array([pair_mm for _, pair_mm in unseen_balls])
+    starts_mm = truths_mm + np.random.default_rng(1).normal(0, 3, truths_mm.shape)
+    unseen = UnseenObjects(lambda i: unseen_balls[i][0], truths_mm, starts_mm, threads=2)
+    heard = {"opened": [], "progress": [], "looks": []}
+
+    def open_samples(number, frame, starts):
+        heard["opened"].append((number, frame, starts))
+        sides = [side for bump_mm in np.linspace(8, 18, 6) for side in both_sides(*ball(bump_mm, 40, 60))]
+        random = np.random.default_rng(number)
+        parts = [closeup_samples(mesh, point_mm, frame, starts, random, 40) for mesh, point_mm in sides]
+        pictures, xy = (np.concatenate(part) for part in zip(*parts, strict=True))
+        batches = [(pictures[i], xy[i]) for i in random.permutation(len(xy)).reshape(-1, 24)]
+        return Samples(lambda: batches, lambda: batches[:2])
+
+    refiner = train_looks(
+        Course(FRAME, starting_within(unseen.residuals_mm, FRAME), LookRecipe(60, 5e-3, 10, report_steps=30)),
+        unseen,
+        open_samples,
+        lambda number, frame, row: heard["progress"].append((number, row.step)),
+        lambda number, look, error_mm: heard["looks"].append((number, look, error_mm)),
+    )
+    return refiner, unseen, heard
+
+
+def test_the_second_look_begins_where_the_first_ended(told) -> None:
+    """Its starts are what the first left on the unseen objects, and its frame is no wider."""
+    refiner, unseen, heard = told
+    (_, first_frame, first_starts), (_, second_frame, second_starts) = heard["opened"]
+
+    assert first_frame == FRAME
+    assert np.array_equal(first_starts.residuals_mm, unseen.residuals_mm)
+    assert second_frame.width_mm <= first_frame.width_mm
+    left_mm = np.linalg.norm(second_starts.residuals_mm, axis=1).mean()
+    assert np.isclose(left_mm, heard["looks"][0][2])
+    assert heard["progress"] == [(0, 30), (0, 60), (1, 30), (1, 60)]
+
+
+def test_what_it_says_of_its_errors_is_what_it_does(told) -> None:
+    """On the unseen objects the refiner's mean error is the one that it was given, and better than the starts'."""
+    refiner, unseen, heard = told
+    pairs_mm = np.array(unseen.each(lambda mesh, i: refine(refiner, mesh, unseen.starts_mm[i]).pair_mm))
+    errors_mm = pairs_mm - unseen.truths_mm
+
+    assert np.isclose(np.linalg.norm(errors_mm, axis=-1).mean(), refiner.validation_mm["refined"], atol=1e-3)
+    assert np.isclose(np.sqrt((errors_mm**2).mean()), refiner.sigma_mm, atol=1e-3)
+    assert refiner.validation_mm["refined"] < np.linalg.norm(unseen.residuals_mm, axis=1).mean() / 2
+    assert [look for _, look, _ in heard["looks"]] == list(dict.fromkeys(refiner.looks))

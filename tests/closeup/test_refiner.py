@@ -1,0 +1,139 @@
+"""Looking, with networks that know the answer, and with one trained on bumps; and the refiner on disk."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from featurelib.closeup import model
+from featurelib.closeup.files import refiner_version
+from featurelib.closeup.looks import Frame, Starts
+from featurelib.closeup.model import load_refiner, refine_with, save_refiner
+from featurelib.closeup.network import build_network, read_maps
+from featurelib.closeup.refiner import Look, Refiner, ray_errors_mm, refine, see
+from featurelib.closeup.samples import both_sides, closeup_samples
+from featurelib.closeup.training import LookRecipe, fit_look
+from featurelib.errors import DataError
+from featurelib.geometry import View, mirror_pair
+
+VIEWS = (View(40.0), View(70.0, 20.0), View(90.0, -20.0), View(110.0))
+FRAME = Frame(50.0, 32)
+
+
+def _look(model: keras.Model, frame: Frame = FRAME) -> Look:
+    return Look(frame, VIEWS, np.linspace(0.8, 1.2, len(VIEWS)), model)
+
+
+@pytest.fixture(scope="module")
+def trained(ball) -> Refiner:
+    """A refiner of one small network, trained for a few seconds on bumps of other sizes than the test's."""
+    random, starts = np.random.default_rng(0), Starts(np.empty((0, 3)), 3.0)
+    objects = [side for bump_mm in np.linspace(8, 18, 6) for side in both_sides(*ball(bump_mm, 40, 60))]
+    parts = [closeup_samples(mesh, point_mm, FRAME, starts, random, 80) for mesh, point_mm in objects]
+    pictures, xy = (np.concatenate(part) for part in zip(*parts, strict=True))
+    batches = [(pictures[i], xy[i]) for i in random.permutation(len(pictures)).reshape(-1, 24)]
+    keras.utils.set_random_seed(0)
+    model = build_network(32, width=8)
+    recipe = LookRecipe(steps=120, rate=5e-3, warm_up=10, report_steps=120)
+    fit_look(model, recipe, lambda: batches, lambda: batches[:2], lambda row: None)
+    look = _look(model)
+    return Refiner((look, look), start_sigma_mm=3.0)
+
+
+def test_a_trained_refiner_finds_bumps_that_it_has_not_seen(ball, trained) -> None:
+    mesh, pair_mm = ball(12.5)
+    estimate_mm = pair_mm + np.random.default_rng(1).normal(0, 3, (2, 3))
+
+    refined = refine(trained, mesh, estimate_mm, num_perturbed=3)
+    errors = np.linalg.norm(refined.pair_mm - pair_mm, axis=1)
+
+    assert (errors < 1.5).all()
+    assert errors.mean() < np.linalg.norm(estimate_mm - pair_mm, axis=1).mean() / 2
+    assert (refined.snap_mm < 3).all()
+    assert refined.moves_mm.shape == (2, 2)
+    assert (refined.moves_mm[:, 1] < refined.moves_mm[:, 0]).all()
+    assert (refined.start_spread_mm < 2.0).all()
+    assert (np.linalg.eigvalsh(refined.covariance_mm2) > 0).all()
+
+
+def test_the_mirrored_object_gives_the_mirrored_pair(ball, trained) -> None:
+    mesh, pair_mm = ball(14.0)
+    estimate_mm = pair_mm + 2.0
+
+    straight = refine(trained, mesh, estimate_mm)
+    mirrored = refine(trained, mesh.mirrored(), mirror_pair(estimate_mm))
+
+    assert np.allclose(mirrored.pair_mm, mirror_pair(straight.pair_mm), atol=1e-3)
+    flip = np.diag([-1, 1, 1])
+    assert np.allclose(mirrored.covariance_mm2[::-1], flip @ straight.covariance_mm2 @ flip, atol=1e-3)
+
+
+def test_perturbed_starts_do_not_change_the_answer(ball, trained) -> None:
+    mesh, pair_mm = ball(12.0)
+
+    alone, among = (refine(trained, mesh, pair_mm + 1.0, num_perturbed=count) for count in (0, 2))
+
+    assert np.allclose(alone.pair_mm, among.pair_mm, atol=1e-4)
+    assert np.isnan(alone.start_spread_mm).all()
+
+
+def test_a_refiner_comes_back_from_disk_as_it_was(trained, tmp_path) -> None:
+    uri = str(tmp_path / "refiner")
+    save_refiner(trained, uri)
+    loaded = load_refiner(uri)
+
+    assert loaded.looks[0] is loaded.looks[1]
+    assert [path.name for path in (tmp_path / "refiner").glob("*.keras")] == ["look-0.keras"]
+    assert loaded.looks[0].views == VIEWS
+    assert loaded.looks[1].frame == FRAME
+    assert (loaded.snap, loaded.start_sigma_mm, loaded.inflation) == (True, 3.0, 1.0)
+    for before, after in zip(trained.looks, loaded.looks, strict=True):
+        pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
+        assert np.array_equal(before.model(pictures), after.model(pictures))
+        assert np.array_equal(before.variances_mm2, after.variances_mm2)
+
+
+def test_a_missing_or_broken_refiner_is_one_line(tmp_path) -> None:
+    with pytest.raises(DataError, match="train-refiner"):
+        load_refiner(str(tmp_path))
+    (tmp_path / "refiner.json").write_text('{"looks": 3}')
+    with pytest.raises(DataError, match=r"refiner\.json: not a refiner"):
+        load_refiner(str(tmp_path))
+
+
+def test_a_network_that_is_not_the_refiners_is_refused(trained, tmp_path) -> None:
+    """A training that was killed while it wrote leaves no mixture."""
+    save_refiner(trained, str(tmp_path))
+    _look(build_network(32, width=4)).model.save(tmp_path / "look-0.keras")
+    with pytest.raises(DataError, match=r"look-0\.keras: not the network of refiner\.json"):
+        load_refiner(str(tmp_path))
+
+
+def test_a_process_loads_a_refiner_once_and_just_that_one(bumpy, trained, tmp_path) -> None:
+    """The answers are the refiner's; one that was trained again meanwhile is not taken for it."""
+    mesh, pair_mm = bumpy
+    uri = str(tmp_path)
+    save_refiner(trained, uri)
+    version = refiner_version(uri)
+    answer = refine_with(uri, version, mesh, pair_mm + 1.0)
+
+    assert np.allclose(answer.pair_mm, refine(trained, mesh, pair_mm + 1.0).pair_mm, atol=1e-4)
+    assert model._loaded(uri, version) is model._loaded(uri, version)
+    save_refiner(replace(trained, snap=False), uri)
+    with pytest.raises(DataError, match="trained again"):
+        refine_with(uri, "f" * 64, mesh, pair_mm)
+
+
+def test_rays_pass_through_what_the_maps_show(bumpy) -> None:
+    """Each ray, projected by its own camera, is the position that was found."""
+    mesh, pair_mm = bumpy
+    look = _look(build_network(32, width=4))
+    found, rays = see(look, mesh, pair_mm[:1] + 1.0)
+
+    along = rays.origins_mm + 7.0 * rays.directions
+    for view, xy, point in zip(VIEWS, found.xy, along[0], strict=True):
+        right, up, _ = view.object_from_view.T @ (point - pair_mm[0] - 1.0) / FRAME.width_mm
+        assert np.allclose(xy, [0.5 + right, 0.5 - up], atol=1e-6)
+    assert np.allclose(ray_errors_mm(rays, along[0, 0])[0, 0], 0, atol=1e-6)
+    assert found.xy.shape == read_maps(np.zeros((4, 16, 16))).xy.shape

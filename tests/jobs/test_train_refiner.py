@@ -1,0 +1,137 @@
+"""The refiner's command on a small finished run, and the stream that it learns from."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from featurelib.closeup.files import read_numbers
+from featurelib.closeup.looks import Frame, Starts
+from featurelib.closeup.plan import SamplePlan
+from featurelib.dataset import open_dataset
+from featurelib.errors import DataError, UsageError
+from featurelib.geometry import PROJECTIONS
+from featurelib.lifter.vectors import read_vectors
+from jobs.closeups import batches_of
+from jobs.estimates import mesh_files, without_objects
+from jobs.evaluate import EvaluateConfig, evaluate
+from jobs.train_refiner import TrainRefinerConfig, train_refiner
+
+PICTURES = 64
+
+
+def snapshot(folder):
+    """Return path, time of change and size of every file."""
+    return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def plan(run, bodies) -> SamplePlan:
+    """The plan of a first look on the run's training objects, of five batches in two segments."""
+    training, dataset = read_vectors(str(run), "orthographic").where("train"), open_dataset(str(bodies))
+    meshes = tuple(mesh_files(dataset, training.object_ids))
+    starts = Starts(np.empty((0, 3)), 4.0)
+    return SamplePlan(without_objects(dataset), meshes, training.pair_mm, Frame(80.0, 32), starts, 128, 5, (3, 0))
+
+
+def test_a_refiner_has_its_files_and_says_what_it_starts_from(run):
+    """The folder holds a network a look, and the numbers name a start whose error on validation objects is known."""
+    for projection in PROJECTIONS:
+        folder = run / "refiner" / projection
+        numbers = read_numbers(str(folder))
+
+        assert {path.name for path in folder.iterdir()} == {
+            "look-0.keras",
+            "look-1.keras",
+            "refiner.json",
+            "config.json",
+        }
+        assert numbers["order"] in ([0, 1], [0, 1, 1])
+        assert {numbers["start"], "template", "refined"} <= set(numbers["validation_mm"])
+        assert 0 < numbers["looks"][1]["frame"]["width_mm"] <= numbers["looks"][0]["frame"]["width_mm"]
+        assert min(numbers["sigma_mm"], numbers["start_sigma_mm"], numbers["inflation"]) > 0
+
+
+def test_a_finished_training_run_again_writes_nothing(run, capsys):
+    """The configuration and the inputs are what they were."""
+    before = snapshot(run)
+    train_refiner(TrainRefinerConfig(run=str(run), pictures=PICTURES))
+
+    assert snapshot(run) == before
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def test_the_report_counts_the_refined_answers_of_all_test_objects(run):
+    """A method beside the others, in the table and object by object; chosen if it was best on validation objects."""
+    report = json.loads((run / "report" / "report.json").read_text())
+    rows = (run / "report" / "per_object.csv").read_text().splitlines()
+
+    for projection in PROJECTIONS:
+        lifter = json.loads((run / "lifter" / projection / "lifter.json").read_text())
+        refined_mm = read_numbers(str(run / "refiner" / projection))["validation_mm"]["refined"]
+        is_best = refined_mm < lifter["validation_mm"][lifter["chosen"]]
+        assert report["lifter"][projection]["test"]["refined"]["n"] == 2
+        assert (report["lifter"][projection]["chosen"] == "refined") == is_best
+        assert sum(f",{projection},refined," in row for row in rows) == 4
+
+
+def test_the_stream_is_the_plan_in_its_order(plan, cluster):
+    """Blocks are whole batches, and the same seed gives the same ones however they are drawn."""
+    here = [batch for segment in range(plan.num_segments) for batch in plan.batches(segment)]
+    there = list(batches_of(plan))
+
+    assert [len(batch.xy) for batch in there] == [128] * 5
+    for one, other in zip(here, there, strict=True):
+        assert np.array_equal(one.pictures, other.pictures)
+        assert np.array_equal(one.xy, other.xy)
+
+
+@pytest.fixture
+def small_run(run, tmp_path):
+    """A copy of the run with one projection, without its refiner and its report."""
+    for part in ("renders", "vectors", "lifter"):
+        shutil.copytree(run / part, tmp_path / "run" / part, ignore=shutil.ignore_patterns("perspective*"))
+    return tmp_path / "run"
+
+
+def test_bad_meshes_among_the_objects_are_skipped_and_said(small_run, bodies, tmp_path, capfd):
+    """A training and a validation mesh that have gone bad since cost those objects, and the report is renewed."""
+    shutil.copytree(bodies, tmp_path / "spoiled")
+    for name in ("body-00001", "body-00007"):
+        (tmp_path / "spoiled" / "meshes" / f"{name}.ply").write_bytes(b"no mesh")
+    evaluate(EvaluateConfig(run=str(small_run)))
+    without = json.loads((small_run / "report" / "report.json").read_text())
+    train_refiner(TrainRefinerConfig(run=str(small_run), dataset=str(tmp_path / "spoiled"), pictures=PICTURES))
+    evaluate(EvaluateConfig(run=str(small_run)))
+    renewed = json.loads((small_run / "report" / "report.json").read_text())
+    said = capfd.readouterr().err
+
+    assert "template: no answer for 1 of 2 objects; the first: meshes/body-00001.ply" in said
+    assert "skipped object 1: meshes/body-00007.ply" in said
+    assert "refined" not in without["lifter"]["orthographic"]["test"]
+    assert renewed["lifter"]["orthographic"]["test"]["refined"]["n"] == 2
+
+
+def test_a_refiner_of_another_lifter_is_left_out(run, tmp_path, capfd):
+    """It starts from what no longer is."""
+    for part in ("renders", "vectors", "lifter", "refiner"):
+        shutil.copytree(run / part, tmp_path / part, ignore=shutil.ignore_patterns("perspective*"))
+    lifter = tmp_path / "lifter" / "orthographic" / "lifter.json"
+    lifter.write_text(lifter.read_text() + "\n")
+    evaluate(EvaluateConfig(run=str(tmp_path)))
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+
+    assert "refined" not in report["lifter"]["orthographic"]["test"]
+    assert "of another lifter" in capfd.readouterr().err
+
+
+def test_wrong_input_is_one_line(run, plan, tmp_path):
+    """What is missing or too little is named."""
+    with pytest.raises(DataError, match="featurelib render"):
+        train_refiner(TrainRefinerConfig(run=str(tmp_path)))
+    with pytest.raises(UsageError, match="--pictures 40: expected at least two batches of 32"):
+        train_refiner(TrainRefinerConfig(run=str(run), pictures=40))
+    nothing = replace(plan, meshes=("gone.ply",), pairs_mm=plan.pairs_mm[:1])
+    assert list(nothing.batches(0)) == []
