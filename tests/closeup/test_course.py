@@ -42,7 +42,7 @@ def told(ball):
 
 def test_the_second_look_begins_where_the_first_ended(told) -> None:
     """Its starts are what the first left on the unseen objects, and its frame is no wider."""
-    refiner, unseen, heard = told
+    _, unseen, heard = told
     (_, first_frame, first_starts), (_, second_frame, second_starts) = heard["opened"]
 
     assert first_frame == FRAME

@@ -51,8 +51,8 @@ def test_the_report_has_the_contracts_keys(run):
         detector, lifter = report["detector"][projection]["test"], report["lifter"][projection]
         assert {"mean", "median", "p95"} == set(detector["error_pct_width"])
         assert {str(view) for view in range(9)} == set(detector["by_view"])
-        assert {"mlp", "triangulation", "mean_point", "template", "refined"} == set(lifter["test"])
-        assert lifter["chosen"] in ("mlp", "triangulation", "refined")
+        assert {"mlp", "triangulation", "mean_point", "template", "refined"} <= set(lifter["test"])
+        assert lifter["chosen"] in {*lifter["test"]} - {"mean_point", "template"}
         for scores in lifter["test"].values():
             assert scores["n"] == 2
             assert all(math.isfinite(value) for value in scores["error_mm"].values())
