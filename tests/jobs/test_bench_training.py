@@ -2,28 +2,24 @@
 
 import re
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from featurelib import storage
 from featurelib.shards import decode_png, open_renders
-from jobs.bench.footprint import Footprint
 from jobs.bench.ingest import (
     BenchIngestConfig,
     Delivery,
     bench_ingest,
     copy_shards,
     delete_copies,
-    deliver,
     ratio_of,
     spread,
     tf_data,
     training_excerpt,
 )
 from jobs.bench.train import BenchTrainConfig, Measured, Pace, bench_train, repeat_shards
-from jobs.cluster import connect_for_data
 from jobs.streams import StreamPlan
 
 STREAM_ROLES = {"_read_segment": "data worker", "SplitCoordinator": "coordinator", "consume": "consumer"}
@@ -114,37 +110,9 @@ def test_full_cores_are_predicted_from_cpu_time():
     assert row.predicted(cpus=16) == 250
 
 
-def test_bench_train_shows_memory_over_the_dataset(cluster, run, capsys):
-    """With numbers of images, the table holds every kind of process and how far its peak has grown."""
-    bench_train(BenchTrainConfig(run=str(run), input_size=32, batch_size=16, epochs=1, images=(180, 360)))
-
-    text = capsys.readouterr().out
-    for role in ("train worker", "data worker", "split coordinator", "driver"):
-        small, large, growth = map(
-            float, re.search(rf"^{role} +(\d+) +(\d+) +(-?[0-9.]+)%$", text, re.MULTILINE).groups()
-        )
-        assert growth == pytest.approx(100 * (large / small - 1), abs=1.5)
-
-
 def test_repeated_shards_hold_repeated_views(manifest):
     """A dataset n times as large names every shard n times and counts every split n times."""
     repeated = repeat_shards(manifest, 10 * 2 * manifest.views["train"])
 
     assert Counter(repeated.shards) == dict.fromkeys(manifest.shards, 10)
     assert repeated.views == {split: 10 * count for split, count in manifest.views.items()}
-
-
-def test_the_stream_keeps_no_pictures(cluster, manifest):
-    """Ten times the pictures, 600 MB more, raise no process's peak by a tenth of that."""
-    connect_for_data()
-    alone = replace(manifest, views={**manifest.views, "val": 0})
-    sizes = {}
-    for images in (1200, 12_000):
-        plan = StreamPlan(repeat_shards(alone, images), input_size=224, batch_size=32, epochs=1, shuffle_buffer=200)
-        with Footprint(STREAM_ROLES) as footprint:
-            sizes[images] = 224 * 224 * deliver(plan).samples / 1e6, footprint
-
-    (small_mb, small), (large_mb, large) = sizes.values()
-    assert large_mb > small_mb + 500
-    for role in ("data worker", "coordinator", "consumer"):
-        assert large.peak_mb[role] < small.peak_mb[role] + 0.1 * (large_mb - small_mb)
