@@ -8,7 +8,7 @@ UV := $(or $(shell command -v uv),.uv/bin/uv)
 UVRUN := $(if $(filter .uv/%,$(UV)),PYTHONPATH=.uv $(UV),$(UV))
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test lint lock clean
+.PHONY: help setup demo test test-slow lint lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -29,7 +29,10 @@ demo: setup ## make a small dataset and run the whole path on it
 
 test: setup ## the test suite
 	$(BIN)/python -m pytest tests/rendering
-	$(BIN)/python -m pytest --ignore=tests/rendering # two processes: Mesa's llvmpipe and TensorFlow do not share one
+	$(BIN)/python -m pytest -m "not slow" --ignore=tests/rendering # two processes: Mesa's llvmpipe and TensorFlow do not share one
+
+test-slow: setup ## what trains several times, kills trainings and measures memory: 20 minutes on two cores
+	$(BIN)/python -m pytest -m slow --ignore=tests/rendering
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .

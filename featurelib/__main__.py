@@ -22,6 +22,7 @@ COMMANDS = {
         "Train the close-up networks that correct a first estimate.",
     ),
     "evaluate": ("jobs.evaluate:evaluate", "Measure everything on held-out objects and write the report."),
+    "predict": ("jobs.predict:predict", "Find the landmarks of meshes without labels."),
     "bench": ("jobs.bench:app", "Measure this machine: bench render, vectorize, plan."),
     "serve": ("serve.__main__:serve", "Answer over HTTP."),
 }

@@ -150,8 +150,8 @@ def calibrate(residuals_mm: ArrayLike, predicted: ArrayLike | None = None) -> Er
     bounds = [conformal_bound(lengths, level) for level in (0.68, 0.95)]
     scales: list[Bound] = []
     if predicted is not None:
-        normalised = _normalised(residuals, np.asarray(predicted, dtype=np.float64))
-        scales = [conformal_bound(normalised, level) for level in (0.68, 0.95)]
+        lengths_in_sigmas = normalised(residuals, np.asarray(predicted, dtype=np.float64))
+        scales = [conformal_bound(lengths_in_sigmas, level) for level in (0.68, 0.95)]
     exact = all(bound.exact for bound in (*bounds, *scales))
     freedom = AXES * len(values)
     widening = 1.0 if exact else freedom / stats.chi2.ppf(0.05, freedom)
@@ -173,8 +173,16 @@ def coverage(residuals_mm: ArrayLike, radius_mm: ArrayLike) -> float:
     return float((lengths <= radius_mm)[known].mean()) if known.any() else float("nan")
 
 
-def _normalised(residuals: Floats, predicted: Floats) -> Floats:
-    """Return the lengths (n, p) of the residuals (n, p, 3) in predicted standard deviations."""
+def normalised(residuals: Floats, predicted: Floats) -> Floats:
+    """Return the lengths (n, p) of the residuals (n, p, 3) in predicted standard deviations.
+
+    Args:
+        residuals: NaN without an answer, which stays NaN.
+        predicted: (n, p) standard deviations, or (n, p, 3, 3) covariances.
+
+    Raises:
+        DataError: if a prediction is not positive (definite).
+    """
     shape = residuals.shape[:2]
     lengths = np.linalg.norm(residuals, axis=-1)
     known = np.isfinite(lengths)
@@ -186,10 +194,10 @@ def _normalised(residuals: Floats, predicted: Floats) -> Floats:
     covariances = predicted.reshape(*shape, AXES, AXES)[known]
     if not (np.linalg.eigvalsh(covariances)[..., 0] > 0).all():
         raise DataError("calibration: a predicted covariance is not positive definite; expected one for each answer")
-    normalised = np.full(shape, np.nan)
+    in_sigmas = np.full(shape, np.nan)
     solved = np.linalg.solve(covariances, residuals[known][..., None])[..., 0]
-    normalised[known] = np.sqrt((residuals[known] * solved).sum(axis=-1))
-    return normalised
+    in_sigmas[known] = np.sqrt((residuals[known] * solved).sum(axis=-1))
+    return in_sigmas
 
 
 def _rows(scores: ArrayLike) -> Floats:

@@ -69,6 +69,11 @@ class Registration(NamedTuple):
         """Return points (..., 3) of the object's frame in the template's frame."""
         return (np.asarray(points_mm) - self.translation_mm) @ self.rotation / self.scale
 
+    @property
+    def turn_deg(self) -> float:
+        """The angle of the rotation."""
+        return float(np.degrees(Rotation.from_matrix(self.rotation).magnitude()))
+
 
 @dataclass(frozen=True, eq=False)
 class Template:
@@ -112,13 +117,15 @@ class LocatedPair:
 
     pair_mm: (2, 3) left and right, on the surface.
     unsnapped_mm: (2, 3) the same before the closest surface points were taken.
-    residual_mm: mean distance of the whole template from the surface after registration.
+    whole: how the whole template was laid onto the surface.
+    near_residual_mm: (2,) mean distance of the landmark's surroundings from the surface after their own registration.
     snap_mm: (2,) how far the snap moved each landmark.
     """
 
     pair_mm: NDArray[np.float64]
     unsnapped_mm: NDArray[np.float64]
-    residual_mm: float
+    whole: Registration
+    near_residual_mm: NDArray[np.float64]
     snap_mm: NDArray[np.float64]
 
 
@@ -181,13 +188,12 @@ def locate(template: Template, vertices_mm: ArrayLike, faces: ArrayLike) -> Loca
     target = _Target.sample(vertices_mm, faces)
     whole = _register(template.points_mm, target)
     spread_mm = NEIGHBOURHOOD * _diagonal_mm(template.points_mm)
-    unsnapped_mm = np.empty((2, 3))
-    for side, landmark_mm in enumerate(template.pair_mm):
-        away = np.linalg.norm(template.points_mm - landmark_mm, axis=1) / spread_mm
-        near = _register(template.points_mm, target, np.exp(-(away**2) / 2) + REST_WEIGHT, whole)
-        unsnapped_mm[side] = near.to_object(landmark_mm)
+    away = np.linalg.norm(template.points_mm - template.pair_mm[:, None], axis=-1) / spread_mm  # (2, m)
+    weights = np.exp(-(away**2) / 2) + REST_WEIGHT
+    near = [_register(template.points_mm, target, of_side, whole) for of_side in weights]
+    unsnapped_mm = np.array([fit.to_object(mm) for fit, mm in zip(near, template.pair_mm, strict=True)])
     pair_mm, snap_mm, _ = closest_points(unsnapped_mm, vertices_mm, faces)
-    return LocatedPair(pair_mm, unsnapped_mm, whole.residual_mm, snap_mm)
+    return LocatedPair(pair_mm, unsnapped_mm, whole, np.array([fit.residual_mm for fit in near]), snap_mm)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ seed gives the same batches whatever the cluster.
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +15,8 @@ import ray
 from numpy.typing import NDArray
 from ray.util.queue import Queue
 
+from featurelib import evidence
+from featurelib.claims import Claims, learn_claims
 from featurelib.closeup.estimates import FirstEstimates
 from featurelib.closeup.looks import NUM_LOOKS, Frame, Starts
 from featurelib.closeup.plan import Drawn, SamplePlan
@@ -26,7 +28,7 @@ from jobs.vectorize import bound_tensorflow
 
 if TYPE_CHECKING:
     from featurelib.closeup.course import Samples
-    from featurelib.closeup.refiner import Look
+    from featurelib.closeup.refiner import Look, Refined
     from featurelib.closeup.training import LookProgress
 
 VALIDATION_PICTURES = 1024
@@ -125,7 +127,7 @@ def batches_of(plan: SamplePlan) -> Iterator[Drawn]:
 def fit_refiner(training: Training) -> dict[str, float]:
     """Train both looks, write the refiner's folder and return its mean error on validation objects by method."""
     bound_tensorflow(training.threads)
-    from featurelib.closeup.course import Course, UnseenObjects, train_looks
+    from featurelib.closeup.course import Course, UnseenObjects, held_out_answers, train_looks
     from featurelib.closeup.model import save_refiner
     from featurelib.closeup.training import LookRecipe
 
@@ -133,21 +135,39 @@ def fit_refiner(training: Training) -> dict[str, float]:
     recipe = LookRecipe(
         training.steps, training.rate, min(100, training.steps // 2), report_steps=math.ceil(training.steps / REPORTS)
     )
+    unseen = UnseenObjects(
+        lambda i: training.dataset.load(estimates.meshes[i]),
+        estimates.truths_mm,
+        estimates.pairs_mm[estimates.start],
+        training.threads,
+    )
     refiner = train_looks(
         Course(training.frame, estimates.starts(training.frame), recipe, training.seed),
-        UnseenObjects(
-            lambda i: training.dataset.load(estimates.meshes[i]),
-            estimates.truths_mm,
-            estimates.pairs_mm[estimates.start],
-            training.threads,
-        ),
+        unseen,
         lambda look, frame, starts: _samples(training, lines, look, frame, starts),
         lines.progress,
         lines.look,
     )
-    validation_mm = {**estimates.validation_mm, **refiner.validation_mm}
-    save_refiner(replace(refiner, start=estimates.start, validation_mm=validation_mm), training.uri)
+    lines.claims()
+    answers = held_out_answers(tuple(dict.fromkeys(refiner.looks)), unseen)
+    errors_mm = np.array([answer.pair_mm for answer in answers]) - estimates.truths_mm
+    refined_mm = float(np.linalg.norm(errors_mm, axis=-1).mean())
+    validation_mm = {**estimates.validation_mm, "refined": refined_mm}
+    claims = claims_of(estimates, answers, errors_mm)
+    save_refiner(replace(refiner, start=estimates.start, validation_mm=validation_mm, claims=claims), training.uri)
     return validation_mm
+
+
+def claims_of(estimates: FirstEstimates, answers: Sequence["Refined"], errors_mm: NDArray[np.float64]) -> Claims:
+    """Return what may be claimed of answers to first estimates of unseen objects that are off by errors (n, 2, 3)."""
+    whole = zip(
+        estimates.evidence, answers, estimates.pairs_mm[estimates.start], estimates.pairs_mm["template"], strict=True
+    )
+    against = [
+        {**of_object, **evidence.of_closeups(answer, start), **evidence.of_disagreement(answer.pair_mm, located)}
+        for of_object, answer, start, located in whole
+    ]
+    return learn_claims(errors_mm, np.array([answer.covariance_mm2 for answer in answers]), against)
 
 
 def _samples(training: Training, lines: "LookLines", look: int, frame: Frame, starts: Starts) -> "Samples":
@@ -198,6 +218,10 @@ class LookLines:
         """Say what a look leaves on validation objects."""
         frame = f"a frame of {trained.frame.width_mm:.1f} mm"
         self._say(f"look {look + 1}/{NUM_LOOKS}, {frame}: leaves {error_mm:.2f} mm on validation objects")
+
+    def claims(self) -> None:
+        """Say what is left to do."""
+        self._say("asking validation objects what may be claimed")
 
     def _say(self, line: str) -> None:
         self.training.lines.put(f"{self.training.name}: {line}")

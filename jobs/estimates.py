@@ -1,61 +1,39 @@
-"""What a run's methods say of objects: the lifter, the registered mean shape, the close-up refiner; on the cluster."""
+"""What a run's methods say of objects, asked on the cluster: from vectors alone, on meshes, or all of it at once."""
 
-import json
-from collections.abc import Callable, Iterable, Sequence
-from hashlib import sha256
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import ray
+from numpy.typing import NDArray
 
-from featurelib import storage
-from featurelib.closeup.files import refiner_uri, refiner_version
+from featurelib.answers import Answer, Seen
 from featurelib.dataset import Dataset
-from featurelib.errors import DataError, GeometryError
+from featurelib.errors import DataError, FeaturelibError
+from featurelib.fusion import Surface, ViewNoise
+from featurelib.lifter.fusing import surface_pairs
 from featurelib.lifter.vectors import Vectors
 from featurelib.progress import Progress, say
-from featurelib.shards import Manifest
-from featurelib.template import Template, locate
+from featurelib.shards import Manifest, RenderSpec
+from featurelib.template import LocatedPair, Template, locate
 from jobs import cluster
 from jobs.vectorize import bound_tensorflow
+
+if TYPE_CHECKING:
+    from featurelib.finder import Finder
 
 Item = TypeVar("Item")
 
 WAITING_PER_CPU = 4
 """Tasks in Ray's queue for each CPU of the cluster."""
 
-REFINED_AT_ONCE = 8
-"""Objects a task. A process loads the refiner once, which takes as long as 50 objects do."""
+VALIDATION_OBJECTS = 200
+"""Whose meshes are asked, at most, evenly spread over the ids: 65 told nine views from five by 0.01 mm."""
 
-
-def lifter_version(run: str, projection: str) -> str:
-    """Return a hash of a projection's lifter.json.
-
-    Raises:
-        DataError: if there is no trained lifter.
-    """
-    folder = storage.join(storage.absolute(run), "lifter", projection)
-    if not storage.exists(storage.join(folder, "config.json")):
-        raise DataError(f"{folder}: no trained lifter; run `featurelib train-lifter --projection {projection}`")
-    return sha256(storage.read_bytes(storage.join(folder, "lifter.json"))).hexdigest()
-
-
-def whole_refiner(run: str, projection: str) -> str | None:
-    """Return the version of a projection's refiner; None without one, or if it starts from another lifter."""
-    uri = refiner_uri(run, projection)
-    config_uri = storage.join(uri, "config.json")
-    if not storage.exists(config_uri):
-        return None
-    if json.loads(storage.read_bytes(config_uri)).get("lifter") != lifter_version(run, projection):
-        say(f"{uri}: of another lifter, so it is left out; run `featurelib train-refiner --projection {projection}`")
-        return None
-    return refiner_version(uri)
-
-
-def read_template(run: str, projection: str) -> Template:
-    """Return a projection's mean shape."""
-    uri = storage.join(storage.absolute(run), "lifter", projection, "template.npz")
-    return Template.from_bytes(storage.read_bytes(uri), name=uri)
+FOUND_AT_ONCE = 8
+"""Objects a task. A process loads the networks once, which takes as long as 50 objects do."""
 
 
 def mesh_files(dataset: Dataset, object_ids: Iterable[str]) -> list[str]:
@@ -94,10 +72,8 @@ def gathered(
 
 
 @ray.remote(num_cpus=1, max_calls=1)
-def lifter_pairs(
-    run: str, manifest: Manifest, vectors: Vectors, all_methods: bool
-) -> tuple[str, dict[str, np.ndarray]]:
-    """Return the chosen method, and the landmarks (n, 2, 3) in mm that it and, if asked for, every other one gives.
+def lifter_pairs(run: str, manifest: Manifest, vectors: Vectors, all_methods: bool) -> dict[str, NDArray[np.float64]]:
+    """Return the landmarks (n, 2, 3) in mm that the chosen method and, if asked for, every other one gives.
 
     The process ends with the task: one that has loaded TensorFlow keeps the threads that it was given then.
     """
@@ -106,71 +82,132 @@ def lifter_pairs(
 
     lifter = Lifter.load(run, manifest.spec.projection, manifest.spec)
     if not all_methods:
-        return lifter.chosen, {lifter.chosen: lifter.pairs(vectors, lifter.chosen)}
+        return {lifter.chosen: lifter.pairs(vectors, lifter.chosen)}
     pairs_mm = {method: lifter.pairs(vectors, method) for method in lifter.methods}
-    return lifter.chosen, {**pairs_mm, "mean_point": np.asarray(lifter.mean_mm) + vectors.centre_mm[:, None]}
+    return {**pairs_mm, "mean_point": np.asarray(lifter.mean_mm) + vectors.centre_mm[:, None]}
 
 
-def template_pairs(task: str, dataset: Dataset, template: Template, meshes: Sequence[str]) -> np.ndarray:
-    """Return the landmarks (n, 2, 3) in mm that the registered mean shape gives; NaN where a mesh is bad."""
-    small, shared = ray.put(without_objects(dataset)), ray.put(template)
-    progress = Progress(f"{task}: template", len(meshes), "objects")
-    answers = gathered(lambda mesh: register.remote(small, shared, mesh), meshes, lambda _: 1, progress)
-    return _known(f"{task}: template", answers)
+class Found(NamedTuple):
+    """A finder's answer on an object, and pairs (2, 3) in mm by the fusions that use the surface."""
+
+    answer: Answer
+    fused_mm: Mapping[str, NDArray[np.float64]]
+
+
+class OnMesh(NamedTuple):
+    """What an object's mesh adds: the registered mean shape, and pairs (2, 3) in mm by fusions that use the surface."""
+
+    located: LocatedPair
+    pairs_mm: Mapping[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True, eq=False)
+class MeshMethods:
+    """What is asked of meshes. view_noise: of the fusions; empty leaves them out."""
+
+    template: Template
+    spec: RenderSpec
+    view_noise: Mapping[bool, Sequence[ViewNoise]]
+
+
+def on_meshes(
+    task: str, dataset: Dataset, methods: MeshMethods, meshes: Sequence[str], vectors: Vectors
+) -> list[OnMesh | None]:
+    """Return what the meshes of n objects add to their vectors; None where a mesh is bad."""
+    small, shared = ray.put(without_objects(dataset)), ray.put(methods)
+    progress = Progress(f"{task}: mean shape", len(meshes), "objects")
+
+    def submit(i: int) -> ray.ObjectRef:
+        return on_mesh.remote(small, shared, meshes[i], vectors.pair_xy[i], vectors.visible[i])
+
+    return _known(f"{task}: mean shape", gathered(submit, range(len(meshes)), lambda _: 1, progress))
 
 
 @ray.remote(num_cpus=1)
-def register(dataset: Dataset, template: Template, name: str) -> np.ndarray | str:
-    """Return the landmarks (2, 3) in mm of one mesh by the registered mean shape, or why there are none."""
+def on_mesh(
+    dataset: Dataset, methods: MeshMethods, name: str, pair_xy: NDArray[np.floating], visible: NDArray[np.floating]
+) -> OnMesh | str:
+    """Return what one mesh adds to what the detector saw of it, or why it is bad."""
     try:
         mesh = dataset.load(name)
     except DataError as error:
         return str(error)
-    return locate(template, mesh.vertices_mm, mesh.faces).pair_mm
+    surface = Surface(mesh.vertices_mm, mesh.faces)
+    located = locate(methods.template, mesh.vertices_mm, mesh.faces)
+    pairs_mm = surface_pairs(surface, pair_xy, visible, mesh.centre_mm, methods.spec, methods.view_noise)
+    return OnMesh(located, pairs_mm)
 
 
-def refined_pairs(
-    task: str, dataset: Dataset, uri: str, version: str, meshes: Sequence[str], starts_mm: np.ndarray
-) -> np.ndarray:
-    """Return the landmarks (n, 2, 3) in mm that a refiner makes of first estimates; NaN where it has no answer."""
+@dataclass(frozen=True)
+class FinderKey:
+    """Which finder a task needs; version: changes whenever what the finder is made of does."""
+
+    run: str
+    spec: RenderSpec
+    version: str
+
+
+def find_all(
+    task: str, dataset: Dataset, key: FinderKey, meshes: Sequence[str], vectors: Vectors
+) -> list[Found | None]:
+    """Return what a run's finder says of n objects; None where it has no answer.
+
+    Args:
+        task: for lines of progress.
+        dataset: with the meshes.
+        key: of the finder.
+        meshes: (n,) names of files.
+        vectors: of the same objects.
+    """
     small = ray.put(without_objects(dataset))
-    progress = Progress(f"{task}: refined", len(meshes), "objects")
-    parts = [range(i, min(i + REFINED_AT_ONCE, len(meshes))) for i in range(0, len(meshes), REFINED_AT_ONCE)]
+    progress = Progress(f"{task}: close-ups", len(meshes), "objects")
+    parts = [range(i, min(i + FOUND_AT_ONCE, len(meshes))) for i in range(0, len(meshes), FOUND_AT_ONCE)]
 
     def submit(part: range) -> ray.ObjectRef:
-        return refine_meshes.remote(small, uri, version, [meshes[i] for i in part], starts_mm[list(part)])
+        names, chosen = [meshes[i] for i in part], list(part)
+        return find_on.remote(small, key, names, vectors.pair_xy[chosen], vectors.visible[chosen])
 
-    answers = [answer for part in gathered(submit, parts, len, progress) for answer in part]
-    return _known(f"{task}: refined", answers)
+    return _known(f"{task}: close-ups", [found for part in gathered(submit, parts, len, progress) for found in part])
 
 
 @ray.remote(num_cpus=1)
-def refine_meshes(
-    dataset: Dataset, uri: str, version: str, names: Sequence[str], starts_mm: np.ndarray
-) -> list[np.ndarray | str]:
-    """Return the refined landmarks (2, 3) in mm of some meshes, or why there are none."""
+def find_on(
+    dataset: Dataset,
+    key: FinderKey,
+    names: Sequence[str],
+    pairs_xy: NDArray[np.floating],
+    visible: NDArray[np.floating],
+) -> list[Found | str]:
+    """Return the answers for some meshes, or why there are none."""
     bound_tensorflow(1)
-    from featurelib.closeup.model import refine_with
+    finder = _finder(key)
 
-    def answer(name: str, start_mm: np.ndarray) -> np.ndarray | str:
-        if not np.isfinite(start_mm).all():
-            return f"{name}: no first estimate"
+    def find(name: str, seen: Seen) -> Found | str:
         try:
             mesh = dataset.load(name)
         except DataError as error:
             return str(error)
         try:
-            return refine_with(uri, version, mesh, start_mm).pair_mm
-        except GeometryError as error:
+            answer = finder(mesh, seen)
+        except FeaturelibError as error:
             return f"{name}: {error}"
+        surface, lifter = Surface(mesh.vertices_mm, mesh.faces), finder.lifter
+        return Found(answer, surface_pairs(surface, *seen, mesh.centre_mm, lifter.spec, lifter.view_noise))
 
-    return [answer(*one) for one in zip(names, starts_mm, strict=True)]
+    return [find(name, Seen(*seen)) for name, *seen in zip(names, pairs_xy, visible, strict=True)]
 
 
-def _known(task: str, answers: Sequence[np.ndarray | str]) -> np.ndarray:
-    """Return the landmarks (n, 2, 3) of answers, NaN where one is a reason, and say the first such."""
-    reasons = [answer for answer in answers if isinstance(answer, str)]
+@lru_cache(maxsize=2)
+def _finder(key: FinderKey) -> "Finder":
+    """Load a finder once a process."""
+    from featurelib.finder import Finder
+
+    return Finder.load(key.run, key.spec.projection, key.spec)
+
+
+def _known(task: str, found: Sequence[Any]) -> list[Any]:
+    """Return what was found, None in place of reasons, and say the first of those."""
+    reasons = [one for one in found if isinstance(one, str)]
     if reasons:
-        say(f"{task}: no answer for {len(reasons)} of {len(answers)} objects; the first: {reasons[0]}")
-    none = np.full((2, 3), np.nan)
-    return np.array([none if isinstance(answer, str) else answer for answer in answers]).reshape(-1, 2, 3)
+        say(f"{task}: no answer for {len(reasons)} of {len(found)} objects; the first: {reasons[0]}")
+    return [None if isinstance(one, str) else one for one in found]

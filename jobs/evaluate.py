@@ -1,39 +1,50 @@
 """RUN -> RUN/report: every method beside both baselines, on objects that nothing was trained on.
 
-1. Read each projection's vectors, lifter and, where there is one, refiner.
-2. Predict the test objects with every method; registrations and refinements run on the cluster.
-3. Write per_object.csv, report.json and, last, config.json; print the table.
+1. Ask each projection's methods of its test objects: of the vectors alone, and on their meshes.
+2. Say how well the chosen method's claims held, and whether the split leaks.
+3. Write per_object.csv, report.json, report.html and, last, config.json; print the table.
 """
 
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 import numpy as np
 import ray
+from numpy.typing import NDArray
 
 from featurelib import cli, stages, storage
-from featurelib.closeup.files import read_numbers, refiner_uri
-from featurelib.dataset import Dataset, open_dataset
+from featurelib.audit import find_leaks
+from featurelib.claims import Claims
+from featurelib.closeup.files import read_numbers as read_refiner
+from featurelib.closeup.files import refiner_uri, whole_version
+from featurelib.dataset import open_dataset
 from featurelib.errors import DataError
 from featurelib.geometry import PROJECTIONS, SIDES
+from featurelib.lifter.files import is_trained, lifter_version
+from featurelib.lifter.files import read_numbers as read_lifter
 from featurelib.lifter.vectors import Vectors, read_config, read_vectors, vectors_uri
 from featurelib.records import SCHEMA_VERSION
-from featurelib.report import detector_report, lifter_report, table
-from featurelib.shards import open_renders
-from jobs import cluster
-from jobs.estimates import (
-    lifter_pairs,
-    lifter_version,
-    mesh_files,
-    read_template,
-    refined_pairs,
-    template_pairs,
-    whole_refiner,
+from featurelib.report import (
+    Picture,
+    WorstObject,
+    claims_report,
+    detector_report,
+    lifter_report,
+    method_errors_mm,
+    page,
+    table,
+    views_to_show,
+    worst_rows,
 )
+from featurelib.shards import Manifest, open_renders, read_views
+from jobs import cluster
+from jobs.audit import gather_contents
+from jobs.estimates import FinderKey, Found, find_all, lifter_pairs, mesh_files
 
 
 @cli.config
@@ -54,79 +65,127 @@ def evaluate(config: EvaluateConfig) -> None:
     Example: featurelib evaluate --run runs/heads
     """
     run = storage.absolute(config.run)
-    projections = [p for p in PROJECTIONS if storage.exists(storage.join(run, "lifter", p, "config.json"))]
+    projections = [p for p in PROJECTIONS if is_trained(run, p)]
     if not projections:
         raise DataError(f"{run}: no trained lifter; run `featurelib train-lifter`")
     uri = storage.join(run, "report")
     config_uri = storage.join(uri, "config.json")
-    refiners: dict[str, str | None] = {projection: whole_refiner(run, projection) for projection in projections}
+    refiners: dict[str, str | None] = {projection: whole_version(run, projection) for projection in projections}
     made_from: dict[str, Any] = {
         p: [read_config(vectors_uri(run, p)), lifter_version(run, p), refiners[p]] for p in projections
     }
     if not stages.is_done(config_uri, made_from):
         stages.mark_begun(config_uri)
-        _evaluate(run, refiners, uri)
+        _write([_evaluated(run, projection, version) for projection, version in refiners.items()], uri)
         stages.mark_done(config_uri, made_from)
     print(table(json.loads(storage.read_bytes(storage.join(uri, "report.json")))))
-    print(f"\n{uri}/report.json")
+    print(f"\n{uri}/report.json\n{uri}/report.html")
 
 
-def _evaluate(run: str, refiners: Mapping[str, str | None], uri: str) -> None:
-    """Write the report of the projections, each with the version of its refiner, if it has one."""
+class Evaluated(NamedTuple):
+    """One projection's answers on n test objects: of every method (n, 2, 3), and of the chosen one with its claims."""
+
+    manifest: Manifest
+    vectors: Vectors
+    pairs_mm: Mapping[str, NDArray[np.float64]]
+    found: Sequence[Found | None]
+    chosen: str
+    claims: Claims
+
+    @property
+    def projection(self) -> str:
+        """Which."""
+        return self.manifest.spec.projection
+
+
+def _evaluated(run: str, projection: str, refiner: str | None) -> Evaluated:
+    """Ask all methods of the test objects; refiner: the version of the projection's, if it has one."""
     cluster.connect()
-    manifests = {projection: open_renders(run, projection) for projection in refiners}
-    report: dict[str, Any] = {
-        "schema": SCHEMA_VERSION,
-        "objects": next(iter(manifests.values())).objects,
-        "frame_mm": {projection: manifest.spec.frame_mm for projection, manifest in manifests.items()},
-        "detector": {},
-        "lifter": {},
-    }
-    rows: list[list[Any]] = []
-    for projection, manifest in manifests.items():
-        vectors = read_vectors(run, projection).where("test")
-        if not len(vectors):
-            raise DataError(f"{vectors_uri(run, projection)}: no objects in the test split; add objects or set `split`")
-        lifted = lifter_pairs.remote(run, manifest, vectors, all_methods=True)
-        dataset = open_dataset(manifest.dataset)
-        meshes, template = mesh_files(dataset, vectors.object_ids), read_template(run, projection)
-        by_template = template_pairs(f"evaluate {projection}", dataset, template, meshes)
-        chosen, pairs_mm = ray.get(lifted)
-        pairs_mm["template"] = by_template
-        if version := refiners[projection]:
-            refined_mm = _add_refined(run, projection, version, dataset, meshes, pairs_mm)
-            chosen = "refined" if refined_mm < _lifter_error_mm(run, projection) else chosen
-        report["detector"][projection] = detector_report(vectors, manifest.spec.rig)
-        report["lifter"][projection] = lifter_report(pairs_mm, vectors, chosen)
-        rows += _per_object(projection, vectors, pairs_mm)
-    storage.write_bytes(storage.join(uri, "per_object.csv"), _csv(rows))
+    manifest, vectors = open_renders(run, projection), read_vectors(run, projection).where("test")
+    if not len(vectors):
+        raise DataError(f"{vectors_uri(run, projection)}: no objects in the test split; add objects or set `split`")
+    lifted = lifter_pairs.remote(run, manifest, vectors, all_methods=True)
+    dataset = open_dataset(manifest.dataset)
+    key = FinderKey(run, manifest.spec, f"{lifter_version(run, projection)} {refiner}")
+    found = find_all(f"evaluate {projection}", dataset, key, mesh_files(dataset, vectors.object_ids), vectors)
+    answers = [of_one.answer for of_one in found if of_one]
+    if not answers:
+        raise DataError(f"{manifest.dataset}: no mesh of the {len(found)} test objects can be read")
+    chosen = answers[0].method
+    numbers = read_refiner(refiner_uri(run, projection)) if chosen == "refined" else read_lifter(run, projection)
+    pairs_mm = {**ray.get(lifted), **_pairs_on_meshes(found)}
+    return Evaluated(manifest, vectors, pairs_mm, found, chosen, Claims.from_dict(numbers["claims"]))
+
+
+def _write(evaluated: Sequence[Evaluated], uri: str) -> None:
+    """Write per_object.csv, report.json and report.html."""
+    curves = {part.projection: method_errors_mm(part.pairs_mm, part.vectors) for part in evaluated}
+    report = _report(evaluated)
+    worst = [one for part in evaluated for one in _worst(part, curves[part.projection][part.chosen])]
+    storage.write_bytes(storage.join(uri, "per_object.csv"), _csv([row for part in evaluated for row in _rows(part)]))
     storage.write_bytes(storage.join(uri, "report.json"), json.dumps(report, indent=1).encode())
+    storage.write_bytes(storage.join(uri, "report.html"), page(report, curves, worst).encode())
 
 
-def _add_refined(
-    run: str, projection: str, version: str, dataset: Dataset, meshes: Sequence[str], pairs_mm: dict[str, np.ndarray]
-) -> float:
-    """Add what the refiner makes of its own first estimate, and return its mean error on validation objects in mm."""
-    uri = refiner_uri(run, projection)
-    numbers = read_numbers(uri)
-    starts_mm = pairs_mm[numbers["start"]]
-    pairs_mm["refined"] = refined_pairs(f"evaluate {projection}", dataset, uri, version, meshes, starts_mm)
-    return float(numbers["validation_mm"]["refined"])
+def _report(evaluated: Sequence[Evaluated]) -> dict[str, Any]:
+    """Return what report.json says."""
+    leaks = {str(leak) for part in evaluated for leak in find_leaks(gather_contents(part.manifest).rows)}
+    return {
+        "schema": SCHEMA_VERSION,
+        "objects": evaluated[0].manifest.objects,
+        "frame_mm": {part.projection: part.manifest.spec.frame_mm for part in evaluated},
+        "detector": {part.projection: detector_report(part.vectors, part.manifest.spec.rig) for part in evaluated},
+        "lifter": {
+            part.projection: {**lifter_report(part.pairs_mm, part.vectors, part.chosen), "claims": _claims(part)}
+            for part in evaluated
+        },
+        "audit": {"leaks": sorted(leaks)},
+    }
 
 
-def _lifter_error_mm(run: str, projection: str) -> float:
-    """Return the mean error on validation objects of the lifter's chosen method."""
-    numbers = json.loads(storage.read_bytes(storage.join(run, "lifter", projection, "lifter.json")))
-    return float(numbers["validation_mm"][numbers["chosen"]])
+def _claims(part: Evaluated) -> dict[str, Any]:
+    known = [i for i, of_one in enumerate(part.found) if of_one]
+    answers = [of_one.answer for of_one in part.found if of_one]
+    return claims_report(
+        part.claims,
+        part.chosen,
+        part.vectors.object_ids[known].tolist(),
+        part.pairs_mm[part.chosen][known] - part.vectors.pair_mm[known],
+        np.array([answer.covariance_mm2 for answer in answers]),
+        [answer.claim.reason for answer in answers],
+    )
 
 
-def _per_object(projection: str, vectors: Vectors, pairs_mm: Mapping[str, np.ndarray]) -> list[list[Any]]:
+def _worst(part: Evaluated, errors_mm: NDArray[np.float64]) -> Iterator[WorstObject]:
+    """Yield the objects on which the chosen method is most wrong, by its errors (n, 2), with the pictures of a side."""
+    spec = part.manifest.spec
+    for i in worst_rows(errors_mm):
+        object_id, side = str(part.vectors.object_ids[i]), SIDES[int(np.nanargmax(errors_mm[i]))]
+        columns = ["object_id", "view", "png"]
+        views = read_views(part.manifest.shard_of(object_id), object_id=object_id, columns=columns)
+        pngs, cameras = {view["view"]: view["png"] for view in views}, spec.cameras(part.vectors.centre_mm[i])
+        pairs_mm = part.pairs_mm[part.chosen][i], part.vectors.pair_mm[i]
+        pictures = [
+            Picture(pngs[view], view, spec.rig.views[view].azimuth_deg, *map(cameras[view].project, pairs_mm))
+            for view in views_to_show(spec.rig, side)
+        ]
+        yield WorstObject(object_id, part.projection, errors_mm[i], tuple(pictures))
+
+
+def _pairs_on_meshes(found: Sequence[Found | None]) -> dict[str, NDArray[np.float64]]:
+    """Return the landmarks (n, 2, 3) in mm of the methods that use the mesh; NaN for objects without an answer."""
+    by_object = [{**of_one.answer.pairs_mm, **of_one.fused_mm} if of_one else {} for of_one in found]
+    methods, none = list(dict.fromkeys(chain.from_iterable(by_object))), np.full((2, 3), np.nan)
+    return {method: np.array([pairs_mm.get(method, none) for pairs_mm in by_object]) for method in methods}
+
+
+def _rows(part: Evaluated) -> list[list[Any]]:
     return [
-        [object_id, projection, method, side, *(f"{value:.4f}" for value in found[i, k]), f"{error:.4f}"]
-        for method, found in pairs_mm.items()
-        for i, object_id in enumerate(vectors.object_ids)
+        [object_id, part.projection, method, side, *(f"{value:.4f}" for value in found[i, k]), f"{error:.4f}"]
+        for method, found in part.pairs_mm.items()
+        for i, object_id in enumerate(part.vectors.object_ids)
         for k, side in enumerate(SIDES)
-        for error in [np.linalg.norm(found[i, k] - vectors.pair_mm[i, k])]
+        for error in [np.linalg.norm(found[i, k] - part.vectors.pair_mm[i, k])]
     ]
 
 

@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import ray
 import ray.train
-from ray.data import ExecutionOptions
 from ray.train import DataConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.util.queue import Queue
 
@@ -29,7 +28,7 @@ from featurelib.progress import duration, say
 from featurelib.shards import Manifest, open_renders
 from jobs import cluster
 from jobs.audit import audit_renders
-from jobs.streams import StreamPlan, passes_of, sample_stream
+from jobs.streams import StreamPlan, in_order, passes_of, sample_stream
 
 
 @cli.config
@@ -229,9 +228,7 @@ def fit_on_cluster(loop: Loop, cpus: float) -> None:
             callbacks=[SayLosses(loop)],
         ),
         datasets={"samples": loop.stream},
-        dataset_config=DataConfig(  # in order, and without regard to where a block lies: see jobs/streams.py
-            execution_options=ExecutionOptions(preserve_order=True), enable_shard_locality=False
-        ),
+        dataset_config=DataConfig(execution_options=in_order(), enable_shard_locality=False),
     ).fit()
 
 

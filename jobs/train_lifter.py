@@ -2,26 +2,33 @@
 
 1. Train the MLP on training objects, with noise of the size of the detector's errors on validation objects.
 2. Build the baselines: the mean point and the mean shape (template).
-3. Choose the best of the MLP, triangulation and the fusions on validation objects.
+3. Ask all methods of validation objects, those that use the mesh included; choose the best that needs none, since a
+   first estimate is all that is wanted of it, and learn what may be claimed of its answers.
 4. Write model.keras, template.npz, lifter.json and, last, config.json.
 """
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import ray
+from numpy.typing import NDArray
 
-from featurelib import cli, stages, storage
-from featurelib.dataset import Dataset, open_dataset
+from featurelib import cli, evidence, stages, storage
+from featurelib.claims import Claims, learn_claims
+from featurelib.dataset import open_dataset
 from featurelib.errors import DataError
 from featurelib.fusion import ViewNoise
 from featurelib.geometry import SIDES, Projection
+from featurelib.lifter.files import lifter_uri
 from featurelib.lifter.fusing import side_noise
 from featurelib.lifter.vectors import Vectors, read_config, read_vectors, vectors_uri
 from featurelib.shards import Manifest, open_renders
 from featurelib.template import Template, build_template
 from jobs import cluster
+from jobs.estimates import VALIDATION_OBJECTS, MeshMethods, OnMesh, mesh_files, on_meshes
 
 TEMPLATE_SHAPES = 30
 """Training objects that the mean shape is made of; more change it little."""
@@ -50,7 +57,7 @@ def train_lifter(config: TrainLifterConfig) -> None:
     """
     manifest = open_renders(config.run, config.projection)
     vectors = read_vectors(config.run, config.projection)
-    uri = storage.join(storage.absolute(config.run), "lifter", config.projection)
+    uri = lifter_uri(config.run, config.projection)
     config_uri = storage.join(uri, "config.json")
     made_from = {"seed": config.seed, **read_config(vectors_uri(config.run, config.projection))}
     if stages.is_done(config_uri, made_from):
@@ -61,11 +68,74 @@ def train_lifter(config: TrainLifterConfig) -> None:
             raise DataError(f"{vectors_uri(config.run, config.projection)}: no objects in the {split} split")
     stages.mark_begun(config_uri)
     cluster.connect()
-    template = build.remote(manifest, vectors.where("train"))
-    numbers = ray.get(train.remote(config, manifest, vectors, template, uri))
+    numbers = _train(config, manifest, vectors, uri)
+    storage.write_bytes(storage.join(uri, "lifter.json"), json.dumps(numbers, indent=1).encode())
     stages.mark_done(config_uri, made_from)
     scores = ", ".join(f"{method} {error_mm:.2f} mm" for method, error_mm in numbers["validation_mm"].items())
     print(f"{uri}: trained; on validation objects {scores}; chosen: {numbers['chosen']}")
+
+
+def _train(config: TrainLifterConfig, manifest: Manifest, vectors: Vectors, uri: str) -> dict[str, Any]:
+    """Train, write the network and the template, and return the numbers of lifter.json."""
+    dataset, validation = open_dataset(manifest.dataset), vectors.where("val")
+    view_noise = _view_noise(validation, manifest)
+    coming = fit.remote(config, manifest, vectors, view_noise, uri)
+    template: Template = ray.get(build.remote(manifest, vectors.where("train")))
+    storage.write_bytes(storage.join(uri, "template.npz"), template.to_bytes())
+    methods, asked = MeshMethods(template, manifest.spec, view_noise), validation.evenly(VALIDATION_OBJECTS)
+    sample = validation.take(asked)
+    meshes = mesh_files(dataset, sample.object_ids)
+    meshed = on_meshes(f"train-lifter {config.projection}", dataset, methods, meshes, sample)
+    numbers, pairs_mm = ray.get(coming)
+    errors_mm = {m: pairs - validation.pair_mm for m, pairs in pairs_mm.items()}  # (n, 2, 3)
+    answering = {method: errors for method, errors in errors_mm.items() if np.isfinite(errors).all()}
+    means_mm = {method: _mean_mm(errors) for method, errors in answering.items()}
+    chosen = min(means_mm, key=lambda method: means_mm[method])
+    sigma_mm = {method: float(np.sqrt(np.mean(errors**2))) for method, errors in answering.items()}
+    numbers |= {
+        "chosen": chosen,
+        "validation_mm": means_mm | _means_on_mesh_mm(meshed, sample),
+        "sigma_mm": sigma_mm,
+        "view_noise": {str(int(key)): [n.to_dict() for n in of_sides] for key, of_sides in view_noise.items()},
+        "claims": _claims(pairs_mm[chosen][asked], sigma_mm[chosen], meshed, sample).to_dict(),
+    }
+    return numbers
+
+
+def _claims(
+    pairs_mm: NDArray[np.float64], sigma_mm: float, meshed: Sequence[OnMesh | None], validation: Vectors
+) -> Claims:
+    """Return what may be claimed of a method's answers (n, 2, 3) with one standard deviation for all."""
+    known = [i for i, found in enumerate(meshed) if found is not None]
+    if not known:
+        raise DataError("train-lifter: no mesh of a validation object can be read, so that no claim is possible")
+    against = [
+        {
+            **evidence.of_shape(found.located),
+            **evidence.of_detector(validation.visible[i]),
+            **evidence.of_disagreement(pairs_mm[i], found.located.pair_mm),
+        }
+        for i, found in enumerate(meshed)
+        if found is not None
+    ]
+    covariance_mm2 = np.broadcast_to(np.eye(3) * sigma_mm**2, (len(known), 2, 3, 3))
+    return learn_claims(pairs_mm[known] - validation.pair_mm[known], covariance_mm2, against)
+
+
+def _means_on_mesh_mm(meshed: Sequence[OnMesh | None], validation: Vectors) -> dict[str, float]:
+    """Return the mean error of the methods that use the mesh, over the objects with one."""
+    pairs_mm = [
+        ({"template": found.located.pair_mm, **found.pairs_mm}, true_mm)
+        for found, true_mm in zip(meshed, validation.pair_mm, strict=True)
+        if found is not None
+    ]
+    methods = pairs_mm[0][0] if pairs_mm else ()
+    errors_mm = {method: np.array([of_one[method] - true_mm for of_one, true_mm in pairs_mm]) for method in methods}
+    return {method: _mean_mm(errors) for method, errors in errors_mm.items() if np.isfinite(errors).all()}
+
+
+def _mean_mm(errors_mm: NDArray[np.float64]) -> float:
+    return float(np.linalg.norm(errors_mm, axis=-1).mean())
 
 
 @ray.remote(num_cpus=1)
@@ -75,45 +145,33 @@ def build(manifest: Manifest, training: Vectors) -> Template:
     every = max(1, len(training) // TEMPLATE_SHAPES)
     chosen = training.object_ids[::every][:TEMPLATE_SHAPES]
     pairs = training.pair_mm[::every][:TEMPLATE_SHAPES]
-    meshes = [dataset.load(name) for name in mesh_names(dataset, chosen)]
+    meshes = [dataset.load(name) for name in mesh_files(dataset, chosen)]
     return build_template([(mesh.vertices_mm, mesh.faces, pair) for mesh, pair in zip(meshes, pairs, strict=True)])
 
 
-def mesh_names(dataset: Dataset, object_ids: np.ndarray) -> list[str]:
-    """Return the mesh file names of objects, in their order."""
-    names = dict(zip(dataset.objects["object_id"].to_pylist(), dataset.objects["mesh"].to_pylist(), strict=True))
-    return [names[object_id] for object_id in object_ids]
-
-
 @ray.remote(num_cpus=1)
-def train(
-    config: TrainLifterConfig, manifest: Manifest, vectors: Vectors, template: Template, uri: str
-) -> dict[str, Any]:
-    """Train the MLP, choose the method, write the folder and return the numbers of lifter.json."""
-    from featurelib.lifter.model import Lifter, save_lifter
+def fit(
+    config: TrainLifterConfig,
+    manifest: Manifest,
+    vectors: Vectors,
+    view_noise: Mapping[bool, Sequence[ViewNoise]],
+    uri: str,
+) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
+    """Train the MLP and write it; return its numbers, and what the methods without a mesh say of validation objects."""
+    from featurelib.lifter.model import Lifter, save_mlp
     from featurelib.lifter.network import fit_lifter
 
     training, validation = vectors.where("train"), vectors.where("val")
     model, standardiser, noise = fit_lifter(training, validation, config.seed)
+    save_mlp(uri, model)
     mean_mm = training.target_mm.mean(0)
-    view_noise = _view_noise(validation, manifest)
-    lifter = Lifter(manifest.spec, "mlp", model, mean_mm, template, view_noise=view_noise)
-    errors_mm = {
-        method: lifter.pairs(validation, method) - validation.pair_mm for method in lifter.methods
-    }  # (n, 2, 3)
-    answering = {method: errors for method, errors in errors_mm.items() if np.isfinite(errors).all()}
-    means_mm = {method: float(np.linalg.norm(errors, axis=-1).mean()) for method, errors in answering.items()}
+    lifter = Lifter(manifest.spec, "mlp", model, mean_mm, view_noise=view_noise)
     numbers = {
-        "chosen": min(means_mm, key=lambda method: means_mm[method]),
-        "validation_mm": means_mm,
-        "sigma_mm": {method: float(np.sqrt(np.mean(errors**2))) for method, errors in answering.items()},
         "mean_mm": mean_mm.tolist(),
         "standardiser": {"mean_mm": standardiser.mean_mm.tolist(), "std_mm": standardiser.std_mm.tolist()},
         "noise_xy": noise.tolist(),
-        "view_noise": {str(int(key)): [n.to_dict() for n in of_sides] for key, of_sides in view_noise.items()},
     }
-    save_lifter(uri, model, numbers, template)
-    return numbers
+    return numbers, {method: lifter.pairs(validation, method) for method in lifter.methods}
 
 
 def _view_noise(validation: Vectors, manifest: Manifest) -> dict[bool, list[ViewNoise]]:

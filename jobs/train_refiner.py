@@ -14,21 +14,19 @@ import numpy as np
 import ray
 from ray.util.queue import Queue
 
-from featurelib import cli, stages, storage
+from featurelib import cli, evidence, stages, storage
 from featurelib.closeup.estimates import FirstEstimates
 from featurelib.closeup.files import refiner_uri
 from featurelib.dataset import Dataset, open_dataset
 from featurelib.errors import DataError, UsageError
 from featurelib.geometry import Projection
+from featurelib.lifter.files import lifter_version, read_template
 from featurelib.lifter.vectors import Vectors, read_config, read_vectors, vectors_uri
 from featurelib.progress import say
 from featurelib.shards import Manifest, open_renders
 from jobs import cluster
 from jobs.closeups import Training, fit_refiner, training_room
-from jobs.estimates import lifter_pairs, lifter_version, mesh_files, read_template, template_pairs, without_objects
-
-VALIDATION_OBJECTS = 200
-"""Of them, at most, evenly spread over the ids: 65 told nine views from five by 0.01 mm."""
+from jobs.estimates import VALIDATION_OBJECTS, MeshMethods, lifter_pairs, mesh_files, on_meshes, without_objects
 
 
 @cli.config
@@ -100,22 +98,23 @@ def first_estimates(
     config: TrainRefinerConfig, manifest: Manifest, vectors: Vectors, dataset: Dataset
 ) -> FirstEstimates:
     """Ask the lifter's chosen method and the template for the landmarks of validation objects."""
-    validation = evenly(vectors.where("val"), VALIDATION_OBJECTS)
+    validation = vectors.where("val")
+    validation = validation.take(validation.evenly(VALIDATION_OBJECTS))
     lifted = lifter_pairs.remote(config.run, manifest, validation, all_methods=False)
     meshes = mesh_files(dataset, validation.object_ids)
-    template = read_template(config.run, config.projection)
-    by_template = template_pairs(f"train-refiner {config.projection}", dataset, template, meshes)
-    readable = np.isfinite(by_template).all(axis=(1, 2))
+    methods = MeshMethods(read_template(config.run, config.projection), manifest.spec, {})
+    meshed = on_meshes(f"train-refiner {config.projection}", dataset, methods, meshes, validation)
+    readable = np.array([found is not None for found in meshed])
     if not readable.any():
         raise DataError(f"{dataset.uri}: none of the meshes of {len(readable)} validation objects can be read")
-    pairs_mm = {"template": by_template, **ray.get(lifted)[1]}
-    return FirstEstimates(tuple(meshes), validation.pair_mm, pairs_mm).where(readable).answered()
-
-
-def evenly(vectors: Vectors, most: int) -> Vectors:
-    """Return at most so many objects, evenly spread over the ids."""
-    chosen = np.unique(np.linspace(0, len(vectors) - 1, min(most, len(vectors))).round().astype(int))
-    return Vectors(**{name: values[chosen] for name, values in vars(vectors).items()})
+    none = np.full((2, 3), np.nan)
+    pairs_mm = {"template": np.array([found.located.pair_mm if found else none for found in meshed])}
+    against = tuple(
+        {**evidence.of_shape(found.located), **evidence.of_detector(visible)} if found else {}
+        for found, visible in zip(meshed, validation.visible, strict=True)
+    )
+    estimates = FirstEstimates(tuple(meshes), validation.pair_mm, {**pairs_mm, **ray.get(lifted)}, against)
+    return estimates.where(readable).answered()
 
 
 def _train(config: TrainRefinerConfig, manifest: Manifest, vectors: Vectors, uri: str) -> dict[str, float]:

@@ -155,8 +155,8 @@ class Front:
         started = time.perf_counter()
         projection = self._projection(request.projection)
         rows = await self._views(request.object_id, projection, request.view)
-        pairs_xy, version = await self.detector.remote(projection, [rows[0]["png"]])
-        xy = _near(rows, pairs_xy)
+        seen, version = await self.detector.remote(projection, [rows[0]["png"]])
+        xy = _near(rows, seen.pair_xy)
         answer = self._view_answer(rows[0], xy[0], await self._sigmas_px(projection))
         return InferAnswer(**answer.model_dump(exclude={"view"}), model=version, ms=_ms_since(started))
 
@@ -167,16 +167,20 @@ class Front:
         projection = self._projection(request.projection)
         rows = await self._views(request.object_id, projection)
         read = time.perf_counter()
-        pairs_xy, version = await self.detector.remote(projection, [row["png"] for row in rows])
-        xy = _near(rows, pairs_xy)
+        seen, version = await self.detector.remote(projection, [row["png"] for row in rows])
+        xy = _near(rows, seen.pair_xy)
         detected = time.perf_counter()
-        lifted = await self.lifter.remote(projection, xy, pairs_xy, rows[0]["centre_mm"], request.method)
+        lifted = await self.lifter.remote(projection, request.object_id, xy, seen, rows[0]["centre_mm"], request.method)
         sigmas_px = await self._sigmas_px(projection)
-        left, right = (Landmark(xyz=point, sigma_mm=lifted["sigma_mm"]) for point in lifted["pair_mm"])
+        left, right = (
+            Landmark(xyz=xyz, sigma_mm=sigma) for xyz, sigma in zip(lifted.pair_mm, lifted.sigma_mm, strict=True)
+        )
         return Infer3dAnswer(
             left=left,
             right=right,
-            method=lifted["method"],
+            method=lifted.method,
+            accepted=lifted.claim and lifted.claim.accepted,
+            reason=lifted.claim and lifted.claim.reason,
             model=version,
             views=[self._view_answer(row, position, sigmas_px) for row, position in zip(rows, xy, strict=True)],
             timings_ms={

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from featurelib import storage
+from featurelib.detector.files import is_trained
 from featurelib.errors import DataError
 from featurelib.geometry import PROJECTIONS, Projection
 from featurelib.shards import Manifest, open_renders, read_views, renders_uri
@@ -14,7 +15,7 @@ from featurelib.shards import Manifest, open_renders, read_views, renders_uri
 class Catalogue:
     """What a run can be asked about.
 
-    manifests: by projection, of those rendered. object_ids: sorted, of all that gave views.
+    manifests: by projection, of those rendered and with a trained detector. object_ids: sorted, of all that gave views.
     """
 
     manifests: dict[Projection, Manifest]
@@ -25,12 +26,15 @@ class Catalogue:
         """Return the catalogue of a run.
 
         Raises:
-            DataError: if nothing has been rendered.
+            DataError: if nothing has been rendered, or no detector trained.
         """
         done = [p for p in PROJECTIONS if storage.exists(storage.join(renders_uri(run, p), "manifest.json"))]
         if not done:
             raise DataError(f"{storage.absolute(run)}: no finished rendering; run `featurelib render` first")
-        manifests = {projection: open_renders(run, projection) for projection in done}
+        trained = [p for p in done if is_trained(run, p)]
+        if not trained:
+            raise DataError(f"{storage.absolute(run)}: no trained detector; run `featurelib train-detector` first")
+        manifests = {projection: open_renders(run, projection) for projection in trained}
         uris = [uri for manifest in manifests.values() for uri in manifest.shard_uris]
         with ThreadPoolExecutor(8) as pool:
             ids = {row["object_id"] for rows in pool.map(_ids, uris) for row in rows}

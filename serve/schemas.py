@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from featurelib.geometry import Projection
 
 Side = Literal["left", "right"]
-Method = Literal["mlp", "triangulation"]
 
 
 class Strict(BaseModel):
@@ -39,15 +38,18 @@ class InferAnswer(BaseModel):
 
 
 class Infer3dRequest(Strict):
-    """An object of the run; projection and method default to the run's own choice."""
+    """An object of the run; projection and method (a name of the report) default to the run's own choice."""
 
     object_id: str
     projection: Projection | None = None
-    method: Method | None = None
+    method: str | None = None
 
 
 class Landmark(BaseModel):
-    """One instance; `sigma_mm` is the method's root mean square error along an axis on validation objects."""
+    """One instance; `sigma_mm` is the standard deviation along an axis to expect of its error.
+
+    That of the run's own choice is the object's; else it is the method's on validation objects, null if not known.
+    """
 
     xyz: tuple[float, float, float]
     sigma_mm: float | None
@@ -64,13 +66,18 @@ class ViewAnswer(BaseModel):
 
 
 class Infer3dAnswer(BaseModel):
-    """Both landmarks in the object frame."""
+    """Both landmarks in the object frame.
+
+    `accepted` and `reason` are what the run says of its own choice; null for a method that was asked for.
+    """
 
     unit: Literal["mm"] = "mm"
     frame: Literal["object"] = "object"
     left: Landmark
     right: Landmark
-    method: Method
+    method: str
+    accepted: bool | None
+    reason: str | None
     model: str
     views: list[ViewAnswer]
     timings_ms: dict[str, float]

@@ -15,6 +15,7 @@ NETWORKS = {
     *(f"featurelib/detector/{name}.py" for name in ("curve", "heads", "maps", "model", "network", "training")),
     *(f"featurelib/closeup/{name}.py" for name in ("calibration", "course", "model", "network", "refiner", "training")),
     *(f"featurelib/lifter/{name}.py" for name in ("network", "model")),
+    "featurelib/finder.py",
 }
 """The modules in which a network lives: those who import them get TensorFlow."""
 

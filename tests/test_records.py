@@ -5,10 +5,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from featurelib.claims import learn_claims
 from featurelib.geometry import DEFAULT_RIG, Alignment
 from featurelib.lifter.vectors import Vectors
+from featurelib.predictions import PREDICTIONS
 from featurelib.records import OBJECTS, REJECTS, SCHEMA_VERSION, SHARD, vectors_schema
-from featurelib.report import BASELINES, detector_report, lifter_report
+from featurelib.report import BASELINES, claims_report, detector_report, lifter_report
 from featurelib.shards import Manifest, RenderSpec
 
 PAGE = Path(__file__).parents[1] / "docs" / "records.md"
@@ -41,7 +43,13 @@ def keys_of(values: object, prefix: str = "") -> set[str]:
 
 @pytest.mark.parametrize(
     ("heading", "schema"),
-    [("Shard", SHARD), ("Rejects", REJECTS), ("Vectors", vectors_schema(VIEWS)), ("Objects", OBJECTS)],
+    [
+        ("Shard", SHARD),
+        ("Rejects", REJECTS),
+        ("Vectors", vectors_schema(VIEWS)),
+        ("Objects", OBJECTS),
+        ("Predictions", PREDICTIONS),
+    ],
 )
 def test_the_page_lists_every_column(heading, schema):
     """Names, types and order of each table are the same on the page and in the code, and each has its meaning."""
@@ -71,14 +79,26 @@ def test_the_page_lists_every_key_of_the_report():
         "statistic": ["mean", "median", "p95"],
         "view": list(map(str, range(9))),
         "method": BASELINES,
+        "other": "mean_point",
+        "compared": ["mean", "median"],
+        "group": ["accepted", "rejected"],
+        "object_id": "a",
     }
+    residuals_mm, covariance_mm2 = np.ones((1, 2, 3)), np.broadcast_to(np.eye(3), (1, 2, 3, 3))
+    claims = learn_claims(residuals_mm, covariance_mm2, [{"move": 1.0}])
     predictions = {method: np.zeros((1, 2, 3)) for method in BASELINES}
     report = {
         "schema": SCHEMA_VERSION,
         "objects": 1,
         "frame_mm": {"orthographic": 400.0},
         "detector": {"orthographic": detector_report(vectors, DEFAULT_RIG)},
-        "lifter": {"orthographic": lifter_report(predictions, vectors, "template")},
+        "lifter": {
+            "orthographic": {
+                **lifter_report(predictions, vectors, "template"),
+                "claims": claims_report(claims, "template", ["a"], residuals_mm, covariance_mm2, ["odd"]),
+            }
+        },
+        "audit": {"leaks": []},
     }
 
     expected = {key for key, _ in section("report.json")}

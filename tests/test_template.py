@@ -83,6 +83,7 @@ def test_registering_recovers_a_known_similarity(angle_deg: float) -> None:
     assert found.scale == pytest.approx(scale, rel=1e-3)
     np.testing.assert_allclose(found.rotation, rotation, atol=2e-3)
     np.testing.assert_allclose(found.to_object(points), scale * points @ rotation.T + shift, atol=0.3)
+    assert found.turn_deg == pytest.approx(angle_deg, abs=0.2)
     assert found.residual_mm < 0.1
 
 
@@ -130,7 +131,7 @@ def test_a_copy_of_the_shape_gets_its_own_landmarks(single: Template) -> None:
     found = locate(single, vertices @ turn.T + shift, faces)
 
     np.testing.assert_allclose(found.pair_mm, pair_mm @ turn.T + shift, atol=0.4)
-    assert found.residual_mm < 0.1
+    assert found.whole.residual_mm < 0.1
 
 
 def test_locating_moves_with_the_object(mean: Template) -> None:

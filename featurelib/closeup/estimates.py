@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurelib.closeup.looks import Frame, Starts, first_frame, starting_within
+from featurelib.evidence import Evidence
 from featurelib.geometry import mirror_pair
 
 
@@ -15,12 +16,14 @@ from featurelib.geometry import mirror_pair
 class FirstEstimates:
     """What several methods say of n unseen objects.
 
-    meshes: (n,) file names. truths_mm: (n, 2, 3). pairs_mm: (n, 2, 3) by method; NaN without an answer.
+    meshes: (n,) file names. truths_mm: (n, 2, 3). pairs_mm: (n, 2, 3) by method, `template` among them; NaN without an
+    answer. evidence: (n,) what speaks against each object itself.
     """
 
     meshes: tuple[str, ...]
     truths_mm: NDArray[np.float64]
     pairs_mm: Mapping[str, NDArray[np.float64]]
+    evidence: tuple[Evidence, ...] = ()
 
     @property
     def start(self) -> str:
@@ -44,7 +47,8 @@ class FirstEstimates:
     def where(self, mask: NDArray[np.bool_]) -> "FirstEstimates":
         """Return some of the objects, by a mask (n,)."""
         pairs_mm = {method: pairs[mask] for method, pairs in self.pairs_mm.items()}
-        return FirstEstimates(tuple(compress(self.meshes, mask)), self.truths_mm[mask], pairs_mm)
+        meshes, evidence = tuple(compress(self.meshes, mask)), tuple(compress(self.evidence, mask))
+        return FirstEstimates(meshes, self.truths_mm[mask], pairs_mm, evidence)
 
     def frame(self, diagonal_mm: float) -> Frame:
         """Return the frame that holds the start's errors, on objects of a median diagonal."""

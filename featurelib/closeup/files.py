@@ -6,11 +6,29 @@ from typing import Any
 
 from featurelib import storage
 from featurelib.errors import DataError
+from featurelib.lifter.files import lifter_version
+from featurelib.progress import say
 
 
 def refiner_uri(run: str, projection: str) -> str:
     """Return the folder of a projection's refiner."""
     return storage.join(storage.absolute(run), "refiner", projection)
+
+
+def whole_version(run: str, projection: str) -> str | None:
+    """Return the version of a projection's refiner; None without one, or if it starts from another lifter.
+
+    Raises:
+        DataError: if there is no trained lifter.
+    """
+    uri = refiner_uri(run, projection)
+    config_uri = storage.join(uri, "config.json")
+    if not storage.exists(config_uri):
+        return None
+    if json.loads(storage.read_bytes(config_uri)).get("lifter") != lifter_version(run, projection):
+        say(f"{uri}: of another lifter, so it is left out; run `featurelib train-refiner --projection {projection}`")
+        return None
+    return refiner_version(uri)
 
 
 def refiner_version(uri: str) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from featurelib import storage
+from featurelib.claims import Claims
 from featurelib.closeup.files import read_numbers, refiner_uri, refiner_version
 from featurelib.closeup.looks import Frame
 from featurelib.closeup.refiner import Look, Refined, Refiner, refine
@@ -35,9 +36,8 @@ def save_refiner(refiner: Refiner, uri: str) -> None:
         "start": refiner.start,
         "snap": refiner.snap,
         "start_sigma_mm": refiner.start_sigma_mm,
-        "sigma_mm": refiner.sigma_mm,
-        "inflation": refiner.inflation,
         "validation_mm": dict(refiner.validation_mm),
+        "claims": refiner.claims and refiner.claims.to_dict(),
     }
     storage.write_bytes(storage.join(uri, "refiner.json"), json.dumps(numbers, indent=1).encode())
 
@@ -55,10 +55,9 @@ def load_refiner(uri: str) -> Refiner:
             tuple(looks[i] for i in numbers["order"]),
             bool(numbers["snap"]),
             float(numbers["start_sigma_mm"]),
-            float(numbers["inflation"]),
             str(numbers["start"]),
-            float(numbers["sigma_mm"]),
             {method: float(mean_mm) for method, mean_mm in numbers["validation_mm"].items()},
+            Claims.from_dict(numbers["claims"]) if numbers["claims"] else None,
         )
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, DataError):

@@ -6,7 +6,7 @@ the same network, and in one forward pass.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import keras
@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
+from featurelib.claims import Claims
 from featurelib.closeup.fusion import Fused, fuse_rays, snap_along
 from featurelib.closeup.looks import Frame
 from featurelib.closeup.network import Found, read_maps
@@ -40,16 +41,18 @@ class Look:
 
     def find(self, pictures: NDArray[np.uint8]) -> Found:
         """Return where the network sees the landmark in pictures (n, s, s, 3)."""
-        logits = [self._logits(pictures[i : i + BATCH]).numpy() for i in range(0, len(pictures), BATCH)]
-        return read_maps(np.concatenate(logits))
+        logits = _logits(self.model)
+        parts = [logits(pictures[i : i + BATCH]).numpy() for i in range(0, len(pictures), BATCH)]
+        return read_maps(np.concatenate(parts))
 
-    @cached_property
-    def _logits(self) -> Any:
-        shape = (None, self.frame.size_px, self.frame.size_px, 3)
-        return tf.function(
-            lambda pictures: self.model(tf.cast(pictures, tf.float32), training=False),
-            input_signature=[tf.TensorSpec(shape, tf.uint8)],
-        )
+
+@lru_cache(maxsize=4)
+def _logits(model: keras.Model) -> Any:
+    """Return a network as a graph for pictures (n, s, s, 3) uint8; looks with other views share it."""
+    return tf.function(
+        lambda pictures: model(tf.cast(pictures, tf.float32), training=False),
+        input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)],
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,25 +61,23 @@ class Refiner:
 
     snap: whether the last point is moved onto the surface.
     start_sigma_mm: standard deviation of the first estimate's error along an axis; perturbed starts have it too.
-    inflation: the covariance of the rays is this times what independent errors would give (views share their bias).
     start: the method whose estimate the first look starts from: `template`, or one of the lifter's.
-    sigma_mm: root mean square error along one axis of the answers.
-    validation_mm: mean error by method: `refined`, and the first estimates.
+    validation_mm: mean error by method: `refined`, on objects that had no say in it, and the first estimates.
+    claims: what may be claimed of the answers; None until it is known.
     """
 
     looks: tuple[Look, ...]
     snap: bool = True
     start_sigma_mm: float = 0.0
-    inflation: float = 1.0
     start: str = "template"
-    sigma_mm: float = 0.0
     validation_mm: Mapping[str, float] = field(default_factory=dict)
+    claims: Claims | None = None
 
 
 class Refined(NamedTuple):
     """What the looks found of the left and the right instance, in the object's frame.
 
-    pair_mm: (2, 3). covariance_mm2: (2, 3, 3).
+    pair_mm: (2, 3). covariance_mm2: (2, 3, 3), were the rays' errors independent, which those of one object are not.
     snap_mm: (2,) distance of the fused point from the surface, along which it was moved if the refiner snaps.
     moves_mm: (2, looks) how far each look moved the point.
     map_spread_mm: (2, v) standard deviation of the last look's maps. ray_rms_mm: (2,) of its rays from the point.
@@ -127,7 +128,7 @@ def refine(refiner: Refiner, mesh: Mesh, pair_mm: ArrayLike, *, num_perturbed: i
     left_pair = np.array([point for point, _ in snapped]) if refiner.snap else aims[:, 0]
     return Refined(
         _unmirrored(left_pair),
-        np.array([_covariance(s.fused, refiner.inflation, is_right) for is_right, s in enumerate(last)]),
+        np.array([_covariance(s.fused, is_right) for is_right, s in enumerate(last)]),
         np.array([distance_mm for _, distance_mm in snapped]),
         np.array(moves_mm).T,
         np.array([s.map_spread_mm for s in last]),
@@ -177,9 +178,9 @@ def _unmirrored(left_pair_mm: NDArray[np.float64]) -> NDArray[np.float64]:
     return left_pair_mm * np.array([[1, 1, 1], [-1, 1, 1]])
 
 
-def _covariance(fused: Fused, inflation: float, is_right: int) -> NDArray[np.float64]:
+def _covariance(fused: Fused, is_right: int) -> NDArray[np.float64]:
     flip = np.diag([-1.0 if is_right else 1.0, 1, 1])
-    return np.asarray(inflation * flip @ np.linalg.inv(fused.information) @ flip)
+    return np.asarray(flip @ np.linalg.inv(fused.information) @ flip)
 
 
 def _spread(points_mm: NDArray[np.float64]) -> float:

@@ -17,6 +17,11 @@ def detector_uri(run: str, projection: str) -> str:
     return storage.join(storage.absolute(run), "detector", projection)
 
 
+def is_trained(run: str, projection: str) -> bool:
+    """Return whether a projection's detector has been trained to its end: config.json is written last."""
+    return storage.exists(storage.join(detector_uri(run, projection), "config.json"))
+
+
 def read_model(run: str, projection: str) -> bytes:
     """Return the content of a trained detector's model.keras.
 
@@ -24,7 +29,7 @@ def read_model(run: str, projection: str) -> bytes:
         DataError: if the detector has not been trained to its end.
     """
     uri = detector_uri(run, projection)
-    if not storage.exists(storage.join(uri, "config.json")):
+    if not is_trained(run, projection):
         raise DataError(f"{uri}: no trained detector; run `featurelib train-detector --projection {projection}`")
     return storage.read_bytes(storage.join(uri, "model.keras"))
 

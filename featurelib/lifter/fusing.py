@@ -1,10 +1,11 @@
 """Fusing what a detector saw of both instances: each one's own rays, weighed by how well each view did before."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from featurelib.errors import GeometryError
 from featurelib.fusion import METHODS, NEEDS_SURFACE, Surface, ViewNoise, from_cameras, fuse, measure_noise, own_side
 from featurelib.geometry import SIDES, Rays
 from featurelib.lifter.vectors import Vectors
@@ -18,6 +19,9 @@ FUSIONS = {
 }
 """Name in the report to the fusion and whether it sees all views, or those of the instance's own side and the front.
 The detector's own covariances are left out: its maps' spread is the training's, and hardly predicts the error."""
+
+ON_SURFACE = tuple(name for name, (fusion, _) in FUSIONS.items() if fusion in NEEDS_SURFACE)
+"""The fusions that ask for the mesh."""
 
 WITHOUT_SURFACE = tuple(name for name, (fusion, _) in FUSIONS.items() if fusion not in NEEDS_SURFACE)
 """The fusions that need no mesh."""
@@ -82,6 +86,34 @@ def fused_pair(
         )
         points.append(fuse(sightings, fusion).xyz_mm)
     return np.stack(points)
+
+
+def surface_pairs(
+    surface: Surface,
+    pair_xy: ArrayLike,
+    visible: ArrayLike,
+    centre_mm: ArrayLike,
+    spec: RenderSpec,
+    view_noise: Mapping[bool, Sequence[ViewNoise]],
+) -> dict[str, NDArray[np.float64]]:
+    """Return both landmarks (2, 3) in mm by each of ON_SURFACE; NaN where rays fix no point.
+
+    Args:
+        surface: the object's mesh.
+        pair_xy: (v, 2, 2) where the detector sees left and right in every view.
+        visible: (v, 2) how sure the detector is to see each.
+        centre_mm: (3,) what the cameras look at.
+        spec: of the rendering.
+        view_noise: by whether all views are seen, of left and right; without any, no method answers.
+    """
+    pairs_mm = {}
+    for method in ON_SURFACE if view_noise else ():
+        noise = view_noise[FUSIONS[method][1]]
+        try:
+            pairs_mm[method] = fused_pair(method, pair_xy, centre_mm, spec, noise, surface, visible)
+        except GeometryError:
+            pairs_mm[method] = np.full((2, 3), np.nan)
+    return pairs_mm
 
 
 def _rays(xy: NDArray[np.floating], centre_mm: NDArray[np.floating], spec: RenderSpec) -> Rays:

@@ -1,19 +1,20 @@
 """A trained lifter on disk: RUN/lifter/<projection>/ with model.keras, lifter.json, template.npz, config.json."""
 
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from featurelib import storage
+from featurelib.claims import Claims
 from featurelib.errors import DataError, GeometryError, UsageError
 from featurelib.fusion import ViewNoise
+from featurelib.lifter.files import is_trained, lifter_uri, read_numbers, read_template
 from featurelib.lifter.fusing import FUSIONS, WITHOUT_SURFACE, fused_pair
 from featurelib.lifter.rays import triangulate_pair
 from featurelib.lifter.vectors import Vectors
@@ -24,11 +25,6 @@ METHODS = ("mlp", "triangulation", *WITHOUT_SURFACE)
 """Ways to combine the detector's positions; those that want the mesh and the baselines stand in the report only."""
 
 
-def lifter_uri(run: str, projection: str) -> str:
-    """Return the folder of a projection's lifter."""
-    return storage.join(storage.absolute(run), "lifter", projection)
-
-
 @dataclass(frozen=True, eq=False)
 class Lifter:
     """The second stage of a run.
@@ -36,9 +32,11 @@ class Lifter:
     spec: of the rendering. chosen: of METHODS, the better one on validation objects.
     mlp, mean_mm (2, 3; relative to the centre), template: None where no lifter was trained.
     noise_xy: (v, 2) root mean square of the detector's error on validation objects; None likewise.
-    sigma_mm: by method, root mean square error along one axis on validation objects; empty likewise.
+    sigma_mm, validation_mm: by method, root mean square error along one axis and mean error on validation objects;
+        empty likewise.
     view_noise: of left and right instance, for their own views (False) and for all (True); empty where the detector
         does not tell the sides apart.
+    claims: what may be claimed of the chosen method's answers; None likewise.
     """
 
     spec: RenderSpec
@@ -48,28 +46,30 @@ class Lifter:
     template: Template | None = None
     noise_xy: NDArray[np.float64] | None = None
     sigma_mm: Mapping[str, float] = field(default_factory=dict)
+    validation_mm: Mapping[str, float] = field(default_factory=dict)
     view_noise: Mapping[bool, Sequence[ViewNoise]] = field(default_factory=dict)
+    claims: Claims | None = None
 
     @classmethod
     def load(cls, run: str, projection: str, spec: RenderSpec) -> Self:
         """Return the lifter of a run, or bare triangulation where none has been trained."""
-        uri = lifter_uri(run, projection)
-        if not storage.exists(storage.join(uri, "config.json")):
+        if not is_trained(run, projection):
             return cls(spec)
-        numbers = json.loads(storage.read_bytes(storage.join(uri, "lifter.json")))
+        uri, numbers = lifter_uri(run, projection), read_numbers(run, projection)
         with tempfile.TemporaryDirectory() as folder:
             path = storage.copy_to_local(storage.join(uri, "model.keras"), Path(folder, "model.keras"))
             mlp = keras.saving.load_model(path, compile=False, safe_mode=True)
-        template = Template.from_bytes(storage.read_bytes(storage.join(uri, "template.npz")))
         return cls(
             spec,
             numbers["chosen"],
             mlp,
             np.array(numbers["mean_mm"]),
-            template,
+            read_template(run, projection),
             np.array(numbers["noise_xy"]),
             numbers["sigma_mm"],
+            numbers["validation_mm"],
             {bool(int(key)): [ViewNoise.from_dict(n) for n in noise] for key, noise in numbers["view_noise"].items()},
+            Claims.from_dict(numbers["claims"]),
         )
 
     @property
@@ -129,11 +129,9 @@ class Lifter:
             return np.full((2, 3), np.nan)
 
 
-def save_lifter(uri: str, model: keras.Model, numbers: Mapping[str, Any], template: Template) -> None:
-    """Write all of a lifter but its config.json, which the job writes last."""
+def save_mlp(uri: str, model: keras.Model) -> None:
+    """Write a lifter's network."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
         model.save(path)
         storage.copy_from_local(path, storage.join(uri, "model.keras"))
-    storage.write_bytes(storage.join(uri, "template.npz"), template.to_bytes())
-    storage.write_bytes(storage.join(uri, "lifter.json"), json.dumps(numbers, indent=1).encode())

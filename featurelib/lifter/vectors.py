@@ -56,8 +56,15 @@ class Vectors:
 
     def where(self, split: str) -> Self:
         """Return the objects of one split."""
-        mask = self.splits == split
-        return type(self)(**{field.name: getattr(self, field.name)[mask] for field in fields(self)})
+        return self.take(np.flatnonzero(self.splits == split))
+
+    def take(self, chosen: NDArray[np.intp]) -> Self:
+        """Return some of the objects, by their indices (m,)."""
+        return type(self)(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
+
+    def evenly(self, most: int) -> NDArray[np.intp]:
+        """Return the indices of at most so many objects, evenly spread over the ids."""
+        return np.unique(np.linspace(0, len(self) - 1, min(most, len(self))).round().astype(np.intp))
 
     def with_mirrors(self) -> Self:
         """Return every object twice, as it is and mirrored in the left-right plane through its centre.

@@ -4,7 +4,7 @@ import functools
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,9 @@ from featurelib.errors import DataError
 from featurelib.geometry import Rig, frame_needed_mm
 from featurelib.meshes import Mesh, load_mesh
 from featurelib.rendering import Renderer, open_renderer
+from featurelib.shards.files import encode_png
 from featurelib.shards.spec import RenderSpec
-from featurelib.shards.views import object_views
+from featurelib.shards.views import check_fits, object_views
 
 Outcome = list[dict[str, Any]] | dict[str, str]
 """Rows of records.SHARD, or one row of records.REJECTS."""
@@ -75,6 +76,33 @@ def render_object(job: ObjectJob) -> dict[str, Outcome]:
         except DataError as error:
             outcomes[projection] = reject(job.labels, "render", str(error))
     return outcomes
+
+
+@dataclass(frozen=True)
+class FirstLookJob:
+    """A mesh file without labels, and how to render it."""
+
+    mesh_uri: str
+    spec: RenderSpec
+
+
+class FirstLook(NamedTuple):
+    """A mesh in the object frame and the PNGs of the rig's views of it."""
+
+    mesh: Mesh
+    pngs: tuple[bytes, ...]
+
+
+def first_look(job: FirstLookJob) -> FirstLook | str:
+    """Return a mesh and the same pictures of it as a rendering makes, or why there are none."""
+    spec = job.spec
+    try:
+        mesh = _load(job.mesh_uri, spec.object_from_source)[1]
+        check_fits(mesh.vertices_mm, mesh, spec)
+        pictures = list(_renderer(spec.backend).render(mesh, spec.cameras(mesh.centre_mm), spec.image_size))
+    except DataError as error:
+        return str(error)
+    return FirstLook(mesh, tuple(encode_png(picture.pixels) for picture in pictures))
 
 
 def _load(uri: str, object_from_source: NDArray[np.float64]) -> tuple[bytes, Mesh]:

@@ -32,7 +32,8 @@ def object_views(
         DataError: if the object does not fit the frame, a landmark lies outside it or a picture is blank.
     """
     pair_mm = apply(spec.object_from_source, [labels["left"], labels["right"]])
-    check_fits(mesh, pair_mm, spec)
+    check_fits(mesh.vertices_mm, mesh, spec)
+    check_fits(pair_mm, mesh, spec, what="a landmark")
     cameras = spec.cameras(mesh.centre_mm)
     shared = {
         **{name: labels[name] for name in ("object_id", "group", "split")},
@@ -51,14 +52,11 @@ def object_views(
     ]
 
 
-def check_fits(mesh: Mesh, pair_mm: np.ndarray, spec: RenderSpec) -> None:
-    """Raise DataError, with the width it would need, if the mesh or its landmarks leave the image in some view."""
-    for what, points in (("the object", mesh.vertices_mm), ("a landmark", pair_mm)):
-        needed = frame_needed_mm(points, mesh.centre_mm, spec.rig, spec.projection)
-        if needed > spec.frame_mm:
-            raise DataError(
-                f"{what} needs a frame of {needed:.4g} mm; the frame is {spec.frame_mm:.4g} mm (--frame-mm)"
-            )
+def check_fits(points_mm: np.ndarray, mesh: Mesh, spec: RenderSpec, what: str = "the object") -> None:
+    """Raise DataError, with the width they would need, if points (n, 3) leave the mesh's picture in some view."""
+    needed = frame_needed_mm(points_mm, mesh.centre_mm, spec.rig, spec.projection)
+    if needed > spec.frame_mm:
+        raise DataError(f"{what} needs a frame of {needed:.4g} mm; the frame is {spec.frame_mm:.4g} mm (--frame-mm)")
 
 
 def _view(camera: Camera, pair_mm: np.ndarray, picture: Picture, spec: RenderSpec) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 import os
 import threading
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 import psutil
 import ray
 
@@ -32,19 +34,19 @@ class Footprint:
 
     Memory is USS, what would be free if the process ended (psutil's memory_full_info); pages of the object store
     count in it only where a single process has touched them. roles: by the part of a title that gives each away.
-    memory: look at memory, too, which reads the page tables of each process.
+    memory: look at memory, too, which reads the page tables of each process. cpu_history: at each look its time and
+    the CPU seconds of all processes since they began.
     """
 
     roles: dict[str, str]
     memory: bool = True
     peaks: dict[int, Peak] = field(default_factory=dict)
-    _before: dict[int, float] = field(default_factory=dict)
+    cpu_history: list[tuple[float, float]] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Self:
         """Begin to look."""
         raylet = psutil.Process(ray.get(_raylet.remote()))
-        self._before = {process.pid: _cpu_s(process) for process in (raylet, *_workers(raylet), psutil.Process())}
         self._thread = threading.Thread(target=self._look_until_stopped, args=(raylet,), daemon=True)
         self._thread.start()
         return self
@@ -63,13 +65,11 @@ class Footprint:
             found[role] = max(found[role], peak.uss_mb)
         return dict(found)
 
-    @property
-    def cpu_s(self) -> dict[str, float]:
-        """CPU seconds of all processes of each role since the beginning."""
-        found: dict[str, float] = defaultdict(float)
-        for pid, peak in self.peaks.items():
-            found[self._role(peak.title)] += max(0.0, peak.cpu_s - self._before.get(pid, 0.0))
-        return dict(found)
+    def cpu_s(self, began: float, ended: float) -> float:
+        """Return the CPU seconds of all processes between two times (time.time())."""
+        times, totals = zip(*self.cpu_history, strict=True)
+        first, last = np.interp((began, ended), times, totals)
+        return float(last - first)
 
     def _role(self, title: str) -> str:
         return next((role for part, role in self.roles.items() if part in title), "Ray itself")
@@ -82,6 +82,7 @@ class Footprint:
                     self._look(process, "driver" if process == driver else _title(process))
                 except psutil.Error:  # it has just ended
                     continue
+            self.cpu_history.append((time.time(), sum(peak.cpu_s for peak in self.peaks.values())))
 
     def _look(self, process: psutil.Process, title: str) -> None:
         peak = self.peaks.setdefault(process.pid, Peak(title))

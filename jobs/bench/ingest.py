@@ -2,20 +2,19 @@
 
 import contextlib
 import io
-import math
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import ray
 from numpy.typing import NDArray
-from ray.data import ExecutionOptions
 
 from featurelib import cli, storage
 from featurelib.geometry import Projection
@@ -25,7 +24,7 @@ from featurelib.synthetic import write_dataset
 from jobs import cluster
 from jobs.bench.footprint import Footprint
 from jobs.render import RenderConfig, render
-from jobs.streams import StreamPlan, passes_of, sample_stream
+from jobs.streams import BUFFERS_A_SEGMENT, StreamPlan, in_order, passes_of, sample_stream
 
 FILE_READERS, OBJECT_READERS = 4, 16
 """Of the tf.data pipeline, at once: an object store's answer takes far longer than a disk's."""
@@ -44,7 +43,8 @@ class BenchIngestConfig:
         s3: URI of a folder in an object store, such as s3://bucket/bench; the same pair is measured there, too.
         input_size: Width and height of the network's picture, in pixels.
         batch_size: Samples a batch.
-        samples: Of each figure and repeat, in passes over the pictures.
+        samples: Of each figure and repeat, at most; the pictures come again as often as it takes. Default: as many
+            as give every CPU one full segment of the stream.
         repeats: Of each figure; the table gives the median and the range.
     """
 
@@ -55,7 +55,7 @@ class BenchIngestConfig:
     s3: str | None = None
     input_size: int = 224
     batch_size: int = 32
-    samples: int = 4000
+    samples: int | None = None
     repeats: int = 3
 
 
@@ -70,7 +70,7 @@ class Place(NamedTuple):
 class Delivery(NamedTuple):
     """What came. samples: how many. start_s: until the first batch. rate: samples a second since then.
 
-    cpu_ms: of all processes together, a sample, the start included.
+    cpu_ms: of all processes together, a sample, since then.
     """
 
     samples: int
@@ -90,12 +90,13 @@ def bench_ingest(config: BenchIngestConfig = BenchIngestConfig()) -> None:
     cluster.connect_for_data()
     with tempfile.TemporaryDirectory() as folder:
         manifest = open_renders(config.run or render_bodies(config, Path(folder)), config.projection)
-        manifest = training_excerpt(manifest, config.samples)
+        samples = config.samples or cluster.num_cpus() * BUFFERS_A_SEGMENT * StreamPlan.shuffle_buffer
+        manifest = training_excerpt(manifest, samples)
         places = [spread("local", manifest, folder)]
         if config.s3:
             places.append(spread("S3", copy_shards(manifest, storage.join(config.s3, "shards")), config.s3))
         try:
-            found = measure(config, places)
+            found = measure(config, places, samples)
         finally:
             delete_copies([place for place in places if place.name == "S3"])
     print_deliveries(config, places, found)
@@ -119,13 +120,25 @@ def render_bodies(config: BenchIngestConfig, folder: Path) -> str:
 
 
 def training_excerpt(manifest: Manifest, samples: int) -> Manifest:
-    """Return a manifest of the first shards, enough for so many samples, that counts their training views alone."""
-    shards, views = [], 0
+    """Return a manifest of the first shards that counts their training views alone, with at most so many samples.
+
+    The first shard is in any case.
+    """
+    shards: list[str] = []
+    views = 0
     for name in manifest.shards:
-        if 2 * views < samples:
-            shards.append(name)
-            views += read_receipt(storage.join(manifest.uri, name)).views.get("train", 0)
+        more = read_receipt(storage.join(manifest.uri, name)).views.get("train", 0)
+        if shards and 2 * (views + more) > samples:
+            break
+        shards, views = [*shards, name], views + more
     return replace(manifest, shards=tuple(shards), views={"train": views, "val": 0})
+
+
+def repeat_shards(manifest: Manifest, samples: int) -> Manifest:
+    """Return a manifest that names the same shards again and again, for at most so many training samples a pass."""
+    times = max(1, samples // (2 * manifest.views["train"]))
+    views = {split: times * count for split, count in manifest.views.items()}
+    return replace(manifest, shards=manifest.shards * times, views=views)
 
 
 def copy_shards(manifest: Manifest, uri: str) -> Manifest:
@@ -153,12 +166,13 @@ def delete_copies(places: Sequence[Place]) -> None:
         storage.delete(uri)
 
 
-def measure(config: BenchIngestConfig, places: Sequence[Place]) -> dict[tuple[str, str], list[Delivery]]:
+def measure(config: BenchIngestConfig, places: Sequence[Place], samples: int) -> dict[tuple[str, str], list[Delivery]]:
     """Return all deliveries by place and pipeline; the repeats go round, so that a slow minute hits all alike."""
     found: dict[tuple[str, str], list[Delivery]] = {}
     for _ in range(config.repeats):
         for place in places:
-            plan = _plan(config, place.manifest)
+            repeated = repeat_shards(place.manifest, samples)
+            plan = StreamPlan(repeated, input_size=config.input_size, batch_size=config.batch_size, epochs=1)
             say(f"bench: {place.name}, our stream")
             ours = deliver(plan)
             say(f"bench: {place.name}, tf.data")
@@ -168,15 +182,10 @@ def measure(config: BenchIngestConfig, places: Sequence[Place]) -> dict[tuple[st
     return found
 
 
-def _plan(config: BenchIngestConfig, manifest: Manifest) -> StreamPlan:
-    passes = math.ceil(config.samples / (2 * manifest.views["train"]))
-    return StreamPlan(manifest, input_size=config.input_size, batch_size=config.batch_size, epochs=passes)
-
-
 def deliver(plan: StreamPlan, workers: int = 1) -> Delivery:
     """Run our stream into `workers` processes that do nothing with it, opened as Ray Train opens it."""
     stream = sample_stream(plan, workers)
-    stream.context.execution_options = ExecutionOptions(preserve_order=True)
+    stream.context.execution_options = in_order()
     shares = stream.streaming_split(workers, equal=True)
     return _watched(lambda: [consume.remote(share, plan.batch_size // workers) for share in shares])
 
@@ -192,8 +201,9 @@ def _watched(start: Callable[[], list[Any]]) -> Delivery:
         arrivals = sorted(arrival for found in ray.get(start()) for arrival in found)
     samples = sum(count for _, count in arrivals)
     (first, count), (last, _) = arrivals[0], arrivals[-1]
-    cpu_s = sum(footprint.cpu_s.values())
-    return Delivery(samples, first - began, (samples - count) / max(1e-9, last - first), 1e3 * cpu_s / samples)
+    steady = max(1, samples - count)
+    cpu_s = footprint.cpu_s(first, last)
+    return Delivery(samples, first - began, steady / max(1e-9, last - first), 1e3 * cpu_s / steady)
 
 
 @ray.remote(num_cpus=0)
@@ -206,8 +216,7 @@ def consume(share: ray.data.DataIterator, batch_size: int) -> list[tuple[float, 
 @ray.remote(num_cpus=0, max_calls=1)
 def consume_tf_data(pictures: Sequence[str], plan: StreamPlan, num_batches: int) -> list[tuple[float, int]]:
     """Return when each batch of the tf.data pipeline came, and its samples."""
-    batches = tf_data(pictures, plan)
-    return [(time.time(), len(next(batches))) for _ in range(num_batches)]
+    return [(time.time(), len(batch)) for batch in islice(tf_data(pictures, plan), num_batches)]
 
 
 def tf_data(pictures: Sequence[str], plan: StreamPlan) -> Iterator[NDArray[np.float32]]:
@@ -225,8 +234,9 @@ def tf_data(pictures: Sequence[str], plan: StreamPlan) -> Iterator[NDArray[np.fl
         return tf.cond(mirrored, lambda: tf.image.flip_left_right(picture), lambda: picture)
 
     mirrored = [False] * len(pictures) + [True] * len(pictures)
-    samples = tf.data.Dataset.from_tensor_slices(([*pictures, *pictures], mirrored)).repeat(plan.epochs)
-    shuffled = samples.shuffle(plan.shuffle_buffer, seed=plan.seed)
+    samples = tf.data.Dataset.from_tensor_slices(([*pictures, *pictures], mirrored))
+    repeated = samples.repeat(plan.manifest.views["train"] // len(pictures))
+    shuffled = repeated.shuffle(plan.shuffle_buffer, seed=plan.seed)
     decoded = shuffled.map(load, num_parallel_calls=readers)
     yield from decoded.batch(plan.batch_size, drop_remainder=True).prefetch(2).as_numpy_iterator()
 

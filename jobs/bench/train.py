@@ -23,7 +23,7 @@ from featurelib.progress import say
 from featurelib.shards import Manifest, open_renders
 from jobs import cluster, train_detector
 from jobs.bench.footprint import Footprint
-from jobs.bench.ingest import BenchIngestConfig, Delivery, deliver, render_bodies
+from jobs.bench.ingest import BenchIngestConfig, Delivery, deliver, render_bodies, repeat_shards
 from jobs.streams import StreamPlan
 from jobs.train_detector import TrainDetectorConfig
 
@@ -73,7 +73,7 @@ class BenchTrainConfig:
     gpu: bool = False
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     epochs: int = 3
-    samples: int = 2000
+    samples: int = 16_000
     seconds: float = 10.0
     images: tuple[int, ...] = ()
 
@@ -126,9 +126,8 @@ def _render(config: BenchTrainConfig, folder: Path) -> str:
 
 def measure(config: BenchTrainConfig, manifest: Manifest, workers: int, folder: str) -> Measured:
     """Return the rates of one number of workers."""
-    passes = math.ceil(config.samples / (2 * manifest.views["train"]))
-    alone = replace(manifest, views={**manifest.views, "val": 0})
-    plan = StreamPlan(alone, input_size=config.input_size, batch_size=config.batch_size, epochs=passes)
+    alone = repeat_shards(replace(manifest, views={**manifest.views, "val": 0}), config.samples)
+    plan = StreamPlan(alone, input_size=config.input_size, batch_size=config.batch_size, epochs=1)
     say(f"bench: {workers} workers, the stream alone")
     stream = deliver(plan, workers)
     say(f"bench: {workers} workers, the step alone")
@@ -231,13 +230,6 @@ def memory(config: BenchTrainConfig, manifest: Manifest, folder: str) -> list[di
             train(config, repeated, config.workers[0], storage.join(folder, f"images-{images}"))
         found.append(footprint.peak_mb)
     return found
-
-
-def repeat_shards(manifest: Manifest, images: int) -> Manifest:
-    """Return a manifest that names the same shards again and again, until a pass has about so many training samples."""
-    times = max(1, round(images / (2 * manifest.views["train"])))
-    views = {split: times * count for split, count in manifest.views.items()}
-    return replace(manifest, shards=manifest.shards * times, views=views)
 
 
 def print_rates(config: BenchTrainConfig, found: Sequence[Measured]) -> None:

@@ -7,7 +7,6 @@ from featurelib.closeup.calibration import (
     choose_views,
     chosen_finish,
     chosen_look,
-    inflation,
     left_residuals_mm,
     squared_errors_mm2,
 )
@@ -45,19 +44,6 @@ def test_the_kept_views_carry_their_own_errors(bumpy) -> None:
     assert len(set(kept.views)) == 4
     for view, variance in zip(kept.views, kept.variances_mm2, strict=True):
         assert variance == squared.mean(axis=0)[look.views.index(view)] / 2
-
-
-def test_inflation_makes_the_covariance_of_random_errors_their_own() -> None:
-    random = np.random.default_rng(0)
-    scales = np.array([1.0, 2.0, 3.0])
-    truths = random.normal(size=(2000, 2, 3))
-    nothing = np.zeros(2)
-    answers = [
-        Refined(pair + 2 * scales * random.normal(size=(2, 3)), np.stack([np.diag(scales**2)] * 2), *[nothing] * 6)
-        for pair in truths
-    ]
-
-    assert np.isclose(inflation(answers, truths), 4.0, rtol=0.05)
 
 
 def test_the_finish_is_the_one_that_errs_least() -> None:

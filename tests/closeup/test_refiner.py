@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from featurelib.claims import learn_claims
 from featurelib.closeup import model
 from featurelib.closeup.files import refiner_version
 from featurelib.closeup.looks import Frame, Starts
@@ -38,7 +39,9 @@ def trained(ball) -> Refiner:
     recipe = LookRecipe(steps=120, rate=5e-3, warm_up=10, report_steps=120)
     fit_look(model, recipe, lambda: batches, lambda: batches[:2], lambda row: None)
     look = _look(model)
-    return Refiner((look, look), start_sigma_mm=3.0)
+    against = [{"move": random.gamma(2, size=2)} for _ in range(30)]
+    claims = learn_claims(random.normal(size=(30, 2, 3)), np.broadcast_to(np.eye(3), (30, 2, 3, 3)), against)
+    return Refiner((look, look), start_sigma_mm=3.0, claims=claims)
 
 
 def test_a_trained_refiner_finds_bumps_that_it_has_not_seen(ball, trained) -> None:
@@ -87,7 +90,7 @@ def test_a_refiner_comes_back_from_disk_as_it_was(trained, tmp_path) -> None:
     assert [path.name for path in (tmp_path / "refiner").glob("*.keras")] == ["look-0.keras"]
     assert loaded.looks[0].views == VIEWS
     assert loaded.looks[1].frame == FRAME
-    assert (loaded.snap, loaded.start_sigma_mm, loaded.inflation) == (True, 3.0, 1.0)
+    assert (loaded.snap, loaded.start_sigma_mm, loaded.claims) == (True, 3.0, trained.claims)
     for before, after in zip(trained.looks, loaded.looks, strict=True):
         pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
         assert np.array_equal(before.model(pictures), after.model(pictures))

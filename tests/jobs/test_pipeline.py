@@ -2,6 +2,8 @@
 
 import json
 import math
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -12,7 +14,7 @@ from featurelib.records import REJECTS, SHARD, vectors_schema
 from featurelib.shards import open_renders
 from featurelib.synthetic import make_body
 from jobs.evaluate import EvaluateConfig, evaluate
-from jobs.pipeline import PipelineConfig, pipeline
+from jobs.pipeline import pipeline
 from jobs.render import RenderConfig, render
 from jobs.train_detector import TrainDetectorConfig, train_detector
 
@@ -24,7 +26,7 @@ def snapshot(folder):
 
 def test_a_run_has_the_files_of_the_contract(run):
     """Every folder says what made it, and every table has the documented columns."""
-    for projection in PROJECTIONS:
+    for projection in PROJECTIONS:  # perspective is rendered alone: training it too is a slow test
         manifest = open_renders(str(run), projection)
 
         assert manifest.objects == {"train": 10, "val": 2, "test": 2}
@@ -33,20 +35,34 @@ def test_a_run_has_the_files_of_the_contract(run):
             assert SHARD.equals(pq.read_schema(uri).remove_metadata())
         renders = run / "renders" / projection
         assert REJECTS.equals(pq.read_schema(renders / "rejects.parquet"))
-        assert vectors_schema(9).equals(pq.read_schema(run / "vectors" / f"{projection}.parquet").remove_metadata())
-        for folder in (renders, *(run / step / projection for step in ("detector", "lifter", "refiner"))):
-            assert (folder / "config.json").is_file()
-        for name in ("model.keras", "metrics.csv"):
-            assert (run / "detector" / projection / name).is_file()
+        assert (renders / "config.json").is_file()
+    assert_trained(run, "orthographic")
+
+
+def assert_trained(run, projection):
+    """The steps after the rendering have written what the contract says."""
+    assert vectors_schema(9).equals(pq.read_schema(run / "vectors" / f"{projection}.parquet").remove_metadata())
+    for step in ("detector", "lifter", "refiner"):
+        assert (run / step / projection / "config.json").is_file()
+    for name in ("model.keras", "metrics.csv"):
+        assert (run / "detector" / projection / name).is_file()
+    for name in ("report.json", "report.html", "per_object.csv"):
+        assert (run / "report" / name).is_file()
 
 
 def test_the_report_has_the_contracts_keys(run):
-    """Detector, lifter and baselines stand beside each other, with finite figures in both projections."""
+    """Detector, lifter and baselines stand beside each other, with finite figures."""
+    assert_reported(run, ("orthographic",))
+
+
+def assert_reported(run, projections):
+    """The report has the keys of the contract for these projections."""
     report = json.loads((run / "report" / "report.json").read_text())
 
     assert report["schema"] == 1
     assert report["objects"] == {"train": 10, "val": 2, "test": 2}
-    for projection in PROJECTIONS:
+    assert set(report["lifter"]) == set(projections)
+    for projection in projections:
         assert report["frame_mm"][projection] > 100
         detector, lifter = report["detector"][projection]["test"], report["lifter"][projection]
         assert {"mean", "median", "p95"} == set(detector["error_pct_width"])
@@ -68,24 +84,27 @@ def test_targets_are_the_bodies_own_millimetres(run):
         np.testing.assert_allclose(np.reshape(target, (2, 3)), body.pair_mm, atol=2e-3)
 
 
-def test_a_finished_pipeline_run_again_writes_nothing(run, bodies):
+def test_a_finished_pipeline_run_again_writes_nothing(run, recipe):
     """Each step sees that its inputs and its configuration are what they were."""
     before = snapshot(run)
-    pipeline(
-        PipelineConfig(
-            dataset=str(bodies),
-            run=str(run),
-            image_size=128,
-            input_size=64,
-            alpha=0.35,
-            weights="none",
-            epochs=2,
-            batch_size=16,
-            refiner_pictures=64,
-        )
-    )
+    pipeline(recipe)
 
     assert before == snapshot(run)
+
+
+@pytest.mark.slow
+def test_both_projections_end_in_one_report(run, recipe, tmp_path):
+    """The second projection is added to a copy of the run; what was done stays as it was."""
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    pipeline(replace(recipe, run=str(copy), projections=PROJECTIONS))
+
+    for projection in PROJECTIONS:
+        assert_trained(copy, projection)
+    assert_reported(copy, PROJECTIONS)
+    assert (copy / "detector/orthographic/model.keras").read_bytes() == (
+        run / "detector/orthographic/model.keras"
+    ).read_bytes()
 
 
 def test_two_renderings_are_the_same_to_the_byte(run, cluster, bodies, tmp_path):
@@ -101,8 +120,6 @@ def test_two_renderings_are_the_same_to_the_byte(run, cluster, bodies, tmp_path)
 @pytest.fixture
 def spoiled(bodies, tmp_path):
     """The bodies, with one mesh of random bytes and one that is missing."""
-    import shutil
-
     folder = tmp_path / "spoiled"
     shutil.copytree(bodies, folder)
     (folder / "meshes" / "body-00004.ply").write_bytes(np.random.default_rng(0).bytes(5000))

@@ -16,6 +16,8 @@ import pytest
 from featurelib.errors import DataError, UsageError
 from jobs.train_detector import TrainDetectorConfig, train_detector
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = 6
 FLAGS = {
     "head": "regression",

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 STEPS, BATCH, SIZE = 20, 16, 64
 
 RATES = {"held": 1e-3, "learnt": 1e-5}

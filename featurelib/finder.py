@@ -1,0 +1,86 @@
+"""What a run has learnt after its detector, on one mesh: first estimates, the close-ups, and what may be claimed."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from featurelib import evidence
+from featurelib.answers import REFINED, Answer, Seen
+from featurelib.claims import Claims
+from featurelib.closeup.files import refiner_uri, whole_version
+from featurelib.closeup.model import load_refiner
+from featurelib.closeup.refiner import Refiner, refine
+from featurelib.errors import DataError
+from featurelib.geometry import SIDES, near_side
+from featurelib.lifter.model import Lifter
+from featurelib.meshes import Mesh
+from featurelib.shards import RenderSpec
+from featurelib.template import locate
+
+
+@dataclass(frozen=True, eq=False)
+class Finder:
+    """A run's lifter and, where there is one, its refiner, in one projection."""
+
+    lifter: Lifter
+    refiner: Refiner | None = None
+
+    @classmethod
+    def load(cls, run: str, projection: str, spec: RenderSpec) -> Self:
+        """Return the finder of a run.
+
+        Raises:
+            DataError: if no lifter was trained, or files are not what was written.
+        """
+        lifter = Lifter.load(run, projection, spec)
+        if lifter.template is None:
+            raise DataError(f"{run}: no trained lifter; run `featurelib train-lifter --projection {projection}`")
+        version = whole_version(run, projection)
+        return cls(lifter, load_refiner(refiner_uri(run, projection)) if version else None)
+
+    @property
+    def method(self) -> str:
+        """The one that erred least on validation objects."""
+        first_mm = self.lifter.validation_mm[self.lifter.chosen]
+        is_better = self.refiner is not None and self.refiner.validation_mm[REFINED] < first_mm
+        return REFINED if is_better else self.lifter.chosen
+
+    @property
+    def claims(self) -> Claims:
+        """What may be claimed of the method's answers."""
+        found = self.refiner.claims if self.refiner and self.method == REFINED else self.lifter.claims
+        if found is None:
+            raise DataError(f"method {self.method}: no claims were learnt; train it again")
+        return found
+
+    def __call__(self, mesh: Mesh, seen: Seen) -> Answer:
+        """Return the answer for a mesh in the object frame.
+
+        Raises:
+            GeometryError: if the rays fix no point.
+        """
+        lifter = self.lifter
+        assert lifter.template is not None  # load refuses
+        located = locate(lifter.template, mesh.vertices_mm, mesh.faces)
+        near_xy = near_positions(lifter.spec, mesh, seen.pair_xy, located.pair_mm)
+        first_mm = lifter(near_xy, mesh.centre_mm, pair_xy=seen.pair_xy)
+        pairs_mm = {"template": located.pair_mm, lifter.chosen: first_mm}
+        against = {**evidence.of_shape(located), **evidence.of_detector(seen.visible)}
+        covariance_mm2 = np.broadcast_to(np.eye(3) * lifter.sigma_mm[lifter.chosen] ** 2, (2, 3, 3))
+        if self.refiner is not None:
+            refined = refine(self.refiner, mesh, pairs_mm[self.refiner.start])
+            pairs_mm[REFINED] = refined.pair_mm
+            against |= evidence.of_closeups(refined, pairs_mm[self.refiner.start])
+            covariance_mm2 = refined.covariance_mm2 if self.method == REFINED else covariance_mm2
+        against |= evidence.of_disagreement(pairs_mm[self.method], located.pair_mm)
+        return Answer(pairs_mm, self.method, covariance_mm2, against, self.claims.of(covariance_mm2, against))
+
+
+def near_positions(
+    spec: RenderSpec, mesh: Mesh, pair_xy: ArrayLike, pair_mm: NDArray[np.float64]
+) -> NDArray[np.floating]:
+    """Return the positions (v, 2) of the instance that is nearer in each view, by an estimate (2, 3) of both."""
+    near = [SIDES.index(near_side(camera, pair_mm)) for camera in spec.cameras(mesh.centre_mm)]
+    return np.asarray(pair_xy)[np.arange(len(near)), near]

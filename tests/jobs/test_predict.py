@@ -1,0 +1,104 @@
+"""Predictions for meshes without labels, by a small finished run."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from featurelib.dataset import open_dataset
+from featurelib.errors import DataError
+from featurelib.geometry import apply
+from featurelib.predictions import PREDICTIONS
+from jobs.predict import PredictConfig, predict
+
+
+@pytest.fixture(scope="module")
+def scans(bodies, tmp_path_factory):
+    """Meshes without labels: four of the run's bodies, one file that is no mesh and one object twice as large."""
+    folder = tmp_path_factory.mktemp("scans")
+    shutil.copy(bodies / "dataset.json", folder)
+    (folder / "meshes").mkdir()
+    for name in ("body-00000", "body-00002", "body-00003", "body-00009"):
+        shutil.copy(bodies / "meshes" / f"{name}.ply", folder / "meshes")
+    (folder / "meshes" / "broken.ply").write_bytes(b"ply\nno mesh")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def predicted(cluster, run, scans, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    predict(PredictConfig(dataset=str(scans), run=str(run), out=str(out), projection="orthographic", slicer=True))
+    return out
+
+
+def snapshot(folder):
+    """Return path, time of change and size of every file."""
+    return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_every_mesh_has_a_row(predicted, scans):
+    """In the order of the ids, with coordinates or with the reason for none."""
+    table = pq.read_table(predicted / "predictions.parquet")
+    rows = {row["object_id"]: row for row in table.to_pylist()}
+
+    assert table.schema.equals(PREDICTIONS)
+    assert list(rows) == sorted(path.stem for path in (scans / "meshes").iterdir())
+    assert rows["broken"]["left_x"] is None
+    assert rows["broken"]["reason"].startswith("load: meshes/broken.ply")
+    assert not rows["broken"]["accepted"]
+    for row in rows.values():
+        assert row["accepted"] == (row["reason"] == "")
+        if row["object_id"] != "broken":
+            assert min(row["left_sigma_mm"], row["right_sigma_mm"]) > 0
+    with (predicted / "predictions.csv").open() as file:
+        assert [row["object_id"] for row in csv.DictReader(file)] == list(rows)
+
+
+def test_the_answers_are_those_of_the_evaluation(predicted, run, scans):
+    """The mesh is rendered anew, and the landmarks of test objects come out where the report has them."""
+    report = json.loads((run / "report" / "report.json").read_text())["lifter"]["orthographic"]
+    with (run / "report" / "per_object.csv").open() as file:
+        told = {
+            (row["object_id"], row["side"]): [float(row[f"{axis}_mm"]) for axis in "xyz"]
+            for row in csv.DictReader(file)
+            if (row["projection"], row["method"]) == ("orthographic", report["chosen"])
+        }
+    to_object = open_dataset(str(scans), labelled=False).object_from_source
+    rows = {row["object_id"]: row for row in pq.read_table(predicted / "predictions.parquet").to_pylist()}
+
+    tested = {object_id for object_id, _ in told} & set(rows)
+    assert len(tested) == 2
+    for object_id in tested:
+        for side in ("left", "right"):
+            found_mm = apply(to_object, [[rows[object_id][f"{side}_{axis}"] for axis in "xyz"]])[0]
+            np.testing.assert_allclose(found_mm, told[object_id, side], atol=0.02)
+
+
+def test_markups_are_written_on_request(predicted, scans):
+    assert {path.name for path in (predicted / "slicer").iterdir()} == {
+        f"{path.stem}.mrk.json" for path in (scans / "meshes").iterdir() if path.stem != "broken"
+    }
+
+
+def test_run_again_it_writes_nothing_and_a_new_mesh_costs_its_part(predicted, run, scans, bodies, tmp_path):
+    """The same meshes and models are done; another mesh is predicted, and the others' parts stand."""
+    config = PredictConfig(dataset=str(scans), run=str(run), out=str(predicted), projection="orthographic", slicer=True)
+    before = snapshot(predicted)
+    predict(config)
+    assert snapshot(predicted) == before
+
+    shutil.copytree(scans, tmp_path / "more")
+    shutil.copy(bodies / "meshes" / "body-00005.ply", tmp_path / "more" / "meshes")
+    shutil.copytree(predicted, tmp_path / "out")
+    more = PredictConfig(dataset=str(tmp_path / "more"), run=str(run), out=str(tmp_path / "out"))
+    predict(more)
+    table = pq.read_table(tmp_path / "out" / "predictions.parquet")
+    assert "body-00005" in table["object_id"].to_pylist()
+
+
+def test_without_models_it_says_what_to_run(scans, tmp_path):
+    with pytest.raises(DataError, match="featurelib pipeline"):
+        predict(PredictConfig(dataset=str(scans), run=str(tmp_path), out=str(tmp_path / "out")))
