@@ -7,6 +7,7 @@ from featurelib import cli
 COMMANDS = {
     "demo": ("jobs.demo:demo", "Make a small synthetic dataset and run the whole path on it."),
     "pipeline": ("jobs.pipeline:pipeline", "Dataset to report in one command."),
+    "validate": ("jobs.validate:validate", "Check a dataset before any compute."),
     "render": ("jobs.render:render", "Render every object from the rig's angles."),
     "train-detector": (
         "jobs.train_detector:train_detector",

@@ -29,7 +29,7 @@ are spoiled stand out by far: ears cut off, heads turned by 60 degrees, of doubl
 the distance, 24 of 24, unless they were right within 2 mm.
 """
 
-DIGITS = range(1, 7)
+MOST_DECIMALS = 6
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,16 @@ class Limit:
     wording: Wording
 
     def reason(self, value: float) -> str:
-        """Return why a value beyond the limit is doubtful; a value that is not a number is beyond any."""
+        """Return why a value beyond the limit is doubtful; a value that is not a number is beyond any.
+
+        The limit is given to two digits, or to as many more as tell the value from it.
+        """
         unit = f" {self.wording.unit}" if self.wording.unit else ""
+        two_digits = int(np.clip(1 - np.floor(np.log10(max(self.limit, 1e-9))), 0, MOST_DECIMALS))
         if not np.isfinite(value):
-            return f"{self.wording.says} an unknown amount, expected at most {self.limit:.1f}{unit}"
-        texts = [(f"{value:.{digits}f}", f"{self.limit:.{digits}f}") for digits in DIGITS]
+            return f"{self.wording.says} an unknown amount, expected at most {self.limit:.{two_digits}f}{unit}"
+        decimals = range(two_digits, MOST_DECIMALS + 1)
+        texts = [(f"{value:.{digits}f}", f"{self.limit:.{digits}f}") for digits in decimals]
         found, limit = next((pair for pair in texts if pair[0] != pair[1]), texts[-1])
         return f"{self.wording.says} {found}{unit}, more than {limit}{unit}"
 

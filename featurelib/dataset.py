@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -65,12 +65,21 @@ class Dataset:
         )
 
 
-def open_dataset(uri: str, *, labelled: bool = True) -> Dataset:
+class Fault(NamedTuple):
+    """What is wrong with one row or one mesh file: the object, if it is known, and a line that ends with the fix."""
+
+    object_id: str | None
+    says: str
+
+
+def open_dataset(uri: str, *, labelled: bool = True, faults: list[Fault] | None = None) -> Dataset:
     """Read a dataset.
 
     Args:
         uri: local folder or s3:// URI.
         labelled: take the objects of `landmarks.csv`, which must be there; else take all meshes.
+        faults: receives what is wrong with single rows and files, which are then left out; if not given, the first
+            is an error.
 
     Raises:
         DataError: naming the file, the value and what was expected.
@@ -79,11 +88,17 @@ def open_dataset(uri: str, *, labelled: bool = True) -> Dataset:
     unit, landmark, alignment = _read_settings(storage.join(uri, "dataset.json"))
     listing = storage.list_files(storage.join(uri, "meshes"))
     labels = storage.join(uri, "landmarks.csv")
-    objects = objects_table(listing, storage.read_bytes(labels) if labelled else None, name=uri)
+    objects = objects_table(listing, storage.read_bytes(labels) if labelled else None, name=uri, faults=faults)
     return Dataset(uri, unit, landmark, alignment, objects)
 
 
-def objects_table(listing: Iterable[storage.Entry], landmarks_csv: bytes | None, *, name: str = "dataset") -> pa.Table:
+def objects_table(
+    listing: Iterable[storage.Entry],
+    landmarks_csv: bytes | None,
+    *,
+    name: str = "dataset",
+    faults: list[Fault] | None = None,
+) -> pa.Table:
     """Return the table of records.OBJECTS, sorted by object_id, of a mesh folder's listing and its labels.
 
     It is made column by column, and each list becomes an Arrow array before the next is made: a million objects
@@ -93,13 +108,18 @@ def objects_table(listing: Iterable[storage.Entry], landmarks_csv: bytes | None,
         listing: the files of `meshes/`.
         landmarks_csv: the labels' content; None takes all meshes, without labels.
         name: of the dataset, for errors.
+        faults: as in `open_dataset`.
     """
-    return _unsorted_table(listing, landmarks_csv, name).sort_by("object_id")  # what it was made of is freed by then
+    table = _unsorted_table(listing, landmarks_csv, name, faults)
+    return table.sort_by("object_id")  # what it was made of is freed by then
 
 
-def _unsorted_table(listing: Iterable[storage.Entry], landmarks_csv: bytes | None, name: str) -> pa.Table:
-    meshes = _mesh_files(listing, f"{name}/meshes")
-    rows = _Landmarks.of(meshes) if landmarks_csv is None else _read_landmarks(landmarks_csv, f"{name}/landmarks.csv")
+def _unsorted_table(
+    listing: Iterable[storage.Entry], landmarks_csv: bytes | None, name: str, faults: list[Fault] | None
+) -> pa.Table:
+    meshes = _mesh_files(listing, f"{name}/meshes", faults)
+    labels = f"{name}/landmarks.csv"
+    rows = _Landmarks.of(meshes) if landmarks_csv is None else _read_landmarks(landmarks_csv, labels, faults)
     files = [meshes.get(object_id) for object_id in rows.object_ids]
     return pa.table(
         {
@@ -107,7 +127,7 @@ def _unsorted_table(listing: Iterable[storage.Entry], landmarks_csv: bytes | Non
             "mesh": pa.array([file and file.partition("/")[0] for file in files], pa.string()),
             "mesh_tag": pa.array([file and file.partition("/")[2] for file in files], pa.string()),
             "group": rows.groups,
-            "split": rows.splits_by_group(),
+            "split": rows.splits_by_group(faults),
             "left": rows.points(0),
             "right": rows.points(3),
         },
@@ -161,7 +181,14 @@ def _read_settings(uri: str) -> tuple[str, str, Alignment]:
     return unit, landmark, Alignment.from_dict(alignment or {}, name=f"{uri}: alignment")
 
 
-def _mesh_files(listing: Iterable[storage.Entry], name: str) -> dict[str, str]:
+def _report(faults: list[Fault] | None, object_id: str | None, says: str) -> None:
+    """Add a fault to the list, or raise it if nobody collects them."""
+    if faults is None:
+        raise DataError(says)
+    faults.append(Fault(object_id, says))
+
+
+def _mesh_files(listing: Iterable[storage.Entry], name: str, faults: list[Fault] | None) -> dict[str, str]:
     """Return `file/tag` of the mesh files by object id; one string each, since there may be millions."""
     meshes: dict[str, str] = {}
     for entry in listing:
@@ -170,7 +197,8 @@ def _mesh_files(listing: Iterable[storage.Entry], name: str) -> dict[str, str]:
             continue
         if object_id in meshes:
             other = meshes[object_id].partition("/")[0]
-            raise DataError(f"{name}: {entry.name} and {other} are both object {object_id}; keep one")
+            _report(faults, object_id, f"{name}: {entry.name} and {other} are both object {object_id}; keep one")
+            continue
         meshes[object_id] = f"{entry.name}/{entry.size}:{entry.tag}"
     if not meshes:
         raise DataError(f"{name}: no mesh files; expected <object_id>{'|'.join(MESH_SUFFIXES)}")
@@ -199,19 +227,17 @@ class _Landmarks:
         numbers = np.frombuffer(self.values, dtype=np.float64).reshape(-1, 6)[:, start : start + 3]
         return pa.FixedSizeListArray.from_arrays(pa.array(numbers.ravel()), 3)
 
-    def splits_by_group(self) -> list[str]:
+    def splits_by_group(self, faults: list[Fault] | None) -> list[str]:
         """Return one split for every object of a group: the one the user fixed, else a function of the group."""
         fixed: dict[str, str] = {}
         for object_id, group, split in zip(self.object_ids, self.groups, self.splits, strict=True):
             if split and fixed.setdefault(group, split) != split:
-                raise DataError(
-                    f"landmarks.csv: group {group!r} is in {fixed[group]} and {split} "
-                    f"(object {object_id!r}); a group has one split"
-                )
+                says = f"group {group!r} is in {fixed[group]} and {split} (object {object_id!r}); a group has one split"
+                _report(faults, object_id, f"landmarks.csv: {says}")
         return [fixed.get(group) or split_of(group) for group in self.groups]
 
 
-def _read_landmarks(content: bytes, name: str) -> _Landmarks:
+def _read_landmarks(content: bytes, name: str, faults: list[Fault] | None) -> _Landmarks:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -226,20 +252,26 @@ def _read_landmarks(content: bytes, name: str) -> _Landmarks:
     landmarks, seen = _Landmarks([], [], [], array("d")), set()
     for row in filter(None, reader):
         where = f"{name} line {reader.line_num}"
-        if len(row) > len(header):
-            raise DataError(f"{where}: more values than the header's {len(header)} columns")
         row += [""] * (len(header) - len(row))
         object_id, *values = (row[i] for i in columns)
-        if object_id in seen:
-            raise DataError(f"{where}: object {object_id!r} stands there twice; keep one row")
-        if not object_id:
-            raise DataError(f"{where}: object_id is empty; expected the mesh file's name without its ending")
-        seen.add(object_id)
+        try:
+            if len(row) > len(header):
+                raise DataError(f"{where}: more values than the header's {len(header)} columns")
+            if object_id in seen:
+                raise DataError(f"{where}: object {object_id!r} stands there twice; keep one row")
+            if not object_id:
+                raise DataError(f"{where}: object_id is empty; expected the mesh file's name without its ending")
+            seen.add(object_id)
+            numbers = [_number(v, column, where) for v, column in zip(values, COORDINATES, strict=True)]
+            fixed = _split(row[split], where) if split is not None else None
+        except DataError as error:
+            _report(faults, object_id or None, str(error))
+            continue
         landmarks.object_ids.append(object_id)
-        landmarks.values.extend(_number(v, column, where) for v, column in zip(values, COORDINATES, strict=True))
+        landmarks.values.extend(numbers)
         landmarks.groups.append((group is not None and row[group]) or object_id)
-        landmarks.splits.append(_split(row[split], where) if split is not None else None)
-    if not landmarks.object_ids:
+        landmarks.splits.append(fixed)
+    if not landmarks.object_ids and not faults:
         raise DataError(f"{name}: no rows; expected one for each labelled object")
     return landmarks
 

@@ -32,6 +32,7 @@ from featurelib.shards import (
     ShardPlan,
     commit,
     estimate_frame_mm,
+    frame_sample,
     is_finished,
     num_buckets,
     open_renders,
@@ -45,9 +46,6 @@ from jobs.shard_worker import ShardJob, make_shards
 
 WAITING_PER_CPU = 4
 """Tasks in Ray's queue for each CPU of the cluster."""
-
-FRAME_SAMPLE = 64
-"""Objects looked at to settle the image's width, evenly spread over the ids."""
 
 
 @cli.config
@@ -194,7 +192,7 @@ def _frames_mm(config: RenderConfig, dataset: Dataset, rig: Rig, projections: Se
     names = [name for name in dataset.objects["mesh"].to_pylist() if name]
     jobs = [
         FrameJob(dataset.mesh_uri(name), dataset.object_from_source, rig, tuple(projections))
-        for name in names[:: max(1, len(names) // FRAME_SAMPLE)]
+        for name in frame_sample(names)
     ]
     with Child(config.child_limits, preload=["featurelib.shards.warm"]) as child:
         needed_mm = [found for found in child.map(needed_frames_mm, jobs) if found and not isinstance(found, LostError)]

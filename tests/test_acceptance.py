@@ -66,6 +66,12 @@ def test_a_far_value_is_rejected_with_its_reason() -> None:
     assert rule.reason({"move": 4.1}) == "the two looks disagree by 4.1 mm, more than 2.3 mm"
     assert rule.reason({"move": [1.0, 4.1]}) == "right: the two looks disagree by 4.1 mm, more than 2.3 mm"
     assert rule.reason({"move": [2.3, 0.0]}) == ""
+    small = Limit("unseen", 0.0042, Wording("the doubt is", ""))
+    assert small.reason(0.19) == "the doubt is 0.1900, more than 0.0042"
+    assert (
+        Limit("turn", 46.9, Wording("turned by", "degrees")).reason(79.3)
+        == "turned by 79 degrees, more than 47 degrees"
+    )
     assert rule.reason({"move": 2.301}) == "the two looks disagree by 2.301 mm, more than 2.300 mm"
 
 
@@ -87,7 +93,7 @@ def test_an_unknown_score_is_not_accepted() -> None:
     rule = fit_accept_rule({"move": np.arange(60.0)}, WORDINGS, slack=1)
 
     assert rule.accepts({"move": [0, np.nan, np.inf]}).tolist() == [True, False, False]
-    assert rule.reason({"move": np.nan}) == "the two looks disagree by an unknown amount, expected at most 56.0 mm"
+    assert rule.reason({"move": np.nan}) == "the two looks disagree by an unknown amount, expected at most 56 mm"
 
 
 @pytest.mark.parametrize("count", [1, 5, 19])

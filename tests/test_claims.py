@@ -51,7 +51,7 @@ def test_an_answer_that_stands_out_is_not_accepted_and_says_why(claims) -> None:
     assert claims.of(own, usual)[2:] == (True, "")
     accepted, reason = claims.of(own, far)[2:]
     assert not accepted
-    assert reason.startswith("right: the close-ups moved the first estimate by 99.0 mm, more than")
+    assert reason.startswith("right: the close-ups moved the first estimate by 99 mm, more than")
 
 
 def test_claims_come_back_from_json_as_they_were(claims) -> None:

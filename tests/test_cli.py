@@ -120,8 +120,13 @@ def test_an_unknown_command_is_one_line(capsys):
 
 @pytest.mark.parametrize(
     ("command", "flag"),
-    [(command, "--run") for command in COMMANDS if command != "bench"]
-    + [("bench render", "--image-size"), ("bench vectorize", "--batch-sizes"), ("bench plan", "--objects")],
+    [(command, "--run") for command in COMMANDS if command not in ("bench", "validate")]
+    + [
+        ("validate", "--out"),
+        ("bench render", "--image-size"),
+        ("bench vectorize", "--batch-sizes"),
+        ("bench plan", "--objects"),
+    ],
 )
 def test_every_command_has_help(capsys, command, flag):
     """The text of the table leads to a command whose every flag is explained."""

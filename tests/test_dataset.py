@@ -281,6 +281,26 @@ def test_bad_rows_are_named(folder, rows, value):
     assert f"{folder}/landmarks.csv{value}" in refusal(folder)
 
 
+def test_all_faults_can_be_collected(folder):
+    """With a list for them, every bad row and file is named in the words of the error, and the rest is read."""
+    (folder / "meshes" / "a.obj").touch()
+    rows = ["a,1,2,3,4,5,?,g,", row("b", "g", "train"), row("b"), row("c", "g", "test"), row("", "", ""), row("d")]
+    write_rows(folder, [f"{HEADER},group,split", *rows])
+    faults = []
+
+    objects = open_dataset(str(folder), faults=faults).objects
+
+    assert objects["object_id"].to_pylist() == ["b", "c", "d"]
+    assert objects["split"].to_pylist()[:2] == ["train", "train"]
+    assert [(object_id, says.removeprefix(f"{folder}/")) for object_id, says in faults] == [
+        ("a", "meshes: a.obj and a.PLY are both object a; keep one"),
+        ("a", "landmarks.csv line 2: right_z is '?'; expected a number"),
+        ("b", "landmarks.csv line 4: object 'b' stands there twice; keep one row"),
+        (None, "landmarks.csv line 6: object_id is empty; expected the mesh file's name without its ending"),
+        ("c", "landmarks.csv: group 'g' is in train and test (object 'c'); a group has one split"),
+    ]
+
+
 def test_a_table_in_another_encoding(folder):
     """Latin-1 text is refused with the place where it stops being UTF-8."""
     (folder / "landmarks.csv").write_bytes(f"{HEADER}\n{row('Müller')}\n".encode("latin-1"))

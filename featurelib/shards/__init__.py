@@ -7,7 +7,7 @@
 from featurelib.shards.files import Receipt, decode_png, encode_png, read_receipt, read_views, write_shard
 from featurelib.shards.manifest import Manifest, commit, is_finished, open_renders, renders_uri
 from featurelib.shards.plan import ShardPlan, bucket_of, num_buckets, plan_shards
-from featurelib.shards.spec import RenderSpec, estimate_frame_mm
+from featurelib.shards.spec import RenderSpec, estimate_frame_mm, frame_sample
 from featurelib.shards.views import object_views
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "decode_png",
     "encode_png",
     "estimate_frame_mm",
+    "frame_sample",
     "is_finished",
     "num_buckets",
     "object_views",

@@ -53,7 +53,7 @@ def write_dataset(
     for index, name in enumerate(names):
         body = make_body(np.random.default_rng([seed, index]))
         vertices = apply(source_from_object, body.vertices_mm).astype(np.float32)
-        storage.write_bytes(str(folder / "meshes" / f"{name}.ply"), _ply(vertices, body.faces))
+        storage.write_bytes(str(folder / "meshes" / f"{name}.ply"), ply(vertices, body.faces))
         rows.append(_row(name, apply(source_from_object, body.pair_mm)))
         if progress:
             progress(index + 1)
@@ -74,7 +74,7 @@ def _row(name: str, pair: NDArray[np.float64]) -> str:
     return ",".join([name, *(f"{value:.9g}" for value in pair.ravel())])
 
 
-def _ply(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> bytes:
+def ply(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> bytes:
     """Return a binary PLY file (http://paulbourke.net/dataformats/ply) of vertices (n, 3) and faces (m, 3)."""
     header = [
         "ply",

@@ -4,7 +4,9 @@ import re
 
 import pytest
 
+from featurelib.spoiled import KINDS
 from jobs.bench.plan import BenchPlanConfig, bench_plan
+from jobs.bench.spoil import BenchSpoilConfig, bench_spoil
 from jobs.bench.vectorize import BenchVectorizeConfig, Rates, bench_vectorize
 
 
@@ -34,3 +36,17 @@ def test_bench_plan_plans_a_simulated_bucket(capsys):
     bench_plan(BenchPlanConfig(objects=2000))
 
     assert "2000 objects, 128 shards a projection, 4 list calls of 1,000 names" in capsys.readouterr().out
+
+
+def test_bench_spoil_says_what_becomes_of_every_spoiled_object(cluster, run, capsys):
+    """Each is handed back, right, or accepted and wrong; the table names its kind and its object."""
+    bench_spoil(BenchSpoilConfig(run=str(run), each=1))
+
+    text = capsys.readouterr().out
+    line = r"^(\d+) spoiled objects: (\d+) handed back, (\d+) accepted and right .*, (\d+) accepted and wrong$"
+    counts = re.search(line, text, re.MULTILINE)
+    objects, *outcomes = map(int, counts.groups())
+    assert objects == sum(outcomes) == len(KINDS)
+    for kind in KINDS:
+        assert re.search(rf"^{kind} +body-0000[0-9] ", text, re.MULTILINE)
+    assert re.search(r"^twice as large .* load: .*needs a frame of", text, re.MULTILINE)

@@ -7,7 +7,7 @@ import trimesh
 
 from featurelib.geometry import PROJECTIONS, Alignment, Rig, View, frame_needed_mm
 from featurelib.meshes import Mesh
-from featurelib.shards import RenderSpec, estimate_frame_mm
+from featurelib.shards import RenderSpec, estimate_frame_mm, frame_sample
 from featurelib.shards.spec import FRAME_MARGIN
 
 ODD_RIG = Rig((View(-40.0, 10.0), View(0.0, -5.0), View(40.0, 10.0)))
@@ -74,3 +74,12 @@ def test_one_object_in_the_wrong_unit_does_not_set_the_frame(factor):
     odd = box(*np.array([100, 100, 60]) * factor)
 
     assert frame_of([odd, *meshes], ODD_RIG, "perspective") == frame_of(meshes, ODD_RIG, "perspective")
+
+
+@pytest.mark.parametrize("count", [0, 1, 63, 64, 127, 128, 1000])
+def test_the_sample_is_spread_evenly(count):
+    """Few objects are all looked at; of many, one in every equal step, from the first on."""
+    sample = frame_sample(range(count))
+
+    assert list(sample) == list(range(0, count, max(1, count // 64)))
+    assert min(count, 64) <= len(sample) < 128

@@ -1,0 +1,113 @@
+"""The command on a real dataset, through its flags and its exit codes."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import ray
+
+from featurelib import cli
+from featurelib.__main__ import make_app
+from featurelib.isolation import ChildLimits, LostError
+from jobs.validate import work_in_child
+
+
+@pytest.fixture
+def dataset(bodies, tmp_path):
+    """A copy of the bodies (in inches and turned axes) that a test may spoil."""
+    return Path(shutil.copytree(bodies, tmp_path / "bodies"))
+
+
+def validated(capsys, *flags) -> tuple[int, str, str]:
+    """Run the command; return its exit code, stdout and stderr."""
+    with pytest.raises(SystemExit) as ended:
+        cli.run(make_app(), ["validate", *map(str, flags)])
+    return (ended.value.code, *capsys.readouterr())
+
+
+def test_a_good_dataset_ends_well(cluster, dataset, tmp_path, capsys):
+    """Code 0, no error, and a sheet with every object; that the split is small is a warning."""
+    out = tmp_path / "out"
+
+    code, text, said = validated(capsys, "--dataset", dataset, "--out", out)
+
+    lines = text.splitlines()
+    assert code == 0
+    assert [line.partition("]")[0] for line in lines[:-1]] == [
+        "warning [split",
+        "warning [split",
+        "note [size",
+        "note [frame",
+    ]
+    assert lines[-1] == f"{dataset}: 14 objects checked: 0 errors, 2 warnings, 2 notes"
+    assert f"contact sheet in {out}/sheet.html" in said
+    assert sorted(file.name for file in out.iterdir()) == ["config.json", "findings.json", "sheet.html"]
+    assert (out / "sheet.html").read_text().count("data:image/png;base64,") == 3 * 14
+    assert json.loads((out / "findings.json").read_text())["counts"]["error"] == 0
+
+
+def test_errors_are_named_and_end_with_code_1(cluster, dataset, tmp_path, capsys):
+    """Each planted fault is one line, the same as in JSON; warnings are told from errors."""
+    (dataset / "meshes/body-00003.ply").write_bytes(b"ply")
+    table = dataset / "landmarks.csv"
+    lines = table.read_text().splitlines()
+    name, left, right, split = lines[6].split(",")[0], *_halves(lines[6])
+    lines[6] = ",".join([name, *right, *left, split])
+    table.write_text("\n".join(lines) + "\n")
+
+    code, text, _ = validated(capsys, "--dataset", dataset)
+    json_code, values, _ = validated(capsys, "--dataset", dataset, "--json")
+
+    found = json.loads(values)["findings"]
+    errors = {(finding["rule"], finding["object_id"]) for finding in found if finding["severity"] == "error"}
+    assert (code, json_code) == (1, 1)
+    assert errors == {("mesh-file", "body-00003"), ("swapped", name)}
+    assert len(text.splitlines()) == len(found) + 1
+    assert text.startswith("error [mesh-file] body-00003: meshes/body-00003.ply")
+
+
+def _halves(row: str) -> tuple[list[str], list[str], str]:
+    values = row.split(",")
+    return values[1:4], values[4:7], values[7]
+
+
+def test_what_kills_its_process_costs_itself_alone(cluster):
+    """A lost process is an answer like any other, and the next object gets a new one."""
+    lost, found = (
+        ray.get(work_in_child.remote(ChildLimits(), work, [item])) for work, item in ((os._exit, 3), (abs, -3))
+    )
+
+    assert isinstance(lost[0], LostError)
+    assert "its process ended with code 3" in str(lost[0])
+    assert found == [3]
+
+
+def test_without_labels_it_says_what_was_left_out(cluster, dataset, capsys):
+    """A dataset for predicting is fine without them."""
+    (dataset / "landmarks.csv").unlink()
+
+    code, text, _ = validated(capsys, "--dataset", dataset)
+
+    assert code == 0
+    assert "note [labels] no landmarks.csv: the rules on labels and on the split were left out" in text
+
+
+@pytest.mark.parametrize(
+    ("flags", "names"),
+    [
+        (["--dataset", "nowhere"], "nowhere/dataset.json"),
+        ([], "--dataset"),
+    ],
+)
+def test_bad_usage_is_one_line_and_code_2(capsys, tmp_path, monkeypatch, flags, names):
+    """What is no dataset at all is no finding."""
+    monkeypatch.chdir(tmp_path)
+
+    code, text, said = validated(capsys, *flags)
+
+    assert (code, text) == (2, "")
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    assert names in said
