@@ -31,7 +31,7 @@ test: setup ## the test suite
 	$(BIN)/python -m pytest tests/rendering
 	$(BIN)/python -m pytest -m "not slow" --ignore=tests/rendering # two processes: Mesa's llvmpipe and TensorFlow do not share one
 
-test-slow: setup ## what trains several times, kills trainings and measures memory: 20 minutes on two cores
+test-slow: setup ## what trains several times, kills trainings and measures memory
 	$(BIN)/python -m pytest -m slow --ignore=tests/rendering
 
 lint: setup ## ruff and mypy

@@ -59,7 +59,7 @@ def recipe(bodies, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def run(cluster, recipe) -> Path:
-    """A finished run on the bodies, rendered in both projections; a minute and a half on two cores."""
+    """A finished run on the bodies, rendered in both projections; two to three minutes on two cores."""
     from jobs.pipeline import pipeline
     from jobs.render import RenderConfig, render
 
