@@ -32,6 +32,7 @@ WORDINGS = {
     "off_surface": Wording("the close-ups' rays meet off the surface by"),
     "rays": Wording("the close-ups' rays miss each other by"),
     "blur": Wording("the close-ups' maps spread over"),
+    "networks": Wording("the close-ups' networks disagree by"),
 }
 
 
@@ -62,10 +63,12 @@ def of_detector(visible: ArrayLike) -> Evidence:
 
 def of_closeups(refined: "Refined", start_mm: ArrayLike) -> Evidence:
     """Return what close-ups say that began at a first estimate (2, 3)."""
-    return {
+    found = {
         "move": np.linalg.norm(refined.unsnapped_mm - np.asarray(start_mm), axis=-1),
         "last_move": refined.moves_mm[:, -1],
         "off_surface": refined.snap_mm,
         "rays": refined.ray_rms_mm,
         "blur": refined.map_spread_mm.mean(axis=1),
+        "networks": refined.network_spread_mm,
     }
+    return {name: numbers for name, numbers in found.items() if not np.isnan(numbers).all()}

@@ -18,7 +18,7 @@ from ray.util.queue import Queue
 from featurelib import evidence
 from featurelib.claims import Claims, learn_claims
 from featurelib.closeup.estimates import FirstEstimates
-from featurelib.closeup.looks import NUM_LOOKS, Frame, Starts
+from featurelib.closeup.looks import NETWORKS, NUM_LOOKS, Frame, Starts
 from featurelib.closeup.plan import Drawn, SamplePlan
 from featurelib.dataset import Dataset
 from featurelib.errors import DataError
@@ -27,8 +27,8 @@ from jobs import cluster
 from jobs.vectorize import bound_tensorflow
 
 if TYPE_CHECKING:
-    from featurelib.closeup.course import Samples
-    from featurelib.closeup.refiner import Look, Refined
+    from featurelib.closeup.course import Samples, UnseenObjects
+    from featurelib.closeup.refiner import Look, Refined, Refiner
     from featurelib.closeup.training import LookProgress
 
 VALIDATION_PICTURES = 1024
@@ -62,7 +62,8 @@ class Training:
 
     name: of its lines. uri: the refiner's folder. dataset, meshes (n,), pairs_mm (n, 2, 3): training objects.
     estimates: of validation objects. frame: of the first look. pictures, batch_size, rate, seed: of the config.
-    threads: of TensorFlow. lines: takes progress for the user's terminal.
+    threads: of TensorFlow. lines: takes progress for the user's terminal. networks_uri: a refiner's folder, whose
+    networks are taken as they are; None if they are to be trained.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Training:
     seed: int
     threads: int
     lines: Queue
+    networks_uri: str | None = None
 
     @property
     def steps(self) -> int:
@@ -126,36 +128,45 @@ def batches_of(plan: SamplePlan) -> Iterator[Drawn]:
 @ray.remote(max_calls=1)
 def fit_refiner(training: Training) -> dict[str, float]:
     """Train both looks, write the refiner's folder and return its mean error on validation objects by method."""
-    bound_tensorflow(training.threads)
-    from featurelib.closeup.course import Course, UnseenObjects, held_out_answers, train_looks
-    from featurelib.closeup.model import save_refiner
-    from featurelib.closeup.training import LookRecipe
+    bound_tensorflow(training.threads, branches=NETWORKS)
+    from featurelib.closeup.course import UnseenObjects, calibrated, held_out_answers
+    from featurelib.closeup.model import load_refiner, save_refiner
 
     lines, estimates = LookLines(training), training.estimates
-    recipe = LookRecipe(
-        training.steps, training.rate, min(100, training.steps // 2), report_steps=math.ceil(training.steps / REPORTS)
-    )
     unseen = UnseenObjects(
         lambda i: training.dataset.load(estimates.meshes[i]),
         estimates.truths_mm,
         estimates.pairs_mm[estimates.start],
         training.threads,
     )
-    refiner = train_looks(
-        Course(training.frame, estimates.starts(training.frame), recipe, training.seed),
-        unseen,
-        lambda look, frame, starts: _samples(training, lines, look, frame, starts),
-        lines.progress,
-        lines.look,
-    )
+    if training.networks_uri:
+        refiner = calibrated(load_refiner(training.networks_uri).distinct_looks, unseen)
+    else:
+        refiner = _trained(training, unseen, lines)
     lines.claims()
-    answers = held_out_answers(tuple(dict.fromkeys(refiner.looks)), unseen)
+    answers = held_out_answers(refiner.distinct_looks, unseen)
     errors_mm = np.array([answer.pair_mm for answer in answers]) - estimates.truths_mm
     refined_mm = float(np.linalg.norm(errors_mm, axis=-1).mean())
     validation_mm = {**estimates.validation_mm, "refined": refined_mm}
     claims = claims_of(estimates, answers, errors_mm)
     save_refiner(replace(refiner, start=estimates.start, validation_mm=validation_mm, claims=claims), training.uri)
     return validation_mm
+
+
+def _trained(training: Training, unseen: "UnseenObjects", lines: "LookLines") -> "Refiner":
+    from featurelib.closeup.course import Course, train_looks
+    from featurelib.closeup.training import LookRecipe
+
+    recipe = LookRecipe(
+        training.steps, training.rate, min(100, training.steps // 2), report_steps=math.ceil(training.steps / REPORTS)
+    )
+    return train_looks(
+        Course(training.frame, training.estimates.starts(training.frame), recipe, training.seed),
+        unseen,
+        lambda look, frame, starts: _samples(training, lines, look, frame, starts),
+        lines.progress,
+        lines.look,
+    )
 
 
 def claims_of(estimates: FirstEstimates, answers: Sequence["Refined"], errors_mm: NDArray[np.float64]) -> Claims:

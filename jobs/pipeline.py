@@ -1,11 +1,12 @@
 """DATASET -> RUN/report in one command. Every step that has ended already is left alone.
 
 1. render: both projections at once, since a mesh is loaded once for all its pictures.
-2. For each projection: train-detector, vectorize, train-lifter, train-refiner. Side by side where the cluster has room.
+2. For each projection: train-detector, vectorize, train-lifter, train-refiner. Side by side where the cluster has room;
+   the refiner's networks are trained once, for the first projection, since close-ups do not depend on it.
 3. evaluate.
 """
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -43,7 +44,9 @@ def pipeline(config: PipelineConfig) -> None:
     cluster.connect()
     render(RenderConfig(**_flags_of(RenderConfig, config)))
     with ThreadPoolExecutor(_lanes(config)) as lanes:
-        for done in [lanes.submit(_train, config, projection) for projection in config.projections]:
+        first, *others = config.projections
+        trained = lanes.submit(_train, config, first)  # leaves the queue before the others, which wait for it
+        for done in (trained, *[lanes.submit(_train, config, projection, trained) for projection in others]):
             done.result()
     evaluate(EvaluateConfig(run=config.run))
 
@@ -54,17 +57,21 @@ def _lanes(config: PipelineConfig) -> int:
     return max(1, min(len(config.projections), room))
 
 
-def _train(config: PipelineConfig, projection: Projection) -> None:
+def _train(config: PipelineConfig, projection: Projection, first: "Future[None] | None" = None) -> None:
+    """Train on one projection's pictures; the refiner's networks are those of the first projection, once it is done."""
     say(f"pipeline: training on the {projection} pictures")
     training = _flags_of(DetectorTraining, config)
     train_detector(TrainDetectorConfig(run=config.run, projection=projection, **training))
     vectorize(VectorizeConfig(run=config.run, projection=projection))
     train_lifter(TrainLifterConfig(run=config.run, projection=projection, seed=config.seed))
     if config.refine:
+        if first:
+            first.result()
         train_refiner(
             TrainRefinerConfig(
                 run=config.run,
                 projection=projection,
+                networks_of=config.projections[0] if first else None,
                 pictures=config.refiner_pictures,
                 cpus=config.cpus_per_worker,
                 seed=config.seed,

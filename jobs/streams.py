@@ -61,7 +61,8 @@ class StreamPlan:
     """What the stream holds: for each epoch its training segments and then its validation segments.
 
     manifest: of the shards. input_size: of the pictures. batch_size: over all workers. epochs: in all;
-    first_epoch: where to begin. shuffle_buffer: samples mixed in memory. seed: of the order.
+    first_epoch: where to begin. shuffle_buffer: samples mixed in memory. seed: of the order. mirror, hidden: as of
+    with_mirrors.
     """
 
     manifest: Manifest
@@ -71,6 +72,8 @@ class StreamPlan:
     first_epoch: int = 0
     shuffle_buffer: int = 2000
     seed: int = 0
+    mirror: bool = True
+    hidden: bool = True
 
     def num_segments(self, split: str) -> int:
         """Return into how many segments a pass over a split is cut."""
@@ -107,7 +110,8 @@ class StreamPlan:
         if segment.split == "val":
             yield from batches((Sample(view, False) for view in views), self.batch_size, self.input_size, pad=True)
             return
-        order = shuffled(with_mirrors(views), self.shuffle_buffer, self._rng(segment.epoch, 1 + segment.part))
+        samples = with_mirrors(views, mirror=self.mirror, hidden=self.hidden)
+        order = shuffled(samples, self.shuffle_buffer, self._rng(segment.epoch, 1 + segment.part))
         yield from batches(order, self.batch_size, self.input_size)
 
     def _rng(self, *numbers: int) -> np.random.Generator:

@@ -46,12 +46,14 @@ class DetectorTraining:
         gpu: One GPU for each worker.
         precision: Of the step: float32, bfloat16 (mixed), or auto, which is bfloat16 on GPUs that have it.
         max_restarts: Times that a lost worker or node may send the training back to its last checkpoint.
-        epochs: Of both phases together, at most; default: the head's, 8 or 60.
+        epochs: Of both phases together, at most; default: the head's, 8 (up to 40 where there are few objects) or 60.
         frozen_epochs: Of a first phase in which only the head trains; default: the head's, 0 or 15.
         batch_size: Samples a step, over all workers: another number of workers trains alike.
         head_rate: Learning rate of the first phase (Adam), for the whole batch; default: the head's.
         tune_rate: Learning rate of the second phase, likewise; default: the head's, 2e-3 or 1e-4.
         patience: Epochs without a better validation error after which training stops.
+        mirror: Train on each picture and its mirror image; without, on each picture twice.
+        hidden: Train on views in which the near landmark is hidden, too.
         shuffle_buffer: Samples mixed in memory, beside the random order of the shards.
         seed: Of the weights, the dropout and the order of the samples.
     """
@@ -71,6 +73,8 @@ class DetectorTraining:
     head_rate: float | None = None
     tune_rate: float | None = None
     patience: int = 15
+    mirror: bool = True
+    hidden: bool = True
     shuffle_buffer: int = 2000
     seed: int = 0
 
@@ -137,8 +141,9 @@ def _recipe(config: TrainDetectorConfig, manifest: Manifest) -> Recipe:
     names = ("epochs", "frozen_epochs", "batch_size", "head_rate", "tune_rate", "patience")
     wanted = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
     recipe = replace(recipe, **wanted, pretrained=config.weights != "none")
-    samples = 2 * manifest.views["train"] * recipe.epochs
-    return replace(recipe, steps=samples // recipe.batch_size) if recipe.steps else recipe
+    if config.epochs is not None:
+        recipe = replace(recipe, least_steps=0)
+    return recipe.for_samples(2 * manifest.views["train"])
 
 
 def _resolved(config: TrainDetectorConfig, recipe: Recipe, manifest: Manifest) -> dict[str, Any]:
@@ -177,6 +182,8 @@ class Loop:
             first_epoch=first_epoch,
             shuffle_buffer=self.config.shuffle_buffer,
             seed=self.config.seed,
+            mirror=self.config.mirror,
+            hidden=self.config.hidden,
         )
 
 

@@ -16,7 +16,7 @@ from ray.util.queue import Queue
 
 from featurelib import cli, evidence, stages, storage
 from featurelib.closeup.estimates import FirstEstimates
-from featurelib.closeup.files import refiner_uri
+from featurelib.closeup.files import refiner_uri, refiner_version
 from featurelib.dataset import Dataset, open_dataset
 from featurelib.errors import DataError, UsageError
 from featurelib.geometry import Projection
@@ -38,6 +38,8 @@ class TrainRefinerConfig:
         run: Folder or s3:// URI of the run.
         dataset: Folder or s3:// URI with the meshes; default: that of the rendering.
         projection: Which lifter's estimates to start from.
+        networks_of: Take the networks of this other projection's refiner as they are, and learn only how far to trust
+            them after this projection's first estimates.
         pictures: Close-ups that each of the two looks is trained on.
         batch_size: Close-ups a step.
         rate: Learning rate (Adam) at the start; it falls to zero as a cosine.
@@ -48,6 +50,7 @@ class TrainRefinerConfig:
     run: str
     dataset: str | None = None
     projection: Projection = "orthographic"
+    networks_of: Projection | None = None
     pictures: int = 51_200
     batch_size: int = 32
     rate: float = 1e-3
@@ -81,13 +84,21 @@ def train_refiner(config: TrainRefinerConfig) -> None:
 def _resolved(config: TrainRefinerConfig) -> dict[str, Any]:
     what = {name: value for name, value in asdict(config).items() if name not in ("run", "cpus")}
     vectors = read_config(vectors_uri(config.run, config.projection))
-    return {**what, "vectors": vectors, "lifter": lifter_version(config.run, config.projection)}
+    networks = config.networks_of and refiner_version(refiner_uri(config.run, config.networks_of))
+    return {
+        **what,
+        "vectors": vectors,
+        "lifter": lifter_version(config.run, config.projection),
+        "networks": networks,
+    }
 
 
 def _check(config: TrainRefinerConfig, vectors: Vectors) -> None:
     for split in ("train", "val"):
         if not len(vectors.where(split)):
             raise DataError(f"{vectors_uri(config.run, config.projection)}: no objects in the {split} split")
+    if config.networks_of == config.projection:
+        raise UsageError(f"--networks-of {config.networks_of}: expected another projection than --projection")
     if config.batch_size < 2:
         raise UsageError(f"--batch-size {config.batch_size}: expected at least 2")
     if config.pictures < 2 * config.batch_size:
@@ -124,7 +135,8 @@ def _train(config: TrainRefinerConfig, manifest: Manifest, vectors: Vectors, uri
     estimates = first_estimates(config, manifest, vectors, dataset)
     shape_mm = read_template(config.run, config.projection).points_mm
     frame = estimates.frame(float(np.linalg.norm(np.ptp(shape_mm, axis=0))))
-    say(f"train-refiner {config.projection}: starts from {estimates.start}, frame {frame.width_mm:.0f} mm")
+    how = f"the networks of {config.networks_of}" if config.networks_of else f"frame {frame.width_mm:.0f} mm"
+    say(f"train-refiner {config.projection}: starts from {estimates.start}, {how}")
     lines = Queue(actor_options={"num_cpus": 0})
     room = training_room(config.cpus)
     told = Training(
@@ -141,6 +153,7 @@ def _train(config: TrainRefinerConfig, manifest: Manifest, vectors: Vectors, uri
         seed=config.seed,
         threads=room.threads,
         lines=lines,
+        networks_uri=config.networks_of and refiner_uri(config.run, config.networks_of),
     )
     return followed(fit_refiner.options(num_cpus=room.cpus).remote(told), lines)
 

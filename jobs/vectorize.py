@@ -36,7 +36,11 @@ BATCH = 32
 quarter to a half longer."""
 
 SHARDS_AT_ONCE = 8
-"""Shards a task at most. Reading and decoding are ahead of the network within a task, not from task to task."""
+"""Shards a task at most. Reading and decoding are ahead of the network within a task, not from task to task, so that
+large tasks are quicker; the last ones are small, so that all workers end at the same time (`task_sizes`)."""
+
+TASKS_AHEAD = 2
+"""Tasks that a worker is given at once. With Ray's four nearly all were dealt out before the first had ended."""
 
 READY = "ready_s"
 """A column beside the vectors: when the worker that made them had loaded its detector, in seconds of the clock."""
@@ -102,11 +106,11 @@ def find_all(config: VectorizeConfig, manifest: Manifest) -> Found:
     """Run the detector over all shards, on all of the cluster."""
     cluster.connect_for_data()
     pool = choose_pool(ray.cluster_resources(), len(manifest.shards), config.cpus_per_worker)
-    tasks = max(-(-len(manifest.shards) // SHARDS_AT_ONCE), min(2 * pool.workers, len(manifest.shards)))
     progress = Progress(f"vectorize {config.projection}", sum(manifest.objects.values()), "objects")
     started = time.time()
-    shards = ray.data.from_items([{"uri": uri} for uri in manifest.shard_uris], override_num_blocks=tasks)
-    tables = shards.map_batches(
+    coming = iter(manifest.shard_uris)
+    tasks = [pa.table({"uri": list(islice(coming, size))}) for size in task_sizes(len(manifest.shards), pool.workers)]
+    tables = ray.data.from_arrow(tasks).map_batches(
         ShardVectorizer,
         fn_constructor_kwargs={
             "run": config.run,
@@ -116,7 +120,7 @@ def find_all(config: VectorizeConfig, manifest: Manifest) -> Found:
         },
         batch_size=None,
         batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(size=pool.workers),
+        compute=ray.data.ActorPoolStrategy(size=pool.workers, max_tasks_in_flight_per_actor=TASKS_AHEAD),
         num_cpus=pool.cpus,
         num_gpus=pool.gpus,
     )
@@ -146,6 +150,18 @@ def choose_pool(resources: Mapping[str, float], shards: int, cpus_per_worker: in
     return Pool(max(1, workers), cpus, 1 if all_gpus else 0)
 
 
+def task_sizes(shards: int, workers: int) -> list[int]:
+    """Return how many shards each task takes, in the order in which they are given to the workers.
+
+    Each takes its share of half of what is left (guided self-scheduling; Polychronopoulos and Kuck, IEEE Transactions
+    on Computers C-36(12), 1987), at most SHARDS_AT_ONCE, at least one.
+    """
+    sizes: list[int] = []
+    while left := shards - sum(sizes):
+        sizes.append(max(1, min(SHARDS_AT_ONCE, left // (2 * workers))))
+    return sizes
+
+
 class ShardVectorizer:
     """Runs the detector over whole shards; the network is loaded once."""
 
@@ -173,16 +189,17 @@ class ShardVectorizer:
         return pa.Table.from_pylist(rows, schema=self.schema)
 
 
-def bound_tensorflow(cpus: int) -> None:
+def bound_tensorflow(cpus: int, branches: int = 1) -> None:
     """Keep TensorFlow, which is not yet loaded, to so many threads and to the GPU memory that it needs.
 
-    By itself it takes a thread for each CPU of the machine, whatever Ray gave the worker. The environment also
-    holds in a worker that has run something else before, where TensorFlow's own setters would raise.
+    `branches` of a network that stand side by side have a thread each, as far as there are, and share those that split
+    a single layer. By itself TensorFlow takes a thread for each CPU of the machine, whatever Ray gave the worker. The
+    environment also holds in a worker that has run something else before, where TensorFlow's own setters would raise.
     """
     os.environ.update(
         TF_CPP_MIN_LOG_LEVEL="2",
-        TF_NUM_INTRAOP_THREADS=str(cpus),
-        TF_NUM_INTEROP_THREADS="1",
+        TF_NUM_INTRAOP_THREADS=str(max(1, cpus // branches)),
+        TF_NUM_INTEROP_THREADS=str(min(cpus, branches)),
         TF_FORCE_GPU_ALLOW_GROWTH="true",
     )
 

@@ -35,17 +35,18 @@ def candidate_look(frame: Frame, model: keras.Model) -> Look:
 
 
 def squared_errors_mm2(look: Look, mesh: Mesh, truth_mm: ArrayLike, estimate_mm: ArrayLike) -> NDArray[np.float64]:
-    """Return (2, v) for each side and view the squared distance of the ray from the truth, seen from an estimate.
+    """Return (2, v) for each side and view the squared distance of its rays from the truth, on average over networks.
 
     Args:
-        look: with v views.
+        look: with v views, seen from an estimate.
         mesh: object frame.
         truth_mm: (2, 3) the pair.
         estimate_mm: (2, 3) what the look starts from.
     """
     aims = np.stack([np.asarray(estimate_mm)[0], mirror_pair(estimate_mm)[0]])
     sides = zip(both_sides(mesh, truth_mm), aims, strict=True)
-    return np.array([ray_errors_mm(see(look, side, aim[None])[1], point)[0] ** 2 for (side, point), aim in sides])
+    errors_mm = np.array([ray_errors_mm(see(look, side, aim[None])[1], point)[0] for (side, point), aim in sides])
+    return np.asarray((errors_mm**2).mean(axis=-1))
 
 
 def chosen_look(look: Look, mean_squared_mm2: ArrayLike, count: int = NUM_VIEWS) -> Look:

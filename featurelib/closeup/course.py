@@ -104,7 +104,7 @@ def train_looks(
         on_look: called with a look's number, the look, and the mean error in mm that it leaves.
     """
     keras.utils.set_random_seed(course.seed)
-    start_sigma_mm = _rms(starting_within(unseen.residuals_mm, course.frame).residuals_mm)
+    start_sigma_mm = _start_sigma_mm(unseen, course.frame)
     frame, starts, looks, model = course.frame, course.starts, [], None
     for number in range(NUM_LOOKS):
         model = _next_network(frame, model)
@@ -178,7 +178,7 @@ def answered(refiner: Refiner, unseen: UnseenObjects) -> list[Refined]:
 
 def calibrated(looks: Sequence[Look], unseen: UnseenObjects) -> Refiner:
     """Return the refiner of trained looks as unseen objects would have it: its views, their weights, how it ends."""
-    chosen, answers, start_sigma_mm = [], [], 0.0
+    chosen, answers, start_sigma_mm = [], [], _start_sigma_mm(unseen, looks[0].frame)
     for look in looks:
         chosen.append(calibrated_look(unseen, look.frame, look.model))
         answers = looked(unseen, chosen[-1])
@@ -194,6 +194,6 @@ def _next_network(frame: Frame, before: keras.Model | None) -> keras.Model:
     return model
 
 
-def _rms(residuals_mm: NDArray[np.float64]) -> float:
-    """Return the root mean square along one axis."""
-    return float(np.sqrt((residuals_mm**2).mean()))
+def _start_sigma_mm(unseen: UnseenObjects, frame: Frame) -> float:
+    """Return the root mean square along one axis of the starts' errors that a frame can hold."""
+    return float(np.sqrt((starting_within(unseen.residuals_mm, frame).residuals_mm ** 2).mean()))

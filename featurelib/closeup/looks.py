@@ -14,7 +14,10 @@ from featurelib.errors import UsageError
 from featurelib.geometry import View
 
 NUM_LOOKS = 2
-"""Networks of a refiner; the second may look twice."""
+"""Looks that are trained; the second may be taken twice."""
+
+NETWORKS = 2
+"""Of a look, which are trained side by side."""
 
 REACH = 4.0
 """Frame in units of the 99th percentile of the starting error: all but 1 % start within half of the half frame."""

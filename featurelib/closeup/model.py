@@ -29,7 +29,7 @@ def save_refiner(refiner: Refiner, uri: str) -> None:
 
     A look that is taken twice is written once.
     """
-    distinct = list(dict.fromkeys(refiner.looks))
+    distinct = refiner.distinct_looks
     numbers = {
         "looks": [{**_numbers(look), "sha256": _save(look, uri, number)} for number, look in enumerate(distinct)],
         "order": [distinct.index(look) for look in refiner.looks],

@@ -31,7 +31,7 @@ class Look:
     """One look.
 
     frame: of its pictures. views: from where, for the left instance. variances_mm2: (v,) mean squared error of each
-    view on validation objects, along one axis of the picture. model: from build_network.
+    view on validation objects, along one axis of the picture. model: from build_network, of m networks.
     """
 
     frame: Frame
@@ -40,7 +40,7 @@ class Look:
     model: keras.Model
 
     def find(self, pictures: NDArray[np.uint8]) -> Found:
-        """Return where the network sees the landmark in pictures (n, s, s, 3)."""
+        """Return where each network sees the landmark in pictures (n, s, s, 3): xy (n, m, 2) and spread (n, m)."""
         logits = _logits(self.model)
         parts = [logits(pictures[i : i + BATCH]).numpy() for i in range(0, len(pictures), BATCH)]
         return read_maps(np.concatenate(parts))
@@ -73,6 +73,11 @@ class Refiner:
     validation_mm: Mapping[str, float] = field(default_factory=dict)
     claims: Claims | None = None
 
+    @property
+    def distinct_looks(self) -> tuple[Look, ...]:
+        """The looks, each once."""
+        return tuple(dict.fromkeys(self.looks))
+
 
 class Refined(NamedTuple):
     """What the looks found of the left and the right instance, in the object's frame.
@@ -80,7 +85,9 @@ class Refined(NamedTuple):
     pair_mm: (2, 3). covariance_mm2: (2, 3, 3), were the rays' errors independent, which those of one object are not.
     snap_mm: (2,) distance of the fused point from the surface, along which it was moved if the refiner snaps.
     moves_mm: (2, looks) how far each look moved the point.
-    map_spread_mm: (2, v) standard deviation of the last look's maps. ray_rms_mm: (2,) of its rays from the point.
+    map_spread_mm: (2, v m) standard deviation of the last look's maps. ray_rms_mm: (2,) of its rays from the point.
+    network_spread_mm: (2,) root mean square distance from their mean of the points that the last look's m networks
+        would have found alone; NaN of one.
     start_spread_mm: (2,) root mean square distance from their mean of the unsnapped answers from the estimate and from
         perturbed starts; NaN without any.
     unsnapped_mm: (2, 3) the fused points.
@@ -92,15 +99,20 @@ class Refined(NamedTuple):
     moves_mm: NDArray[np.float64]
     map_spread_mm: NDArray[np.float64]
     ray_rms_mm: NDArray[np.float64]
+    network_spread_mm: NDArray[np.float64]
     start_spread_mm: NDArray[np.float64]
     unsnapped_mm: NDArray[np.float64]
 
 
 class Sight(NamedTuple):
-    """One look at one point: the fused point and the maps' spreads (v,) in mm."""
+    """One look at one point.
+
+    fused: of all rays. map_spread_mm: (v m,) of the maps. points_mm: (m, 3) of each network's own rays.
+    """
 
     fused: Fused
     map_spread_mm: NDArray[np.float64]
+    points_mm: NDArray[np.float64]
 
 
 def refine(refiner: Refiner, mesh: Mesh, pair_mm: ArrayLike, *, num_perturbed: int = 0, seed: int = 0) -> Refined:
@@ -133,6 +145,7 @@ def refine(refiner: Refiner, mesh: Mesh, pair_mm: ArrayLike, *, num_perturbed: i
         np.array(moves_mm).T,
         np.array([s.map_spread_mm for s in last]),
         np.array([np.sqrt((s.fused.distances_mm**2).mean()) for s in last]),
+        np.array([_spread(s.points_mm) for s in last]),
         np.array([_spread(of_side) for of_side in aims]),
         _unmirrored(aims[:, 0]),
     )
@@ -142,19 +155,26 @@ def look_at(look: Look, mesh: Mesh, aims_mm: NDArray[np.float64]) -> list[Sight]
     """Return what a look finds at each of n aims (n, 3) around the left instance of a mesh."""
     found, rays = see(look, mesh, aims_mm)
     spread_mm = found.spread.reshape(len(aims_mm), -1) * look.frame.width_mm
-    return [
-        Sight(fuse_rays(Rays(*of_aim), look.variances_mm2), spread)
-        for *of_aim, spread in zip(*rays, spread_mm, strict=True)
-    ]
+    return [_sight(look, Rays(*of_aim), spread) for *of_aim, spread in zip(*rays, spread_mm, strict=True)]
+
+
+def _sight(look: Look, rays: Rays, spread_mm: NDArray[np.float64]) -> Sight:
+    """Fuse the rays (v, m, 3) of one aim, all together and each network's alone."""
+    num_networks = rays.origins_mm.shape[1]
+    together = Rays(*(part.reshape(-1, 3) for part in rays))
+    fused = fuse_rays(together, np.repeat(look.variances_mm2, num_networks))
+    alone = [Rays(*(part[:, i] for part in rays)) for i in range(num_networks)]
+    return Sight(fused, spread_mm, np.array([fuse_rays(each, look.variances_mm2).point_mm for each in alone]))
 
 
 def see(look: Look, mesh: Mesh, aims_mm: NDArray[np.float64]) -> tuple[Found, Rays]:
-    """Return the positions (n v,) found from the look's v views of each of n aims (n, 3), and their rays (n, v, 3)."""
+    """Return what m networks find from v views of each of n aims (n, 3): positions (n v, m) and rays (n, v, m, 3)."""
     width_mm, num_views = look.frame.width_mm, len(look.views)
     cameras = [camera for aim in aims_mm for camera in cameras_at(look.views, aim, width_mm)]
     found = look.find(close_ups(mesh, cameras, look.frame.size_px))
     rays = [camera.backproject(xy) for camera, xy in zip(cameras, found.xy, strict=True)]
-    origins, directions = (np.array(part).reshape(-1, num_views, 3) for part in zip(*rays, strict=True))
+    shape = (len(aims_mm), num_views, found.spread.shape[1], 3)
+    origins, directions = (np.reshape(part, shape) for part in zip(*rays, strict=True))
     return found, Rays(origins, directions)
 
 

@@ -116,12 +116,13 @@ def _steps(model: keras.Model, optimizer: keras.optimizers.Optimizer, recipe: Lo
 
 
 def _losses(logits: tf.Tensor, xy: tf.Tensor, recipe: LookRecipe) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return the loss and the distance, in widths of the picture, of each picture.
+    """Return the loss and the distance, in widths of the picture, of each picture (n,); means over its networks.
 
     The loss is the distance in cells plus the Jensen-Shannon divergence of the map from a Gaussian at the truth.
     """
-    size = logits.shape[1]
+    _, networks, size, _ = logits.shape
     centres = tf.constant(cell_centres(size), tf.float32)
+    xy = tf.repeat(xy, networks, axis=0)
     shares = tf.reshape(tf.nn.softmax(tf.reshape(logits, (-1, size * size))), (-1, size, size))
     found = tf.stack(
         [tf.linalg.matvec(tf.reduce_sum(shares, 1), centres), tf.linalg.matvec(tf.reduce_sum(shares, 2), centres)], 1
@@ -131,7 +132,8 @@ def _losses(logits: tf.Tensor, xy: tf.Tensor, recipe: LookRecipe) -> tuple[tf.Te
     bell = tf.exp(-(steps**2) / 2)
     bell /= tf.reduce_sum(bell, axis=2, keepdims=True) + 1e-9
     wanted = bell[:, 1, :, None] * bell[:, 0, None, :]
-    return distances * size + recipe.regularise * _jensen_shannon(shares, wanted), distances
+    losses = distances * size + recipe.regularise * _jensen_shannon(shares, wanted)
+    return tuple(tf.reduce_mean(tf.reshape(each, (-1, networks)), axis=1) for each in (losses, distances))
 
 
 def _jensen_shannon(p: tf.Tensor, q: tf.Tensor) -> tf.Tensor:

@@ -15,10 +15,11 @@ COLUMNS = ("png", "left_xy", "right_xy", "left_visible", "right_visible", "near_
 
 
 class Sample(NamedTuple):
-    """A view's row, with COLUMNS, and whether to show it in the mirror."""
+    """A view's row, with COLUMNS, whether to show it in the mirror, and its weight in the loss."""
 
     view: dict[str, Any]
     mirrored: bool
+    weight: float = 1.0
 
 
 class Labels(NamedTuple):
@@ -55,15 +56,21 @@ def decode_pictures(pngs: Sequence[bytes], size: int) -> NDArray[np.uint8]:
     return np.stack(pictures)[..., None]
 
 
-def with_mirrors(views: Iterable[dict[str, Any]]) -> Iterator[Sample]:
+def with_mirrors(views: Iterable[dict[str, Any]], *, mirror: bool = True, hidden: bool = True) -> Iterator[Sample]:
     """Yield every view twice, as it is and mirrored.
 
     The flipped picture shows the other instance of the landmark at 1 - x, so mirroring doubles the data
     without rendering. Front views and hidden instances are mirrored like all others.
+
+    Args:
+        views: rows.
+        mirror: without, each picture comes twice as it is, so that a training has as many steps.
+        hidden: without, views in which the near instance is hidden have no weight.
     """
     for view in views:
-        yield Sample(view, False)
-        yield Sample(view, True)
+        weight = float(hidden or view[f"{view['near_side']}_visible"])
+        yield Sample(view, False, weight)
+        yield Sample(view, mirror, weight)
 
 
 def shuffled(samples: Iterable[Sample], buffer_size: int, rng: np.random.Generator) -> Iterator[Sample]:
@@ -117,7 +124,7 @@ def _decode(samples: Sequence[Sample], input_size: int) -> Batch:
     points[mirrored] = mirror_xy(points[mirrored])[:, ::-1]
     near[mirrored] = 1 - near[mirrored]
     visible[mirrored] = visible[mirrored, ::-1]
-    return Batch(pictures, Labels(points, near, visible, np.ones(len(samples), np.float32)))
+    return Batch(pictures, Labels(points, near, visible, np.array([sample.weight for sample in samples], np.float32)))
 
 
 def as_rgb(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -8,6 +8,9 @@ COMMANDS = {
     "ingest": ("jobs.bench.ingest:bench_ingest", "Samples a second of the stream and of tf.data, from disk and S3."),
     "train": ("jobs.bench.train:bench_train", "Images a second of stream, step and training; memory by dataset size."),
     "spoil": ("jobs.bench.spoil:bench_spoil", "Spoiled test objects: handed back, right, or confidently wrong."),
+    "unseen": ("jobs.bench.unseen:bench_unseen", "Predictions of labelled objects that a run has never seen."),
+    "labels": ("jobs.bench.labels:bench_labels", "Errors over the number of labelled objects."),
+    "ablation": ("jobs.bench.ablation:bench_ablation", "Errors with one lesson left out at a time."),
     "plan": ("jobs.bench.plan:bench_plan", "Time and memory to plan a rendering of a million objects."),
 }
 

@@ -24,6 +24,7 @@ from featurelib.shards import Manifest, open_renders
 from jobs import cluster, train_detector
 from jobs.bench.footprint import Footprint
 from jobs.bench.ingest import BenchIngestConfig, Delivery, deliver, render_bodies, repeat_shards
+from jobs.bench.memory_plot import memory_plot
 from jobs.streams import StreamPlan
 from jobs.train_detector import TrainDetectorConfig
 
@@ -58,7 +59,9 @@ class BenchTrainConfig:
         epochs: Of each training; the first, in which the step is compiled, counts only where there is no other.
         samples: Of the stream alone.
         seconds: Of the step alone.
-        images: Training samples a pass. Where they are given, memory over them is measured in place of the rates.
+        images: Training samples a pass. Where they are given, memory over them is measured in place of the rates, each
+            time over as many samples: fewer images come in more epochs, so that all trainings are equally long.
+        plot: SVG file that receives a picture of it.
     """
 
     run: str | None = None
@@ -76,6 +79,7 @@ class BenchTrainConfig:
     samples: int = 16_000
     seconds: float = 10.0
     images: tuple[int, ...] = ()
+    plot: str | None = None
 
 
 class Pace(NamedTuple):
@@ -113,7 +117,10 @@ def bench_train(config: BenchTrainConfig = BenchTrainConfig()) -> None:
     with tempfile.TemporaryDirectory() as folder:
         manifest = open_renders(config.run or _render(config, Path(folder)), config.projection)
         if config.images:
-            print_memory(config, memory(config, manifest, folder))
+            found = memory(config, manifest, folder)
+            print_memory(config, found)
+            if config.plot:
+                storage.write_bytes(config.plot, memory_plot(config.images, found).encode())
         else:
             print_rates(config, [measure(config, manifest, workers, folder) for workers in config.workers])
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from featurelib.closeup.looks import NETWORKS
 from featurelib.closeup.network import build_network, cell_centres, read_maps
 from featurelib.closeup.training import LookRecipe, _losses
 from featurelib.errors import UsageError
@@ -18,7 +19,17 @@ def _bells(xy: np.ndarray, count: int, sigma_cells: float) -> np.ndarray:
 def test_the_map_has_half_the_pictures_resolution() -> None:
     model = build_network(32, width=4)
 
-    assert model(np.zeros((2, 32, 32, 3), np.float32)).shape == (2, 16, 16)
+    assert model(np.zeros((2, 32, 32, 3), np.float32)).shape == (2, NETWORKS, 16, 16)
+
+
+def test_the_networks_of_a_look_begin_apart_and_stay_apart() -> None:
+    """They share the picture and no weight."""
+    model = build_network(32, width=4)
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
+    maps = model(pictures).numpy()
+
+    assert not np.allclose(maps[:, 0], maps[:, 1])
+    assert model.count_params() == NETWORKS * build_network(32, width=4, networks=1).count_params()
 
 
 def test_sizes_that_cannot_be_halved_are_refused() -> None:
@@ -43,17 +54,21 @@ def test_a_flipped_map_is_read_as_the_mirrored_position() -> None:
 
 
 def test_the_training_reads_maps_as_looking_does() -> None:
-    logits = np.random.default_rng(0).normal(size=(4, 16, 16)).astype(np.float32)
+    """A picture's distance is the mean over its networks."""
+    logits = np.random.default_rng(0).normal(size=(4, 3, 16, 16)).astype(np.float32)
     xy = np.random.default_rng(1).uniform(size=(4, 2)).astype(np.float32)
     distances = _losses(tf.constant(logits), tf.constant(xy), LookRecipe())[1].numpy()
 
-    assert np.allclose(distances, np.linalg.norm(read_maps(logits).xy - xy, axis=1), atol=1e-5)
+    expected = np.linalg.norm(read_maps(logits).xy - xy[:, None], axis=-1).mean(axis=1)
+    assert np.allclose(distances, expected, atol=1e-5)
 
 
 def test_the_loss_vanishes_for_the_map_that_is_asked_for_and_only_there() -> None:
     xy = np.array([[0.4, 0.6]])
     wanted, wider = (
-        _losses(tf.constant(_bells(xy, 32, s), tf.float32), tf.constant(xy, tf.float32), LookRecipe())[0].numpy()
+        _losses(tf.constant(_bells(xy, 32, s)[:, None], tf.float32), tf.constant(xy, tf.float32), LookRecipe())[
+            0
+        ].numpy()
         for s in (1.0, 3.0)
     )
 

@@ -135,8 +135,30 @@ def test_rays_pass_through_what_the_maps_show(bumpy) -> None:
     found, rays = see(look, mesh, pair_mm[:1] + 1.0)
 
     along = rays.origins_mm + 7.0 * rays.directions
-    for view, xy, point in zip(VIEWS, found.xy, along[0], strict=True):
+    for view, xy, point in zip(VIEWS, found.xy[:, 1], along[0, :, 1], strict=True):
         right, up, _ = view.object_from_view.T @ (point - pair_mm[0] - 1.0) / FRAME.width_mm
         assert np.allclose(xy, [0.5 + right, 0.5 - up], atol=1e-6)
-    assert np.allclose(ray_errors_mm(rays, along[0, 0])[0, 0], 0, atol=1e-6)
-    assert found.xy.shape == read_maps(np.zeros((4, 16, 16))).xy.shape
+    assert np.allclose(ray_errors_mm(rays, along[0, 2, 1])[0, 2, 1], 0, atol=1e-6)
+    assert found.xy.shape == read_maps(np.zeros((4, 2, 16, 16))).xy.shape == (4, 2, 2)
+
+
+def test_a_networks_answer_counts_as_often_as_it_is_given(ball, trained) -> None:
+    """Two networks alike find what either finds alone, and agree; one that has learnt nothing does not."""
+    mesh, pair_mm = ball(13.0)
+    look = trained.looks[0]
+    pictures = keras.Input(look.model.input_shape[1:])
+    first = look.model(pictures)[:, :1]
+    untrained = build_network(32, width=8, networks=1)
+    untrained.name = "untrained"
+    odd = untrained(pictures)
+
+    def found(*maps):
+        model = keras.Model(pictures, keras.ops.concatenate(maps, axis=1))
+        return refine(replace(trained, looks=(replace(look, model=model),)), mesh, pair_mm + 1.0)
+
+    of_one, of_two, of_odd = found(first), found(first, first), found(first, odd)
+    assert np.allclose(of_one.unsnapped_mm, of_two.unsnapped_mm, atol=1e-4)
+    assert np.isnan(of_one.network_spread_mm).all()
+    assert np.allclose(of_two.network_spread_mm, 0, atol=1e-4)
+    assert (of_odd.network_spread_mm > 0.1).all()
+    assert of_odd.map_spread_mm.shape == (2, 2 * len(VIEWS))

@@ -17,7 +17,10 @@ from featurelib.lifter.vectors import read_vectors
 from jobs.closeups import batches_of
 from jobs.estimates import mesh_files, without_objects
 from jobs.evaluate import EvaluateConfig, evaluate
+from jobs.train_detector import TrainDetectorConfig, train_detector
+from jobs.train_lifter import TrainLifterConfig, train_lifter
 from jobs.train_refiner import TrainRefinerConfig, train_refiner
+from jobs.vectorize import VectorizeConfig, vectorize
 
 PICTURES = 64
 
@@ -90,6 +93,24 @@ def small_run(run, tmp_path):
     return tmp_path / "run"
 
 
+@pytest.mark.slow
+def test_the_networks_serve_the_other_projection_too(run, tmp_path):
+    """They are taken as they are; views, variances and claims are learnt after that projection's first estimates."""
+    for part in ("renders", "vectors", "lifter", "refiner"):
+        shutil.copytree(run / part, tmp_path / part)
+    other = {"run": str(tmp_path), "projection": "perspective"}
+    train_detector(TrainDetectorConfig(**other, alpha=0.35, weights="none", input_size=64, epochs=1, batch_size=16))
+    vectorize(VectorizeConfig(**other))
+    train_lifter(TrainLifterConfig(**other))
+    train_refiner(TrainRefinerConfig(**other, networks_of="orthographic"))
+
+    taken, trained = (read_numbers(str(tmp_path / "refiner" / p)) for p in ("perspective", "orthographic"))
+    assert [look["sha256"] for look in taken["looks"]] == [look["sha256"] for look in trained["looks"]]
+    assert [look["frame"] for look in taken["looks"]] == [look["frame"] for look in trained["looks"]]
+    assert taken["validation_mm"] != trained["validation_mm"]  # the lifter's, at least, is of the other pictures
+    assert taken["claims"] != trained["claims"]
+
+
 def test_bad_meshes_among_the_objects_are_skipped_and_said(small_run, bodies, tmp_path, capfd):
     """A training and a validation mesh that have gone bad since cost those objects, and the report is renewed."""
     shutil.copytree(bodies, tmp_path / "spoiled")
@@ -125,6 +146,8 @@ def test_wrong_input_is_one_line(run, plan, tmp_path):
     """What is missing or too little is named."""
     with pytest.raises(DataError, match="featurelib render"):
         train_refiner(TrainRefinerConfig(run=str(tmp_path)))
+    with pytest.raises(UsageError, match="--networks-of orthographic: expected another projection"):
+        train_refiner(TrainRefinerConfig(run=str(run), networks_of="orthographic"))
     with pytest.raises(UsageError, match="--pictures 40: expected at least two batches of 32"):
         train_refiner(TrainRefinerConfig(run=str(run), pictures=40))
     nothing = replace(plan, meshes=("gone.ply",), pairs_mm=plan.pairs_mm[:1])
