@@ -20,10 +20,17 @@ from featurelib.detector.samples import Batch
 from featurelib.errors import UsageError
 from featurelib.geometry import Projection
 from featurelib.progress import say
-from featurelib.shards import Manifest, open_renders
+from featurelib.shards import Manifest, open_renders, read_receipt
 from jobs import cluster, train_detector
 from jobs.bench.footprint import Footprint
-from jobs.bench.ingest import BenchIngestConfig, Delivery, deliver, render_bodies, repeat_shards
+from jobs.bench.ingest import (
+    BenchIngestConfig,
+    Delivery,
+    deliver,
+    render_bodies,
+    repeat_shards,
+    training_excerpt,
+)
 from jobs.bench.memory_plot import memory_plot
 from jobs.streams import StreamPlan
 from jobs.train_detector import TrainDetectorConfig
@@ -228,15 +235,26 @@ def run_step(flags: TrainDetectorConfig, batch: Batch, threads: int, seconds: fl
 
 
 def memory(config: BenchTrainConfig, manifest: Manifest, folder: str) -> list[dict[str, float]]:
-    """Return the peak of each role, for each number of images; the shards come again as often as it takes."""
+    """Return the peak of each role, for each number of images; the shards come again as often as it takes.
+
+    A process grows for its first seconds, whatever it works on, so that fewer images come in more epochs.
+    """
     found = []
     for images in config.images:
-        say(f"bench: memory, {images} training samples a pass")
-        repeated = repeat_shards(manifest, images)
+        epochs = max(1, round(config.epochs * max(config.images) / images))
+        say(f"bench: memory, {images} training samples a pass, {epochs} epochs")
         with Footprint(ROLES) as footprint:
-            train(config, repeated, config.workers[0], storage.join(folder, f"images-{images}"))
+            run = storage.join(folder, f"images-{images}")
+            train(replace(config, epochs=epochs), sized(manifest, images), config.workers[0], run)
         found.append(footprint.peak_mb)
     return found
+
+
+def sized(manifest: Manifest, samples: int) -> Manifest:
+    """Return a manifest with about so many training samples a pass: some of the shards, or all of them repeatedly."""
+    excerpt = training_excerpt(manifest, samples)
+    val = sum(read_receipt(uri).views.get("val", 0) for uri in excerpt.shard_uris)
+    return repeat_shards(replace(excerpt, views={**excerpt.views, "val": val}), samples)
 
 
 def print_rates(config: BenchTrainConfig, found: Sequence[Measured]) -> None:
@@ -261,7 +279,7 @@ def print_rates(config: BenchTrainConfig, found: Sequence[Measured]) -> None:
 def print_memory(config: BenchTrainConfig, found: Sequence[dict[str, float]]) -> None:
     """Print the peaks by role, and how far the last is above the first."""
     size = f"{config.input_size} px, batches of {config.batch_size}"
-    print(f"\npeak memory of its own (USS), MB, by training samples a pass; {size}, {config.epochs} epochs")
+    print(f"\npeak memory of its own (USS), MB, by training samples a pass; {size}, as many steps each")
     print(f"{'':20}" + "".join(f"{images:>10}" for images in config.images) + f"{'growth':>10}")
     for role in ROLES.values():
         peaks = [peak.get(role, math.nan) for peak in found]

@@ -46,6 +46,18 @@ def test_mirroring_doubles_the_samples(channels):
     assert (labels.visible[1::2] == [0, 1]).all()
 
 
+def test_a_lesson_left_out_leaves_as_many_samples():
+    """Without mirroring each picture comes twice; without hidden instances their pictures count for nothing."""
+    seen, hidden = pictures(2)
+    views = [view(seen), view(hidden, left_visible=False)]
+
+    [(plain, labels)] = batches(with_mirrors(views, mirror=False), 4, 4)
+    assert (plain == np.repeat([seen, hidden], 2, axis=0)).all()
+    assert (labels.weight == 1).all()
+    [(_, labels)] = batches(with_mirrors(views, hidden=False), 4, 4)
+    assert (labels.weight == [1, 1, 0, 0]).all()
+
+
 def test_mirroring_moves_the_landmark_with_its_pixel():
     """A landmark at a marked pixel's centre is at that pixel's centre in the mirrored picture too."""
     picture = np.zeros((8, 8, 1), np.uint8)

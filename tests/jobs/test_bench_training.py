@@ -3,12 +3,13 @@
 import re
 from collections import Counter
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from featurelib import storage
-from featurelib.shards import decode_png, open_renders
+from featurelib.shards import decode_png, open_renders, read_views
 from jobs.bench.footprint import Footprint
 from jobs.bench.ingest import (
     BenchIngestConfig,
@@ -23,7 +24,8 @@ from jobs.bench.ingest import (
     tf_data,
     training_excerpt,
 )
-from jobs.bench.train import BenchTrainConfig, Measured, Pace, bench_train
+from jobs.bench.memory_plot import memory_plot
+from jobs.bench.train import BenchTrainConfig, Measured, Pace, bench_train, sized
 from jobs.cluster import connect_for_data
 from jobs.streams import StreamPlan
 
@@ -127,6 +129,29 @@ def test_bench_train_shows_memory_over_the_dataset(cluster, run, capsys):
             float, re.search(rf"^{role} +(\d+) +(\d+) +(-?[0-9.]+)%$", text, re.MULTILINE).groups()
         )
         assert growth == pytest.approx(100 * (large / small - 1), abs=1.5)
+
+
+@pytest.mark.parametrize("share", [0.4, 3.0])
+def test_a_sized_dataset_counts_what_its_shards_hold(manifest, share):
+    """Fewer images are some of the shards, more are all of them again; both keep validation views."""
+    few = sized(manifest, int(share * 2 * manifest.views["train"]))
+
+    for split in ("train", "val"):
+        assert few.views[split] == sum(len(read_views(uri, split=split)) for uri in few.shard_uris)
+    assert few.views["train"] <= share * manifest.views["train"] or len(few.shards) == 1
+    assert set(few.shards) <= set(manifest.shards)
+
+
+def test_the_picture_of_memory_shows_every_process(tmp_path):
+    """It is an SVG file of its own that names each role, and says its peaks in words."""
+    svg = memory_plot(
+        (2000, 40_000), [{"data worker": 260.0, "driver": 180.0}, {"data worker": 270.0, "driver": 181.0}]
+    )
+
+    root = ElementTree.fromstring(svg)
+    texts = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"data worker", "driver"} <= set(texts)
+    assert "data worker 260 to 270 MB" in svg
 
 
 def test_repeated_shards_hold_repeated_views(manifest):
