@@ -3,8 +3,8 @@
 A score is a number that is small where all is well: how far the second look moved the point, the spread over
 disturbed starts, the distance from the surface, the disagreement with the template. Limits come from validation
 objects, at most a stated share of which they reject. They catch answers that are unlike the validation ones; whether
-they catch the wrong ones depends on the scores (expected_error.rank_correlation says how much), so that a rule's
-report should give the errors of accepted and of rejected objects.
+they catch the wrong ones depends on the scores, so that a rule's report should give the errors of accepted and of
+rejected objects.
 """
 
 from collections.abc import Mapping

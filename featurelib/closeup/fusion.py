@@ -16,17 +16,38 @@ regression using iteratively reweighted least-squares, 1977)."""
 
 ROUNDS = 10
 
+LEAST_MISFIT = 0.1
+"""Rays that meet by chance better than this know no more than those that meet as well as this; the best of 600
+landmarks had 0.3."""
+
+AXES = 2
+"""Of the plane across a ray, along which it errs."""
+
 
 class Fused(NamedTuple):
     """A point and what the rays know of it.
 
     point_mm: (3,). information: (3, 3) inverse covariance in 1 / mm^2, were the rays' errors independent.
-    distances_mm: (n,) of the rays from the point.
+    distances_mm: (n,) of the rays from the point. misfit: their squares in variances, by degree of freedom: 1 where
+    the rays meet as well as their variances say.
     """
 
     point_mm: NDArray[np.float64]
     information: NDArray[np.float64]
     distances_mm: NDArray[np.float64]
+    misfit: float
+
+    @property
+    def covariance_mm2(self) -> NDArray[np.float64]:
+        """(3, 3) as the rays themselves have it, times their misfit.
+
+        That is the variance factor of a least-squares adjustment (Mikhail and Ackermann, Observations and Least
+        Squares, 1976).
+        On 300 heads that no network had seen, how badly the rays meet had a rank correlation of 0.34 with the error,
+        more than any other score; with this factor regions that were claimed to hold 68 and 95 % held 61 and 94 % of
+        the errors, without it 57 and 90 %.
+        """
+        return np.asarray(self.misfit * np.linalg.inv(self.information))
 
 
 def fuse_rays(rays: Rays, variances_mm2: ArrayLike) -> Fused:
@@ -51,7 +72,8 @@ def fuse_rays(rays: Rays, variances_mm2: ArrayLike) -> Fused:
             break  # the rays that are left with a weight fix no point; those before them did
         point = np.linalg.solve(information, np.einsum("n,nij,nj->i", weights, across, rays.origins_mm))
         distances = np.linalg.norm(np.einsum("nij,nj->ni", across, point - rays.origins_mm), axis=1)
-        fused = Fused(point, information, distances)
+        misfit = max(float((distances**2 / variances).sum()) / max(AXES * len(variances) - 3, 1), LEAST_MISFIT)
+        fused = Fused(point, information, distances, misfit)
         weights = 1 / variances / (1 + distances**2 / (CAUCHY**2 * variances))
     if fused is None:
         raise GeometryError(f"the {len(weights)} rays of a close-up are all but parallel; take more views")

@@ -82,7 +82,7 @@ class Refiner:
 class Refined(NamedTuple):
     """What the looks found of the left and the right instance, in the object's frame.
 
-    pair_mm: (2, 3). covariance_mm2: (2, 3, 3), were the rays' errors independent, which those of one object are not.
+    pair_mm: (2, 3). covariance_mm2: (2, 3, 3) as the rays have it, which share errors: to be scaled.
     snap_mm: (2,) distance of the fused point from the surface, along which it was moved if the refiner snaps.
     moves_mm: (2, looks) how far each look moved the point.
     map_spread_mm: (2, v m) standard deviation of the last look's maps. ray_rms_mm: (2,) of its rays from the point.
@@ -200,7 +200,7 @@ def _unmirrored(left_pair_mm: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _covariance(fused: Fused, is_right: int) -> NDArray[np.float64]:
     flip = np.diag([-1.0 if is_right else 1.0, 1, 1])
-    return np.asarray(flip @ np.linalg.inv(fused.information) @ flip)
+    return flip @ fused.covariance_mm2 @ flip
 
 
 def _spread(points_mm: NDArray[np.float64]) -> float:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from featurelib.closeup.fusion import fuse_rays, snap_along
+from featurelib.closeup.fusion import LEAST_MISFIT, fuse_rays, snap_along
 from featurelib.closeup.pictures import cameras_at
 from featurelib.errors import GeometryError
 from featurelib.geometry import Rays, View
@@ -41,6 +41,23 @@ def test_the_information_is_the_sum_of_what_each_ray_says_across_itself() -> Non
     fused = fuse_rays(rays, [0.25, 1.0])
 
     assert np.allclose(fused.information, np.diag([4.0, 5.0, 1.0]))
+
+
+def test_rays_that_miss_each_other_widen_the_covariance() -> None:
+    """Rays off by their own standard deviations have the covariance that the variances say, on average."""
+    random, variance_mm2 = np.random.default_rng(0), 0.25
+    off = [random.normal(0, np.sqrt(variance_mm2) / 40.0, (4, 2)) for _ in range(400)]
+    fused = [fuse_rays(_rays(VIEWS, errors), np.full(4, variance_mm2)) for errors in off]
+    twice = [fuse_rays(_rays(VIEWS, 2 * errors), np.full(4, variance_mm2)) for errors in off]
+
+    assert np.isclose(np.mean([each.misfit for each in fused]), 1, atol=0.15)
+    assert all(far.misfit > near.misfit for near, far in zip(fused, twice, strict=True) if near.misfit > LEAST_MISFIT)
+    for each in fused[:5]:
+        assert np.allclose(each.covariance_mm2 @ each.information, each.misfit * np.eye(3), atol=1e-9)
+
+
+def test_rays_that_meet_too_well_are_not_believed() -> None:
+    assert fuse_rays(_rays(VIEWS, np.zeros((4, 2))), np.full(4, 0.25)).misfit == LEAST_MISFIT
 
 
 def test_parallel_rays_are_refused() -> None:
