@@ -85,7 +85,7 @@ def print_outcome(table: pa.Table, errors: NDArray[np.float64], seconds: float) 
         print(_line(name, errors[chosen]))
     for level, radius in ((68, CHI_68), (95, CHI_95)) if accepted.any() else ():
         held = (errors <= radius * sigmas)[known & accepted[:, None]]
-        print(f"within {radius:.2f} sigma, claimed {level} %: {100 * held.mean():.1f} % of accepted landmarks")
+        print(f"within {radius:.2f} sigma, {level} % of a Gaussian: {100 * held.mean():.1f} % of accepted landmarks")
 
 
 def _line(name: str, errors: NDArray[Any]) -> str:

@@ -99,4 +99,4 @@ def test_unseen_objects_are_predicted_and_compared(cluster, run, bodies, tmp_pat
     lines = capsys.readouterr().out.splitlines()
     counts = {line.split()[0]: int(line.split()[1]) for line in lines if line.startswith(("all", "acc", "rej"))}
     assert counts["all"] == counts["accepted"] + counts["rejected"] == 14
-    assert any(line.startswith("within 1.87 sigma, claimed 68 %") for line in lines) == (counts["accepted"] > 0)
+    assert any(line.startswith("within 1.87 sigma, 68 % of a Gaussian") for line in lines) == (counts["accepted"] > 0)
