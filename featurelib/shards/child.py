@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -22,6 +23,10 @@ from featurelib.shards.views import check_fits, object_views
 
 Outcome = list[dict[str, Any]] | dict[str, str]
 """Rows of records.SHARD, or one row of records.REJECTS."""
+
+
+OUTWARD = re.compile(rb"^[ \t]*mtllib[^\r\n]*\.\.[/\\]", re.MULTILINE)
+"""An OBJ's material library above its own folder."""
 
 
 @dataclass(frozen=True)
@@ -117,9 +122,14 @@ class UploadJob:
 
 
 def first_look_at_upload(job: UploadJob) -> FirstLook | str:
-    """Return what `first_look` does, of bytes; no file is opened."""
+    """Return what `first_look` does, of bytes; no file is opened.
+
+    A file that names another one above its folder would find nothing there, but nobody sends one in good faith.
+    """
     suffix = mesh_suffix_of(job.content) or job.file_type
     try:
+        if suffix.endswith("obj") and OUTWARD.search(job.content):
+            raise DataError("mesh: its mtllib leads out of its folder; expected a file beside it")
         mesh = load_mesh(job.content, suffix, job.spec.object_from_source, name="mesh", limits=job.limits)
         return _first_look(mesh, job.spec)
     except DataError as error:

@@ -1,5 +1,6 @@
 """One server for the tests of this folder: starting its stages takes half a minute."""
 
+import shutil
 import socket
 
 import httpx
@@ -17,16 +18,22 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="package")
-def settings(run):
+def served(run, tmp_path_factory):
+    """A copy of the small run, which a test may change."""
+    return shutil.copytree(run, tmp_path_factory.mktemp("served") / "run")
+
+
+@pytest.fixture(scope="package")
+def settings(served):
     """Settings small enough that a test can go beyond each limit."""
     from serve.catalogue import run_version
     from serve.settings import AppSettings, LimitSettings
 
     return AppSettings(
-        run=str(run),
+        run=str(served),
         token=TOKEN,
         cors_origins=("https://studio.example",),
-        version=run_version(str(run)),
+        version=run_version(str(served)),
         limits=LimitSettings(
             body_mb=8, picture_pixels=1_000_000, mesh_faces=60_000, mesh_seconds=20.0, body_seconds=5.0
         ),

@@ -18,7 +18,7 @@ def test_the_cluster_file_is_made_of_settings_that_exist():
     settings = AppSettings(**application["args"])
 
     assert application["import_path"] == "serve.app:build_app"
-    assert (2, 4) == (settings.detector.replicas, settings.detector.max_replicas)
+    assert (settings.detector.replicas, settings.detector.max_replicas) == (2, 4)
 
 
 def test_a_stage_has_a_fixed_number_of_replicas_or_bounds():
@@ -27,7 +27,7 @@ def test_a_stage_has_a_fixed_number_of_replicas_or_bounds():
 
     assert fixed["num_replicas"] == 3
     assert "num_replicas" not in growing
-    assert (1, 4) == (growing["autoscaling_config"]["min_replicas"], growing["autoscaling_config"]["max_replicas"])
+    assert (growing["autoscaling_config"]["min_replicas"], growing["autoscaling_config"]["max_replicas"]) == (1, 4)
 
 
 @pytest.mark.parametrize("wrong", [{"replicas": 0}, {"replicas": 3, "max_replicas": 2}, {"replica": 1}])
