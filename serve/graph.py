@@ -51,11 +51,17 @@ class Graph:
     ) -> None:
         """Open the run's catalogue."""
         self.catalogue = Catalogue.of(settings.run)
+        self.run, self.moved = settings.run, [settings.dataset] if settings.dataset else []
         self.limits, self.queues, self.meters = settings.limits, settings.queues, meters
         self.detector, self.lifter, self.renderer = detector, lifter, renderer
         self.pictures = self.gate("pictures", settings.queues.pictures)
         self.lifts = self.gate("lifts", settings.queues.lifts)
         self.meshes = self.gate("meshes", settings.queues.meshes)
+
+    @property
+    def places(self) -> list[str]:
+        """Where the run and its datasets lie, which no answer may tell."""
+        return sorted({self.run, *(manifest.dataset for manifest in self.catalogue.manifests.values()), *self.moved})
 
     def gate(self, stage: str, limit: int) -> Gate:
         """Return what bounds one thing that is under way."""

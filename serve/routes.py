@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, FastAPI, Path, Query, Request, Response
@@ -83,7 +83,7 @@ def build_web(graph: Graph, limits: LimitSettings, *, with_token: bool) -> FastA
         redirect_slashes=False,
         dependencies=[Depends(HTTPBearer(auto_error=False))] if with_token else [],
     )
-    _add_refusals(web)
+    _add_refusals(web, graph.places)
     _add_questions(web, graph, limits)
     _add_objects(web, graph)
     return web
@@ -213,7 +213,7 @@ def _refusal_of(first: Any) -> RefusedError:
     return RefusedError(400 if first["type"] == "json_invalid" else 422, f"{place}: {first['msg']}"[:400])
 
 
-def _add_refusals(web: FastAPI) -> None:
+def _add_refusals(web: FastAPI, places: Sequence[str]) -> None:
     """Give every failure the contract's form."""
 
     @web.exception_handler(RefusedError)
@@ -230,14 +230,14 @@ def _add_refusals(web: FastAPI) -> None:
         refusal = _refusal_of({**first, "loc": first["loc"][1:]})
         return error_answer(422, str(refusal), request.state.request_id)
 
-    web.add_middleware(_Failures)
+    web.add_middleware(_Failures, places=places)
 
 
 class _Failures:
     """ASGI: whatever nobody foresaw becomes a 500 and a traceback in the log, and nothing of it goes out."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, places: Sequence[str]) -> None:
+        self.app, self.places = app, places
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         has_begun = False
@@ -252,12 +252,13 @@ class _Failures:
         except Exception as error:
             if has_begun or scope["type"] != "http":
                 raise
-            await _failure(error, scope["state"]["request_id"])(scope, receive, send)
+            await _failure(error, scope["state"]["request_id"], self.places)(scope, receive, send)
 
 
-def _failure(error: Exception, request_id: str) -> JSONResponse:
+def _failure(error: Exception, request_id: str, places: Sequence[str]) -> JSONResponse:
+    """Return the answer to what nobody foresaw; an error that names a place of the server is not the client's."""
     cause = error.cause if isinstance(error, RayTaskError) else error
-    if isinstance(cause, FeaturelibError):
+    if isinstance(cause, FeaturelibError) and not any(place in str(cause) for place in places):
         return error_answer(422, str(cause), request_id)
     logger.error("request %s failed", request_id, exc_info=error)
     return error_answer(500, "the server failed on this request", request_id)

@@ -101,6 +101,23 @@ def test_a_heavy_mesh_does_not_delay_pictures(client, bodies):
     assert heavy.result().status_code == 200
 
 
+def test_a_spoilt_run_tells_no_path(client, served):
+    """A shard that is gone is the server's failure: 500, an id to look up in its log, and nothing of where it was."""
+    (shard, *_) = (served / "renders" / "orthographic").glob("shard-*.parquet")
+    answers = []
+    shard.rename(shard.with_suffix(".gone"))
+    try:
+        for number in range(14):
+            answers.append(client.post("/infer", json={"object_id": f"body-{number:05d}", "view": 0}))
+    finally:
+        shard.with_suffix(".gone").rename(shard)
+    failed = [answer for answer in answers if answer.status_code != 200]
+
+    assert {500} == {answer.status_code for answer in failed}
+    assert not any(word in answer.text for answer in failed for word in (str(served), "shard", "Traceback"))
+    assert client.post("/infer", json=QUESTION).status_code == 200
+
+
 def test_metrics_count_what_was_answered(client):
     """Ray's own exporter gives out requests by route and status, and times by stage."""
     client.post("/infer", json=QUESTION)
