@@ -24,7 +24,7 @@ COMMANDS = {
     ),
     "evaluate": ("jobs.evaluate:evaluate", "Measure everything on held-out objects and write the report."),
     "predict": ("jobs.predict:predict", "Find the landmarks of meshes without labels."),
-    "bench": ("jobs.bench:app", "Measure this machine: render, ingest, train, vectorize, plan, spoil."),
+    "bench": ("jobs.bench:app", "Measure this machine: render, ingest, train, vectorize, serve, plan, spoil."),
     "serve": ("serve.__main__:serve", "Answer over HTTP."),
 }
 

@@ -10,7 +10,7 @@ import io
 import itertools
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cache, lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -22,19 +22,16 @@ import ray
 
 from featurelib import cli, stages, storage
 from featurelib.answers import Seen
-from featurelib.closeup.files import read_numbers as read_refiner
-from featurelib.closeup.files import refiner_uri, whole_version
 from featurelib.dataset import Dataset, open_dataset, with_content_tags
-from featurelib.detector.files import model_version, read_model
 from featurelib.errors import DataError, FeaturelibError
 from featurelib.geometry import PROJECTIONS, Projection
 from featurelib.isolation import Child, ChildLimits, LostError
-from featurelib.lifter.files import is_trained, lifter_version
-from featurelib.lifter.files import read_numbers as read_lifter
+from featurelib.lifter.files import is_trained
 from featurelib.predictions import PREDICTIONS, no_prediction, prediction, to_csv, to_markups
 from featurelib.progress import Progress
 from featurelib.shards import RenderSpec, bucket_of, num_buckets, open_renders
 from featurelib.shards.child import FirstLookJob, first_look
+from featurelib.versions import ModelVersions, validation_mm
 from jobs import cluster
 from jobs.vectorize import bound_tensorflow
 
@@ -120,24 +117,11 @@ def _models(config: PredictConfig, dataset: Dataset) -> Models:
     trained = [p for p in PROJECTIONS if config.projection in (None, p) and is_trained(config.run, p)]
     if not trained:
         raise DataError(f"{storage.absolute(config.run)}: no trained lifter; run `featurelib pipeline`")
-    projection = min(trained, key=lambda p: _validation_mm(config.run, p))
-    versions = (
-        model_version(read_model(config.run, projection)),
-        lifter_version(config.run, projection),
-        whole_version(config.run, projection) or "",
-    )
+    projection = min(trained, key=lambda p: validation_mm(config.run, p))
+    versions = ModelVersions.of(config.run, projection)
     trained_on = open_renders(config.run, projection).spec
     spec = RenderSpec(**{**vars(trained_on), "unit": dataset.unit, "alignment": dataset.alignment})
-    return Models(storage.absolute(config.run), spec, versions)
-
-
-def _validation_mm(run: str, projection: str) -> float:
-    """Return the mean error on validation objects of a projection's best stage."""
-    numbers = read_lifter(run, projection)
-    first_mm = float(numbers["validation_mm"][numbers["chosen"]])
-    if not whole_version(run, projection):
-        return first_mm
-    return min(first_mm, float(read_refiner(refiner_uri(run, projection))["validation_mm"]["refined"]))
+    return Models(storage.absolute(config.run), spec, astuple(versions))
 
 
 def plan_parts(dataset: Dataset, models: Models, uri: str) -> list[Part]:

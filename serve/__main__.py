@@ -2,30 +2,58 @@
 
 import logging
 import signal
+import threading
 from dataclasses import dataclass
 
 import ray
+from pydantic import ValidationError
 from ray import serve as ray_serve
 
 from featurelib import cli, storage
-from serve.app import AppSettings, build_app
-from serve.catalogue import Catalogue
+from featurelib.errors import FeaturelibError, UsageError
+from featurelib.progress import say
+from serve.app import build_app
+from serve.catalogue import run_version
+from serve.settings import AppSettings, LimitSettings, StageSettings
 
 
 @cli.config
 @dataclass(frozen=True, kw_only=True)
 class ServeConfig:
-    """What to serve, and where.
+    """What to serve, where, and to whom.
 
     Attributes:
         run: Folder or s3:// URI of the run.
+        dataset: Folder or s3:// URI with the meshes; default: where the rendering found them.
         host: Address to listen on; 0.0.0.0 means every one of this machine.
         port: TCP port.
+        token: What clients must send as `Authorization: Bearer <token>`, 8 characters or more. Other users of this
+            machine see flags: rather set the variable FEATURELIB_TOKEN. Default: no token is asked for.
+        cors_origins: Web pages of other servers that may ask, such as https://studio.example.
+        detector_replicas: Processes that hold the detectors.
+        lifter_replicas: Processes that hold what comes after them.
+        renderer_replicas: Processes that read and render uploads, one mesh at a time each.
+        max_body_mb: Largest upload, in MiB.
+        max_faces: Most triangles of an uploaded mesh.
+        max_pixels: Most pixels of an uploaded picture.
+        mesh_seconds: Time limit for reading and rendering an uploaded mesh, in seconds.
+        reload_seconds: How often to see whether the run has newer models, in seconds; 0 is never.
     """
 
     run: str
+    dataset: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
+    token: str | None = None
+    cors_origins: tuple[str, ...] = ()
+    detector_replicas: int = 1
+    lifter_replicas: int = 1
+    renderer_replicas: int = 1
+    max_body_mb: int = 32
+    max_faces: int = 1_000_000
+    max_pixels: int = 4096 * 4096
+    mesh_seconds: float = 20.0
+    reload_seconds: float = 30.0
 
 
 def serve(config: ServeConfig) -> None:
@@ -33,19 +61,73 @@ def serve(config: ServeConfig) -> None:
 
     Example: featurelib serve --run runs/heads --port 8000
     """
-    Catalogue.of(config.run)  # says what is missing before Ray is started
-    start(config)
+    settings = app_settings(config)  # says what is missing before Ray is started
+    start(settings, config.host, config.port)
     print(f"http://{config.host}:{config.port} answers; Ctrl-C ends it")
-    signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    ends = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ends.set())
+    while not ends.wait(config.reload_seconds or None):
+        settings = reloaded(settings)
     ray_serve.shutdown()
 
 
-def start(config: ServeConfig) -> None:
+def app_settings(config: ServeConfig) -> AppSettings:
+    """Return the graph's settings.
+
+    Raises:
+        DataError: if the run has nothing to serve.
+        UsageError: if a flag makes no sense.
+    """
+    try:
+        return AppSettings(
+            run=storage.absolute(config.run),
+            dataset=config.dataset and storage.absolute(config.dataset),
+            token=config.token,
+            cors_origins=config.cors_origins,
+            version=run_version(config.run),
+            detector=StageSettings(replicas=config.detector_replicas),
+            lifter=StageSettings(replicas=config.lifter_replicas),
+            renderer=StageSettings(replicas=config.renderer_replicas),
+            limits=LimitSettings(
+                body_mb=config.max_body_mb,
+                mesh_faces=config.max_faces,
+                picture_pixels=config.max_pixels,
+                mesh_seconds=config.mesh_seconds,
+            ),
+        )
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]  # the token must not end on the screen
+        raise UsageError(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from None
+
+
+def start(settings: AppSettings, host: str, port: int) -> None:
     """Start the server and return once its models are loaded and warm."""
     if not ray.is_initialized():
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
-    ray_serve.start(http_options={"host": config.host, "port": config.port})
-    ray_serve.run(build_app(AppSettings(run=storage.absolute(config.run))), name="featurelib", route_prefix="/")
+    ray_serve.start(http_options={"host": host, "port": port})
+    ray_serve.run(build_app(settings), name="featurelib", route_prefix="/")
+
+
+def reloaded(settings: AppSettings) -> AppSettings:
+    """Replace the models by the run's if those are newer, without failing a request; return what is served now.
+
+    A run that is being written is left alone until it is whole.
+    """
+    try:
+        version = run_version(settings.run)
+    except FeaturelibError:
+        return settings
+    if version == settings.version:
+        return settings
+    newer = settings.model_copy(update={"version": version})
+    try:
+        ray_serve.run(build_app(newer), name="featurelib", route_prefix="/")
+    except RuntimeError as error:  # replicas that did not start; the old ones go on
+        say(f"serve: the run's newer models cannot be served ({error})")
+        return settings
+    say(f"serve: models {version[:12]} replace {settings.version[:12]}")
+    return newer
 
 
 if __name__ == "__main__":

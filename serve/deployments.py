@@ -1,10 +1,14 @@
-"""The stages of the graph: a detector that batches pictures of many requests, and what makes millimetres of it."""
+"""The stages of the graph: a renderer of uploads, a detector that batches pictures of many requests, a lifter."""
 
 import asyncio
+import contextlib
 import itertools
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from ray import serve
 
 from featurelib.answers import REFINED, Seen
@@ -12,7 +16,11 @@ from featurelib.claims import Claim
 from featurelib.dataset import Dataset, open_dataset
 from featurelib.errors import DataError, FeaturelibError, UsageError
 from featurelib.geometry import Projection
-from serve.catalogue import Catalogue
+from featurelib.isolation import Child, ChildLimits, LostError, OverLimitError
+from featurelib.meshes import Limits, Mesh
+from featurelib.shards.child import FirstLook, GlbJob, UploadJob, as_glb, first_look_at_upload
+from serve.catalogue import manifests_of
+from serve.settings import LimitSettings
 
 if TYPE_CHECKING:
     from featurelib.finder import Finder
@@ -21,32 +29,45 @@ LOOKING = (REFINED, "template")
 """Methods that need the object's mesh."""
 
 
-BATCH = 16
-"""Requests whose pictures share a forward pass, at most."""
+BATCH = 32
+"""Pictures that share a forward pass; more if one request has more."""
 BATCH_WAIT_S = 0.002
 """How long a request waits for others. A lone one loses 2 ms; under load the queue fills while a pass runs."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def _num_pictures(requests: list[Any]) -> int:
+    """Return how much of a batch some requests fill; a lone one always fits."""
+    return sum(len(pngs) for _, pngs in requests) if len(requests) > 1 else 1
 
 
 @serve.deployment
 class DetectorStage:
-    """Finds the near landmark in pictures. One network a projection, warm before the first request."""
+    """Finds the landmark in pictures. One network a projection, warm before the first request."""
 
-    def __init__(self, run: str) -> None:
-        """Load the detectors of a run."""
+    def __init__(self, run: str, version: str = "") -> None:
+        """Load the detectors of a run; `version` only tells Serve when they are others."""
         from featurelib.detector.model import Detector
         from featurelib.shards import encode_png
 
-        self.detectors = {projection: Detector.load(run, projection) for projection in Catalogue.of(run).manifests}
+        manifests = manifests_of(run)
+        self.detectors = {projection: Detector.load(run, projection) for projection in manifests}
         blank = encode_png(np.full((64, 64), 255, np.uint8))
-        for detector in self.detectors.values():
-            detector([blank] * 9)
+        for projection, detector in self.detectors.items():
+            detector([blank] * len(manifests[projection].spec.rig))
             detector([blank])
+
+    def ready(self) -> bool:
+        """Say that the networks are warm; nobody can ask before."""
+        return True
 
     async def __call__(self, projection: Projection, pngs: list[bytes]) -> tuple[Seen, str]:
         """Return what is seen of left and right in n PNGs and the network's version."""
         return await self._batched((projection, pngs)), self.detectors[projection].version
 
-    @serve.batch(max_batch_size=BATCH, batch_wait_timeout_s=BATCH_WAIT_S)
+    @serve.batch(max_batch_size=BATCH, batch_wait_timeout_s=BATCH_WAIT_S, batch_size_fn=_num_pictures)
     async def _batched(self, requests: list[tuple[Projection, list[bytes]]]) -> list[Seen]:
         answers: dict[int, Seen] = {}
         for projection in {projection for projection, _ in requests}:
@@ -63,34 +84,43 @@ class Lifted(NamedTuple):
     """Both landmarks: pair_mm (2, 3), object frame, and sigma_mm of each, None where the method's error is not known.
 
     claim: of the run's own choice of method; None for a method that was asked for.
+    near_xy: (v, 2) positions of the instance that the answer has nearer in each view; None of an object of the run,
+        whose rendering knows them.
     """
 
     pair_mm: list[list[float]]
     method: str
     sigma_mm: tuple[float | None, float | None]
     claim: Claim | None = None
+    near_xy: NDArray[np.floating] | None = None
 
 
 @serve.deployment
 class LifterStage:
     """Turns what is seen in all views into both landmarks in mm, and looks again from near."""
 
-    def __init__(self, run: str) -> None:
-        """Load what comes after the detectors of a run."""
+    def __init__(self, run: str, dataset: str | None = None, version: str = "") -> None:
+        """Load what comes after the detectors of a run; `version` only tells Serve when it is other."""
         from featurelib.finder import Finder
         from featurelib.lifter.files import is_trained
         from featurelib.lifter.model import Lifter
 
-        manifests = Catalogue.of(run).manifests
+        manifests = manifests_of(run)
         self.finders = {p: Finder.load(run, p, m.spec) for p, m in manifests.items() if is_trained(run, p)}
         self.lifters = {
             p: self.finders[p].lifter if p in self.finders else Lifter.load(run, p, m.spec)
             for p, m in manifests.items()
         }
-        self.datasets = {p: _meshes(m.dataset) for p, m in manifests.items()}
+        self.datasets = {p: _meshes(dataset or m.dataset) for p, m in manifests.items()}
         for projection, lifter in self.lifters.items():
             middle = np.full((len(manifests[projection].spec.rig), 2, 2), 0.5)
             lifter(middle[:, 0], np.zeros(3), pair_xy=middle)
+        for finder in self.finders.values():
+            _warm(finder)
+
+    def ready(self) -> bool:
+        """Say that the networks are warm; nobody can ask before."""
+        return True
 
     async def __call__(
         self,
@@ -114,28 +144,62 @@ class LifterStage:
         dataset, files = self.datasets[projection]
         if finder and (method in LOOKING or (method is None and object_id in files)):
             if dataset is None or object_id not in files:
-                raise DataError(f"method {method}: needs the object's mesh, which is not in {dataset and dataset.uri}")
-            return await asyncio.to_thread(_looked, finder, dataset, files[object_id], seen, method)
+                raise DataError(f"method {method}: needs the object's mesh, which is not with the dataset")
+            return await asyncio.to_thread(_looked, finder, dataset.load(files[object_id]), seen, method)
         method = method or lifter.chosen
         pair_mm = await asyncio.to_thread(lifter, xy, np.array(centre_mm), method, seen.pair_xy)
         sigma_mm = lifter.sigma_mm.get(method)
         return Lifted(pair_mm.tolist(), method, (sigma_mm, sigma_mm))
 
-    async def noise_xy(self, projection: Projection) -> list[list[float]] | None:
-        """Return the detector's root mean square error (v, 2) on validation objects, if the lifter knows it."""
-        noise = self.lifters[projection].noise_xy
-        return None if noise is None else noise.tolist()
+    async def uploaded(self, projection: Projection, mesh: Mesh, seen: Seen, method: str | None) -> Lifted:
+        """Return the landmarks of a mesh that is no object of the run, and its near positions.
+
+        Raises:
+            UsageError: if the method is unknown.
+            DataError: if the run has no lifter.
+        """
+        if projection not in self.finders:
+            raise DataError(f"mesh: this run has no {projection} lifter, without which no uploads are answered")
+        return await asyncio.to_thread(_lifted_upload, self.finders[projection], mesh, seen, method)
 
 
-def _looked(finder: "Finder", dataset: Dataset, mesh: str, seen: Seen, method: str | None) -> Lifted:
-    """Return what a finder makes of a mesh file: its own choice, or one of the methods LOOKING."""
-    answer = finder(dataset.load(mesh), seen)
+def _looked(finder: "Finder", mesh: Mesh, seen: Seen, method: str | None) -> Lifted:
+    """Return what a finder makes of a mesh: its own choice, or one of the methods LOOKING."""
+    answer = finder(mesh, seen)
     if method is None or method == answer.method:
         left, right = answer.claim.sigma_mm.tolist()
         return Lifted(answer.pair_mm.tolist(), answer.method, (left, right), answer.claim)
     if method not in answer.pairs_mm:
         raise UsageError(f"method {method!r}: this run has no refiner; expected one of {', '.join(answer.pairs_mm)}")
     return Lifted(answer.pairs_mm[method].tolist(), method, (None, None))
+
+
+def _lifted_upload(finder: "Finder", mesh: Mesh, seen: Seen, method: str | None) -> Lifted:
+    """Return what a finder makes of a mesh whose near sides nobody has told."""
+    from featurelib.finder import near_positions
+    from featurelib.template import locate
+
+    lifter = finder.lifter
+    if method is None or method in LOOKING:
+        lifted = _looked(finder, mesh, seen, method)
+        return lifted._replace(near_xy=near_positions(lifter.spec, mesh, seen.pair_xy, np.array(lifted.pair_mm)))
+    assert lifter.template is not None  # a finder has one
+    located_mm = locate(lifter.template, mesh.vertices_mm, mesh.faces).pair_mm
+    near_xy = near_positions(lifter.spec, mesh, seen.pair_xy, located_mm)
+    pair_mm = lifter(near_xy, mesh.centre_mm, method, seen.pair_xy)
+    sigma_mm = lifter.sigma_mm.get(method)
+    return Lifted(pair_mm.tolist(), method, (sigma_mm, sigma_mm), near_xy=near_xy)
+
+
+def _warm(finder: "Finder") -> None:
+    """Let a finder look at a ball, so that no request waits for its graphs to be traced."""
+    from trimesh.creation import icosphere
+
+    assert finder.lifter.template is not None  # a finder has one
+    ball = icosphere(subdivisions=4, radius=float(np.abs(finder.lifter.template.points_mm).max()))
+    seen = Seen(np.full((len(finder.lifter.spec.rig), 2, 2), 0.5), np.full((len(finder.lifter.spec.rig), 2), 0.5))
+    with contextlib.suppress(FeaturelibError):  # a ball need not have an answer
+        finder(Mesh.smooth(ball.vertices, ball.faces), seen)
 
 
 def _meshes(uri: str) -> tuple[Dataset | None, dict[str, str]]:
@@ -146,3 +210,56 @@ def _meshes(uri: str) -> tuple[Dataset | None, dict[str, str]]:
         return None, {}
     objects = dataset.objects
     return dataset, dict(zip(objects["object_id"].to_pylist(), objects["mesh"].to_pylist(), strict=True))
+
+
+@serve.deployment
+class RendererStage:
+    """Reads and renders meshes in a child process, one after the other: a replica of its own for each at a time."""
+
+    def __init__(self, run: str, dataset: str | None, limits: LimitSettings, version: str = "") -> None:
+        """Start the child; `version` only tells Serve when the run is another."""
+        manifests = manifests_of(run)
+        self.specs = {projection: manifest.spec for projection, manifest in manifests.items()}
+        self.datasets = {projection: _meshes(dataset or m.dataset) for projection, m in manifests.items()}
+        self.mesh_limits = Limits(
+            max_file_bytes=limits.body_mb * 2**20,
+            max_faces=limits.mesh_faces,
+            max_texture_pixels=limits.texture_pixels,
+        )
+        child = ChildLimits(seconds=limits.mesh_seconds, memory_mb=limits.mesh_memory_mb, recycle_after=200)
+        self.child = Child(child, preload=["featurelib.shards.warm"])
+        self.child(abs, -1)  # starts the fork server, which takes seconds
+
+    async def look(self, projection: Projection, content: bytes, file_type: str, unit: str | None) -> FirstLook:
+        """Return a mesh file's mesh in the object frame and the pictures of it.
+
+        Raises:
+            DataError: if it cannot be read or rendered within the limits.
+        """
+        spec = self.specs[projection]
+        job = UploadJob(content, file_type, replace(spec, unit=unit or spec.unit), self.mesh_limits)
+        look = await asyncio.to_thread(self._in_child, first_look_at_upload, job)
+        if isinstance(look, str):
+            raise DataError(look)
+        return look
+
+    async def glb(self, projection: Projection, object_id: str) -> bytes | None:
+        """Return the mesh of an object of the run as GLB, in the object frame; None if it is not at hand.
+
+        Raises:
+            DataError: if it cannot be read.
+        """
+        dataset, files = self.datasets[projection]
+        if dataset is None or object_id not in files:
+            return None
+        job = GlbJob(dataset.mesh_uri(files[object_id]), dataset.object_from_source)
+        return await asyncio.to_thread(self._in_child, as_glb, job)
+
+    def _in_child(self, work: Callable[[Item], Result], item: Item) -> Result:
+        """Do a piece of work in the child; how a lost one ended is not the client's business, since it names files."""
+        try:
+            return self.child(work, item)
+        except OverLimitError as error:
+            raise DataError(f"mesh: {error}") from None
+        except LostError:
+            raise DataError("mesh: the process that read it died of it, twice") from None

@@ -1,12 +1,15 @@
 """What goes in and out over HTTP. xy are image positions in [0, 1], px pixels, mm object-frame millimetres."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from featurelib.geometry import Projection
 
 Side = Literal["left", "right"]
+Unit = Literal["mm", "cm", "m", "inch"]
+ObjectId = Annotated[str, Field(max_length=256)]
+Method = Annotated[str, Field(max_length=64)]
 
 
 class Strict(BaseModel):
@@ -18,15 +21,31 @@ class Strict(BaseModel):
 class InferRequest(Strict):
     """One pre-rendered view of an object of the run."""
 
-    object_id: str
+    object_id: ObjectId
     view: int = Field(ge=0)
     projection: Projection | None = None
+
+
+class PictureRequest(Strict):
+    """What may stand beside an uploaded picture: whose detector looks at it."""
+
+    projection: Projection | None = None
+
+
+class UploadRequest(Strict):
+    """What may stand beside an uploaded mesh: its unit (else the run's), and projection and method as of an object."""
+
+    unit: Unit | None = None
+    projection: Projection | None = None
+    method: Method | None = None
 
 
 class InferAnswer(BaseModel):
     """Where the near landmark is; `side` is null where the view sees both alike.
 
-    `sigma_px` is the root mean square error of this view on validation objects, null before the lifter is trained.
+    Of an uploaded picture: where the landmark is that is seen best, and its side. `sigma_px` is the root mean square
+    error of this view on validation objects (of all views, for an upload), null before the lifter is trained.
+    `model` is the hash of the detector's file.
     """
 
     xy: tuple[float, float]
@@ -40,9 +59,9 @@ class InferAnswer(BaseModel):
 class Infer3dRequest(Strict):
     """An object of the run; projection and method (a name of the report) default to the run's own choice."""
 
-    object_id: str
+    object_id: ObjectId
     projection: Projection | None = None
-    method: str | None = None
+    method: Method | None = None
 
 
 class Landmark(BaseModel):
@@ -83,6 +102,12 @@ class Infer3dAnswer(BaseModel):
     timings_ms: dict[str, float]
 
 
+class Health(BaseModel):
+    """What /healthz says."""
+
+    status: Literal["ok"] = "ok"
+
+
 class ObjectList(BaseModel):
     """A page of the objects' ids, sorted."""
 
@@ -115,10 +140,11 @@ class ObjectAnswer(BaseModel):
 
 
 class ErrorBody(BaseModel):
-    """What went wrong: a code for programs and a line for people."""
+    """What went wrong: a code for programs, a line for people, and the request's id, as in its header and the logs."""
 
     code: str
     message: str
+    request_id: str
 
 
 class ErrorAnswer(BaseModel):

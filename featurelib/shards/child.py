@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 from featurelib import storage
 from featurelib.errors import DataError
 from featurelib.geometry import Rig, frame_needed_mm
-from featurelib.meshes import Mesh, load_mesh
+from featurelib.meshes import Limits, Mesh, load_mesh
+from featurelib.meshes.glb_writing import write_glb
+from featurelib.meshes.sniffing import mesh_suffix_of
 from featurelib.rendering import Renderer, open_renderer
 from featurelib.shards.files import encode_png
 from featurelib.shards.spec import RenderSpec
@@ -20,6 +23,10 @@ from featurelib.shards.views import check_fits, object_views
 
 Outcome = list[dict[str, Any]] | dict[str, str]
 """Rows of records.SHARD, or one row of records.REJECTS."""
+
+
+OUTWARD = re.compile(rb"^[ \t]*mtllib[^\r\n]*\.\.[/\\]", re.MULTILINE)
+"""An OBJ's material library above its own folder."""
 
 
 @dataclass(frozen=True)
@@ -95,13 +102,60 @@ class FirstLook(NamedTuple):
 
 def first_look(job: FirstLookJob) -> FirstLook | str:
     """Return a mesh and the same pictures of it as a rendering makes, or why there are none."""
-    spec = job.spec
     try:
-        mesh = _load(job.mesh_uri, spec.object_from_source)[1]
-        check_fits(mesh.vertices_mm, mesh, spec)
-        pictures = list(_renderer(spec.backend).render(mesh, spec.cameras(mesh.centre_mm), spec.image_size))
+        return _first_look(_load(job.mesh_uri, job.spec.object_from_source)[1], job.spec)
     except DataError as error:
         return str(error)
+
+
+@dataclass(frozen=True)
+class UploadJob:
+    """A mesh file's content that somebody sent, its type if that can be told, and how to render it.
+
+    file_type: of MESH_SUFFIXES; what the bytes themselves say goes before it. limits: how much of it is believed.
+    """
+
+    content: bytes
+    file_type: str
+    spec: RenderSpec
+    limits: Limits
+
+
+def first_look_at_upload(job: UploadJob) -> FirstLook | str:
+    """Return what `first_look` does, of bytes; no file is opened.
+
+    A file that names another one above its folder would find nothing there, but nobody sends one in good faith.
+    """
+    suffix = mesh_suffix_of(job.content) or job.file_type
+    try:
+        if suffix.endswith("obj") and OUTWARD.search(job.content):
+            raise DataError("mesh: its mtllib leads out of its folder; expected a file beside it")
+        mesh = load_mesh(job.content, suffix, job.spec.object_from_source, name="mesh", limits=job.limits)
+        return _first_look(mesh, job.spec)
+    except DataError as error:
+        return str(error)
+
+
+@dataclass(frozen=True)
+class GlbJob:
+    """A mesh file that is wanted as GLB in the object frame."""
+
+    mesh_uri: str
+    object_from_source: NDArray[np.float64]
+
+
+def as_glb(job: GlbJob) -> bytes:
+    """Return a mesh file as GLB, in the object frame and mm.
+
+    Raises:
+        DataError: if it is missing or bad.
+    """
+    return write_glb(_load(job.mesh_uri, job.object_from_source)[1])
+
+
+def _first_look(mesh: Mesh, spec: RenderSpec) -> FirstLook:
+    check_fits(mesh.vertices_mm, mesh, spec)
+    pictures = _renderer(spec.backend).render(mesh, spec.cameras(mesh.centre_mm), spec.image_size)
     return FirstLook(mesh, tuple(encode_png(picture.pixels) for picture in pictures))
 
 

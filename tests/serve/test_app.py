@@ -2,31 +2,13 @@
 
 import io
 import json
-import socket
 
-import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
 from featurelib.geometry import MM_PER_UNIT, Alignment, apply
 from featurelib.shards import open_renders
-
-
-@pytest.fixture(scope="module")
-def client(run):
-    """A client of a server that answers for the small run."""
-    from ray import serve as ray_serve
-
-    from serve.__main__ import ServeConfig, start
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    start(ServeConfig(run=str(run), port=port))
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-        yield client
-    ray_serve.shutdown()
 
 
 def test_it_is_healthy_once_it_answers(client):
@@ -123,6 +105,7 @@ def test_errors_are_json_with_a_code_and_a_message(client, method, path, body, s
     answer = client.request(method, path, json=body)
 
     assert status == answer.status_code
-    assert {"code", "message"} == set(answer.json()["error"])
+    assert {"code", "message", "request_id"} == set(answer.json()["error"])
+    assert answer.headers["x-request-id"] == answer.json()["error"]["request_id"]
     assert word in answer.json()["error"]["message"]
     assert "Traceback" not in answer.text

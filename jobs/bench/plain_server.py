@@ -1,0 +1,32 @@
+"""The server that one would write in ten minutes: FastAPI, one process, Keras `predict` on one picture a request."""
+
+import sys
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request
+
+from featurelib.geometry import PROJECTIONS
+
+
+def plain_web(run: str, projection: str) -> FastAPI:
+    """Return a server that answers a POST of a PNG to / with what the head's maps say."""
+    from featurelib.detector.model import Detector
+    from featurelib.detector.samples import as_rgb, decode_pictures
+
+    detector = Detector.load(run, projection)
+    web = FastAPI()
+
+    @web.post("/")
+    async def infer(request: Request) -> Any:
+        pictures = decode_pictures([await request.body()], detector.input_size)
+        outputs = detector.model.predict(as_rgb(pictures).astype("float32"), verbose=0)
+        return {"xy": detector.head.read(outputs).xy.numpy().tolist()}
+
+    return web
+
+
+if __name__ == "__main__":
+    run, projection, port = sys.argv[1:]
+    assert projection in PROJECTIONS
+    uvicorn.run(plain_web(run, projection), host="127.0.0.1", port=int(port), log_level="error")

@@ -1,0 +1,175 @@
+"""Pictures and meshes that clients send, over real HTTP."""
+
+import csv
+import io
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from featurelib.geometry import apply
+from featurelib.meshes import load_mesh
+from featurelib.shards import open_renders, read_views
+
+
+def picture_of(run, object_id="body-00002", view=0):
+    """A rendered view's PNG."""
+    manifest = open_renders(str(run), "orthographic")
+    return read_views(manifest.shard_of(object_id), object_id=object_id, view=view)[0]["png"]
+
+
+def as_file(image, kind="PNG", **options):
+    """A picture as the bytes of a file."""
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def find(client, content, **fields):
+    """What /infer says of an uploaded picture."""
+    answer = client.post("/infer", files={"image": ("picture.bin", content)}, data=fields)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_an_uploaded_view_has_the_answer_of_the_stored_one(client, run):
+    """The same picture, sent or stored, is the same question; of a side view the near instance is seen best."""
+    stored = client.post("/infer", json={"object_id": "body-00002", "view": 0, "projection": "orthographic"}).json()
+    sent = find(client, picture_of(run))
+
+    if sent["side"] == stored["side"]:  # a net trained for two epochs need not know
+        np.testing.assert_allclose(sent["xy"], stored["xy"], atol=1e-6)
+    np.testing.assert_allclose(np.multiply(sent["xy"], 128), sent["px"], rtol=1e-5)
+    assert stored["model"] == sent["model"]
+    assert sent["sigma_px"] > 0
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "1", "I;16"])
+def test_every_kind_of_pixel_is_read(client, run, mode):
+    """Grey, colour, transparency, palettes and 16 bits show the detector the same picture, to rounding."""
+    grey = Image.open(io.BytesIO(picture_of(run)))
+    image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
+    expected, found = find(client, picture_of(run)), find(client, as_file(image))
+
+    if mode != "1":
+        np.testing.assert_allclose(found["xy"], expected["xy"], atol=1e-3)
+
+
+def test_transparent_means_white(client, run):
+    """What nobody painted looks as it does in the pictures that the detector knows."""
+    grey = np.asarray(Image.open(io.BytesIO(picture_of(run))))
+    rgba = np.dstack([grey, grey, grey, np.where(grey == 255, 0, 255).astype(np.uint8)])
+    rgba[grey == 255, :3] = 0
+
+    np.testing.assert_allclose(
+        find(client, as_file(Image.fromarray(rgba)))["xy"], find(client, picture_of(run))["xy"], atol=1e-3
+    )
+
+
+def test_an_oblong_picture_is_not_squeezed(client, run):
+    """White margins change nothing but the coordinates, which are those of the picture that came."""
+    square = Image.open(io.BytesIO(picture_of(run)))
+    cut = square.crop((0, 20, 128, 108))
+    padded = Image.new("L", (128, 128), 255)
+    padded.paste(cut, (0, 20))
+    expected, found = find(client, as_file(padded)), find(client, as_file(cut))
+
+    np.testing.assert_allclose(found["px"], np.subtract(expected["px"], (0, 20)), atol=1e-3)
+
+
+def test_a_photograph_lies_as_it_is_looked_at(client, run):
+    """EXIF's turn is carried out before anything is looked for."""
+    image = Image.open(io.BytesIO(picture_of(run))).convert("RGB")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown turned by 90 degrees
+    turned = image.rotate(90, expand=True)
+    straight, by_exif = (
+        find(client, as_file(image, "JPEG", quality=98)),
+        find(client, as_file(turned, "JPEG", quality=98, exif=exif.tobytes())),
+    )
+
+    np.testing.assert_allclose(by_exif["xy"], straight["xy"], atol=5e-3)
+
+
+@pytest.fixture(scope="module")
+def predicted(address, run, bodies, tmp_path_factory):
+    """What `predict` says of two of the bodies, by object, in the object frame."""
+    from featurelib.dataset import open_dataset
+    from jobs.predict import PredictConfig, predict
+
+    folder = tmp_path_factory.mktemp("two")
+    (folder / "meshes").mkdir()
+    shutil.copy(bodies / "dataset.json", folder)
+    for name in ("body-00002", "body-00005"):
+        shutil.copy(bodies / "meshes" / f"{name}.ply", folder / "meshes")
+    predict(PredictConfig(dataset=str(folder), run=str(run), out=str(folder / "out")))
+    rows = list(csv.DictReader((folder / "out" / "predictions.csv").read_text().splitlines()))
+    to_mm = open_dataset(str(folder), labelled=False).object_from_source
+    return {row["object_id"]: (apply(to_mm, points_of(row)), row) for row in rows}
+
+
+def points_of(row):
+    """The two points of a row of predictions.csv."""
+    return [[float(row[f"{side}_{axis}"]) for axis in "xyz"] for side in ("left", "right")]
+
+
+@pytest.mark.parametrize("name", ["body-00002", "body-00005"])
+def test_an_uploaded_mesh_has_the_answer_of_predict(client, bodies, predicted, name):
+    """One file, one answer: to 0.01 mm, with the same error bars and the same verdict."""
+    content = (bodies / "meshes" / f"{name}.ply").read_bytes()
+    answer = client.post("/infer/3d", files={"mesh": ("anything.ply", content)})
+    pair_mm, row = predicted[name]
+
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    np.testing.assert_allclose([found["left"]["xyz"], found["right"]["xyz"]], pair_mm, atol=0.01)
+    assert found["left"]["sigma_mm"] == pytest.approx(float(row["left_sigma_mm"]), rel=1e-4)
+    assert row["accepted"] == str(found["accepted"]).lower()
+    assert row["reason"] == found["reason"]
+    assert list(range(9)) == [view["view"] for view in found["views"]]
+    assert {"render", "detect", "lift", "total"} == set(found["timings_ms"])
+
+
+def test_an_uploaded_mesh_is_the_object_that_it_is(client, bodies):
+    """Sent or stored, a mesh has one answer; its kind is told by its bytes, not by its name."""
+    content = (bodies / "meshes" / "body-00003.ply").read_bytes()
+    sent = client.post("/infer/3d", files={"mesh": ("wrong.stl", content)}, data={"method": "template"}).json()
+    stored = client.post("/infer/3d", json={"object_id": "body-00003", "method": "template"}).json()
+
+    np.testing.assert_allclose(sent["left"]["xyz"], stored["left"]["xyz"], atol=0.01)
+    np.testing.assert_allclose(sent["right"]["xyz"], stored["right"]["xyz"], atol=0.01)
+
+
+@pytest.mark.parametrize("method", ["mlp", "triangulation", "robust_all", "refined"])
+def test_uploads_take_the_methods_of_objects(client, bodies, method):
+    """Any method that does not want the labels answers for an upload."""
+    content = (bodies / "meshes" / "body-00003.ply").read_bytes()
+    answer = client.post("/infer/3d", files={"mesh": content}, data={"method": method})
+
+    assert (200, method) == (answer.status_code, answer.json().get("method")), answer.text
+
+
+def test_a_unit_can_be_named(client, bodies):
+    """The run's bodies are in inches: named or not, they are the same; called metres they do not fit the frame."""
+    content = (bodies / "meshes" / "body-00003.ply").read_bytes()
+    plain = client.post("/infer/3d", files={"mesh": content}, data={"method": "template"}).json()
+    inches = client.post("/infer/3d", files={"mesh": content}, data={"method": "template", "unit": "inch"}).json()
+    metres = client.post("/infer/3d", files={"mesh": content}, data={"method": "template", "unit": "m"})
+
+    assert plain["left"]["xyz"] == inches["left"]["xyz"]
+    assert metres.status_code == 422
+    assert "mm" in metres.json()["error"]["message"]
+
+
+def test_a_mesh_is_sent_in_the_object_frame(client, bodies):
+    """mesh.glb has the labels' millimetres: it is the dataset's mesh after unit and alignment."""
+    from featurelib.dataset import open_dataset
+
+    answer = client.get("/objects/body-00007/mesh.glb")
+    expected = open_dataset(str(bodies)).load("body-00007.ply")
+    found = load_mesh(answer.content, "glb", np.eye(4), name="mesh.glb")
+
+    assert answer.headers["content-type"] == "model/gltf-binary"
+    np.testing.assert_array_equal(found.vertices_mm, expected.vertices_mm)
+    np.testing.assert_array_equal(found.faces, expected.faces)
