@@ -127,7 +127,8 @@ def bench_train(config: BenchTrainConfig = BenchTrainConfig()) -> None:
             found = memory(config, manifest, folder)
             print_memory(config, found)
             if config.plot:
-                storage.write_bytes(config.plot, memory_plot(config.images, found).encode())
+                samples = [2 * sized(manifest, images).views["train"] for images in config.images]
+                storage.write_bytes(config.plot, memory_plot(samples, found).encode())
         else:
             print_rates(config, [measure(config, manifest, workers, folder) for workers in config.workers])
 
@@ -246,7 +247,7 @@ def memory(config: BenchTrainConfig, manifest: Manifest, folder: str) -> list[di
         with Footprint(ROLES) as footprint:
             run = storage.join(folder, f"images-{images}")
             train(replace(config, epochs=epochs), sized(manifest, images), config.workers[0], run)
-        found.append(footprint.peak_mb)
+        found.append({role: mb for role, mb in footprint.peak_mb.items() if role in ROLES.values()})
     return found
 
 
