@@ -76,7 +76,9 @@ class Footprint:
 
     def _look_until_stopped(self, raylet: psutil.Process) -> None:
         driver = psutil.Process()
-        while not self._stop.wait(SAMPLE_S):
+        is_last = False
+        while not is_last:  # looks at the beginning and once more at the end, however short the time between
+            is_last = self._stop.wait(SAMPLE_S if self.cpu_history else 0)
             for process in (raylet, *_workers(raylet), driver):
                 try:
                     self._look(process, "driver" if process == driver else _title(process))
