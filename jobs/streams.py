@@ -125,10 +125,10 @@ def sample_stream(plan: StreamPlan, workers: int = 1) -> ray.data.Dataset:
     points (2, 2), near, visible (2,) and weight.
     """
     count = len(plan.segments())
-    return (
-        ray.data.range(count, override_num_blocks=count)
-        .map_batches(_read_segment, batch_size=1, fn_kwargs={"plan": plan, "workers": workers})
-        .repartition(target_num_rows_per_block=plan.steps_a_block(workers) * (plan.batch_size // workers))
+    segments = ray.data.range(count, override_num_blocks=count)
+    segments.context.target_max_block_size = BLOCK_BYTES  # what a task collects before it yields: by itself 128 MB
+    return segments.map_batches(_read_segment, batch_size=1, fn_kwargs={"plan": plan, "workers": workers}).repartition(
+        target_num_rows_per_block=plan.steps_a_block(workers) * (plan.batch_size // workers)
     )
 
 

@@ -40,10 +40,10 @@ def memory_plot(images: Sequence[int], found: Sequence[Mapping[str, float]]) -> 
     body = picture(
         "memory",
         (WIDTH, HEIGHT),
-        "Peak private memory of a training's processes over the number of training samples",
+        "Peak private memory of a training's processes over the number of training pictures",
         f"{'; '.join(spoken)}.",
         tag("style", Markup(STYLE)),
-        horizontal(x, y.start, "training samples of a pass (logarithmic)", grid_to=y.end),
+        horizontal(x, y.start, "training pictures (logarithmic)", grid_to=y.end),
         vertical(y, x.start, "peak private memory, MB", grid_to=x.end),
         *drawn,
     )

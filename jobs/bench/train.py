@@ -66,8 +66,9 @@ class BenchTrainConfig:
         epochs: Of each training; the first, in which the step is compiled, counts only where there is no other.
         samples: Of the stream alone.
         seconds: Of the step alone.
-        images: Training samples a pass. Where they are given, memory over them is measured in place of the rates, each
-            time over as many samples: fewer images come in more epochs, so that all trainings are equally long.
+        images: Training pictures of the dataset, each two samples a pass. Where they are given, memory over them is
+            measured in place of the rates, each time over as many samples: fewer images come in more epochs, so that
+            all trainings are equally long.
         plot: SVG file that receives a picture of it.
     """
 
@@ -127,8 +128,8 @@ def bench_train(config: BenchTrainConfig = BenchTrainConfig()) -> None:
             found = memory(config, manifest, folder)
             print_memory(config, found)
             if config.plot:
-                samples = [2 * sized(manifest, images).views["train"] for images in config.images]
-                storage.write_bytes(config.plot, memory_plot(samples, found).encode())
+                pictures = [sized(manifest, 2 * images).views["train"] for images in config.images]
+                storage.write_bytes(config.plot, memory_plot(pictures, found).encode())
         else:
             print_rates(config, [measure(config, manifest, workers, folder) for workers in config.workers])
 
@@ -243,10 +244,10 @@ def memory(config: BenchTrainConfig, manifest: Manifest, folder: str) -> list[di
     found = []
     for images in config.images:
         epochs = max(1, round(config.epochs * max(config.images) / images))
-        say(f"bench: memory, {images} training samples a pass, {epochs} epochs")
+        say(f"bench: memory, {images} training pictures, {epochs} epochs")
         with Footprint(ROLES) as footprint:
             run = storage.join(folder, f"images-{images}")
-            train(replace(config, epochs=epochs), sized(manifest, images), config.workers[0], run)
+            train(replace(config, epochs=epochs), sized(manifest, 2 * images), config.workers[0], run)
         found.append({role: mb for role, mb in footprint.peak_mb.items() if role in ROLES.values()})
     return found
 
@@ -287,7 +288,7 @@ def print_rates(config: BenchTrainConfig, found: Sequence[Measured]) -> None:
 def print_memory(config: BenchTrainConfig, found: Sequence[dict[str, float]]) -> None:
     """Print the peaks by role, and how far the last is above the first."""
     size = f"{config.input_size} px, batches of {config.batch_size}"
-    print(f"\npeak memory of its own (USS), MB, by training samples a pass; {size}, as many steps each")
+    print(f"\npeak memory of its own (USS), MB, by training pictures; {size}, as many steps each")
     print(f"{'':20}" + "".join(f"{images:>10}" for images in config.images) + f"{'growth':>10}")
     for role in ROLES.values():
         peaks = [peak.get(role, math.nan) for peak in found]

@@ -121,7 +121,7 @@ def test_full_cores_are_predicted_from_cpu_time():
 @pytest.mark.slow
 def test_bench_train_shows_memory_over_the_dataset(cluster, run, capsys):
     """With numbers of images, the table holds every kind of process and how far its peak has grown."""
-    bench_train(BenchTrainConfig(run=str(run), input_size=32, batch_size=16, epochs=1, images=(180, 360)))
+    bench_train(BenchTrainConfig(run=str(run), input_size=32, batch_size=16, epochs=1, images=(90, 180)))
 
     text = capsys.readouterr().out
     for role in ("train worker", "data worker", "split coordinator", "driver"):
