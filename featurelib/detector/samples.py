@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurelib.geometry import SIDES, mirror_xy
-from featurelib.shards.files import decode_png
+from featurelib.shards.png import decode_png
 
 COLUMNS = ("png", "left_xy", "right_xy", "left_visible", "right_visible", "near_side")
 """What a sample needs of a view's row."""

@@ -1,12 +1,13 @@
 """Rendered views on disk, from what shapes them to the file that commits them.
 
-`spec` (what shapes the pictures), `plan` (which shard holds which object), `views` (one object's rows), `files`
-(one shard's file) and `manifest` (the commit of them all).
+`spec` (what shapes the pictures), `plan` (which shard holds which object), `views` (one object's rows), `png`
+(a picture), `files` (one shard's file) and `manifest` (the commit of them all).
 """
 
-from featurelib.shards.files import Receipt, decode_png, encode_png, read_receipt, read_views, write_shard
+from featurelib.shards.files import Receipt, read_receipt, read_views, write_shard
 from featurelib.shards.manifest import Manifest, commit, is_finished, open_renders, renders_uri
 from featurelib.shards.plan import ShardPlan, bucket_of, num_buckets, plan_shards
+from featurelib.shards.png import decode_png, encode_png
 from featurelib.shards.spec import RenderSpec, estimate_frame_mm, frame_sample
 from featurelib.shards.views import object_views
 

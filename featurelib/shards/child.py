@@ -17,7 +17,7 @@ from featurelib.meshes import Limits, Mesh, load_mesh
 from featurelib.meshes.glb_writing import write_glb
 from featurelib.meshes.sniffing import mesh_suffix_of
 from featurelib.rendering import Renderer, open_renderer
-from featurelib.shards.files import encode_png
+from featurelib.shards.png import encode_png
 from featurelib.shards.spec import RenderSpec
 from featurelib.shards.views import check_fits, object_views
 

@@ -9,7 +9,7 @@ from featurelib.errors import DataError
 from featurelib.geometry import SIDES, Camera, Orthographic, apply, frame_needed_mm, is_visible, near_side
 from featurelib.meshes import Mesh
 from featurelib.rendering import Picture, Renderer
-from featurelib.shards.files import encode_png
+from featurelib.shards.png import encode_png
 from featurelib.shards.spec import RenderSpec
 
 VISIBLE_TOLERANCE = 0.01

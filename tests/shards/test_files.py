@@ -8,7 +8,7 @@ import pytest
 
 from featurelib.errors import DataError
 from featurelib.records import SHARD
-from featurelib.shards import Receipt, decode_png, encode_png, read_receipt, read_views, write_shard
+from featurelib.shards import Receipt, encode_png, read_receipt, read_views, write_shard
 
 VIEWS = 3
 SPLIT_OF = {"a": "train", "b": "test", "c": "train", "d": "val"}
@@ -149,45 +149,3 @@ def test_a_missing_or_damaged_shard_is_named(tmp_path, read, content):
 
     with pytest.raises(DataError, match=r"shard-1\.parquet: not a readable shard .*featurelib render"):
         read(str(uri))
-
-
-@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 3), (5, 7), (5, 7, 3)])
-def test_png_loses_nothing(shape):
-    """Pixels come back from PNG as they were, grey as grey and colour as colour."""
-    pixels = np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8)
-
-    decoded = decode_png(encode_png(pixels))
-
-    assert decoded.dtype == np.uint8
-    assert decoded.shape == shape
-    assert (decoded == pixels).all()
-
-
-@pytest.mark.parametrize("channels", [(), (3,)])
-@pytest.mark.parametrize(("width", "size"), [(96, 32), (96, 48), (64, 64), (90, 30)])
-def test_reducing_and_mirroring_can_be_swapped(width, size, channels):
-    """The reduced mirrored picture is the mirrored reduced picture to the bit, so mirrored labels stay exact."""
-    pixels = np.random.default_rng(2).integers(0, 256, (width, width, *channels)).astype(np.uint8)
-
-    mirrored_first = decode_png(encode_png(np.ascontiguousarray(pixels[:, ::-1])), size)
-
-    assert mirrored_first.shape == (size, size, *channels)
-    assert (mirrored_first == decode_png(encode_png(pixels), size)[:, ::-1]).all()
-
-
-@pytest.mark.parametrize(("width", "size"), [(96, 32), (96, 48), (100, 30), (33, 32)])
-def test_reducing_keeps_the_mean(width, size):
-    """Area averaging neither brightens nor darkens, whether or not the sizes divide."""
-    across = np.linspace(0, 255, width)
-    pixels = ((across[:, None] + across) / 2).astype(np.uint8)
-
-    assert decode_png(encode_png(pixels), size).mean() == pytest.approx(pixels.mean(), abs=0.5)
-
-
-def test_reducing_is_the_mean_of_whole_pixels():
-    """Each reduced pixel is the mean of the pixels it covers, to the grey level (Pillow does not quite round)."""
-    pixels = np.random.default_rng(3).integers(0, 256, (24, 24)).astype(np.uint8)
-
-    means = pixels.reshape(8, 3, 8, 3).mean(axis=(1, 3))
-
-    assert decode_png(encode_png(pixels), 8) == pytest.approx(means, abs=0.6)

