@@ -17,7 +17,7 @@ from featurelib.geometry import SIDES, near_side
 from featurelib.lifter.model import Lifter
 from featurelib.meshes import Mesh
 from featurelib.shards import RenderSpec
-from featurelib.template import locate
+from featurelib.template import LocatedPair, locate
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,15 +55,18 @@ class Finder:
             raise DataError(f"method {self.method}: no claims were learnt; train it again")
         return found
 
-    def __call__(self, mesh: Mesh, seen: Seen) -> Answer:
-        """Return the answer for a mesh in the object frame.
+    def locate(self, mesh: Mesh) -> LocatedPair:
+        """Return the registered mean shape's pair, which needs no pictures, so that it can be had beside them."""
+        assert self.lifter.template is not None  # load refuses
+        return locate(self.lifter.template, mesh.vertices_mm, mesh.faces)
+
+    def __call__(self, mesh: Mesh, seen: Seen, located: LocatedPair | None = None) -> Answer:
+        """Return the answer for a mesh in the object frame; `located` is its own `locate`, where that is known.
 
         Raises:
             GeometryError: if the rays fix no point.
         """
-        lifter = self.lifter
-        assert lifter.template is not None  # load refuses
-        located = locate(lifter.template, mesh.vertices_mm, mesh.faces)
+        lifter, located = self.lifter, located or self.locate(mesh)
         near_xy = near_positions(lifter.spec, mesh, seen.pair_xy, located.pair_mm)
         first_mm = lifter(near_xy, mesh.centre_mm, pair_xy=seen.pair_xy)
         pairs_mm = {"template": located.pair_mm, lifter.chosen: first_mm}

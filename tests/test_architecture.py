@@ -16,6 +16,7 @@ NETWORKS = {
     *(f"featurelib/closeup/{name}.py" for name in ("calibration", "course", "model", "network", "refiner", "training")),
     *(f"featurelib/lifter/{name}.py" for name in ("network", "model")),
     "featurelib/finder.py",
+    "featurelib/forward.py",
 }
 """The modules in which a network lives: those who import them get TensorFlow."""
 

@@ -104,7 +104,6 @@ def train_looks(
         on_look: called with a look's number, the look, and the mean error in mm that it leaves.
     """
     keras.utils.set_random_seed(course.seed)
-    start_sigma_mm = _start_sigma_mm(unseen, course.frame)
     frame, starts, looks, model = course.frame, course.starts, [], None
     for number in range(NUM_LOOKS):
         model = _next_network(frame, model)
@@ -120,7 +119,7 @@ def train_looks(
         on_look(number, looks[-1], float(np.linalg.norm(unseen.residuals_mm, axis=1).mean()))
         frame = narrower_frame(unseen.residuals_mm, frame)
         starts = starting_within(unseen.residuals_mm, frame)
-    return finished(tuple(looks), answers, unseen, start_sigma_mm)
+    return finished(tuple(looks), answers, unseen)
 
 
 def calibrated_look(unseen: UnseenObjects, frame: Frame, model: keras.Model) -> Look:
@@ -135,19 +134,18 @@ def looked(unseen: UnseenObjects, look: Look) -> list[Refined]:
     return answered(Refiner((look,)), unseen)
 
 
-def finished(looks: tuple[Look, ...], once: list[Refined], unseen: UnseenObjects, start_sigma_mm: float) -> Refiner:
+def finished(looks: tuple[Look, ...], once: list[Refined], unseen: UnseenObjects) -> Refiner:
     """Return the refiner of trained looks, with what unseen objects say of its last step.
 
     Args:
         looks: trained.
         once: their answers on the unseen objects.
         unseen: with those answers as starts.
-        start_sigma_mm: of the first estimates.
     """
     twice = looked(unseen, looks[-1])
     answers, snap = chosen_finish(once, twice, unseen.truths_mm)
     chosen = looks if answers is once else (*looks, looks[-1])
-    return Refiner(chosen, snap, start_sigma_mm)
+    return Refiner(chosen, snap)
 
 
 def held_out_answers(looks: Sequence[Look], unseen: UnseenObjects) -> list[Refined]:
@@ -178,12 +176,12 @@ def answered(refiner: Refiner, unseen: UnseenObjects) -> list[Refined]:
 
 def calibrated(looks: Sequence[Look], unseen: UnseenObjects) -> Refiner:
     """Return the refiner of trained looks as unseen objects would have it: its views, their weights, how it ends."""
-    chosen, answers, start_sigma_mm = [], [], _start_sigma_mm(unseen, looks[0].frame)
+    chosen, answers = [], list[Refined]()
     for look in looks:
         chosen.append(calibrated_look(unseen, look.frame, look.model))
         answers = looked(unseen, chosen[-1])
         unseen = unseen.after(answers)
-    return finished(tuple(chosen), answers, unseen, start_sigma_mm)
+    return finished(tuple(chosen), answers, unseen)
 
 
 def _next_network(frame: Frame, before: keras.Model | None) -> keras.Model:
@@ -192,8 +190,3 @@ def _next_network(frame: Frame, before: keras.Model | None) -> keras.Model:
     if before is not None:
         model.set_weights(before.get_weights())
     return model
-
-
-def _start_sigma_mm(unseen: UnseenObjects, frame: Frame) -> float:
-    """Return the root mean square along one axis of the starts' errors that a frame can hold."""
-    return float(np.sqrt((starting_within(unseen.residuals_mm, frame).residuals_mm ** 2).mean()))

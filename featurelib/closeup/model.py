@@ -3,25 +3,22 @@
 import json
 import tempfile
 from dataclasses import asdict
-from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import ArrayLike
 
 from featurelib import storage
 from featurelib.claims import Claims
-from featurelib.closeup.files import read_numbers, refiner_uri, refiner_version
+from featurelib.closeup.files import read_numbers, refiner_uri
 from featurelib.closeup.looks import Frame
-from featurelib.closeup.refiner import Look, Refined, Refiner, refine
+from featurelib.closeup.refiner import Look, Refiner
 from featurelib.errors import DataError
 from featurelib.geometry import View
-from featurelib.meshes import Mesh
 
-__all__ = ["load_refiner", "refine_with", "refiner_uri", "save_refiner"]
+__all__ = ["load_refiner", "refiner_uri", "save_refiner"]
 
 
 def save_refiner(refiner: Refiner, uri: str) -> None:
@@ -35,7 +32,6 @@ def save_refiner(refiner: Refiner, uri: str) -> None:
         "order": [distinct.index(look) for look in refiner.looks],
         "start": refiner.start,
         "snap": refiner.snap,
-        "start_sigma_mm": refiner.start_sigma_mm,
         "validation_mm": dict(refiner.validation_mm),
         "claims": refiner.claims and refiner.claims.to_dict(),
     }
@@ -54,7 +50,6 @@ def load_refiner(uri: str) -> Refiner:
         return Refiner(
             tuple(looks[i] for i in numbers["order"]),
             bool(numbers["snap"]),
-            float(numbers["start_sigma_mm"]),
             str(numbers["start"]),
             {method: float(mean_mm) for method, mean_mm in numbers["validation_mm"].items()},
             Claims.from_dict(numbers["claims"]) if numbers["claims"] else None,
@@ -63,26 +58,6 @@ def load_refiner(uri: str) -> Refiner:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{uri}/refiner.json: not a refiner ({error}); train it again") from None
-
-
-def refine_with(uri: str, version: str, mesh: Mesh, pair_mm: ArrayLike, *, num_perturbed: int = 0) -> Refined:
-    """Return what the refiner of a folder makes of an estimate (2, 3); a process loads it once.
-
-    Args:
-        uri: the folder.
-        version: of the refiner, from `refiner_version`.
-        mesh: object frame.
-        pair_mm: (2, 3) the estimate of the refiner's `start`.
-        num_perturbed: as of `refine`.
-    """
-    return refine(_loaded(uri, version), mesh, pair_mm, num_perturbed=num_perturbed)
-
-
-@lru_cache(maxsize=2)
-def _loaded(uri: str, version: str) -> Refiner:
-    if refiner_version(uri) != version:
-        raise DataError(f"{uri}: was trained again meanwhile; run this again")
-    return load_refiner(uri)
 
 
 def _numbers(look: Look) -> dict[str, Any]:

@@ -5,13 +5,12 @@ the same network, and in one forward pass.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from featurelib.claims import Claims
@@ -19,11 +18,17 @@ from featurelib.closeup.fusion import Fused, fuse_rays, snap_along
 from featurelib.closeup.looks import Frame
 from featurelib.closeup.network import Found, read_maps
 from featurelib.closeup.pictures import cameras_at, close_ups
+from featurelib.forward import folded
 from featurelib.geometry import Rays, View, mirror_pair
 from featurelib.meshes import Mesh
 
 BATCH = 64
 """Pictures of a forward pass; more are not faster."""
+
+EARLY_VIEWS = 5
+"""Of each look but the last, which alone decides where the answer lies. On 120 heads that the run had never seen, three
+looks from nine views each left 0.401 mm in 213 ms of CPU, from 5, 5 and 9 views 0.393 mm in 152 ms, without the third
+look 0.461 mm."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +44,11 @@ class Look:
     variances_mm2: NDArray[np.float64]
     model: keras.Model
 
+    def from_best(self, count: int) -> Self:
+        """Return the look from its `count` views that erred least on validation objects."""
+        best = np.argsort(self.variances_mm2, kind="stable")[:count]
+        return replace(self, views=tuple(self.views[i] for i in best), variances_mm2=self.variances_mm2[best])
+
     def find(self, pictures: NDArray[np.uint8]) -> Found:
         """Return where each network sees the landmark in pictures (n, s, s, 3): xy (n, m, 2) and spread (n, m)."""
         logits = _logits(self.model)
@@ -48,11 +58,8 @@ class Look:
 
 @lru_cache(maxsize=4)
 def _logits(model: keras.Model) -> Any:
-    """Return a network as a graph for pictures (n, s, s, 3) uint8; looks with other views share it."""
-    return tf.function(
-        lambda pictures: model(tf.cast(pictures, tf.float32), training=False),
-        input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)],
-    )
+    """Return a network as a graph; looks with other views share it."""
+    return folded(model, 3, lambda logits: logits)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +67,6 @@ class Refiner:
     """The looks, one after the other, and what validation objects said of them.
 
     snap: whether the last point is moved onto the surface.
-    start_sigma_mm: standard deviation of the first estimate's error along an axis; perturbed starts have it too.
     start: the method whose estimate the first look starts from: `template`, or one of the lifter's.
     validation_mm: mean error by method: `refined`, on objects that had no say in it, and the first estimates.
     claims: what may be claimed of the answers; None until it is known.
@@ -68,7 +74,6 @@ class Refiner:
 
     looks: tuple[Look, ...]
     snap: bool = True
-    start_sigma_mm: float = 0.0
     start: str = "template"
     validation_mm: Mapping[str, float] = field(default_factory=dict)
     claims: Claims | None = None
@@ -88,8 +93,6 @@ class Refined(NamedTuple):
     map_spread_mm: (2, v m) standard deviation of the last look's maps. ray_rms_mm: (2,) of its rays from the point.
     network_spread_mm: (2,) root mean square distance from their mean of the points that the last look's m networks
         would have found alone; NaN of one.
-    start_spread_mm: (2,) root mean square distance from their mean of the unsnapped answers from the estimate and from
-        perturbed starts; NaN without any.
     unsnapped_mm: (2, 3) the fused points.
     """
 
@@ -100,7 +103,6 @@ class Refined(NamedTuple):
     map_spread_mm: NDArray[np.float64]
     ray_rms_mm: NDArray[np.float64]
     network_spread_mm: NDArray[np.float64]
-    start_spread_mm: NDArray[np.float64]
     unsnapped_mm: NDArray[np.float64]
 
 
@@ -115,47 +117,43 @@ class Sight(NamedTuple):
     points_mm: NDArray[np.float64]
 
 
-def refine(refiner: Refiner, mesh: Mesh, pair_mm: ArrayLike, *, num_perturbed: int = 0, seed: int = 0) -> Refined:
+def refine(refiner: Refiner, mesh: Mesh, pair_mm: ArrayLike) -> Refined:
     """Return the landmark pair found by looking at its estimate (2, 3) from near.
 
     Args:
         refiner: the looks.
         mesh: object frame.
         pair_mm: (2, 3) the estimate, left and right.
-        num_perturbed: how many other starts around the estimate are tried; they tell how sure the answer is and
-            do not change it. Each costs as much as the estimate itself.
-        seed: of the perturbed starts.
     """
     sides = (mesh, mesh.mirrored())
-    aims = _starts(np.asarray(pair_mm, dtype=np.float64), num_perturbed, refiner.start_sigma_mm, seed)
+    aims = np.array([side[0] for side in (np.asarray(pair_mm, dtype=np.float64), mirror_pair(pair_mm))])
     moves_mm, sights = [], []
-    for look in refiner.looks:
-        sights = [look_at(look, side, side_aims) for side, side_aims in zip(sides, aims, strict=True)]
-        points = np.array([[sight.fused.point_mm for sight in of_side] for of_side in sights])
-        moves_mm.append(np.linalg.norm(points - aims, axis=-1)[:, 0])
+    for look in (*(early.from_best(EARLY_VIEWS) for early in refiner.looks[:-1]), refiner.looks[-1]):
+        sights = [look_at(look, side, aim) for side, aim in zip(sides, aims, strict=True)]
+        points = np.array([sight.fused.point_mm for sight in sights])
+        moves_mm.append(np.linalg.norm(points - aims, axis=1))
         aims = points
-    last = [of_side[0] for of_side in sights]
     width_mm = refiner.looks[-1].frame.width_mm
-    snapped = [snap_along(s.fused.point_mm, s.fused.information, m, width_mm) for s, m in zip(last, sides, strict=True)]
-    left_pair = np.array([point for point, _ in snapped]) if refiner.snap else aims[:, 0]
+    fused = [sight.fused for sight in sights]
+    snapped = [snap_along(f.point_mm, f.information, m, width_mm) for f, m in zip(fused, sides, strict=True)]
+    left_pair = np.array([point for point, _ in snapped]) if refiner.snap else aims
     return Refined(
         _unmirrored(left_pair),
-        np.array([_covariance(s.fused, is_right) for is_right, s in enumerate(last)]),
+        np.array([_covariance(f, is_right) for is_right, f in enumerate(fused)]),
         np.array([distance_mm for _, distance_mm in snapped]),
         np.array(moves_mm).T,
-        np.array([s.map_spread_mm for s in last]),
-        np.array([np.sqrt((s.fused.distances_mm**2).mean()) for s in last]),
-        np.array([_spread(s.points_mm) for s in last]),
-        np.array([_spread(of_side) for of_side in aims]),
-        _unmirrored(aims[:, 0]),
+        np.array([sight.map_spread_mm for sight in sights]),
+        np.array([np.sqrt((f.distances_mm**2).mean()) for f in fused]),
+        np.array([_spread(sight.points_mm) for sight in sights]),
+        _unmirrored(aims),
     )
 
 
-def look_at(look: Look, mesh: Mesh, aims_mm: NDArray[np.float64]) -> list[Sight]:
-    """Return what a look finds at each of n aims (n, 3) around the left instance of a mesh."""
-    found, rays = see(look, mesh, aims_mm)
-    spread_mm = found.spread.reshape(len(aims_mm), -1) * look.frame.width_mm
-    return [_sight(look, Rays(*of_aim), spread) for *of_aim, spread in zip(*rays, spread_mm, strict=True)]
+def look_at(look: Look, mesh: Mesh, aim_mm: NDArray[np.float64]) -> Sight:
+    """Return what a look finds at an aim (3,) near the left instance of a mesh."""
+    found, (origins, directions) = see(look, mesh, aim_mm[None])
+    spread_mm = found.spread.ravel() * look.frame.width_mm
+    return _sight(look, Rays(origins[0], directions[0]), spread_mm)
 
 
 def _sight(look: Look, rays: Rays, spread_mm: NDArray[np.float64]) -> Sight:
@@ -183,14 +181,6 @@ def ray_errors_mm(rays: Rays, point_mm: NDArray[np.float64]) -> NDArray[np.float
     offsets = point_mm - rays.origins_mm
     along = (offsets * rays.directions).sum(axis=-1, keepdims=True) * rays.directions
     return np.asarray(np.linalg.norm(offsets - along, axis=-1))
-
-
-def _starts(pair_mm: NDArray[np.float64], count: int, sigma_mm: float, seed: int) -> NDArray[np.float64]:
-    """Return aims (2, 1 + count, 3) of the left side: the estimate, and others around it."""
-    left_pair = np.stack([pair_mm[0], mirror_pair(pair_mm)[0]])
-    offsets = np.random.default_rng(seed).normal(0.0, 1.0, (2, 1 + count, 3)) * sigma_mm
-    offsets[:, 0] = 0
-    return np.asarray(left_pair[:, None] + offsets)
 
 
 def _unmirrored(left_pair_mm: NDArray[np.float64]) -> NDArray[np.float64]:

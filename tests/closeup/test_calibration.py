@@ -51,7 +51,7 @@ def test_the_finish_is_the_one_that_errs_least() -> None:
     truths, nothing = np.zeros((3, 2, 3)), np.zeros(2)
 
     def answers(snapped_mm: float, unsnapped_mm: float) -> list[Refined]:
-        return [Refined(pair + snapped_mm, *[nothing] * 7, pair + unsnapped_mm) for pair in truths]
+        return [Refined(pair + snapped_mm, *[nothing] * 6, pair + unsnapped_mm) for pair in truths]
 
     once, twice = answers(2.0, 3.0), answers(4.0, 1.0)
     assert chosen_finish(once, twice, truths) == (twice, False)

@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 
 from featurelib.claims import learn_claims
-from featurelib.closeup import model
-from featurelib.closeup.files import refiner_version
 from featurelib.closeup.looks import Frame, Starts
-from featurelib.closeup.model import load_refiner, refine_with, save_refiner
+from featurelib.closeup.model import load_refiner, save_refiner
 from featurelib.closeup.network import build_network, read_maps
 from featurelib.closeup.refiner import Look, Refiner, ray_errors_mm, refine, see
 from featurelib.closeup.samples import both_sides, closeup_samples
@@ -41,14 +39,14 @@ def trained(ball) -> Refiner:
     look = _look(model)
     against = [{"move": random.gamma(2, size=2)} for _ in range(30)]
     claims = learn_claims(random.normal(size=(30, 2, 3)), np.broadcast_to(np.eye(3), (30, 2, 3, 3)), against)
-    return Refiner((look, look), start_sigma_mm=3.0, claims=claims)
+    return Refiner((look, look), claims=claims)
 
 
 def test_a_trained_refiner_finds_bumps_that_it_has_not_seen(ball, trained) -> None:
     mesh, pair_mm = ball(12.5)
     estimate_mm = pair_mm + np.random.default_rng(1).normal(0, 3, (2, 3))
 
-    refined = refine(trained, mesh, estimate_mm, num_perturbed=3)
+    refined = refine(trained, mesh, estimate_mm)
     errors = np.linalg.norm(refined.pair_mm - pair_mm, axis=1)
 
     assert (errors < 1.5).all()
@@ -56,7 +54,6 @@ def test_a_trained_refiner_finds_bumps_that_it_has_not_seen(ball, trained) -> No
     assert (refined.snap_mm < 3).all()
     assert refined.moves_mm.shape == (2, 2)
     assert (refined.moves_mm[:, 1] < refined.moves_mm[:, 0]).all()
-    assert (refined.start_spread_mm < 2.0).all()
     assert (np.linalg.eigvalsh(refined.covariance_mm2) > 0).all()
 
 
@@ -72,13 +69,18 @@ def test_the_mirrored_object_gives_the_mirrored_pair(ball, trained) -> None:
     assert np.allclose(mirrored.covariance_mm2[::-1], flip @ straight.covariance_mm2 @ flip, atol=1e-3)
 
 
-def test_perturbed_starts_do_not_change_the_answer(ball, trained) -> None:
+def test_only_the_last_look_takes_all_views(ball, trained) -> None:
+    """The looks before it take the best of them, and both still see the same landmark."""
     mesh, pair_mm = ball(12.0)
+    look = replace(trained.looks[0], variances_mm2=1.0 + np.arange(len(VIEWS)))
 
-    alone, among = (refine(trained, mesh, pair_mm + 1.0, num_perturbed=count) for count in (0, 2))
+    best = look.from_best(2)
+    once, twice = (refine(replace(trained, looks=looks), mesh, pair_mm + 1.0) for looks in ((look,), (best, look)))
 
-    assert np.allclose(alone.pair_mm, among.pair_mm, atol=1e-4)
-    assert np.isnan(alone.start_spread_mm).all()
+    assert best.views == VIEWS[:2]
+    assert best.variances_mm2.tolist() == [1.0, 2.0]
+    assert once.map_spread_mm.shape == twice.map_spread_mm.shape
+    assert np.linalg.norm(once.pair_mm - twice.pair_mm, axis=1).max() < 1.5
 
 
 def test_a_refiner_comes_back_from_disk_as_it_was(trained, tmp_path) -> None:
@@ -90,7 +92,7 @@ def test_a_refiner_comes_back_from_disk_as_it_was(trained, tmp_path) -> None:
     assert [path.name for path in (tmp_path / "refiner").glob("*.keras")] == ["look-0.keras"]
     assert loaded.looks[0].views == VIEWS
     assert loaded.looks[1].frame == FRAME
-    assert (loaded.snap, loaded.start_sigma_mm, loaded.claims) == (True, 3.0, trained.claims)
+    assert (loaded.snap, loaded.claims) == (True, trained.claims)
     for before, after in zip(trained.looks, loaded.looks, strict=True):
         pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
         assert np.array_equal(before.model(pictures), after.model(pictures))
@@ -111,21 +113,6 @@ def test_a_network_that_is_not_the_refiners_is_refused(trained, tmp_path) -> Non
     _look(build_network(32, width=4)).model.save(tmp_path / "look-0.keras")
     with pytest.raises(DataError, match=r"look-0\.keras: not the network of refiner\.json"):
         load_refiner(str(tmp_path))
-
-
-def test_a_process_loads_a_refiner_once_and_just_that_one(bumpy, trained, tmp_path) -> None:
-    """The answers are the refiner's; one that was trained again meanwhile is not taken for it."""
-    mesh, pair_mm = bumpy
-    uri = str(tmp_path)
-    save_refiner(trained, uri)
-    version = refiner_version(uri)
-    answer = refine_with(uri, version, mesh, pair_mm + 1.0)
-
-    assert np.allclose(answer.pair_mm, refine(trained, mesh, pair_mm + 1.0).pair_mm, atol=1e-4)
-    assert model._loaded(uri, version) is model._loaded(uri, version)
-    save_refiner(replace(trained, snap=False), uri)
-    with pytest.raises(DataError, match="trained again"):
-        refine_with(uri, "f" * 64, mesh, pair_mm)
 
 
 def test_rays_pass_through_what_the_maps_show(bumpy) -> None:

@@ -49,7 +49,6 @@ def test_a_refiner_has_its_files_and_says_what_it_starts_from(run):
     assert numbers["order"] in ([0, 1], [0, 1, 1])
     assert {numbers["start"], "template", "refined"} <= set(numbers["validation_mm"])
     assert 0 < numbers["looks"][1]["frame"]["width_mm"] <= numbers["looks"][0]["frame"]["width_mm"]
-    assert numbers["start_sigma_mm"] > 0
     assert Claims.from_dict(numbers["claims"]).bars.num_objects == 2
 
 
