@@ -48,7 +48,8 @@ REST_WEIGHT = 0.01
 MAX_ITERATIONS = 40
 TOLERANCE = 5e-4
 """Registration ends when no point moves by more than this share of the template's diagonal. On 80 heads 5e-4 leaves
-3.72 mm in 98 ms of CPU, 2e-5 3.67 mm in 174 ms: which pairs are nearest flips to and fro, and most never come to rest."""
+3.72 mm in 98 ms of CPU, 2e-5 3.67 mm in 174 ms: which pairs are nearest flips to and fro, and many never come to
+rest."""
 
 
 class Registration(NamedTuple):
