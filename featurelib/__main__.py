@@ -7,6 +7,7 @@ from featurelib import cli
 COMMANDS = {
     "demo": ("jobs.demo:demo", "Make a small synthetic dataset and run the whole path on it."),
     "pipeline": ("jobs.pipeline:pipeline", "Dataset to report in one command."),
+    "import-dataset": ("jobs.import_dataset:import_dataset", "Make a dataset from meshes and other programs' points."),
     "validate": ("jobs.validate:validate", "Check a dataset before any compute."),
     "render": ("jobs.render:render", "Render every object from the rig's angles."),
     "train-detector": (
@@ -24,6 +25,10 @@ COMMANDS = {
     ),
     "evaluate": ("jobs.evaluate:evaluate", "Measure everything on held-out objects and write the report."),
     "predict": ("jobs.predict:predict", "Find the landmarks of meshes without labels."),
+    "export-landmarks": (
+        "jobs.export_landmarks:export_landmarks",
+        "Write labels or predictions for 3D Slicer, MeshLab or a spreadsheet.",
+    ),
     "bench": ("jobs.bench:app", "Measure this machine: render, ingest, train, vectorize, serve, plan, spoil."),
     "serve": ("serve.__main__:serve", "Answer over HTTP."),
 }

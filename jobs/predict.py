@@ -27,6 +27,7 @@ from featurelib.errors import DataError, FeaturelibError
 from featurelib.geometry import PROJECTIONS, Projection
 from featurelib.isolation import Child, ChildLimits, LostError
 from featurelib.lifter.files import is_trained
+from featurelib.pointfiles.slicer import mesh_space
 from featurelib.predictions import PREDICTIONS, no_prediction, prediction, to_csv, to_markups
 from featurelib.progress import Progress
 from featurelib.shards import RenderSpec, bucket_of, num_buckets, open_renders
@@ -232,10 +233,12 @@ def _put_together(config: PredictConfig, dataset: Dataset, parts: Sequence[Part]
     pq.write_table(table, file)
     storage.write_bytes(storage.join(out, "predictions.parquet"), file.getvalue())
     storage.write_bytes(storage.join(out, "predictions.csv"), to_csv(table))
+    meshes = dict(zip(dataset.objects["object_id"].to_pylist(), dataset.objects["mesh"].to_pylist(), strict=True))
     for row in table.to_pylist() if config.slicer else ():
         if row["left_x"] is not None:
             uri = storage.join(out, "slicer", f"{row['object_id']}.mrk.json")
-            storage.write_bytes(uri, to_markups(row, dataset.landmark))
+            space = mesh_space(storage.read_bytes(dataset.mesh_uri(meshes[row["object_id"]]))) or "LPS"
+            storage.write_bytes(uri, to_markups(row, dataset.landmark, space))
 
 
 def _say_result(out: str) -> None:

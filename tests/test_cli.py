@@ -40,6 +40,10 @@ def bake(config: BakeConfig) -> None:
     print(config)
 
 
+NO_RUN = ("bench", "validate", "import-dataset", "export-landmarks")
+"""Commands without the flag --run."""
+
+
 def ran(*flags: str) -> int:
     """Run the command and return the exit code."""
     with pytest.raises(SystemExit) as ended:
@@ -120,8 +124,10 @@ def test_an_unknown_command_is_one_line(capsys):
 
 @pytest.mark.parametrize(
     ("command", "flag"),
-    [(command, "--run") for command in COMMANDS if command not in ("bench", "validate")]
+    [(command, "--run") for command in COMMANDS if command not in NO_RUN]
     + [
+        ("import-dataset", "--landmarks"),
+        ("export-landmarks", "--predictions"),
         ("validate", "--out"),
         ("bench render", "--image-size"),
         ("bench vectorize", "--batch-sizes"),
