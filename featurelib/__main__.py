@@ -7,6 +7,7 @@ from featurelib import cli
 COMMANDS = {
     "demo": ("jobs.demo:demo", "Make a small synthetic dataset and run the whole path on it."),
     "pipeline": ("jobs.pipeline:pipeline", "Dataset to report in one command."),
+    "doctor": ("jobs.doctor:doctor", "Say what this machine can do, and what to mend."),
     "import-dataset": ("jobs.import_dataset:import_dataset", "Make a dataset from meshes and other programs' points."),
     "validate": ("jobs.validate:validate", "Check a dataset before any compute."),
     "render": ("jobs.render:render", "Render every object from the rig's angles."),
@@ -36,7 +37,7 @@ COMMANDS = {
 
 def make_app() -> App:
     """Return the command line; no command's module is imported."""
-    app = App(name="featurelib", help="Find a feature point on every mesh, in millimetres.")
+    app = App(name="featurelib", help="Find a feature point on every mesh, in millimetres.", help_epilogue=cli.EPILOGUE)
     for name, (target, summary) in COMMANDS.items():
         app.command(target, name=name, help=summary)
     return app

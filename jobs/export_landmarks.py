@@ -12,6 +12,7 @@ from featurelib.geometry import SIDES
 from featurelib.pointfiles.formats import Format, Pairs, write_points
 from featurelib.pointfiles.points import Space
 from featurelib.pointfiles.slicer import mesh_space
+from featurelib.progress import say_result
 
 
 @cli.config
@@ -53,7 +54,10 @@ def export_landmarks(config: ExportConfig) -> None:
     files = write_points(pairs, dataset.landmark, config.format, config.space, space_of)
     for name, content in files.items():
         storage.write_bytes(storage.join(out, name), content)
-    print(f"{out}: {len(pairs)} objects in {len(files)} files ({config.format})")
+    say_result(
+        f"{out}: {len(pairs)} objects in {len(files)} files ({config.format})",
+        {"out": out, "objects": len(pairs), "files": len(files)},
+    )
 
 
 def _labels(rows: list[dict]) -> Pairs:

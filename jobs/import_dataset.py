@@ -27,7 +27,7 @@ from featurelib.pointfiles.placing import Placement, placement
 from featurelib.pointfiles.points import Space
 from featurelib.pointfiles.slicer import mesh_space
 from featurelib.pointfiles.tables import Columns, to_csv
-from featurelib.progress import Progress, say
+from featurelib.progress import Progress, say, say_result
 
 Unit = Literal["mm", "cm", "m", "inch"]
 
@@ -87,7 +87,10 @@ def import_dataset(config: ImportConfig) -> None:
     labelled = _write_landmarks(imported, storage.join(out, "landmarks.csv")) if imported else 0
     storage.write_bytes(storage.join(out, "dataset.json"), f"{json.dumps(settings, indent=2)}\n".encode())
     told = f", landmarks of {labelled}" if imported else ""
-    print(f"{out}: {len(meshes)} meshes{told}; check it: featurelib validate --dataset {config.out} --out checks")
+    say_result(
+        f"{out}: {len(meshes)} meshes{told}; check it: featurelib validate --dataset {config.out} --out checks",
+        {"dataset": out, "meshes": len(meshes), "labelled": labelled},
+    )
 
 
 def _settings(config: ImportConfig, uri: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from featurelib.isolation import Child, ChildLimits, LostError
 from featurelib.lifter.files import is_trained
 from featurelib.pointfiles.slicer import mesh_space
 from featurelib.predictions import PREDICTIONS, no_prediction, prediction, to_csv, to_markups
-from featurelib.progress import Progress
+from featurelib.progress import Progress, say_result
 from featurelib.shards import RenderSpec, bucket_of, num_buckets, open_renders
 from featurelib.shards.child import FirstLookJob, first_look
 from featurelib.versions import ModelVersions, validation_mm
@@ -244,7 +244,10 @@ def _put_together(config: PredictConfig, dataset: Dataset, parts: Sequence[Part]
 def _say_result(out: str) -> None:
     table = pq.read_table(io.BytesIO(storage.read_bytes(storage.join(out, "predictions.parquet"))))
     accepted = table["accepted"].to_pylist().count(True)
-    print(f"{out}/predictions.csv: {len(table)} objects, {accepted} accepted")
+    say_result(
+        f"{out}/predictions.csv: {len(table)} objects, {accepted} accepted",
+        {"predictions": f"{out}/predictions.csv", "objects": len(table), "accepted": accepted},
+    )
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from featurelib.checks.survey import Survey
 from featurelib.dataset import Dataset, Fault, open_dataset
 from featurelib.geometry import apply
 from featurelib.isolation import Child, ChildLimits, LostError
-from featurelib.progress import Progress, say
+from featurelib.progress import Progress, say, say_result
 from jobs import cluster
 from jobs.estimates import gathered
 
@@ -53,14 +53,12 @@ class ValidateConfig:
     Attributes:
         dataset: Folder or s3:// URI with dataset.json, meshes/ and, unless it is for `predict`, landmarks.csv.
         out: Folder or s3:// URI that receives sheet.html (the contact sheet) and findings.json; default: none.
-        json: Print JSON instead of one line a finding.
         object_seconds: Time limit for one object, in seconds.
         object_memory_mb: Memory limit for one object, in MB.
     """
 
     dataset: str
     out: str | None = None
-    json: bool = False
     object_seconds: float = 120.0
     object_memory_mb: int = 8192
 
@@ -80,7 +78,7 @@ def validate(config: ValidateConfig) -> None:
     survey = _survey(config)
     findings = check(survey)
     values = summary(survey, findings)
-    print(json.dumps(values, indent=1) if config.json else "\n".join([*table(findings), verdict(survey, findings)]))
+    say_result("\n".join([*table(findings), verdict(survey, findings)]), values)
     if config.out is None:
         say("validate: no contact sheet was made; --out DIR makes one")
     else:
