@@ -9,6 +9,7 @@ COMMANDS = {
     "pipeline": ("jobs.pipeline:pipeline", "Dataset to report in one command."),
     "doctor": ("jobs.doctor:doctor", "Say what this machine can do, and what to mend."),
     "import-dataset": ("jobs.import_dataset:import_dataset", "Make a dataset from meshes and other programs' points."),
+    "align": ("jobs.align:align", "Propose how meshes have to be turned, and write it."),
     "validate": ("jobs.validate:validate", "Check a dataset before any compute."),
     "render": ("jobs.render:render", "Render every object from the rig's angles."),
     "train-detector": (

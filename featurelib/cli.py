@@ -19,6 +19,9 @@ from featurelib.progress import Manners, give_terminal_back, manners, set_manner
 config = Parameter(name="*", consume_multiple=True, negative_iterable=())
 """Decorate a job's dataclass with this: each field becomes a flag of its own."""
 
+hyphened = Parameter(allow_leading_hyphen=True)
+"""Annotate a field with this whose values may begin with a hyphen, as the axis -y."""
+
 MANNERS = {"--quiet": "quiet", "-q": "quiet", "--verbose": "verbose", "-v": "verbose", "--json": "json"}
 """Flags that every command takes, anywhere on its line."""
 

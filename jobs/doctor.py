@@ -7,6 +7,8 @@ their own, since the two do not share one.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import ray
+
 from featurelib import cli
 from featurelib.doctor.check import Check
 from featurelib.doctor.drawing import check_backend, check_gl, check_raster
@@ -14,6 +16,7 @@ from featurelib.doctor.files import check_dataset, check_run
 from featurelib.doctor.machine import check_disk, check_memory, check_node, check_packages, check_python, disk_folders
 from featurelib.doctor.networks import check_tensorflow
 from featurelib.progress import manners, say_result
+from jobs import cluster
 
 
 @cli.config
@@ -68,15 +71,17 @@ def _checks(config: DoctorConfig) -> Iterator[Check]:
     yield check_node()
 
 
+@ray.remote(num_cpus=1)
+def answer() -> bool:
+    """Answer."""
+    return True
+
+
 def check_ray() -> Check:
     """Return what the cluster has, once a task has run on it."""
     try:
-        import ray
-
-        from jobs import cluster
-
         cluster.connect()
-        ray.get(ray.remote(num_cpus=1)(int).remote(), timeout=90)
+        ray.get(answer.remote(), timeout=90)
         resources, nodes = ray.cluster_resources(), len(ray.nodes())
     except Exception as error:  # a broken installation, a wrong address, a full disk: all mean the same
         reason = " ".join(str(error).split())[:200] or type(error).__name__

@@ -45,11 +45,12 @@ def export_landmarks(config: ExportConfig) -> None:
     dataset = open_dataset(config.dataset, labelled=config.predictions is None)
     pairs = _predicted(config.predictions) if config.predictions else _labels(dataset.objects.to_pylist())
     out = storage.absolute(config.out)
-    meshes = dict(zip(dataset.objects["object_id"].to_pylist(), dataset.objects["mesh"].to_pylist(), strict=True))
+    meshes = dataset.files
 
     def space_of(object_id: str) -> Space:
-        mesh = meshes.get(object_id)
-        return (mesh_space(storage.read_bytes(dataset.mesh_uri(mesh))) if mesh else None) or config.mesh_space
+        file = meshes.get(object_id)
+        said = mesh_space(storage.read_bytes(dataset.mesh_uri(file.name))) if file else None
+        return said or config.mesh_space
 
     files = write_points(pairs, dataset.landmark, config.format, config.space, space_of)
     for name, content in files.items():

@@ -189,10 +189,9 @@ def _frames_mm(config: RenderConfig, dataset: Dataset, rig: Rig, projections: Se
     """
     if not projections:
         return {}
-    names = [name for name in dataset.objects["mesh"].to_pylist() if name]
     jobs = [
-        FrameJob(dataset.mesh_uri(name), dataset.object_from_source, rig, tuple(projections))
-        for name in frame_sample(names)
+        FrameJob(dataset.mesh_uri(file.name), dataset.object_from_source_of(file.turn), rig, tuple(projections))
+        for file in frame_sample([*dataset.files.values()])
     ]
     with Child(config.child_limits, preload=["featurelib.shards.warm"]) as child:
         needed_mm = [found for found in child.map(needed_frames_mm, jobs) if found and not isinstance(found, LostError)]

@@ -208,6 +208,7 @@ def test_every_help_shows_an_example_that_parses(capsys, command):
     ("command", "flag"),
     [(command, "--run") for command in COMMANDS if command not in NO_RUN]
     + [
+        ("align", "--front"),
         ("import-dataset", "--landmarks"),
         ("export-landmarks", "--predictions"),
         ("validate", "--out"),

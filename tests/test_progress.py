@@ -78,7 +78,7 @@ def test_a_person_sees_a_bar_and_its_end_as_a_line(monkeypatch):
     assert "━" in text
     assert "a mesh is odd" in text
     assert "left\n" not in text
-    assert re.search(r"render: 4/4 objects in \\d+ s\n$", text)
+    assert re.search(r"render: 4/4 objects in \d+ s\n$", text)
     assert "\x1b[?25h" in text  # the cursor is back
 
 

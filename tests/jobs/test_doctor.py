@@ -19,7 +19,7 @@ def test_the_doctor_tells_a_well_machine_from_one_with_something_broken(cluster,
     """Code 0 and a line a check; code 1, and the fix, for a dataset that is not there."""
     code, text = told(capsys, "--run", str(tmp_path))
     lines = text.splitlines()
-    assert (code, lines[-1]) == (0, "all that is needed works")
+    assert (code, lines[-1]) == (0, "all that is needed works"), text
     names = {line[8:26].strip() for line in lines[:-1]}
     assert names >= {
         "Python",
