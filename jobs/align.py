@@ -21,7 +21,7 @@ from featurelib.errors import DataError, UsageError
 from featurelib.geometry import matrix_from_wxyz, rigid, wxyz_from_matrix
 from featurelib.isolation import ChildLimits
 from featurelib.progress import say, say_result
-from featurelib.turning.axes import Axis, rotation_from_axes
+from featurelib.turning.axes import Axis, named_rotation
 from featurelib.turning.sheet import Row, alignment_sheet, chosen
 from featurelib.turning.turns import Turned, TurnJob, Upright, mean_upright, settled, turn_of
 from jobs import cluster
@@ -78,12 +78,10 @@ def align(config: AlignConfig) -> None:
     """
     uri = storage.absolute(config.dataset)
     dataset = open_dataset(uri, labelled=False)
-    if (config.front is None) != (config.up is None):
-        raise UsageError("--front and --up: one alone leaves the other open; give both, as in --front -y --up +z")
-    if config.front is None and not config.reference:
+    rotation = named_rotation(config.front, config.up)
+    if rotation is None and not config.reference:
         raise UsageError("nothing to align to: name axes (--front -y --up +z), an object (--reference ID) or both")
-    if config.front and config.up:
-        rotation = rotation_from_axes(config.front, config.up)
+    if rotation:
         dataset = replace(dataset, alignment=replace(dataset.alignment, rotations_wxyz=(rotation,)))
     found = _turns_to(config, dataset) if config.reference else {}
     rows = _rows(found)

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from featurelib.pointfiles.points import Space
 from featurelib.pointfiles.slicer import mesh_space
 from featurelib.pointfiles.tables import Columns, to_csv
 from featurelib.progress import Progress, say, say_result
+from featurelib.turning.axes import Axis, named_rotation
 
 Unit = Literal["mm", "cm", "m", "inch"]
 
@@ -48,6 +49,8 @@ class ImportConfig:
         landmarks: File, or folder of files, of points: Slicer .mrk.json and .fcsv, MeshLab .pp, .json, .csv.
         unit: Of the mesh files' numbers; needed for a new dataset.
         landmark: What the landmark is called; needed for a new dataset.
+        front: Axis of the mesh files that points out of the face, as -y; `align` knows more.
+        up: Axis of the mesh files that points up, as +z.
         left: Label of the left instance in the files, or the names of a CSV's columns x, y and z.
         right: The same of the right instance. Default: the points whose labels say left or l, right or r.
         object_column: Column of a CSV with the object's id or file. Default: found by its name.
@@ -62,6 +65,8 @@ class ImportConfig:
     landmarks: str | None = None
     unit: Unit | None = None
     landmark: str | None = None
+    front: Annotated[Axis | None, cli.hyphened] = None
+    up: Annotated[Axis | None, cli.hyphened] = None
     left: tuple[str, ...] = ()
     right: tuple[str, ...] = ()
     object_column: str | None = None
@@ -96,11 +101,13 @@ def import_dataset(config: ImportConfig) -> None:
 def _settings(config: ImportConfig, uri: str) -> dict[str, Any]:
     """Return what dataset.json is to hold."""
     asked = {name: value for name in ("unit", "landmark") if (value := getattr(config, name))}
+    rotation = named_rotation(config.front, config.up)
+    aligned = {"alignment": Alignment((rotation,)).to_dict()} if rotation else {}
     if not storage.exists(uri):
         if missing := {"unit", "landmark"} - set(asked):
             flags = " and ".join(f"--{name}" for name in sorted(missing))
             raise UsageError(f"{uri}: is not there, so {flags} must be given, as in --unit mm --landmark tragus")
-        return asked
+        return {**asked, **aligned}
     try:
         known = dict(json.loads(storage.read_bytes(uri)))
     except ValueError as error:
@@ -108,7 +115,7 @@ def _settings(config: ImportConfig, uri: str) -> dict[str, Any]:
     for name, value in asked.items():
         if known.get(name, value) != value:
             raise UsageError(f"--{name} {value}: {uri} says {known[name]}; leave it out, or choose another --out")
-    return {**known, **asked}
+    return {**known, **asked, **aligned}
 
 
 def _mesh_files(config: ImportConfig, out: str) -> dict[str, str]:

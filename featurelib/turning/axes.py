@@ -10,6 +10,19 @@ from featurelib.geometry import wxyz_from_matrix
 Axis = Literal["+x", "-x", "+y", "-y", "+z", "-z"]
 
 
+def named_rotation(front: Axis | None, up: Axis | None) -> tuple[float, float, float, float] | None:
+    """Return the rotation of axes that were named, None if none was.
+
+    Raises:
+        UsageError: if only one is, or both are one axis.
+    """
+    if front is None or up is None:
+        if front or up:
+            raise UsageError("--front and --up: one alone leaves the other open; give both, as in --front -y --up +z")
+        return None
+    return rotation_from_axes(front, up)
+
+
 def rotation_from_axes(front: Axis, up: Axis) -> tuple[float, float, float, float]:
     """Return the rotation (w, x, y, z) from a mesh file's axes to the object frame (+y up, +z out of the face).
 

@@ -128,6 +128,14 @@ def test_landmarks_may_come_later_and_again(bodies, scans, tmp_path):
     assert [old == new for old, new in zip(before, after, strict=True)] == [True, True, False, True]
 
 
+def test_axes_can_be_named_at_once(scans, tmp_path):
+    """As `align` would: the face looks to -y and the head points to +z."""
+    import_dataset(config(scans, None, front="-y", up="+z"))
+
+    to_object = open_dataset(str(tmp_path / "dataset"), labelled=False).object_from_source / 25.4
+    np.testing.assert_allclose(to_object[:3, :3], [[1, 0, 0], [0, 0, 1], [0, -1, 0]], atol=1e-12)
+
+
 def test_meshes_can_be_linked(scans, tmp_path):
     import_dataset(config(scans, None, link=True))
 
