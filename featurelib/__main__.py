@@ -41,6 +41,7 @@ def make_app() -> App:
     app = App(name="featurelib", help="Find a feature point on every mesh, in millimetres.", help_epilogue=cli.EPILOGUE)
     for name, (target, summary) in COMMANDS.items():
         app.command(target, name=name, help=summary)
+    app.register_install_completion_command()
     return app
 
 
