@@ -27,7 +27,7 @@ MANNERS = {"--quiet": "quiet", "-q": "quiet", "--verbose": "verbose", "-v": "ver
 
 EPILOGUE = (
     "Every command also takes --quiet (results and errors only), --verbose (what Ray says, tracebacks) and --json "
-    "(results as JSON, one object a line)."
+    "(results as JSON, one object a line; bench prints tables)."
 )
 
 

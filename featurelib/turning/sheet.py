@@ -23,10 +23,15 @@ class Row:
     residual_pct: float
     doubt: str = ""
 
+    @property
+    def says(self) -> str:
+        """What is said of it."""
+        doubt = f"; not sure: {self.doubt}" if self.doubt else ""
+        return f"turned by {self.turn_deg:.0f} degrees, {self.residual_pct:.2f} % left{doubt}"
+
     def __str__(self) -> str:
         """Return the row as one line."""
-        doubt = f"; not sure: {self.doubt}" if self.doubt else ""
-        return f"{self.object_id}: turned by {self.turn_deg:.0f} degrees, {self.residual_pct:.2f} % left{doubt}"
+        return f"{self.object_id}: {self.says}"
 
 
 def chosen(rows: Sequence[Row]) -> list[Row]:
@@ -54,6 +59,6 @@ def alignment_sheet(
 
 def _card(row: Row, before: Drawing | None, after: Drawing | None) -> str:
     pictures = "".join(views(drawing) for drawing in (before, after) if drawing)
-    said = f'<li class="{"warning" if row.doubt else "soft"}">{escape(str(row))}</li>'
+    said = f'<li class="{"warning" if row.doubt else "soft"}">{escape(row.says)}</li>'
     style = "card has-warning" if row.doubt else "card"
     return f'<section class="{style}"><h3>{escape(row.object_id)}</h3>{pictures}<ul>{said}</ul></section>'
