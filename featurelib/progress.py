@@ -2,6 +2,7 @@
 
 import json
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -51,7 +52,7 @@ def say_result(text: str, values: Mapping[str, Any]) -> None:
 class Progress:
     """Counts work done and says so every `every_s` seconds, or draws a bar on a terminal.
 
-    task: what is being done. total: how many `unit`s there are.
+    task: what is being done. total: how many `unit`s there are. bar: of the terminal, while there is one.
     """
 
     task: str
@@ -61,6 +62,7 @@ class Progress:
     done: int = 0
     started: float = field(default_factory=time.monotonic)
     said: float = field(default_factory=time.monotonic)
+    bar: Any = field(default=None, repr=False, compare=False)
 
     def rate(self, count: int) -> float:
         """Return `count` of anything a second since the start."""
@@ -85,36 +87,40 @@ class Progress:
 
 
 class _Bars:
-    """The bars on a terminal, one below the other: there can be only one live display."""
+    """The bars on a terminal, one below the other: there can be only one live display, whatever threads work."""
 
     def __init__(self) -> None:
+        self.lock = threading.RLock()
         self.display: Any = None
-        self.tasks: dict[int, Any] = {}
+        self.count = 0
 
     def show(self, progress: Progress, note: str) -> None:
-        """Draw where a piece of work stands, ten times a second at most."""
-        if self.display is None:
-            self.display = _display()
-            self.display.start()
-        if id(progress) not in self.tasks:
-            self.tasks[id(progress)] = self.display.add_task(progress.task, total=progress.total, unit="")
-        self.display.update(
-            self.tasks[id(progress)], completed=progress.done, unit=f"{progress.unit}{note}", refresh=False
-        )
+        """Draw where a piece of work stands."""
+        with self.lock:
+            if self.display is None:
+                self.display = _display()
+                self.display.start()
+            if progress.bar is None:
+                progress.bar = self.display.add_task(progress.task, total=progress.total, unit="")
+                self.count += 1
+            self.display.update(progress.bar, completed=progress.done, unit=f"{progress.unit}{note}")
 
     def hide(self, progress: Progress) -> None:
         """Take a bar away, and the display with the last one."""
-        task = self.tasks.pop(id(progress), None)
-        if task is not None:
-            self.display.remove_task(task)
-        if not self.tasks:
-            self.stop()
+        with self.lock:
+            if progress.bar is not None:
+                self.display.remove_task(progress.bar)
+                progress.bar = None
+                self.count -= 1
+            if not self.count:
+                self.stop()
 
     def stop(self) -> None:
         """Give the terminal back."""
-        if self.display is not None:
-            self.display.stop()
-        self.display, self.tasks = None, {}
+        with self.lock:
+            if self.display is not None:
+                self.display.stop()
+            self.display, self.count = None, 0
 
 
 _bars = _Bars()
