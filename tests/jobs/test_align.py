@@ -15,6 +15,7 @@ from featurelib.shards import RenderSpec, decode_png
 from featurelib.shards.child import FirstLookJob, ObjectJob, first_look, render_object
 from featurelib.synthetic import make_body, write_dataset
 from featurelib.synthetic.writing import ply
+from jobs.estimates import mesh_files, without_objects
 
 COUNT = 9
 MOST_DEG = 30.0
@@ -82,6 +83,9 @@ def assert_every_reader_turns(dataset) -> None:
 
     for view, png in zip(views, look.pngs, strict=True):
         np.testing.assert_array_equal(decode_png(view["png"]), decode_png(png))
+    (file,) = mesh_files(dataset, [row["object_id"]])
+    assert file == dataset.files[row["object_id"]]
+    np.testing.assert_array_equal(look.mesh.vertices_mm, without_objects(dataset).load(file).vertices_mm)
     assert views[8]["near_side"] == "left"
     assert views[0]["near_side"] == "right"
 
