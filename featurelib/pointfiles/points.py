@@ -55,15 +55,12 @@ def pair_of(points: NamedPoints, landmark: str, wanted: Sequence[str | None] = (
 
 def _side(points: NamedPoints, landmark: str, side: str, wanted: str | None) -> Xyz:
     found = [label for label, _ in points.points if label == wanted] if wanted else _of_side(points, landmark, side)
-    if len(found) != 1:
-        labels = ", ".join(repr(label) for label, _ in points.points) or "none"
-        looked_for = f"point {wanted!r}" if wanted else f"one {side} point"
-        raise DataError(
-            f"no {looked_for} among {labels}; name it with --{side}"
-            if not found
-            else f"{len(found)} points {wanted or side!r} among {labels}; name one with --{side}"
-        )
-    return dict(points.points)[found[0]]
+    if len(found) == 1:
+        return dict(points.points)[found[0]]
+    labels = ", ".join(repr(label) for label, _ in points.points) or "none"
+    if found:
+        raise DataError(f"{len(found)} points {wanted or side!r} among {labels}; name one with --{side}")
+    raise DataError(f"no {f'point {wanted!r}' if wanted else f'{side} point'} among {labels}; name it with --{side}")
 
 
 def _of_side(points: NamedPoints, landmark: str, side: str) -> list[str]:

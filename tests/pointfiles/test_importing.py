@@ -70,7 +70,7 @@ def test_the_landmarks_name_tells_the_pair_among_many():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('{"a": {"left": [1, 2, 3]}}', "no one right point among 'left'; name it with --right"),
+        ('{"a": {"left": [1, 2, 3]}}', "no right point among 'left'; name it with --right"),
         ('{"a": {"left ear": [1, 2, 3], "left eye": [1, 2, 3]}}', "2 points 'left' among 'left ear', 'left eye'"),
         ('{"c": {"left": [1, 2, 3]}}', "'c' is no mesh; expected <object_id>, as in a, b"),
     ],

@@ -12,7 +12,7 @@ from featurelib.synthetic import make_body
 from featurelib.synthetic.writing import ply
 from featurelib.turning.turns import CLEAR, Turned, TurnJob, Upright, find_turn, mean_upright, settled, turn_of
 
-COUNT = 8
+COUNT = 6
 
 
 @pytest.fixture(scope="module")
