@@ -27,8 +27,9 @@ from featurelib.errors import DataError, FeaturelibError
 from featurelib.geometry import PROJECTIONS, Projection
 from featurelib.isolation import Child, ChildLimits, LostError
 from featurelib.lifter.files import is_trained
+from featurelib.pointfiles.slicer import mesh_space
 from featurelib.predictions import PREDICTIONS, no_prediction, prediction, to_csv, to_markups
-from featurelib.progress import Progress
+from featurelib.progress import Progress, say_result
 from featurelib.shards import RenderSpec, bucket_of, num_buckets, open_renders
 from featurelib.shards.child import FirstLookJob, first_look
 from featurelib.versions import ModelVersions, validation_mm
@@ -133,7 +134,9 @@ def plan_parts(dataset: Dataset, models: Models, uri: str) -> list[Part]:
     parts = []
     for bucket in np.unique(places):
         members = objects.take(np.flatnonzero(places == bucket))
-        content = json.dumps([made_by, members.select(["object_id", "mesh", "mesh_tag"]).to_pylist()], sort_keys=True)
+        content = json.dumps(
+            [made_by, members.select(["object_id", "mesh", "mesh_tag", "turn"]).to_pylist()], sort_keys=True
+        )
         name = f"part-{bucket:05d}-{sha256(content.encode()).hexdigest()[:24]}.parquet"
         parts.append(Part(storage.join(uri, name), members))
     return parts
@@ -181,8 +184,11 @@ def predict_part(dataset: str, models: Models, limits: ChildLimits, part: Part) 
 def predicted(models: Models, limits: ChildLimits, dataset: str, objects: pa.Table) -> list[dict[str, Any]]:
     """Return the rows of PREDICTIONS of objects (records.OBJECTS), in their order."""
     detector, finder = _networks(models)
-    ids, meshes = objects["object_id"].to_pylist(), objects["mesh"].to_pylist()
-    jobs = [FirstLookJob(storage.join(dataset, "meshes", mesh), models.spec) for mesh in meshes]
+    ids, meshes, turns = (objects[name].to_pylist() for name in ("object_id", "mesh", "turn"))
+    jobs = [
+        FirstLookJob(storage.join(dataset, "meshes", mesh), models.spec, turn)
+        for mesh, turn in zip(meshes, turns, strict=True)
+    ]
     looks = list(_child(limits).map(first_look, jobs))
     seen = [look for look in looks if not isinstance(look, LostError | str)]
     sighting = detector([png for look in seen for png in look.pngs])
@@ -192,19 +198,20 @@ def predicted(models: Models, limits: ChildLimits, dataset: str, objects: pa.Tab
         for i in range(0, len(sighting.xy), num_views)
     )
     rows = []
-    for object_id, mesh, look in zip(ids, meshes, looks, strict=True):
+    for object_id, mesh, turn, look in zip(ids, meshes, turns, looks, strict=True):
         if isinstance(look, LostError):
             rows.append(no_prediction(object_id, "process", f"meshes/{mesh}: {look}"))
         elif isinstance(look, str):
             rows.append(no_prediction(object_id, "load", look))
         else:
-            rows.append(_row(finder, object_id, look.mesh, next(sightings), models.spec))
+            to_object = models.spec.object_from_source_of(turn)
+            rows.append(_row(finder, object_id, look.mesh, next(sightings), to_object))
     return rows
 
 
-def _row(finder: "Finder", object_id: str, mesh: Any, seen: Seen, spec: RenderSpec) -> dict[str, Any]:
+def _row(finder: "Finder", object_id: str, mesh: Any, seen: Seen, to_object: np.ndarray) -> dict[str, Any]:
     try:
-        return prediction(object_id, finder(mesh, seen), spec.object_from_source)
+        return prediction(object_id, finder(mesh, seen), to_object)
     except FeaturelibError as error:
         return no_prediction(object_id, "find", str(error))
 
@@ -235,13 +242,17 @@ def _put_together(config: PredictConfig, dataset: Dataset, parts: Sequence[Part]
     for row in table.to_pylist() if config.slicer else ():
         if row["left_x"] is not None:
             uri = storage.join(out, "slicer", f"{row['object_id']}.mrk.json")
-            storage.write_bytes(uri, to_markups(row, dataset.landmark))
+            space = mesh_space(storage.read_bytes(dataset.mesh_uri(dataset.files[row["object_id"]].name))) or "LPS"
+            storage.write_bytes(uri, to_markups(row, dataset.landmark, space))
 
 
 def _say_result(out: str) -> None:
     table = pq.read_table(io.BytesIO(storage.read_bytes(storage.join(out, "predictions.parquet"))))
     accepted = table["accepted"].to_pylist().count(True)
-    print(f"{out}/predictions.csv: {len(table)} objects, {accepted} accepted")
+    say_result(
+        f"{out}/predictions.csv: {len(table)} objects, {accepted} accepted",
+        {"predictions": f"{out}/predictions.csv", "objects": len(table), "accepted": accepted},
+    )
 
 
 if __name__ == "__main__":

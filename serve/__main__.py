@@ -11,7 +11,7 @@ from ray import serve as ray_serve
 
 from featurelib import cli, storage
 from featurelib.errors import FeaturelibError, UsageError
-from featurelib.progress import say
+from featurelib.progress import say, say_result
 from serve.app import build_app
 from serve.catalogue import run_version
 from serve.settings import AppSettings, LimitSettings, StageSettings
@@ -63,7 +63,8 @@ def serve(config: ServeConfig) -> None:
     """
     settings = app_settings(config)  # says what is missing before Ray is started
     start(settings, config.host, config.port)
-    print(f"http://{config.host}:{config.port} answers; Ctrl-C ends it")
+    uri = f"http://{config.host}:{config.port}"
+    say_result(f"{uri} answers; Ctrl-C ends it", {"uri": uri})
     ends = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ends.set())

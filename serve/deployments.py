@@ -13,7 +13,7 @@ from ray import serve
 
 from featurelib.answers import REFINED, Seen
 from featurelib.claims import Claim
-from featurelib.dataset import Dataset, open_dataset
+from featurelib.dataset import Dataset, MeshFile, open_dataset
 from featurelib.errors import DataError, FeaturelibError, UsageError
 from featurelib.geometry import Projection
 from featurelib.isolation import Child, ChildLimits, LostError, OverLimitError
@@ -202,14 +202,13 @@ def _warm(finder: "Finder") -> None:
         finder(Mesh.smooth(ball.vertices, ball.faces), seen)
 
 
-def _meshes(uri: str) -> tuple[Dataset | None, dict[str, str]]:
+def _meshes(uri: str) -> tuple[Dataset | None, dict[str, MeshFile]]:
     """Return a dataset and its mesh files by object; none where it is not where it was."""
     try:
         dataset = open_dataset(uri, labelled=False)
     except FeaturelibError:
         return None, {}
-    objects = dataset.objects
-    return dataset, dict(zip(objects["object_id"].to_pylist(), objects["mesh"].to_pylist(), strict=True))
+    return dataset, dataset.files
 
 
 @serve.deployment
@@ -252,7 +251,8 @@ class RendererStage:
         dataset, files = self.datasets[projection]
         if dataset is None or object_id not in files:
             return None
-        job = GlbJob(dataset.mesh_uri(files[object_id]), dataset.object_from_source)
+        file = files[object_id]
+        job = GlbJob(dataset.mesh_uri(file.name), dataset.object_from_source_of(file.turn))
         return await asyncio.to_thread(self._in_child, as_glb, job)
 
     def _in_child(self, work: Callable[[Item], Result], item: Item) -> Result:

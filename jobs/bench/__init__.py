@@ -8,6 +8,7 @@ COMMANDS = {
     "ingest": ("jobs.bench.ingest:bench_ingest", "Samples a second of the stream and of tf.data, from disk and S3."),
     "train": ("jobs.bench.train:bench_train", "Images a second of stream, step and training; memory by dataset size."),
     "serve": ("jobs.bench.serve:bench_serve", "Latency and throughput of each route, against a plain Keras server."),
+    "align": ("jobs.bench.align:bench_align", "Objects turned at random: how well they are turned back."),
     "spoil": ("jobs.bench.spoil:bench_spoil", "Spoiled test objects: handed back, right, or confidently wrong."),
     "unseen": ("jobs.bench.unseen:bench_unseen", "Predictions of labelled objects that a run has never seen."),
     "labels": ("jobs.bench.labels:bench_labels", "Errors over the number of labelled objects."),
