@@ -43,7 +43,7 @@ def test_a_body_turned_any_way_comes_to_the_same_place(bodies, upright, as_they_
 
         assert apart_deg(found.rotation @ turn, as_they_stand[i].rotation) < 1.0
         assert np.linalg.det(found.rotation) == pytest.approx(1)
-        assert found.residual == pytest.approx(as_they_stand[i].residual, rel=0.1)
+        assert found.residual == pytest.approx(as_they_stand[i].residual, rel=0.1, abs=3e-4)
 
 
 def test_bodies_in_moderate_poses_need_moderate_turns(as_they_stand):
