@@ -32,8 +32,9 @@ class PageFile:
 @cache
 def page_files() -> dict[str, PageFile]:
     """Return the viewer's files by name within its folder; those of three.js lie in `vendor/`, if set-up made it."""
-    paths = [path for path in FOLDER.rglob("*") if path.suffix in TYPES and "node_modules" not in path.parts]
-    return {path.relative_to(FOLDER).as_posix(): _read(path) for path in sorted(paths)}
+    paths = [FOLDER, *(path for path in FOLDER.iterdir() if path.name != "node_modules")]
+    files = [file for path in paths for file in (path.glob("*.*") if path == FOLDER else path.rglob("*.*"))]
+    return {file.relative_to(FOLDER).as_posix(): _read(file) for file in sorted(files) if file.suffix in TYPES}
 
 
 def add_page(web: FastAPI) -> None:

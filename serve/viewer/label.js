@@ -17,6 +17,7 @@ export function createLabelling(model, canvas, hooks) {
   let points = {};
   let predicted = null;
   let press = null;
+  let loads = 0; // a label that comes after another object was opened is not that object's
 
   const side = () => bar.querySelector("[name=side]:checked").value;
   const path = (id) => `/labels/${encodeURIComponent(id)}`;
@@ -42,13 +43,15 @@ export function createLabelling(model, canvas, hooks) {
   }
 
   async function load(id) {
+    const ticket = ++loads;
     object = null;
     points = {};
     predicted = null;
     draw();
     if (id === null) return setStatus("label-status", "failed", "a dropped mesh is not stored: it cannot be labelled");
-    take.disabled = true;
-    accept(await getJson(path(id)));
+    const label = await getJson(path(id));
+    if (ticket !== loads) return;
+    accept(label);
     setStatus("label-status", "done", isWhole() ? "as saved" : "no label yet");
   }
 
@@ -64,11 +67,14 @@ export function createLabelling(model, canvas, hooks) {
     const [id, mine] = [object.id, points];
     save.disabled = true;
     setStatus("label-status", "busy", "saving…");
+    const ticket = loads;
     try {
       const body = { left_mm: mine.left, right_mm: mine.right, version: object.version };
-      accept(await sendJson("PUT", path(id), body));
-      setStatus("label-status", "done", "saved");
+      const label = await sendJson("PUT", path(id), body);
       hooks.onSaved(id);
+      if (ticket !== loads) return;
+      accept(label);
+      setStatus("label-status", "done", "saved");
     } catch (error) {
       draw();
       setStatus("label-status", "failed", "not saved");
@@ -102,12 +108,14 @@ export function createLabelling(model, canvas, hooks) {
     await saveNow();
   }
 
+  /** The side whose point is under the pointer: the chosen one before the other, none that the mesh hides. */
   function grabbed(event) {
-    const near = (each) => {
+    const isNear = (each) => {
       const [x, y] = model.placeOf(points[each]);
-      return Math.hypot(x - event.clientX, y - event.clientY) < GRAB_PX;
+      return Math.hypot(x - event.clientX, y - event.clientY) < GRAB_PX && model.isSeen(points[each]);
     };
-    return SIDES.find((each) => points[each] && near(each)) ?? null;
+    const order = [side(), ...SIDES.filter((each) => each !== side())];
+    return order.find((each) => points[each] && isNear(each)) ?? null;
   }
 
   // In the capturing phase: the model must not turn while a point is dragged.
@@ -120,13 +128,14 @@ export function createLabelling(model, canvas, hooks) {
     canvas.setPointerCapture(event.pointerId);
   }, true);
   canvas.addEventListener("pointermove", (event) => {
-    const point = press?.side && model.pick(event.clientX, event.clientY);
+    const isDrag = press?.side && Math.hypot(event.clientX - press.x, event.clientY - press.y) >= CLICK_PX;
+    const point = isDrag && model.pick(event.clientX, event.clientY);
     if (point) place(press.side, point);
   });
   canvas.addEventListener("pointerup", (event) => {
     if (!press) return;
     const isClick = Math.hypot(event.clientX - press.x, event.clientY - press.y) < CLICK_PX;
-    const point = isClick && !press.side && model.pick(event.clientX, event.clientY);
+    const point = isClick && model.pick(event.clientX, event.clientY);
     press = null;
     if (!point) return;
     const which = side();
@@ -151,6 +160,7 @@ export function createLabelling(model, canvas, hooks) {
       return isOn;
     },
     points: () => points,
+    isUnsaved: () => Boolean(object && isChanged()),
     switch(on) {
       isOn = on;
       bar.hidden = !on;

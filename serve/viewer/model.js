@@ -3,10 +3,11 @@
 import { OrbitControls } from "./vendor/controls/OrbitControls.js";
 import { GLTFLoader } from "./vendor/loaders/GLTFLoader.js";
 import * as THREE from "./vendor/three.module.js";
-import { dot, minus, poseOf } from "./geometry.js";
+import { dot, length, minus, poseOf } from "./geometry.js";
 import { createMarks } from "./marks.js";
 
 const XRAY_OPACITY = 0.3;
+const SEEN = 0.01; // of the picture's width: a surface that much before a point hides it
 const NEAR_LOOK = 0.1; // of the picture's width, when one landmark is looked at
 
 /** A light that shines where its camera looks, as in the pictures. */
@@ -34,6 +35,7 @@ export function createModel(canvas) {
   let mesh = null;
   let lens = null; // of the rig's cameras: {half_height_mm, yfov_deg}, and the distance and the centre they look at
   let isPending = false;
+  let meshes = 0; // a mesh that was read too late is not shown
   const look = { xray: false, wire: false };
 
   const camera = () => controls.object;
@@ -119,6 +121,7 @@ export function createModel(canvas) {
       return mesh;
     },
     clear() {
+      meshes += 1;
       if (mesh) {
         scene.remove(mesh);
         mesh.geometry.dispose();
@@ -131,7 +134,9 @@ export function createModel(canvas) {
     },
     /** Show a GLB (an ArrayBuffer), whose numbers are mm of the object frame. */
     async setMesh(glb) {
+      const ticket = meshes;
       const gltf = await new GLTFLoader().parseAsync(glb, "");
+      if (ticket !== meshes) return;
       this.clear();
       gltf.scene.traverse((node) => (mesh = node.isMesh ? node : mesh));
       const { map, vertexColors } = mesh.material;
@@ -192,6 +197,11 @@ export function createModel(canvas) {
       const { left, top, width, height } = canvas.getBoundingClientRect();
       const { x, y } = new THREE.Vector3(...point).project(camera());
       return [left + ((x + 1) / 2) * width, top + ((1 - y) / 2) * height];
+    },
+    /** Whether nothing of the mesh lies before a point of it. */
+    isSeen(point) {
+      const hit = this.pick(...this.placeOf(point));
+      return hit !== null && length(minus(hit, point)) < SEEN * lens.width;
     },
     /** The surface's closest point to a point. */
     closest(point) {

@@ -13,7 +13,7 @@ import { bareObject, droppedMesh, runObject } from "./subjects.js";
 import { createTable, setVerdict } from "./table.js";
 
 const byId = (id) => document.getElementById(id);
-const state = { about: null, subject: null, details: null, view: null, answer: null, projection: null };
+const state = { about: null, subject: null, again: null, details: null, view: null, answer: null, projection: null };
 const model = await openModel();
 const list = createList((id) => openObject(id));
 const picture = createPicture((view) => chooseView(view));
@@ -26,15 +26,15 @@ let opening = new AbortController();
 
 /** Return the 3D panel, or null where it cannot be: no three.js was packed, or the browser has no WebGL. */
 async function openModel() {
-  const empty = document.querySelector("#model .empty");
   try {
     const { createModel } = await import("./model.js");
     return createModel(byId("canvas"));
   } catch (error) {
-    empty.textContent = /WebGL/i.test(error.message)
-      ? "This browser has no WebGL: there is no 3D panel."
-      : "This installation has no three.js: there is no 3D panel. `make setup` with Node.js adds it.";
-    empty.hidden = false;
+    sayInModel(
+      /WebGL/i.test(error.message)
+        ? "This browser has no WebGL: there is no 3D panel."
+        : "This installation has no three.js: there is no 3D panel. `make setup` with npm adds it.",
+    );
     return null;
   }
 }
@@ -52,7 +52,7 @@ async function start() {
     byId("try").disabled = !projections.length;
     byId("label-mode").hidden = !mayLabel || !labelling;
     list.setObjects(await readObjects(state.about));
-    if (mayLabel && asked.label) switchLabelling(true);
+    if (mayLabel && labelling && asked.label) switchLabelling(true);
     await Promise.all([readScores(), openAddress()]);
   } catch (error) {
     failed(error, start);
@@ -72,16 +72,20 @@ async function openAddress() {
 async function openObject(id, view = state.view) {
   const found = list.find(id);
   if (!found) return alertUser(`There is no object ${id} here.`);
+  if (!mayLeave()) return;
   const make = (signal) => (found.inRun ? runObject(id, state.projection, signal) : bareObject(id, signal));
   list.choose(id);
-  await open(make, view, () => openObject(id, view));
+  await open(make, view, () => openObject(id, state.view));
 }
 
 async function openFile(file) {
+  if (!mayLeave()) return;
   list.choose(null);
   const make = (signal) => droppedMesh(file, byId("unit").value, state.projection, signal);
   await open(make, state.view, () => openFile(file));
 }
+
+const mayLeave = () => !labelling?.isUnsaved() || confirm("The label is not saved. Leave it?");
 
 /** Show a subject: its picture, then where the landmark is in it, then the model with both in space. */
 async function open(make, view, again) {
@@ -90,7 +94,7 @@ async function open(make, view, again) {
   const { signal } = opening;
   state.subject?.dispose();
   const subject = make(signal);
-  Object.assign(state, { subject, details: null, answer: null });
+  Object.assign(state, { subject, again, view, details: null, answer: null });
   begin(subject);
   try {
     const details = await subject.details();
@@ -98,10 +102,10 @@ async function open(make, view, again) {
     state.details = details;
     table.setFacts(details.facts);
     picture.begin(details.views, subject.isBare ? "This object was not rendered: there are no pictures." : "");
-    const isView = details.views.some((each) => each.view === view);
-    state.view = subject.isBare ? view : isView ? view : Math.floor(details.views.length / 2);
+    if (!subject.isBare && !viewOf(state.view)) state.view = Math.floor(details.views.length / 2);
     note();
     const mesh = showMesh(subject, signal);
+    mesh.catch(() => {}); // whoever waits for it is told
     if (!subject.isBare) {
       await Promise.all([showPicture(subject, state.view, signal), showDots(subject, state.view, signal)]);
       await Promise.all([showAnswer(subject, mesh, signal), showStrip(subject, signal)]);
@@ -112,13 +116,21 @@ async function open(make, view, again) {
   }
 }
 
+function sayInModel(text) {
+  const empty = document.querySelector("#model .empty");
+  empty.textContent = text;
+  empty.hidden = !text;
+}
+
 function begin(subject) {
+  note();
+  if (model) sayInModel("");
   clearAlerts();
   table.clear();
   model?.clear();
   picture.begin([]);
   setVerdict(subject.isBare ? "none" : "busy", "No run, no answer");
-  setStatus("picture-status", "busy", subject.isBare ? "" : "loading…");
+  setStatus("picture-status", subject.isBare ? "done" : "busy", subject.isBare ? "" : "loading…");
   setStatus("model-status", "busy", "loading…");
   if (labelling?.isOn) labelling.load(subject.id).catch((error) => failed(error));
 }
@@ -155,9 +167,13 @@ async function showAnswer(subject, mesh, signal) {
 
 async function showMesh(subject, signal) {
   if (!model) return;
-  const glb = await subject.glb();
+  const glb = await subject.glb().catch((error) => {
+    if (error.status !== 404 || subject.isBare) throw error;
+    sayInModel(error.message); // the answer does not need it
+  });
   if (signal.aborted) return;
-  await model.setMesh(glb);
+  if (glb) await model.setMesh(glb);
+  if (signal.aborted) return;
   if (subject.isBare) standInFront(state.details);
   const { centre, truth, views } = state.details;
   model.snap(viewOf(state.view) ?? views[0], centre);
@@ -189,6 +205,7 @@ async function showStrip(subject, signal) {
 async function chooseView(view) {
   const { subject } = state;
   const { signal } = opening;
+  if (!state.details) state.view = view; // of an object that is still on its way
   if (!viewOf(view)) return;
   state.view = view;
   note();
@@ -205,10 +222,9 @@ async function chooseView(view) {
 function switchLabelling(isOn) {
   labelling.switch(isOn);
   byId("label-mode").ariaPressed = String(isOn);
+  if (!state.subject) return; // what the address asks for comes next
   note();
-  if (isOn && state.subject) {
-    labelling.load(state.subject.id).then(() => state.answer && labelling.setPrediction(state.answer)).catch(failed);
-  }
+  if (isOn) labelling.load(state.subject.id).then(() => labelling.setPrediction(state.answer)).catch(failed);
 }
 
 function openNextUnlabelled() {
@@ -258,8 +274,9 @@ byId("label-mode").addEventListener("click", () => switchLabelling(!labelling.is
 byId("projection").addEventListener("change", ({ target }) => {
   state.projection = target.value;
   readScores().catch(failed);
-  if (state.subject?.id) openObject(state.subject.id);
+  state.again?.();
 });
+addEventListener("beforeunload", (event) => labelling?.isUnsaved() && event.preventDefault());
 addEventListener("popstate", () => openAddress().catch(failed));
 acceptDrops((file) => state.projection && openFile(file));
 listenToKeys({

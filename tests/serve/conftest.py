@@ -11,6 +11,8 @@ import httpx
 import numpy as np
 import pytest
 
+from featurelib.dataset import open_dataset
+
 TOKEN = "correct-horse"
 """Of the server under test: every other test shows that it opens the door."""
 
@@ -167,13 +169,31 @@ class Viewer:
         self.until("!document.getElementById('picture-image').hidden")
 
 
+@pytest.fixture(scope="package")
+def facing_mm(bodies):
+    """For an object two vertices (2, 3) of its head that face its left and its right and lie farthest out there.
+
+    A vertex on the outline would not do: a ray that passes it by a hair meets something far behind.
+    """
+    opened = open_dataset(str(bodies))
+
+    def of(object_id):
+        mesh = opened.load(f"{object_id}.ply")
+        is_head = mesh.vertices_mm[:, 1] > mesh.centre_mm[1]
+        x, facing = mesh.vertices_mm[:, 0], np.where(is_head, mesh.normals[:, 0], 0)
+        left, right = np.where(facing > 0.98, x, -np.inf).argmax(), np.where(facing < -0.98, x, np.inf).argmin()
+        return mesh.vertices_mm[[left, right]].astype(float)
+
+    return of
+
+
 @pytest.fixture
-def live_viewer(chromium):
-    """Opens a tab of the viewer of any server."""
+def open_viewer_of(chromium):
+    """Opens tabs of the viewer of any server."""
     viewers = []
 
-    def open_one(address):
-        viewers.append(Viewer(chromium, address, os.environ.get("FEATURELIB_TOKEN")))
+    def open_one(address, token):
+        viewers.append(Viewer(chromium, address, token))
         return viewers[-1]
 
     yield open_one

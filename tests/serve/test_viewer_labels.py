@@ -3,7 +3,6 @@
 import csv
 
 import numpy as np
-import pytest
 
 from featurelib.dataset import open_dataset
 from featurelib.geometry import SIDES, apply
@@ -25,17 +24,6 @@ def saved_mm(dataset, object_id):
     return apply(open_dataset(str(dataset)).object_from_source, source)
 
 
-@pytest.fixture
-def outermost_mm(dataset):
-    """For an object the vertices (2, 3) that stand out farthest to its left and right: they are seen from there."""
-
-    def of(object_id):
-        vertices = open_dataset(str(dataset)).load(f"{object_id}.ply").vertices_mm
-        return vertices[[vertices[:, 0].argmax(), vertices[:, 0].argmin()]].astype(float)
-
-    return of
-
-
 def label_at(viewer, pair_mm):
     """Click both sides, each from its own view."""
     for side, point in zip(SIDES, pair_mm, strict=True):
@@ -50,9 +38,9 @@ def save(viewer):
     viewer.until("document.getElementById('label-status').dataset.state !== 'busy'")
 
 
-def test_a_click_is_written_where_it_was(open_viewer, dataset, outermost_mm):
+def test_a_click_is_written_where_it_was(open_viewer, dataset, facing_mm):
     """Left and right within half a millimetre, in the source frame; every other row stays; the old one is kept."""
-    pair_mm, before = outermost_mm("body-00009"), rows_of(dataset)
+    pair_mm, before = facing_mm("body-00009"), rows_of(dataset)
     viewer = open_viewer()
     viewer.open("?object=body-00009&label")
     label_at(viewer, pair_mm)
@@ -68,13 +56,13 @@ def test_a_click_is_written_where_it_was(open_viewer, dataset, outermost_mm):
     assert viewer.complaints == []
 
 
-def test_a_drag_moves_a_point_along_the_surface(open_viewer, dataset, outermost_mm):
+def test_a_drag_moves_a_point_along_the_surface(open_viewer, dataset, facing_mm):
     """The point follows the pointer and stays on the mesh; the model does not turn, and nothing is written yet."""
     before = rows_of(dataset)
     viewer = open_viewer()
     viewer.open("?object=body-00010&label")
     viewer.choose_view(AHEAD["left"])
-    (point, _), pose = outermost_mm("body-00010"), "() => viewer.model.camera().position.toArray()"
+    (point, _), pose = facing_mm("body-00010"), "() => viewer.model.camera().position.toArray()"
     viewer.click_at(point)
     x, y = viewer.place_of(point)
     stood = viewer.ask(pose)
@@ -90,9 +78,9 @@ def test_a_drag_moves_a_point_along_the_surface(open_viewer, dataset, outermost_
     assert before == rows_of(dataset)
 
 
-def test_two_who_label_the_same_do_not_overwrite_each_other(open_viewer, dataset, outermost_mm):
+def test_two_who_label_the_same_do_not_overwrite_each_other(open_viewer, dataset, facing_mm):
     """Who saves second sees both values and says which stays."""
-    pair_mm = outermost_mm("body-00011")
+    pair_mm = facing_mm("body-00011")
     first, second = open_viewer(), open_viewer()
     for viewer in (first, second):
         viewer.open("?object=body-00011&label")

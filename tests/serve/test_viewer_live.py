@@ -19,9 +19,9 @@ pytestmark = pytest.mark.skipif(not URL, reason="no VIEWER_URL: `make viewer-pic
 
 
 @pytest.fixture
-def warm(live_viewer):
+def warm(open_viewer_of):
     """A tab on the object, which the server has answered for once."""
-    viewer = live_viewer(f"{urlsplit(URL).scheme}://{urlsplit(URL).netloc}")
+    viewer = open_viewer_of(f"{urlsplit(URL).scheme}://{urlsplit(URL).netloc}", os.environ.get("FEATURELIB_TOKEN"))
     viewer.open(f"?{urlsplit(URL).query}")
     return viewer
 
