@@ -115,14 +115,13 @@ def test_no_label_is_lost_when_many_save_at_once(tmp_path):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("id,x\n1,2\n", "no column"),
-        (TABLE + "d,1,2,3,4,5,6,7,8,9\n", "more values"),
-        ("\xff".encode("latin-1"), "UTF-8"),
+        (b"id,x\n1,2\n", "no column"),
+        (TABLE.encode() + b"d,1,2,3,4,5,6,7,8,9\n", "more values"),
+        (b"\xff", "UTF-8"),
     ],
 )
-def test_a_table_that_is_none_is_left_alone(tmp_path, table, says):
+def test_a_table_that_is_none_is_left_alone(tmp_path, content, says):
     """Nothing is written over a file that cannot be read."""
-    content = table if isinstance(table, bytes) else table.encode()
     (tmp_path / "landmarks.csv").write_bytes(content)
     with pytest.raises(DataError, match=says):
         save_label(str(tmp_path), "a", PAIR, ABSENT)

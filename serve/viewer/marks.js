@@ -20,13 +20,15 @@ export function createMarks() {
   const spreads = named(new THREE.Group(), "spreads");
   const rays = named(new THREE.LineSegments(new THREE.BufferGeometry(), lineMaterial()), "rays");
   rays.visible = false;
+  rays.renderOrder = 1;
   group.add(dots, spreads, rays);
   let isThrough = false;
 
   function setDot(kind, side, point) {
     remove(dots, `${kind}-${side}`);
     if (!point) return;
-    const material = new THREE.MeshBasicMaterial({ color: colour(side), depthTest: !isThrough });
+    // Called transparent so that it is drawn after a translucent mesh, which would veil it.
+    const material = new THREE.MeshBasicMaterial({ color: colour(side), depthTest: !isThrough, transparent: true });
     const mark = named(new THREE.Mesh(SHAPES[kind], material), `${kind}-${side}`);
     mark.position.set(...point);
     mark.renderOrder = 2;
@@ -102,7 +104,7 @@ export function createMarks() {
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const colour = (side) => new THREE.Color(css(`--${side}`));
-const lineMaterial = () => new THREE.LineBasicMaterial({ vertexColors: true });
+const lineMaterial = () => new THREE.LineBasicMaterial({ vertexColors: true, transparent: true });
 
 function named(object, name) {
   object.name = name;
