@@ -56,17 +56,17 @@ class Finder:
         return found
 
     def locate(self, mesh: Mesh) -> LocatedPair:
-        """Return the registered mean shape's pair, which needs no pictures, so that it can be had beside them."""
+        """Return where the registered mean shape has the landmarks of a mesh in the object frame."""
         assert self.lifter.template is not None  # load refuses
         return locate(self.lifter.template, mesh.vertices_mm, mesh.faces)
 
-    def __call__(self, mesh: Mesh, seen: Seen, located: LocatedPair | None = None) -> Answer:
-        """Return the answer for a mesh in the object frame; `located` is its own `locate`, where that is known.
+    def __call__(self, mesh: Mesh, seen: Seen) -> Answer:
+        """Return the answer for a mesh in the object frame.
 
         Raises:
             GeometryError: if the rays fix no point.
         """
-        lifter, located = self.lifter, located or self.locate(mesh)
+        lifter, located = self.lifter, self.locate(mesh)
         near_xy = near_positions(lifter.spec, mesh, seen.pair_xy, located.pair_mm)
         first_mm = lifter(near_xy, mesh.centre_mm, pair_xy=seen.pair_xy)
         pairs_mm = {"template": located.pair_mm, lifter.chosen: first_mm}

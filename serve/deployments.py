@@ -178,15 +178,12 @@ def _looked(finder: "Finder", mesh: Mesh, seen: Seen, method: str | None) -> Lif
 def _lifted_upload(finder: "Finder", mesh: Mesh, seen: Seen, method: str | None) -> Lifted:
     """Return what a finder makes of a mesh whose near sides nobody has told."""
     from featurelib.finder import near_indices
-    from featurelib.template import locate
 
     lifter = finder.lifter
     if method is None or method in LOOKING:
         lifted = _looked(finder, mesh, seen, method)
         return lifted._replace(near=near_indices(lifter.spec, mesh, np.array(lifted.pair_mm)))
-    assert lifter.template is not None  # a finder has one
-    located_mm = locate(lifter.template, mesh.vertices_mm, mesh.faces).pair_mm
-    near = near_indices(lifter.spec, mesh, located_mm)
+    near = near_indices(lifter.spec, mesh, finder.locate(mesh).pair_mm)
     pair_mm = lifter(seen.pair_xy[np.arange(len(near)), near], mesh.centre_mm, method, seen.pair_xy)
     sigma_mm = lifter.sigma_mm.get(method)
     return Lifted(pair_mm.tolist(), method, (sigma_mm, sigma_mm), near=near)

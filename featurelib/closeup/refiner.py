@@ -1,7 +1,7 @@
 """Looking: estimates of the landmark pair in, better ones out.
 
 Everything happens on the left side: the right instance is the left one of the mirrored mesh, so both are looked at by
-the same network, and in one forward pass.
+the same network.
 """
 
 from collections.abc import Mapping

@@ -10,7 +10,7 @@ from featurelib.claims import learn_claims
 from featurelib.closeup.looks import Frame, Starts
 from featurelib.closeup.model import load_refiner, save_refiner
 from featurelib.closeup.network import build_network, read_maps
-from featurelib.closeup.refiner import Look, Refiner, ray_errors_mm, refine, see
+from featurelib.closeup.refiner import EARLY_VIEWS, Look, Refiner, ray_errors_mm, refine, see
 from featurelib.closeup.samples import both_sides, closeup_samples
 from featurelib.closeup.training import LookRecipe, fit_look
 from featurelib.errors import DataError
@@ -70,17 +70,21 @@ def test_the_mirrored_object_gives_the_mirrored_pair(ball, trained) -> None:
 
 
 def test_only_the_last_look_takes_all_views(ball, trained) -> None:
-    """The looks before it take the best of them, and both still see the same landmark."""
+    """The looks before it take the EARLY_VIEWS that erred least, and give the answer that those alone give."""
     mesh, pair_mm = ball(12.0)
-    look = replace(trained.looks[0], variances_mm2=1.0 + np.arange(len(VIEWS)))
+    look, extra = trained.looks[0], (View(50.0), View(60.0), View(80.0, 10.0))
+    many = replace(look, views=(*extra, *VIEWS), variances_mm2=np.array([7.0, 6.0, 5.0, 1.0, 2.0, 3.0, 4.0]))
 
-    best = look.from_best(2)
-    once, twice = (refine(replace(trained, looks=looks), mesh, pair_mm + 1.0) for looks in ((look,), (best, look)))
+    best = many.from_best(EARLY_VIEWS)
+    first_many, first_best, last_many = (
+        refine(replace(trained, looks=looks), mesh, pair_mm + 1.0)
+        for looks in ((many, look), (best, look), (look, many))
+    )
 
-    assert best.views == VIEWS[:2]
-    assert best.variances_mm2.tolist() == [1.0, 2.0]
-    assert once.map_spread_mm.shape == twice.map_spread_mm.shape
-    assert np.linalg.norm(once.pair_mm - twice.pair_mm, axis=1).max() < 1.5
+    assert best.views == (*VIEWS, extra[2])
+    assert best.variances_mm2.tolist() == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert np.array_equal(first_many.pair_mm, first_best.pair_mm)
+    assert last_many.map_spread_mm.size == first_many.map_spread_mm.size // len(VIEWS) * len(many.views)
 
 
 def test_a_refiner_comes_back_from_disk_as_it_was(trained, tmp_path) -> None:

@@ -1,13 +1,18 @@
 """Labels over HTTP: object frame outside, the dataset's own frame and unit inside, no lost update."""
 
+import asyncio
 import csv
 import json
 
+import httpx
 import numpy as np
 import pytest
+from fastapi import FastAPI
 
-from featurelib.dataset import open_dataset
+from featurelib.dataset import open_dataset, write_turns
 from featurelib.geometry import apply
+from featurelib.synthetic import write_dataset
+from serve.labelling import add_labelling
 
 MOVED_MM = np.array([[1.0, -2.0, 3.0], [4.0, 5.0, -6.0]])
 
@@ -48,6 +53,29 @@ def test_a_label_is_saved_in_the_source_frame(client, dataset):
     assert (answer.status_code, answer.json()) == (200, again)
     np.testing.assert_allclose(saved_mm, pair_mm + MOVED_MM, atol=1e-5)
     np.testing.assert_allclose(apply(object_from_source, row_of(dataset, "body-00005")), saved_mm, atol=1e-9)
+
+
+def test_an_objects_own_turn_is_undone_where_its_label_is_saved(tmp_path):
+    """An object that stands otherwise is told as it is shown, and written as its own file has it."""
+    write_dataset(tmp_path / "bodies", 2)
+    (tmp_path / "bodies" / "alignment.csv").write_bytes(write_turns({"body-00001": (0.5, 0.5, 0.5, 0.5)}))
+    dataset, web = open_dataset(str(tmp_path / "bodies"), labelled=False), FastAPI()
+    add_labelling(web, dataset)
+
+    async def move() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(web), base_url="http://here") as here:
+            label = (await here.get("/labels/body-00001")).json()
+            pair_mm = np.array([label["left_mm"], label["right_mm"]])
+            return await here.put("/labels/body-00001", json=as_body(pair_mm + MOVED_MM, label["version"]))
+
+    before = row_of(tmp_path / "bodies", "body-00001")
+    saved = asyncio.run(move()).json()
+    to_object = dataset.object_from_source_of(dataset.files["body-00001"].turn)
+
+    assert not np.allclose(to_object, dataset.object_from_source)
+    written = apply(to_object, row_of(tmp_path / "bodies", "body-00001"))
+    np.testing.assert_allclose(written, [saved["left_mm"], saved["right_mm"]], atol=1e-9)
+    np.testing.assert_allclose(written, apply(to_object, before) + MOVED_MM, atol=1e-5)
 
 
 def test_of_two_who_read_the_same_label_one_saves(client, dataset):
