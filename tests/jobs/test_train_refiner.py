@@ -12,7 +12,7 @@ from featurelib.closeup.files import read_numbers
 from featurelib.closeup.looks import Frame, Starts
 from featurelib.closeup.model import load_refiner
 from featurelib.closeup.plan import SamplePlan
-from featurelib.dataset import open_dataset
+from featurelib.dataset import MeshFile, open_dataset
 from featurelib.errors import DataError, UsageError
 from featurelib.lifter.vectors import read_vectors
 from jobs.closeups import batches_of
@@ -152,5 +152,5 @@ def test_wrong_input_is_one_line(run, plan, tmp_path):
         train_refiner(TrainRefinerConfig(run=str(run), networks_of="orthographic"))
     with pytest.raises(UsageError, match="--pictures 40: expected at least two batches of 32"):
         train_refiner(TrainRefinerConfig(run=str(run), pictures=40))
-    nothing = replace(plan, meshes=("gone.ply",), pairs_mm=plan.pairs_mm[:1])
+    nothing = replace(plan, meshes=(MeshFile("gone.ply"),), pairs_mm=plan.pairs_mm[:1])
     assert list(nothing.batches(0)) == []

@@ -178,7 +178,7 @@ def facing_mm(bodies):
     opened = open_dataset(str(bodies))
 
     def of(object_id):
-        mesh = opened.load(f"{object_id}.ply")
+        mesh = opened.load(opened.files[object_id])
         is_head = mesh.vertices_mm[:, 1] > mesh.centre_mm[1]
         x, facing = mesh.vertices_mm[:, 0], np.where(is_head, mesh.normals[:, 0], 0)
         left, right = np.where(facing > 0.98, x, -np.inf).argmax(), np.where(facing < -0.98, x, np.inf).argmin()

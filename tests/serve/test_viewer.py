@@ -95,7 +95,8 @@ def test_the_distance_to_the_surface_is_python_s(shown, dataset, client):
     """The page's closest point is featurelib's."""
     from featurelib.surface import closest_points
 
-    mesh = open_dataset(str(dataset)).load(f"{OBJECT}.ply")
+    opened = open_dataset(str(dataset))
+    mesh = opened.load(opened.files[OBJECT])
     point = [80.0, 10.0, 20.0]
     found = shown.ask("point => viewer.model.closest(point)", point)
     (expected,), (distance,), _ = closest_points([point], mesh.vertices_mm, mesh.faces)
@@ -216,7 +217,7 @@ def test_a_turned_model_comes_back(shown, run):
 def test_the_page_aligns_as_python_does(shown, dataset):
     """Every vertex that the page draws, and both labels, are Python's after unit, scale and quaternions."""
     opened = open_dataset(str(dataset))
-    mesh = opened.load(f"{OBJECT}.ply")
+    mesh = opened.load(opened.files[OBJECT])
     row = opened.objects.filter([i == OBJECT for i in opened.objects["object_id"].to_pylist()]).to_pylist()[0]
     truth_mm = apply(opened.object_from_source, [row["left"], row["right"]])
     vertices, truth = shown.ask(
