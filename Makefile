@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 UV := $(or $(shell command -v uv),.uv/bin/uv)
 UVRUN := $(if $(filter .uv/%,$(UV)),PYTHONPATH=.uv $(UV),$(UV))
 READY := $(VENV)/.ready
+VIEWER := serve/viewer
 
-.PHONY: help setup demo test test-slow lint lock clean
+.PHONY: help setup demo test test-slow viewer-picture lint lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-setup: $(READY) ## make .venv from requirements.lock
+setup: $(READY) $(VIEWER)/vendor/LICENSE ## make .venv from requirements.lock, and copy three.js beside the viewer
 
 .uv/bin/uv:
 	$(PYTHON) -m pip install --quiet --target .uv uv
@@ -23,6 +24,11 @@ $(READY): requirements.lock pyproject.toml $(filter .uv/%,$(UV))
 	$(UVRUN) pip sync --quiet --python $(BIN)/python requirements.lock
 	$(UVRUN) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $(READY)
+
+$(VIEWER)/vendor/LICENSE: $(VIEWER)/package-lock.json $(VIEWER)/vendor.mjs
+	@if command -v npm >/dev/null; \
+	then cd $(VIEWER) && npm ci --omit=dev --no-audit --no-fund --silent && npm run --silent vendor; \
+	else echo "npm is not here: the viewer will lack its 3D panel (Debian: apt-get install nodejs npm)"; fi
 
 demo: setup ## make a small dataset and run the whole path on it
 	$(BIN)/featurelib demo --run runs/demo
@@ -34,6 +40,9 @@ test: setup ## the test suite
 test-slow: setup ## what trains several times, kills trainings and measures memory
 	$(BIN)/python -m pytest -m slow --ignore=tests/rendering
 
+viewer-picture: setup ## measure the viewer of a server that is up (URL=...), and draw the README's picture of it
+	VIEWER_URL="$(URL)" $(BIN)/python -m pytest tests/serve/test_viewer_live.py
+
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -43,4 +52,4 @@ lock: ## renew requirements.lock (no download addresses in it)
 	$(UVRUN) pip compile --quiet --universal --upgrade --python-version 3.11 --no-header --group dev pyproject.toml -o requirements.lock
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .uv runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .uv runs $(VIEWER)/node_modules $(VIEWER)/vendor .pytest_cache .mypy_cache .ruff_cache

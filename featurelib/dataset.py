@@ -8,7 +8,7 @@ import io
 import json
 import math
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -23,10 +23,17 @@ from featurelib import storage
 from featurelib.errors import DataError
 from featurelib.geometry import MM_PER_UNIT, Alignment
 from featurelib.meshes import MESH_SUFFIXES, Mesh, load_mesh
-from featurelib.records import OBJECTS, POINT
+from featurelib.records import OBJECTS, POINT, TURN
 from featurelib.splits import SPLITS, split_of
 
+Quaternion = tuple[float, float, float, float]
+"""In the order w, x, y, z."""
+
 COORDINATES = ("left_x", "left_y", "left_z", "right_x", "right_y", "right_z")
+
+
+MIN_LENGTH = 1e-12
+"""Squared length of a quaternion below which it stands for no rotation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,20 +56,35 @@ class Dataset:
         """(4, 4) from the mesh files' frame and unit to the object frame in mm."""
         return self.alignment.object_from_source(self.unit)
 
+    def object_from_source_of(self, turn: Quaternion | None) -> NDArray[np.float64]:
+        """(4, 4) from the mesh file of an object with this `turn` to the object frame in mm."""
+        return self.alignment.turned(turn).object_from_source(self.unit)
+
+    @property
+    def files(self) -> dict[str, "MeshFile"]:
+        """The mesh files that are there, by object."""
+        columns = (self.objects[name].to_pylist() for name in ("object_id", "mesh", "turn"))
+        return {i: MeshFile(mesh, turn and tuple(turn)) for i, mesh, turn in zip(*columns, strict=True) if mesh}
+
     def mesh_uri(self, mesh: str) -> str:
         """Return the URI of a file of the `mesh` column."""
         return storage.join(self.uri, "meshes", mesh)
 
-    def load(self, mesh: str) -> Mesh:
-        """Return the mesh of a file of the `mesh` column in the object frame.
+    def load(self, file: "MeshFile") -> Mesh:
+        """Return the mesh of one of `files` in the object frame.
 
         Raises:
             DataError: if it is missing or bad.
         """
-        uri = self.mesh_uri(mesh)
-        return load_mesh(
-            storage.read_bytes(uri), mesh.rpartition(".")[2], self.object_from_source, name=f"meshes/{mesh}"
-        )
+        content, to_object = storage.read_bytes(self.mesh_uri(file.name)), self.object_from_source_of(file.turn)
+        return load_mesh(content, file.name.rpartition(".")[2], to_object, name=f"meshes/{file.name}")
+
+
+class MeshFile(NamedTuple):
+    """A mesh file of a dataset, and how its object is turned besides the dataset's alignment."""
+
+    name: str
+    turn: Quaternion | None = None
 
 
 class Fault(NamedTuple):
@@ -87,8 +109,10 @@ def open_dataset(uri: str, *, labelled: bool = True, faults: list[Fault] | None 
     uri = storage.absolute(uri)
     unit, landmark, alignment = _read_settings(storage.join(uri, "dataset.json"))
     listing = storage.list_files(storage.join(uri, "meshes"))
-    labels = storage.join(uri, "landmarks.csv")
-    objects = objects_table(listing, storage.read_bytes(labels) if labelled else None, name=uri, faults=faults)
+    labels, turned = storage.join(uri, "landmarks.csv"), storage.join(uri, "alignment.csv")
+    turns = read_turns(storage.read_bytes(turned), turned) if storage.exists(turned) else {}
+    labelled_as = storage.read_bytes(labels) if labelled else None
+    objects = objects_table(listing, labelled_as, turns=turns, name=uri, faults=faults)
     return Dataset(uri, unit, landmark, alignment, objects)
 
 
@@ -96,6 +120,7 @@ def objects_table(
     listing: Iterable[storage.Entry],
     landmarks_csv: bytes | None,
     *,
+    turns: Mapping[str, Quaternion] | None = None,
     name: str = "dataset",
     faults: list[Fault] | None = None,
 ) -> pa.Table:
@@ -107,15 +132,20 @@ def objects_table(
     Args:
         listing: the files of `meshes/`.
         landmarks_csv: the labels' content; None takes all meshes, without labels.
+        turns: of `alignment.csv`, by object.
         name: of the dataset, for errors.
         faults: as in `open_dataset`.
     """
-    table = _unsorted_table(listing, landmarks_csv, name, faults)
+    table = _unsorted_table(listing, landmarks_csv, turns or {}, name, faults)
     return table.sort_by("object_id")  # what it was made of is freed by then
 
 
 def _unsorted_table(
-    listing: Iterable[storage.Entry], landmarks_csv: bytes | None, name: str, faults: list[Fault] | None
+    listing: Iterable[storage.Entry],
+    landmarks_csv: bytes | None,
+    turns: Mapping[str, Quaternion],
+    name: str,
+    faults: list[Fault] | None,
 ) -> pa.Table:
     meshes = _mesh_files(listing, f"{name}/meshes", faults)
     labels = f"{name}/landmarks.csv"
@@ -126,6 +156,7 @@ def _unsorted_table(
             "object_id": rows.object_ids,
             "mesh": pa.array([file and file.partition("/")[0] for file in files], pa.string()),
             "mesh_tag": pa.array([file and file.partition("/")[2] for file in files], pa.string()),
+            "turn": [turns.get(i) for i in rows.object_ids] if turns else pa.nulls(len(rows.object_ids), TURN),
             "group": rows.groups,
             "split": rows.splits_by_group(faults),
             "left": rows.points(0),
@@ -179,6 +210,34 @@ def _read_settings(uri: str) -> tuple[str, str, Alignment]:
             f'{uri}: alignment {alignment!r}; expected {{"rotations_wxyz": [[w, x, y, z], ...], "scale": s}}'
         )
     return unit, landmark, Alignment.from_dict(alignment or {}, name=f"{uri}: alignment")
+
+
+def read_turns(content: bytes, name: str) -> dict[str, Quaternion]:
+    """Return the turns of `alignment.csv` by object; those of objects that are not there are of no account.
+
+    Raises:
+        DataError: naming line and value, if a row is no object and a quaternion.
+    """
+    reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig", errors="replace"), newline=""), restval="")
+    missing = {"object_id", *"wxyz"} - {*(reader.fieldnames or ())}
+    if missing:
+        raise DataError(f"{name}: no column {', '.join(sorted(missing))}; expected object_id,w,x,y,z")
+    turns: dict[str, Quaternion] = {}
+    for row in reader:
+        where = f"{name} line {reader.line_num}"
+        w, x, y, z = (_number(row[axis], axis, where) for axis in "wxyz")
+        if row["object_id"] in turns:
+            raise DataError(f"{where}: object {row['object_id']!r} stands there twice; keep one row")
+        if w * w + x * x + y * y + z * z < MIN_LENGTH:
+            raise DataError(f"{where}: {w:g}, {x:g}, {y:g}, {z:g} is no rotation; the identity is 1, 0, 0, 0")
+        turns[row["object_id"]] = (w, x, y, z)
+    return turns
+
+
+def write_turns(turns: Mapping[str, Quaternion]) -> bytes:
+    """Return the `alignment.csv` that `read_turns` reads to the same numbers."""
+    rows = [",".join([object_id, *map(repr, wxyz)]) for object_id, wxyz in sorted(turns.items())]
+    return "".join(f"{row}\n" for row in ("object_id,w,x,y,z", *rows)).encode()
 
 
 def _report(faults: list[Fault] | None, object_id: str | None, says: str) -> None:

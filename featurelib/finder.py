@@ -85,5 +85,10 @@ def near_positions(
     spec: RenderSpec, mesh: Mesh, pair_xy: ArrayLike, pair_mm: NDArray[np.float64]
 ) -> NDArray[np.floating]:
     """Return the positions (v, 2) of the instance that is nearer in each view, by an estimate (2, 3) of both."""
-    near = [SIDES.index(near_side(camera, pair_mm)) for camera in spec.cameras(mesh.centre_mm)]
+    near = near_indices(spec, mesh, pair_mm)
     return np.asarray(pair_xy)[np.arange(len(near)), near]
+
+
+def near_indices(spec: RenderSpec, mesh: Mesh, pair_mm: NDArray[np.float64]) -> list[int]:
+    """Return which of SIDES is nearer in each view, by an estimate (2, 3) of both."""
+    return [SIDES.index(near_side(camera, pair_mm)) for camera in spec.cameras(mesh.centre_mm)]

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,9 @@ from numpy.typing import NDArray
 from featurelib.answers import Answer
 from featurelib.dataset import COORDINATES
 from featurelib.geometry import SIDES, apply
+from featurelib.pointfiles.formats import labelled
+from featurelib.pointfiles.points import Space
+from featurelib.pointfiles.slicer import markups
 
 PREDICTIONS = pa.schema(
     [
@@ -63,27 +65,11 @@ def _cell(value: Any) -> str:
     return "" if value is None else f"{value:.9g}" if isinstance(value, float) else str(value)
 
 
-def to_markups(row: Mapping[str, Any], landmark: str) -> bytes:
-    """Return 3D Slicer's markups file (.mrk.json) of a row with an answer.
+def to_markups(row: Mapping[str, Any], landmark: str, space: Space = "LPS") -> bytes:
+    """Return 3D Slicer's markups file (.mrk.json) of a row with an answer; a point of a doubtful one is not selected.
 
-    Slicer takes a mesh file's coordinates as LPS and as mm, so the points are written as they are and lie on the mesh
-    there. Format: Slicer's markups schema 1.0.3, https://slicer.readthedocs.io, Markups JSON file format.
+    The points are written as they are, in the axes (`space`) in which Slicer takes the mesh file, and lie on it there.
     """
-    points = [
-        {
-            "id": str(k + 1),
-            "label": f"{side} {landmark}",
-            "description": row["reason"],
-            "position": [row[f"{side}_{axis}"] for axis in "xyz"],
-            "positionStatus": "defined",
-            "visibility": True,
-            "selected": bool(row["accepted"]),
-        }
-        for k, side in enumerate(SIDES)
-    ]
-    schema = (
-        "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
-        "markups-schema-v1.0.3.json#"
-    )
-    markup = {"type": "Fiducial", "coordinateSystem": "LPS", "coordinateUnits": "mm", "controlPoints": points}
-    return json.dumps({"@schema": schema, "markups": [markup]}, indent=1).encode()
+    pair = [(row[f"{side}_x"], row[f"{side}_y"], row[f"{side}_z"]) for side in SIDES]
+    note = {"description": row["reason"], "selected": bool(row["accepted"])}
+    return markups(labelled(pair, landmark, space).points, space, notes=(note, note))

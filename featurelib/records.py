@@ -9,19 +9,22 @@ SCHEMA_VERSION = 1
 
 XY = pa.list_(pa.float32(), 2)
 POINT = pa.list_(pa.float64(), 3)
+TURN = pa.list_(pa.float64(), 4)
 
 OBJECTS = pa.schema(
     [
         ("object_id", pa.string()),
         ("mesh", pa.string()),
         ("mesh_tag", pa.string()),
+        ("turn", TURN),
         ("group", pa.string()),
         ("split", pa.string()),
         ("left", POINT),
         ("right", POINT),
     ]
 )
-"""A dataset's objects: `mesh` is the file's name, null if missing; left and right in source frame and unit."""
+"""A dataset's objects: `mesh` is the file's name, null if missing; left and right in source frame and unit. `turn` is
+a quaternion w, x, y, z that an object is turned by after the dataset's alignment, null if it is not."""
 
 INPUTS = pa.schema([("mesh_tag", pa.string()), ("content_tag", pa.string())])
 """What a file of a listing's tag held, so that an unchanged file is not read again."""

@@ -151,9 +151,9 @@ def build_template(shapes: Sequence[Shape], *, num_points: int = 2000, seed: int
     by_size = sorted(chosen, key=lambda shape: _diagonal_mm(shape[0]))
     vertices, faces, pair_mm = by_size[len(by_size) // 2]
     template = _centred(sample_surface(vertices, faces, num_points, seed), pair_mm)
-    targets = [_Target.sample(vertices, faces) for vertices, faces, _ in chosen]
+    targets = [Target.sample(vertices, faces) for vertices, faces, _ in chosen]
     for _ in range(ROUNDS):
-        found = [_register(template.points_mm, target) for target in targets]
+        found = [register_sampled(template.points_mm, target) for target in targets]
         points = [r.to_template(t.feet(r.to_object(template.points_mm))) for r, t in zip(found, targets, strict=True)]
         pairs = [r.to_template(pair) for r, (_, _, pair) in zip(found, chosen, strict=True)]
         template = _centred(np.mean(points, axis=0), np.mean(pairs, axis=0))
@@ -178,7 +178,7 @@ def register(
         start: where to start; if not given, unturned with the centre and diagonal of the bounding boxes
             matched. It converges from turns of up to about 30 degrees.
     """
-    return _register(np.asarray(template_points_mm), _Target.sample(vertices_mm, faces), weights, start)
+    return register_sampled(np.asarray(template_points_mm), Target.sample(vertices_mm, faces), weights, start)
 
 
 def locate(template: Template, vertices_mm: ArrayLike, faces: ArrayLike) -> LocatedPair:
@@ -187,20 +187,23 @@ def locate(template: Template, vertices_mm: ArrayLike, faces: ArrayLike) -> Loca
     The whole shape is registered first. Then, for each landmark, it is registered again with weights that
     fall off around the landmark, so that an ear is laid onto the ear and not onto what suits the chin.
     """
-    target = _Target.sample(vertices_mm, faces)
-    whole = _register(template.points_mm, target)
+    target = Target.sample(vertices_mm, faces)
+    whole = register_sampled(template.points_mm, target)
     spread_mm = NEIGHBOURHOOD * _diagonal_mm(template.points_mm)
     away = np.linalg.norm(template.points_mm - template.pair_mm[:, None], axis=-1) / spread_mm  # (2, m)
     weights = np.exp(-(away**2) / 2) + REST_WEIGHT
-    near = [_register(template.points_mm, target, of_side, whole) for of_side in weights]
+    near = [register_sampled(template.points_mm, target, of_side, whole) for of_side in weights]
     unsnapped_mm = np.array([fit.to_object(mm) for fit, mm in zip(near, template.pair_mm, strict=True)])
     pair_mm, snap_mm, _ = closest_points(unsnapped_mm, vertices_mm, faces)
     return LocatedPair(pair_mm, unsnapped_mm, whole, np.array([fit.residual_mm for fit in near]), snap_mm)
 
 
 @dataclass(frozen=True, eq=False)
-class _Target:
-    """An object's surface as points, each standing for the plane through it."""
+class Target:
+    """An object's surface as TARGET_POINTS points, each standing for the plane through it.
+
+    points, normals: (n, 3). tree: of the points. vertices: (v, 3) of the mesh.
+    """
 
     points: NDArray[np.float64]
     normals: NDArray[np.float64]
@@ -209,6 +212,7 @@ class _Target:
 
     @classmethod
     def sample(cls, vertices_mm: ArrayLike, faces: ArrayLike) -> Self:
+        """Return the surface of vertices (v, 3) and faces (f, 3)."""
         points, normals = sample_with_normals(vertices_mm, faces, TARGET_POINTS)
         return cls(points, normals, KDTree(points), np.asarray(vertices_mm, dtype=np.float64))
 
@@ -221,13 +225,13 @@ class _Target:
         return feet
 
 
-def _register(
+def register_sampled(
     points: NDArray[np.floating],
-    target: _Target,
+    target: Target,
     weights: ArrayLike | None = None,
     start: Registration | None = None,
 ) -> Registration:
-    """Return what `register` does, for a surface already sampled."""
+    """Return what `register` does, for a surface already sampled, which is dearer than the registration itself."""
     weight = np.ones(len(points)) if weights is None else np.asarray(weights, dtype=np.float64)
     fit = start or _boxes_matched(points, target.vertices)
     tolerance_mm = TOLERANCE * _diagonal_mm(target.vertices)

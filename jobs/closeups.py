@@ -20,7 +20,7 @@ from featurelib.claims import Claims, learn_claims
 from featurelib.closeup.estimates import FirstEstimates
 from featurelib.closeup.looks import NETWORKS, NUM_LOOKS, Frame, Starts
 from featurelib.closeup.plan import Drawn, SamplePlan
-from featurelib.dataset import Dataset
+from featurelib.dataset import Dataset, MeshFile
 from featurelib.errors import DataError
 from featurelib.progress import duration
 from jobs import cluster
@@ -69,7 +69,7 @@ class Training:
     name: str
     uri: str
     dataset: Dataset
-    meshes: tuple[str, ...]
+    meshes: tuple[MeshFile, ...]
     pairs_mm: NDArray[np.float64]
     estimates: FirstEstimates
     frame: Frame

@@ -6,6 +6,8 @@ import time
 
 import ray
 
+from featurelib.progress import manners
+
 WORKER_ENV = {
     "TF_CPP_MIN_LOG_LEVEL": "2",
     "KERAS_BACKEND": "tensorflow",
@@ -39,7 +41,9 @@ def connect() -> None:
     """Join the cluster named by RAY_ADDRESS, else start one on this machine; nothing if already connected."""
     os.environ.update(WORKER_ENV)
     if not ray.is_initialized():
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        verbose = manners().verbose
+        level = logging.INFO if verbose else logging.ERROR
+        ray.init(include_dashboard=False, log_to_driver=verbose, logging_level=level)
 
 
 def connect_for_data() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from featurelib import cli, storage
 from featurelib.errors import UsageError
-from featurelib.progress import Progress
+from featurelib.progress import Progress, say
 from featurelib.synthetic import write_dataset
 from jobs.pipeline import PipelineConfig, pipeline
 
@@ -54,7 +54,7 @@ def demo(config: DemoConfig = DEFAULTS) -> None:
     )
     if config.serve:
         os.execv(sys.executable, [sys.executable, "-m", "serve", "--run", config.run])  # noqa: S606 (no shell is meant)
-    print(f"Answer over HTTP with: featurelib serve --run {config.run}")
+    say(f"Answer over HTTP with: featurelib serve --run {config.run}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import ray
 from numpy.typing import NDArray
 
 from featurelib.answers import Answer, Seen
-from featurelib.dataset import Dataset
+from featurelib.dataset import Dataset, MeshFile
 from featurelib.errors import DataError, FeaturelibError
 from featurelib.fusion import Surface, ViewNoise
 from featurelib.lifter.fusing import surface_pairs
@@ -36,17 +36,17 @@ FOUND_AT_ONCE = 8
 """Objects a task. A process loads the networks once, which takes as long as 50 objects do."""
 
 
-def mesh_files(dataset: Dataset, object_ids: Iterable[str]) -> list[str]:
+def mesh_files(dataset: Dataset, object_ids: Iterable[str]) -> list[MeshFile]:
     """Return the mesh files of objects, in their order; where there is none, a name that cannot be read.
 
     Raises:
         DataError: if the dataset does not know an object.
     """
-    files = dict(zip(dataset.objects["object_id"].to_pylist(), dataset.objects["mesh"].to_pylist(), strict=True))
-    strangers = [object_id for object_id in object_ids if object_id not in files]
+    files, known = dataset.files, {*dataset.objects["object_id"].to_pylist()}
+    strangers = [object_id for object_id in object_ids if object_id not in known]
     if strangers:
         raise DataError(f"{dataset.uri}: no object {strangers[0]!r}, which the run has ({len(strangers)} such)")
-    return [files[object_id] or str(object_id) for object_id in object_ids]
+    return [files.get(object_id) or MeshFile(str(object_id)) for object_id in object_ids]
 
 
 def without_objects(dataset: Dataset) -> Dataset:
@@ -111,7 +111,7 @@ class MeshMethods:
 
 
 def on_meshes(
-    task: str, dataset: Dataset, methods: MeshMethods, meshes: Sequence[str], vectors: Vectors
+    task: str, dataset: Dataset, methods: MeshMethods, meshes: Sequence[MeshFile], vectors: Vectors
 ) -> list[OnMesh | None]:
     """Return what the meshes of n objects add to their vectors; None where a mesh is bad."""
     small, shared = ray.put(without_objects(dataset)), ray.put(methods)
@@ -125,11 +125,11 @@ def on_meshes(
 
 @ray.remote(num_cpus=1)
 def on_mesh(
-    dataset: Dataset, methods: MeshMethods, name: str, pair_xy: NDArray[np.floating], visible: NDArray[np.floating]
+    dataset: Dataset, methods: MeshMethods, file: MeshFile, pair_xy: NDArray[np.floating], visible: NDArray[np.floating]
 ) -> OnMesh | str:
     """Return what one mesh adds to what the detector saw of it, or why it is bad."""
     try:
-        mesh = dataset.load(name)
+        mesh = dataset.load(file)
     except DataError as error:
         return str(error)
     surface = Surface(mesh.vertices_mm, mesh.faces)
@@ -148,7 +148,7 @@ class FinderKey:
 
 
 def find_all(
-    task: str, dataset: Dataset, key: FinderKey, meshes: Sequence[str], vectors: Vectors
+    task: str, dataset: Dataset, key: FinderKey, meshes: Sequence[MeshFile], vectors: Vectors
 ) -> list[Found | None]:
     """Return what a run's finder says of n objects; None where it has no answer.
 
@@ -156,7 +156,7 @@ def find_all(
         task: for lines of progress.
         dataset: with the meshes.
         key: of the finder.
-        meshes: (n,) names of files.
+        meshes: (n,) their files.
         vectors: of the same objects.
     """
     small = ray.put(without_objects(dataset))
@@ -164,8 +164,8 @@ def find_all(
     parts = [range(i, min(i + FOUND_AT_ONCE, len(meshes))) for i in range(0, len(meshes), FOUND_AT_ONCE)]
 
     def submit(part: range) -> ray.ObjectRef:
-        names, chosen = [meshes[i] for i in part], list(part)
-        return find_on.remote(small, key, names, vectors.pair_xy[chosen], vectors.visible[chosen])
+        files, chosen = [meshes[i] for i in part], list(part)
+        return find_on.remote(small, key, files, vectors.pair_xy[chosen], vectors.visible[chosen])
 
     return _known(f"{task}: close-ups", [found for part in gathered(submit, parts, len, progress) for found in part])
 
@@ -174,7 +174,7 @@ def find_all(
 def find_on(
     dataset: Dataset,
     key: FinderKey,
-    names: Sequence[str],
+    files: Sequence[MeshFile],
     pairs_xy: NDArray[np.floating],
     visible: NDArray[np.floating],
 ) -> list[Found | str]:
@@ -182,19 +182,19 @@ def find_on(
     bound_tensorflow(1)
     finder = _finder(key)
 
-    def find(name: str, seen: Seen) -> Found | str:
+    def find(file: MeshFile, seen: Seen) -> Found | str:
         try:
-            mesh = dataset.load(name)
+            mesh = dataset.load(file)
         except DataError as error:
             return str(error)
         try:
             answer = finder(mesh, seen)
         except FeaturelibError as error:
-            return f"{name}: {error}"
+            return f"{file.name}: {error}"
         surface, lifter = Surface(mesh.vertices_mm, mesh.faces), finder.lifter
         return Found(answer, surface_pairs(surface, *seen, mesh.centre_mm, lifter.spec, lifter.view_noise))
 
-    return [find(name, Seen(*seen)) for name, *seen in zip(names, pairs_xy, visible, strict=True)]
+    return [find(file, Seen(*seen)) for file, *seen in zip(files, pairs_xy, visible, strict=True)]
 
 
 @lru_cache(maxsize=2)

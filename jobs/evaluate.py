@@ -28,6 +28,7 @@ from featurelib.geometry import PROJECTIONS, SIDES
 from featurelib.lifter.files import is_trained, lifter_version
 from featurelib.lifter.files import read_numbers as read_lifter
 from featurelib.lifter.vectors import Vectors, read_config, read_vectors, vectors_uri
+from featurelib.progress import say_result
 from featurelib.records import SCHEMA_VERSION
 from featurelib.report import (
     Picture,
@@ -78,8 +79,8 @@ def evaluate(config: EvaluateConfig) -> None:
         stages.mark_begun(config_uri)
         _write([_evaluated(run, projection, version) for projection, version in refiners.items()], uri)
         stages.mark_done(config_uri, made_from)
-    print(table(json.loads(storage.read_bytes(storage.join(uri, "report.json")))))
-    print(f"\n{uri}/report.json\n{uri}/report.html")
+    report = json.loads(storage.read_bytes(storage.join(uri, "report.json")))
+    say_result(f"{table(report)}\n\n{uri}/report.json\n{uri}/report.html", {"uri": uri, **report})
 
 
 class Evaluated(NamedTuple):

@@ -23,8 +23,9 @@ from featurelib.errors import DataError
 from featurelib.geometry import PROJECTIONS, Projection
 from featurelib.isolation import ChildLimits
 from featurelib.lifter.files import is_trained, read_template
+from featurelib.pointfiles.slicer import mesh_space
 from featurelib.predictions import PREDICTIONS, to_csv, to_markups
-from featurelib.progress import Progress
+from featurelib.progress import Progress, say_result
 from featurelib.shards import RenderSpec, bucket_of, num_buckets, open_renders
 from featurelib.versions import ModelVersions, validation_mm
 from jobs import cluster
@@ -108,7 +109,9 @@ def plan_parts(dataset: Dataset, models: Models, uri: str) -> list[Part]:
     parts = []
     for bucket in np.unique(places):
         members = objects.take(np.flatnonzero(places == bucket))
-        content = json.dumps([made_by, members.select(["object_id", "mesh", "mesh_tag"]).to_pylist()], sort_keys=True)
+        content = json.dumps(
+            [made_by, members.select(["object_id", "mesh", "mesh_tag", "turn"]).to_pylist()], sort_keys=True
+        )
         name = f"part-{bucket:05d}-{sha256(content.encode()).hexdigest()[:24]}.parquet"
         parts.append(Part(storage.join(uri, name), members))
     return parts
@@ -168,13 +171,17 @@ def _put_together(config: PredictConfig, dataset: Dataset, parts: Sequence[Part]
     for row in table.to_pylist() if config.slicer else ():
         if row["left_x"] is not None:
             uri = storage.join(out, "slicer", f"{row['object_id']}.mrk.json")
-            storage.write_bytes(uri, to_markups(row, dataset.landmark))
+            space = mesh_space(storage.read_bytes(dataset.mesh_uri(dataset.files[row["object_id"]].name))) or "LPS"
+            storage.write_bytes(uri, to_markups(row, dataset.landmark, space))
 
 
 def _say_result(out: str) -> None:
     table = pq.read_table(io.BytesIO(storage.read_bytes(storage.join(out, "predictions.parquet"))))
     accepted = table["accepted"].to_pylist().count(True)
-    print(f"{out}/predictions.csv: {len(table)} objects, {accepted} accepted")
+    say_result(
+        f"{out}/predictions.csv: {len(table)} objects, {accepted} accepted",
+        {"predictions": f"{out}/predictions.csv", "objects": len(table), "accepted": accepted},
+    )
 
 
 if __name__ == "__main__":

@@ -51,14 +51,19 @@ class Part:
         return self.uri.rpartition("/")[2]
 
     def to_table(self) -> pa.Table:
-        """Return the part as the stream's block: object_id, mesh (its file's name), uri (of the part)."""
-        return self.objects.select(["object_id", "mesh"]).append_column("uri", pa.array([self.uri] * len(self.objects)))
+        """Return the part as the stream's block: object_id, mesh (its file's name), turn, uri (of the part)."""
+        uris = pa.array([self.uri] * len(self.objects))
+        return self.objects.select(["object_id", "mesh", "turn"]).append_column("uri", uris)
 
 
 @dataclass(frozen=True)
 class Located:
-    """A mesh as it is seen at first, and where the mean shape says that its landmarks are."""
+    """A mesh as it is seen at first, and where the mean shape says that its landmarks are.
 
+    object_from_source: (4, 4) its own.
+    """
+
+    object_from_source: NDArray[np.float64]
     look: FirstLook
     pair: LocatedPair
 
@@ -66,15 +71,19 @@ class Located:
 def look_at(job: FirstLookJob, template: Template) -> Located | str:
     """Return a mesh's first look, or why there is none; runs in a child process."""
     look = first_look(job)
-    return look if isinstance(look, str) else Located(look, locate(template, look.mesh.vertices_mm, look.mesh.faces))
+    if isinstance(look, str):
+        return look
+    pair = locate(template, look.mesh.vertices_mm, look.mesh.faces)
+    return Located(job.spec.object_from_source_of(job.turn), look, pair)
 
 
 def look_at_part(
     part: pa.Table, dataset: str, spec: RenderSpec, template: Template, limits: ChildLimits
 ) -> dict[str, NDArray]:
     """Columns in: those of Part.to_table. Column added: found, a Located or an object's row of PREDICTIONS without."""
-    ids, meshes = part["object_id"].to_pylist(), part["mesh"].to_pylist()
-    jobs = [FirstLookJob(storage.join(dataset, "meshes", mesh), spec) for mesh in meshes]
+    ids, meshes, turns = (part[name].to_pylist() for name in ("object_id", "mesh", "turn"))
+    places = [storage.join(dataset, "meshes", mesh) for mesh in meshes]
+    jobs = [FirstLookJob(place, spec, turn) for place, turn in zip(places, turns, strict=True)]
     found = np.empty(len(jobs), dtype=object)
     for i, look in enumerate(_child(limits).map(partial(look_at, template=template), jobs)):
         if isinstance(look, LostError):
@@ -125,7 +134,7 @@ class Answerer:
             answer = self.finder(found.look.mesh, seen, found.pair)
         except FeaturelibError as error:
             return no_prediction(object_id, "find", str(error))
-        return prediction(object_id, answer, self.spec.object_from_source)
+        return prediction(object_id, answer, found.object_from_source)
 
 
 def write_part(uri: str, rows: list[dict[str, Any]]) -> None:

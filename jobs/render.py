@@ -22,7 +22,7 @@ from featurelib.dataset import Dataset, open_dataset, with_content_tags
 from featurelib.errors import DataError, UsageError
 from featurelib.geometry import DEFAULT_RIG, Projection, Rig
 from featurelib.isolation import Child, ChildLimits, LostError
-from featurelib.progress import Progress, say
+from featurelib.progress import Progress, say, say_result
 from featurelib.records import INPUTS
 from featurelib.rendering import open_renderer
 from featurelib.shards import (
@@ -189,10 +189,9 @@ def _frames_mm(config: RenderConfig, dataset: Dataset, rig: Rig, projections: Se
     """
     if not projections:
         return {}
-    names = [name for name in dataset.objects["mesh"].to_pylist() if name]
     jobs = [
-        FrameJob(dataset.mesh_uri(name), dataset.object_from_source, rig, tuple(projections))
-        for name in frame_sample(names)
+        FrameJob(dataset.mesh_uri(file.name), dataset.object_from_source_of(file.turn), rig, tuple(projections))
+        for file in frame_sample([*dataset.files.values()])
     ]
     with Child(config.child_limits, preload=["featurelib.shards.warm"]) as child:
         needed_mm = [found for found in child.map(needed_frames_mm, jobs) if found and not isinstance(found, LostError)]
@@ -289,10 +288,12 @@ def _commit(
 
 def _say_result(manifest: Manifest, is_new: bool) -> None:
     spec = manifest.spec
-    print(
-        f"{manifest.uri}: {sum(manifest.objects.values())} objects, {sum(manifest.views.values())} views, "
+    objects, views = sum(manifest.objects.values()), sum(manifest.views.values())
+    say_result(
+        f"{manifest.uri}: {objects} objects, {views} views, "
         f"{manifest.rejected} rejected; {spec.image_size} px, {spec.frame_mm:g} mm wide, {spec.backend}"
-        + ("" if is_new else "; nothing to do")
+        + ("" if is_new else "; nothing to do"),
+        {"renders": manifest.uri, "objects": objects, "views": views, "rejected": manifest.rejected},
     )
 
 

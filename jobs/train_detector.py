@@ -24,7 +24,7 @@ from featurelib.detector.checkpoint import Checkpoint, Epoch
 from featurelib.detector.recipe import RECIPES, Recipe
 from featurelib.errors import DataError, FeaturelibError, UsageError
 from featurelib.geometry import Projection
-from featurelib.progress import duration, say
+from featurelib.progress import duration, say, say_result
 from featurelib.shards import Manifest, open_renders
 from jobs import cluster
 from jobs.audit import audit_renders
@@ -114,9 +114,9 @@ def train_detector(config: TrainDetectorConfig) -> None:
         audit_renders(manifest)
         stages.mark_begun(config_uri)
         _train(config, recipe, manifest, uri, resolved)
-        print(f"{uri}: trained")
+        say_result(f"{uri}: trained", {"detector": uri})
     else:
-        print(f"{uri}: trained already; nothing to do")
+        say_result(f"{uri}: trained already; nothing to do", {"detector": uri, "done_before": True})
 
 
 def _check(config: TrainDetectorConfig, manifest: Manifest) -> None:

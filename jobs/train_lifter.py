@@ -25,6 +25,7 @@ from featurelib.geometry import SIDES, Projection
 from featurelib.lifter.files import lifter_uri
 from featurelib.lifter.fusing import side_noise
 from featurelib.lifter.vectors import Vectors, read_config, read_vectors, vectors_uri
+from featurelib.progress import say_result
 from featurelib.shards import Manifest, open_renders
 from featurelib.template import Template, build_template
 from jobs import cluster
@@ -61,7 +62,7 @@ def train_lifter(config: TrainLifterConfig) -> None:
     config_uri = storage.join(uri, "config.json")
     made_from = {"seed": config.seed, **read_config(vectors_uri(config.run, config.projection))}
     if stages.is_done(config_uri, made_from):
-        print(f"{uri}: trained already; nothing to do")
+        say_result(f"{uri}: trained already; nothing to do", {"lifter": uri, "done_before": True})
         return
     for split in ("train", "val"):
         if not len(vectors.where(split)):
@@ -72,7 +73,10 @@ def train_lifter(config: TrainLifterConfig) -> None:
     storage.write_bytes(storage.join(uri, "lifter.json"), json.dumps(numbers, indent=1).encode())
     stages.mark_done(config_uri, made_from)
     scores = ", ".join(f"{method} {error_mm:.2f} mm" for method, error_mm in numbers["validation_mm"].items())
-    print(f"{uri}: trained; on validation objects {scores}; chosen: {numbers['chosen']}")
+    say_result(
+        f"{uri}: trained; on validation objects {scores}; chosen: {numbers['chosen']}",
+        {"lifter": uri, "validation_mm": numbers["validation_mm"], "chosen": numbers["chosen"]},
+    )
 
 
 def _train(config: TrainLifterConfig, manifest: Manifest, vectors: Vectors, uri: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from featurelib.errors import DataError, UsageError
 from featurelib.geometry import Projection
 from featurelib.lifter.files import lifter_version, read_template
 from featurelib.lifter.vectors import Vectors, read_config, read_vectors, vectors_uri
-from featurelib.progress import say
+from featurelib.progress import say, say_result
 from featurelib.shards import Manifest, open_renders
 from jobs import cluster
 from jobs.closeups import Training, fit_refiner, training_room
@@ -70,7 +70,7 @@ def train_refiner(config: TrainRefinerConfig) -> None:
     config_uri = storage.join(uri, "config.json")
     resolved = _resolved(config)
     if stages.is_done(config_uri, resolved):
-        print(f"{uri}: trained already; nothing to do")
+        say_result(f"{uri}: trained already; nothing to do", {"refiner": uri, "done_before": True})
         return
     _check(config, vectors)
     stages.mark_begun(config_uri)
@@ -78,7 +78,7 @@ def train_refiner(config: TrainRefinerConfig) -> None:
     validation_mm = _train(config, manifest, vectors, uri)
     stages.mark_done(config_uri, resolved)
     scores = ", ".join(f"{method} {error_mm:.2f} mm" for method, error_mm in validation_mm.items())
-    print(f"{uri}: trained; on validation objects {scores}")
+    say_result(f"{uri}: trained; on validation objects {scores}", {"refiner": uri, "validation_mm": validation_mm})
 
 
 def _resolved(config: TrainRefinerConfig) -> dict[str, Any]:

@@ -6,12 +6,10 @@
 4. With --out: draw the objects of the contact sheet, and write it beside the findings.
 """
 
-import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import chain
-from typing import Any, TypeVar
+from typing import Any
 
 import ray
 
@@ -33,16 +31,10 @@ from featurelib.checks.summary import summary, table, verdict
 from featurelib.checks.survey import Survey
 from featurelib.dataset import Dataset, Fault, open_dataset
 from featurelib.geometry import apply
-from featurelib.isolation import Child, ChildLimits, LostError
-from featurelib.progress import Progress, say
+from featurelib.isolation import ChildLimits, LostError
+from featurelib.progress import say, say_result
 from jobs import cluster
-from jobs.estimates import gathered
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-OBJECTS_AT_ONCE = 16
-"""Objects a task: two seconds of one core."""
+from jobs.children import in_children, work_in_child
 
 
 @cli.config
@@ -53,14 +45,12 @@ class ValidateConfig:
     Attributes:
         dataset: Folder or s3:// URI with dataset.json, meshes/ and, unless it is for `predict`, landmarks.csv.
         out: Folder or s3:// URI that receives sheet.html (the contact sheet) and findings.json; default: none.
-        json: Print JSON instead of one line a finding.
         object_seconds: Time limit for one object, in seconds.
         object_memory_mb: Memory limit for one object, in MB.
     """
 
     dataset: str
     out: str | None = None
-    json: bool = False
     object_seconds: float = 120.0
     object_memory_mb: int = 8192
 
@@ -80,7 +70,7 @@ def validate(config: ValidateConfig) -> None:
     survey = _survey(config)
     findings = check(survey)
     values = summary(survey, findings)
-    print(json.dumps(values, indent=1) if config.json else "\n".join([*table(findings), verdict(survey, findings)]))
+    say_result("\n".join([*table(findings), verdict(survey, findings)]), values)
     if config.out is None:
         say("validate: no contact sheet was made; --out DIR makes one")
     else:
@@ -99,7 +89,7 @@ def _survey(config: ValidateConfig) -> Survey:
     cluster.connect()
     reference = _reference(config, dataset)
     jobs = [replace(job, reference=reference) for job in _jobs(dataset)]
-    rows = _in_children(config, "validate", measure, jobs)
+    rows = in_children(config.child_limits, "validate", measure, jobs)
     outcomes = [Unread(job.object_id, str(row)) if isinstance(row, LostError) else row for job, row in rows]
     measured = [row for row in outcomes if isinstance(row, Measurement)]
     unread = [row for row in outcomes if isinstance(row, Unread)]
@@ -108,52 +98,26 @@ def _survey(config: ValidateConfig) -> Survey:
 
 def _jobs(dataset: Dataset) -> list[MeasureJob]:
     """Return the objects with a mesh file, in the table's order."""
-    to_object = dataset.object_from_source
-    return [
-        MeasureJob(
-            object_id=row["object_id"],
-            mesh_uri=dataset.mesh_uri(row["mesh"]),
-            object_from_source=to_object,
-            pair_mm=apply(to_object, [row["left"], row["right"]]) if row["left"] else None,
-        )
-        for row in dataset.objects.to_pylist()
-        if row["mesh"]
-    ]
+    return [_job(dataset, row) for row in dataset.objects.to_pylist() if row["mesh"]]
+
+
+def _job(dataset: Dataset, row: dict[str, Any]) -> MeasureJob:
+    to_object = dataset.object_from_source_of(row["turn"])
+    pair_mm = apply(to_object, [row["left"], row["right"]]) if row["left"] else None
+    return MeasureJob(row["object_id"], dataset.mesh_uri(row["mesh"]), to_object, pair_mm)
 
 
 def _reference(config: ValidateConfig, dataset: Dataset) -> Reference | None:
     """Return the mean shape of an even sample of the objects."""
-    uris = [dataset.mesh_uri(name) for name in dataset.objects["mesh"].to_pylist() if name]
-    count = min(len(uris), REFERENCE_SAMPLE)
-    sample = [uris[i * len(uris) // count] for i in range(count)]
-    job = ReferenceJob(sample, dataset.object_from_source)
+    files = [*dataset.files.values()]
+    count = min(len(files), REFERENCE_SAMPLE)
+    sample = [files[i * len(files) // count] for i in range(count)]
+    job = ReferenceJob([(dataset.mesh_uri(file.name), dataset.object_from_source_of(file.turn)) for file in sample])
     (found,) = ray.get(work_in_child.remote(config.child_limits, measure_reference, [job]))
     if isinstance(found, LostError):
         say(f"validate: no object is compared with the others: {found}")
         return None
     return found
-
-
-def _in_children(
-    config: ValidateConfig, task: str, work: Callable[[Item], Result], items: Sequence[Item]
-) -> list[tuple[Item, Result | LostError]]:
-    """Return the items with the results of some work on them, done on the cluster in processes that may be lost."""
-    parts = [items[i : i + OBJECTS_AT_ONCE] for i in range(0, len(items), OBJECTS_AT_ONCE)]
-    limits, progress = config.child_limits, Progress(task, len(items), "objects")
-    answers = gathered(lambda part: work_in_child.remote(limits, work, part), parts, len, progress)
-    return list(zip(items, chain.from_iterable(answers), strict=True))
-
-
-@ray.remote(num_cpus=1)
-def work_in_child(limits: ChildLimits, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Any]:
-    """Return the result of some work on each item, or how its process was lost."""
-    return list(_child(limits).map(work, items))
-
-
-@functools.cache
-def _child(limits: ChildLimits) -> Child:
-    """Return this worker's process for meshes, which lives from task to task."""
-    return Child(limits, preload=["featurelib.checks.warm"])
 
 
 def _write(config: ValidateConfig, survey: Survey, findings: Sequence[Finding], values: dict[str, Any]) -> None:
@@ -162,7 +126,7 @@ def _write(config: ValidateConfig, survey: Survey, findings: Sequence[Finding], 
     shown = chosen(survey, findings)
     wanted = {*shown[0], *shown[1]}
     jobs = [job for job in _jobs(survey.dataset) if job.object_id in wanted]
-    drawn = (drawing for _, drawing in _in_children(config, "contact sheet", draw, jobs))
+    drawn = (drawing for _, drawing in in_children(config.child_limits, "contact sheet", draw, jobs))
     drawings = {drawing.object_id: drawing for drawing in drawn if isinstance(drawing, Drawing)}
     files = {
         "sheet.html": sheet(survey, findings, shown, drawings),

@@ -24,7 +24,7 @@ from featurelib.detector.files import model_version, read_model
 from featurelib.detector.samples import decode_pictures
 from featurelib.geometry import SIDES, Projection
 from featurelib.lifter.vectors import read_config, vectors_uri, write_vectors
-from featurelib.progress import Progress, duration
+from featurelib.progress import Progress, duration, say_result
 from featurelib.records import vectors_schema
 from featurelib.shards import Manifest, open_renders, read_views
 from jobs import cluster
@@ -94,12 +94,15 @@ def vectorize(config: VectorizeConfig) -> None:
     version = model_version(read_model(config.run, config.projection))
     made_from = {"projection": config.projection, "renders": manifest.content_hash, "detector": version}
     if read_config(uri) == made_from:
-        print(f"{uri}: made already; nothing to do")
+        say_result(f"{uri}: made already; nothing to do", {"vectors": uri, "done_before": True})
         return
     found = find_all(config, manifest)
     write_vectors(uri, found.rows, len(manifest.spec.rig), made_from)
     rate = len(found.rows) * len(manifest.spec.rig) / found.work_s
-    print(f"{uri}: {len(found.rows)} objects; start {duration(found.start_s)}, then {rate:.0f} pictures/s")
+    say_result(
+        f"{uri}: {len(found.rows)} objects; start {duration(found.start_s)}, then {rate:.0f} pictures/s",
+        {"vectors": uri, "objects": len(found.rows), "pictures_per_s": rate},
+    )
 
 
 def find_all(config: VectorizeConfig, manifest: Manifest) -> Found:

@@ -10,10 +10,12 @@ from pydantic import ValidationError
 from ray import serve as ray_serve
 
 from featurelib import cli, storage
+from featurelib.dataset import Dataset, open_dataset
 from featurelib.errors import FeaturelibError, UsageError
-from featurelib.progress import say
+from featurelib.labels import read_labels
+from featurelib.progress import say, say_result
 from serve.app import build_app
-from serve.catalogue import run_version
+from serve.catalogue import manifests_of, run_version
 from serve.settings import AppSettings, LimitSettings, StageSettings
 
 
@@ -23,8 +25,9 @@ class ServeConfig:
     """What to serve, where, and to whom.
 
     Attributes:
-        run: Folder or s3:// URI of the run.
+        run: Folder or s3:// URI of the run. None is needed to label a dataset.
         dataset: Folder or s3:// URI with the meshes; default: where the rendering found them.
+        label: Let clients save labels to the dataset's landmarks.csv.
         host: Address to listen on; 0.0.0.0 means every one of this machine.
         port: TCP port.
         token: What clients must send as `Authorization: Bearer <token>`, 8 characters or more. Other users of this
@@ -40,8 +43,9 @@ class ServeConfig:
         reload_seconds: How often to see whether the run has newer models, in seconds; 0 is never.
     """
 
-    run: str
+    run: str | None = None
     dataset: str | None = None
+    label: bool = False
     host: str = "127.0.0.1"
     port: int = 8000
     token: str | None = None
@@ -56,14 +60,17 @@ class ServeConfig:
     reload_seconds: float = 30.0
 
 
-def serve(config: ServeConfig) -> None:
+def serve(config: ServeConfig | None = None) -> None:
     """Answer over HTTP until interrupted.
 
     Example: featurelib serve --run runs/heads --port 8000
+    Example: featurelib serve --dataset scans --label
     """
+    config = config or ServeConfig()
     settings = app_settings(config)  # says what is missing before Ray is started
     start(settings, config.host, config.port)
-    print(f"http://{config.host}:{config.port} answers; Ctrl-C ends it")
+    uri = f"http://{config.host}:{config.port}"
+    say_result(f"{uri} answers, and shows the viewer; Ctrl-C ends it", {"uri": uri})
     ends = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ends.set())
@@ -76,16 +83,21 @@ def app_settings(config: ServeConfig) -> AppSettings:
     """Return the graph's settings.
 
     Raises:
-        DataError: if the run has nothing to serve.
+        DataError: if the run has nothing to serve, or there is no dataset to label.
         UsageError: if a flag makes no sense.
     """
+    if config.run is None and not (config.label and config.dataset):
+        raise UsageError("--run: missing; expected the folder of a run, or --dataset with --label to label its meshes")
+    if config.label:
+        read_labels(labelled_dataset(config).uri)
     try:
         return AppSettings(
-            run=storage.absolute(config.run),
+            run=config.run and storage.absolute(config.run),
             dataset=config.dataset and storage.absolute(config.dataset),
+            label=config.label,
             token=config.token,
             cors_origins=config.cors_origins,
-            version=run_version(config.run),
+            version=run_version(config.run) if config.run else "",
             detector=StageSettings(replicas=config.detector_replicas),
             lifter=StageSettings(replicas=config.lifter_replicas),
             renderer=StageSettings(replicas=config.renderer_replicas),
@@ -101,6 +113,16 @@ def app_settings(config: ServeConfig) -> AppSettings:
         raise UsageError(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from None
 
 
+def labelled_dataset(config: ServeConfig) -> Dataset:
+    """Return the dataset whose labels may be saved.
+
+    Raises:
+        DataError: if it cannot be read.
+    """
+    uri = config.dataset or next(iter(manifests_of(str(config.run)).values())).dataset
+    return open_dataset(uri, labelled=False)
+
+
 def start(settings: AppSettings, host: str, port: int) -> None:
     """Start the server and return once its models are loaded and warm."""
     if not ray.is_initialized():
@@ -114,6 +136,8 @@ def reloaded(settings: AppSettings) -> AppSettings:
 
     A run that is being written is left alone until it is whole.
     """
+    if settings.run is None:
+        return settings
     try:
         version = run_version(settings.run)
     except FeaturelibError:

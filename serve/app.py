@@ -31,8 +31,8 @@ class Front:
         self,
         settings: AppSettings,
         token_sha256: bytes | None,
-        detector: DeploymentHandle,
-        lifter: DeploymentHandle,
+        detector: DeploymentHandle | None,
+        lifter: DeploymentHandle | None,
         renderer: DeploymentHandle,
     ) -> None:
         """Take the stages, and open the run's catalogue."""
@@ -49,7 +49,7 @@ class Front:
 
 
 def build_app(settings: AppSettings) -> serve.Application:
-    """Return the graph: Front -> RendererStage, DetectorStage, LifterStage.
+    """Return the graph: Front -> RendererStage, DetectorStage, LifterStage; the last two only where there is a run.
 
     Where a version replaces another, its replicas are started beside the old ones, which end what they have begun.
     """
@@ -62,8 +62,8 @@ def build_app(settings: AppSettings) -> serve.Application:
     app: serve.Application = front.bind(
         settings.model_copy(update={"token": None}),  # what replicas know of it is its hash
         digest_of(token),
-        detector.bind(run, version),
-        lifter.bind(run, dataset, version),
+        detector.bind(run, version) if run else None,
+        lifter.bind(run, dataset, version) if run else None,
         renderer.bind(run, dataset, settings.limits, version),
     )
     return app

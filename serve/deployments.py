@@ -8,12 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from ray import serve
 
 from featurelib.answers import REFINED, Seen
 from featurelib.claims import Claim
-from featurelib.dataset import Dataset, open_dataset
+from featurelib.dataset import Dataset, MeshFile, open_dataset
 from featurelib.errors import DataError, FeaturelibError, UsageError
 from featurelib.geometry import Projection
 from featurelib.isolation import Child, ChildLimits, LostError, OverLimitError
@@ -84,15 +83,16 @@ class Lifted(NamedTuple):
     """Both landmarks: pair_mm (2, 3), object frame, and sigma_mm of each, None where the method's error is not known.
 
     claim: of the run's own choice of method; None for a method that was asked for.
-    near_xy: (v, 2) positions of the instance that the answer has nearer in each view; None of an object of the run,
-        whose rendering knows them.
+    covariance_mm2: (2, 3, 3) of both errors, with the mean variances sigma_mm^2; None where only those are known.
+    near: which of SIDES an estimate has nearer in each view; None of an object of the run, whose rendering knows it.
     """
 
     pair_mm: list[list[float]]
     method: str
     sigma_mm: tuple[float | None, float | None]
     claim: Claim | None = None
-    near_xy: NDArray[np.floating] | None = None
+    covariance_mm2: list[list[list[float]]] | None = None
+    near: list[int] | None = None
 
 
 @serve.deployment
@@ -168,7 +168,8 @@ def _looked(finder: "Finder", mesh: Mesh, seen: Seen, method: str | None) -> Lif
     answer = finder(mesh, seen)
     if method is None or method == answer.method:
         left, right = answer.claim.sigma_mm.tolist()
-        return Lifted(answer.pair_mm.tolist(), answer.method, (left, right), answer.claim)
+        covariance_mm2 = answer.claim.covariance_mm2.tolist()
+        return Lifted(answer.pair_mm.tolist(), answer.method, (left, right), answer.claim, covariance_mm2)
     if method not in answer.pairs_mm:
         raise UsageError(f"method {method!r}: this run has no refiner; expected one of {', '.join(answer.pairs_mm)}")
     return Lifted(answer.pairs_mm[method].tolist(), method, (None, None))
@@ -176,19 +177,19 @@ def _looked(finder: "Finder", mesh: Mesh, seen: Seen, method: str | None) -> Lif
 
 def _lifted_upload(finder: "Finder", mesh: Mesh, seen: Seen, method: str | None) -> Lifted:
     """Return what a finder makes of a mesh whose near sides nobody has told."""
-    from featurelib.finder import near_positions
+    from featurelib.finder import near_indices
     from featurelib.template import locate
 
     lifter = finder.lifter
     if method is None or method in LOOKING:
         lifted = _looked(finder, mesh, seen, method)
-        return lifted._replace(near_xy=near_positions(lifter.spec, mesh, seen.pair_xy, np.array(lifted.pair_mm)))
+        return lifted._replace(near=near_indices(lifter.spec, mesh, np.array(lifted.pair_mm)))
     assert lifter.template is not None  # a finder has one
     located_mm = locate(lifter.template, mesh.vertices_mm, mesh.faces).pair_mm
-    near_xy = near_positions(lifter.spec, mesh, seen.pair_xy, located_mm)
-    pair_mm = lifter(near_xy, mesh.centre_mm, method, seen.pair_xy)
+    near = near_indices(lifter.spec, mesh, located_mm)
+    pair_mm = lifter(seen.pair_xy[np.arange(len(near)), near], mesh.centre_mm, method, seen.pair_xy)
     sigma_mm = lifter.sigma_mm.get(method)
-    return Lifted(pair_mm.tolist(), method, (sigma_mm, sigma_mm), near_xy=near_xy)
+    return Lifted(pair_mm.tolist(), method, (sigma_mm, sigma_mm), near=near)
 
 
 def _warm(finder: "Finder") -> None:
@@ -202,25 +203,25 @@ def _warm(finder: "Finder") -> None:
         finder(Mesh.smooth(ball.vertices, ball.faces), seen)
 
 
-def _meshes(uri: str) -> tuple[Dataset | None, dict[str, str]]:
+def _meshes(uri: str) -> tuple[Dataset | None, dict[str, MeshFile]]:
     """Return a dataset and its mesh files by object; none where it is not where it was."""
     try:
         dataset = open_dataset(uri, labelled=False)
     except FeaturelibError:
         return None, {}
-    objects = dataset.objects
-    return dataset, dict(zip(objects["object_id"].to_pylist(), objects["mesh"].to_pylist(), strict=True))
+    return dataset, dataset.files
 
 
 @serve.deployment
 class RendererStage:
     """Reads and renders meshes in a child process, one after the other: a replica of its own for each at a time."""
 
-    def __init__(self, run: str, dataset: str | None, limits: LimitSettings, version: str = "") -> None:
+    def __init__(self, run: str | None, dataset: str | None, limits: LimitSettings, version: str = "") -> None:
         """Start the child; `version` only tells Serve when the run is another."""
-        manifests = manifests_of(run)
+        manifests = manifests_of(run) if run else {}
         self.specs = {projection: manifest.spec for projection, manifest in manifests.items()}
-        self.datasets = {projection: _meshes(dataset or m.dataset) for projection, m in manifests.items()}
+        uris = dict.fromkeys([dataset] if dataset else [manifest.dataset for manifest in manifests.values()])
+        self.datasets = [_meshes(uri) for uri in uris]
         self.mesh_limits = Limits(
             max_file_bytes=limits.body_mb * 2**20,
             max_faces=limits.mesh_faces,
@@ -243,16 +244,18 @@ class RendererStage:
             raise DataError(look)
         return look
 
-    async def glb(self, projection: Projection, object_id: str) -> bytes | None:
-        """Return the mesh of an object of the run as GLB, in the object frame; None if it is not at hand.
+    async def glb(self, object_id: str) -> bytes | None:
+        """Return the mesh of an object as GLB, in the object frame; None if it is not at hand.
 
         Raises:
             DataError: if it cannot be read.
         """
-        dataset, files = self.datasets[projection]
-        if dataset is None or object_id not in files:
+        found = ((dataset, files) for dataset, files in self.datasets if object_id in files)
+        dataset, files = next(found, (None, {}))
+        if dataset is None:
             return None
-        job = GlbJob(dataset.mesh_uri(files[object_id]), dataset.object_from_source)
+        file = files[object_id]
+        job = GlbJob(dataset.mesh_uri(file.name), dataset.object_from_source_of(file.turn))
         return await asyncio.to_thread(self._in_child, as_glb, job)
 
     def _in_child(self, work: Callable[[Item], Result], item: Item) -> Result:

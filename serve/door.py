@@ -21,16 +21,17 @@ from serve.gate import Gate
 from serve.metrics import Meters
 from serve.refusals import RefusedError, error_answer
 
-OPEN = frozenset({"/healthz"})
-"""Paths that need no token: probes have none, and learn nothing."""
+OPEN = frozenset({"/healthz", "/"})
+OPEN_FOLDER = "/viewer/"
+"""Paths that need no token: probes have none, and the viewer's own files are the same for everybody."""
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """Ids that a client may choose; others are replaced, since they end in logs."""
 
 SECURITY_HEADERS = {
     "content-security-policy": (
-        "default-src 'self'; img-src 'self' data: blob:; connect-src 'self' blob:; style-src 'self' 'unsafe-inline'; "
-        "object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'self'; img-src 'self' data: blob:; connect-src 'self' blob:; "
+        "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -41,7 +42,7 @@ SECURITY_HEADERS = {
 """Of every answer that does not say otherwise: pages load nothing from elsewhere, and nothing is kept."""
 
 PREFLIGHT_HEADERS = {
-    "access-control-allow-methods": "GET, POST",
+    "access-control-allow-methods": "GET, POST, PUT",
     "access-control-allow-headers": "authorization, content-type, x-request-id",
     "access-control-max-age": "600",
 }
@@ -110,7 +111,7 @@ class Door:
     def _check_token(self, path: str, headers: Headers) -> None:
         """Refuse a request without the token; both are hashed first, so that neither length nor content shows."""
         expected = self.rules.token_sha256
-        if expected is None or path in OPEN:
+        if expected is None or path in OPEN or path.startswith(OPEN_FOLDER):
             return
         kind, _, token = headers.get("authorization", "").partition(" ")
         given = sha256(token.strip().encode("latin-1", "replace")).digest()

@@ -7,13 +7,17 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from ray.exceptions import RayActorError
 from ray.serve.exceptions import DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
 from featurelib.answers import Seen
+from featurelib.dataset import Dataset, open_dataset
+from featurelib.errors import FeaturelibError
 from featurelib.geometry import SIDES, Projection
 from featurelib.meshes import MESH_SUFFIXES
+from serve.answers import Noise, answer_3d, place, scene_of, seen_pair, spread, view_answers
 from serve.catalogue import Catalogue
 from serve.deployments import Lifted
 from serve.gate import Gate
@@ -25,8 +29,8 @@ from serve.schemas import (
     Infer3dRequest,
     InferAnswer,
     InferRequest,
-    Landmark,
     PictureRequest,
+    SeenPair,
     UploadRequest,
     ViewAnswer,
 )
@@ -44,14 +48,15 @@ class Graph:
     def __init__(
         self,
         settings: AppSettings,
-        detector: DeploymentHandle,
-        lifter: DeploymentHandle,
+        detector: DeploymentHandle | None,
+        lifter: DeploymentHandle | None,
         renderer: DeploymentHandle,
         meters: Meters,
     ) -> None:
-        """Open the run's catalogue."""
-        self.catalogue = Catalogue.of(settings.run)
-        self.run, self.moved = settings.run, [settings.dataset] if settings.dataset else []
+        """Open the run's catalogue; without a run there is neither detector nor lifter."""
+        self.catalogue = Catalogue.of(settings.run) if settings.run else Catalogue({}, ())
+        self.run, self.dataset = settings.run, _dataset(settings, self.catalogue)
+        self.labelled = self.dataset if settings.label else None
         self.limits, self.queues, self.meters = settings.limits, settings.queues, meters
         self.detector, self.lifter, self.renderer = detector, lifter, renderer
         self.pictures = self.gate("pictures", settings.queues.pictures)
@@ -61,7 +66,8 @@ class Graph:
     @property
     def places(self) -> list[str]:
         """Where the run and its datasets lie, which no answer may tell."""
-        return sorted({self.run, *(manifest.dataset for manifest in self.catalogue.manifests.values()), *self.moved})
+        rendered = [manifest.dataset for manifest in self.catalogue.manifests.values()]
+        return sorted({uri for uri in (self.run, *rendered, self.dataset and self.dataset.uri) if uri})
 
     def gate(self, stage: str, limit: int) -> Gate:
         """Return what bounds one thing that is under way."""
@@ -75,8 +81,8 @@ class Graph:
         """
         try:
             async with asyncio.timeout(READY_SECONDS):
-                await self._ask(self.detector.ready.remote)
-                await self._ask(self.lifter.ready.remote)
+                for stage in filter(None, (self.detector, self.lifter)):
+                    await self._ask(stage.ready.remote)
         except TimeoutError:
             raise self._busy("the models are not ready") from None
 
@@ -84,9 +90,11 @@ class Graph:
         """Return the projection asked for, else the one whose models erred least.
 
         Raises:
-            RefusedError: 404 if the run does not have it.
+            RefusedError: 404 if the run does not have it, or there is no run.
         """
         known = self.catalogue.manifests
+        if not known:
+            raise RefusedError(404, "this server has no run: it is for labelling only")
         if asked is not None and asked not in known:
             raise RefusedError(404, f"projection {asked}: not in this run; it has {', '.join(known)}")
         return asked if asked is not None else next(iter(known))
@@ -109,8 +117,16 @@ class Graph:
         projection = self.projection(asked.projection)
         rows = await self.rows(asked.object_id, projection, asked.view)
         seen, version = await self._detect(projection, [rows[0]["png"]], {})
-        answer = self._view_answer(rows[0], _near(rows, seen.pair_xy)[0])
-        return InferAnswer(**answer.model_dump(exclude={"view"}), model=version, ms=1000 * (perf_counter() - started))
+        spec, row = self.catalogue.manifests[projection].spec, rows[0]
+        size, noise_xy = (row["width"], row["height"]), self._noise_xy(projection)
+        return _answer_2d(
+            version,
+            started,
+            spec.rig.views[asked.view].near_side,
+            seen_pair(seen, 0, size),
+            place(seen.pair_xy[0, SIDES.index(row["near_side"])], size)
+            | spread(None if noise_xy is None else noise_xy[asked.view], row["width"]),
+        )
 
     async def find_in_picture(self, content: bytes, asked: PictureRequest) -> InferAnswer:
         """Find the landmark in an uploaded picture: the instance that is seen best."""
@@ -120,15 +136,14 @@ class Graph:
         seen, version = await self._detect(projection, [picture.png], {})
         is_told = bool(np.isfinite(seen.visible).all())
         best = int(seen.visible[0].argmax()) if is_told else 0
-        xy = picture.xy(seen.pair_xy[0, best])
-        sigmas = self._sigmas(projection)
-        return InferAnswer(
-            xy=xy.tolist(),
-            px=(xy * picture.size).tolist(),
-            side=("right" if best else "left") if is_told else None,
-            sigma_px=None if sigmas is None else picture.side * float(np.sqrt(np.mean(np.square(sigmas)))),
-            model=version,
-            ms=1000 * (perf_counter() - started),
+        there, noise_xy = seen._replace(pair_xy=picture.xy(seen.pair_xy)), self._noise_xy(projection)
+        return _answer_2d(
+            version,
+            started,
+            SIDES[best] if is_told else None,
+            seen_pair(there, 0, picture.size),
+            place(there.pair_xy[0, best], picture.size)
+            | spread(None if noise_xy is None else np.sqrt(np.mean(noise_xy**2, axis=0)), picture.side),
         )
 
     async def find_in_object(self, asked: Infer3dRequest) -> Infer3dAnswer:
@@ -138,13 +153,14 @@ class Graph:
         with self.meters.stage("read", timings_ms):
             rows = await self.rows(asked.object_id, projection)
         seen, version = await self._detect(projection, [row["png"] for row in rows], timings_ms)
-        xy = _near(rows, seen.pair_xy)
+        near, centre_mm = [SIDES.index(row["near_side"]) for row in rows], rows[0]["centre_mm"]
         with self.lifts(), self.meters.stage("lift", timings_ms):
-            arguments = (projection, asked.object_id, xy, seen, rows[0]["centre_mm"], asked.method)
-            lifted = await self._ask(self.lifter.remote, *arguments)
+            xy = seen.pair_xy[np.arange(len(near)), near]
+            arguments = (projection, asked.object_id, xy, seen, centre_mm, asked.method)
+            lifted = await self._ask(_there(self.lifter).remote, *arguments)
+        views = self._views(projection, centre_mm, seen, lifted._replace(near=near))
         timings_ms["total"] = 1000 * (perf_counter() - started)
-        views = [self._view_answer(row, position) for row, position in zip(rows, xy, strict=True)]
-        return _answer_3d(lifted, version, views, timings_ms)
+        return answer_3d(lifted, version, views, timings_ms)
 
     async def find_in_mesh(self, content: bytes, filename: str, asked: UploadRequest) -> Infer3dAnswer:
         """Find both landmarks of an uploaded mesh."""
@@ -156,23 +172,23 @@ class Graph:
             look = await self._ask(self.renderer.look.remote, projection, content, file_type, asked.unit)
         seen, version = await self._detect(projection, list(look.pngs), timings_ms)
         with self.lifts(), self.meters.stage("lift", timings_ms):
-            lifted = await self._ask(self.lifter.uploaded.remote, projection, look.mesh, seen, asked.method)
+            lifted = await self._ask(_there(self.lifter).uploaded.remote, projection, look.mesh, seen, asked.method)
+        views = self._views(projection, look.mesh.centre_mm, seen, lifted)
+        spec = self.catalogue.manifests[projection].spec
+        scene = await asyncio.to_thread(scene_of, spec, look) if asked.scene else None
         timings_ms["total"] = 1000 * (perf_counter() - started)
-        size = self.catalogue.manifests[projection].spec.image_size
-        shared = {"projection": projection, "width": size, "height": size}
-        views = [self._view_answer({**shared, "view": i}, xy) for i, xy in enumerate(lifted.near_xy)]
-        return _answer_3d(lifted, version, views, timings_ms)
+        return answer_3d(lifted, version, views, timings_ms, scene)
 
-    async def glb(self, object_id: str, projection: Projection) -> bytes:
+    async def glb(self, object_id: str) -> bytes:
         """Return an object's mesh as GLB in the object frame.
 
         Raises:
             RefusedError: 404 if there is no such object, or its mesh is not at hand.
         """
-        if object_id not in self.catalogue:
+        if object_id not in self.catalogue and self.labelled is None:
             raise RefusedError(404, f"object {object_id!r}: not in this run")
         with self.meshes():
-            glb: bytes | None = await self._ask(self.renderer.glb.remote, projection, object_id)
+            glb: bytes | None = await self._ask(self.renderer.glb.remote, object_id)
         if glb is None:
             raise RefusedError(404, f"object {object_id!r}: its mesh is not at hand; serve with --dataset")
         return glb
@@ -181,7 +197,7 @@ class Graph:
         self, projection: Projection, pngs: list[bytes], timings_ms: dict[str, float]
     ) -> tuple[Seen, str]:
         with self.pictures(len(pngs)), self.meters.stage("detect", timings_ms):
-            seen, version = await self._ask(self.detector.remote, projection, pngs)
+            seen, version = await self._ask(_there(self.detector).remote, projection, pngs)
         return seen, version
 
     async def _ask(self, call: Callable[..., Any], *arguments: Any) -> Any:
@@ -202,39 +218,33 @@ class Graph:
     def _busy(self, message: str) -> RefusedError:
         return RefusedError(503, message, {"retry-after": str(self.queues.retry_s)})
 
-    def _sigmas(self, projection: Projection) -> list[float] | None:
-        """Return the detector's root mean square error in shares of the width, by view."""
+    def _noise_xy(self, projection: Projection) -> Noise:
+        """Return the detector's root mean square error (v, 2) by view, in shares of the picture."""
         noise = self.catalogue.noise_xy.get(projection)
-        return None if noise is None else [float(np.hypot(x, y)) for x, y in noise]
+        return None if noise is None else np.array(noise)
 
-    def _view_answer(self, row: dict[str, Any], xy: np.ndarray) -> ViewAnswer:
-        view, sigmas = row["view"], self._sigmas(row["projection"])
-        return ViewAnswer(
-            view=view,
-            xy=xy.tolist(),
-            px=(xy * (row["width"], row["height"])).tolist(),
-            side=self.catalogue.manifests[row["projection"]].spec.rig.views[view].near_side,
-            sigma_px=None if sigmas is None else row["width"] * sigmas[view],
-        )
+    def _views(self, projection: Projection, centre_mm: ArrayLike, seen: Seen, lifted: Lifted) -> list[ViewAnswer]:
+        spec = self.catalogue.manifests[projection].spec
+        return view_answers(spec, self._noise_xy(projection), np.asarray(centre_mm), seen, lifted)
 
 
-def _near(rows: Rows, pairs_xy: np.ndarray) -> np.ndarray:
-    """Return the positions (n, 2) of the instance that is near in each view."""
-    return np.stack([pair[SIDES.index(row["near_side"])] for row, pair in zip(rows, pairs_xy, strict=True)])
+def _answer_2d(
+    version: str, started: float, side: str | None, pair: SeenPair | None, position: dict[str, Any]
+) -> InferAnswer:
+    fields = {"side": side, "pair": pair, "model": version, "ms": 1000 * (perf_counter() - started)}
+    return InferAnswer.model_validate(fields | position)
 
 
-def _answer_3d(lifted: Lifted, version: str, views: list[ViewAnswer], timings_ms: dict[str, float]) -> Infer3dAnswer:
-    left, right = (
-        Landmark.model_validate({"xyz": xyz, "sigma_mm": sigma})
-        for xyz, sigma in zip(lifted.pair_mm, lifted.sigma_mm, strict=True)
-    )
-    return Infer3dAnswer(
-        left=left,
-        right=right,
-        method=lifted.method,
-        accepted=lifted.claim and lifted.claim.accepted,
-        reason=lifted.claim and lifted.claim.reason,
-        model=version,
-        views=views,
-        timings_ms=timings_ms,
-    )
+def _there(stage: DeploymentHandle | None) -> DeploymentHandle:
+    """Return a stage that every server with a run has; whoever asks it has found a projection of the run."""
+    assert stage is not None
+    return stage
+
+
+def _dataset(settings: AppSettings, catalogue: Catalogue) -> Dataset | None:
+    """Return the dataset that labels are saved to and that names the landmark; None where it is not at hand."""
+    uris = [settings.dataset] if settings.dataset else [m.dataset for m in catalogue.manifests.values()]
+    try:
+        return open_dataset(uris[0], labelled=False)
+    except FeaturelibError:
+        return None

@@ -18,9 +18,11 @@ from featurelib.errors import FeaturelibError
 from featurelib.geometry import Projection
 from serve.forms import Form, media_type, parse_form
 from serve.graph import Graph
-from serve.refusals import RefusedError, error_answer
+from serve.labelling import add_labelling
+from serve.page import add_page
+from serve.refusals import RefusedError, documented, error_answer
 from serve.schemas import (
-    ErrorAnswer,
+    About,
     Health,
     Infer3dAnswer,
     Infer3dRequest,
@@ -30,34 +32,18 @@ from serve.schemas import (
     ObjectAnswer,
     ObjectList,
     PictureRequest,
+    Scores,
     UploadRequest,
 )
+from serve.scores import read_scores
 from serve.settings import LimitSettings
 
 JSON_TYPE, FORM_TYPE = "application/json", "multipart/form-data"
-
-REASONS = {
-    400: "The body is not the JSON or the form that it claims to be.",
-    401: "The token is missing or wrong.",
-    404: "The run has no such object, view or projection.",
-    405: "The route has no such method.",
-    408: "The body did not arrive in time.",
-    413: "The body, the picture or the mesh is larger than the server takes.",
-    415: "The content is of no type that is read here.",
-    422: "A value is not as documented, or a file is damaged.",
-    500: "The server failed on this request; its log has the request's id.",
-    503: "Too much is under way, or the models are not ready; Retry-After says when to ask again.",
-}
 
 logger = logging.getLogger("ray.serve")
 
 Asked = TypeVar("Asked", bound=BaseModel)
 ObjectIdPath = Annotated[str, Path(max_length=256)]
-
-
-def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return what OpenAPI says of a route's refusals; any route may answer with the last ones."""
-    return {s: {"model": ErrorAnswer, "description": REASONS[s]} for s in (*statuses, 401, 405, 500, 503)}
 
 
 def _file(kind: str) -> dict[int | str, dict[str, Any]]:
@@ -86,18 +72,20 @@ def build_web(graph: Graph, limits: LimitSettings, *, with_token: bool) -> FastA
     _add_refusals(web, graph.places)
     _add_questions(web, graph, limits)
     _add_objects(web, graph)
+    add_labelling(web, graph.labelled)
+    add_page(web)
     return web
 
 
 def _add_questions(web: FastAPI, graph: Graph, limits: LimitSettings) -> None:
-    @web.get("/healthz", responses=_errors())
+    @web.get("/healthz", responses=documented())
     async def healthz() -> Health:
         """Say 200 once the stages have loaded and warmed their models."""
         await graph.check_ready()
         return Health()
 
     asks_2d = _bodies(InferRequest, "image", PictureRequest)
-    refusals = _errors(400, 404, 408, 413, 415, 422)
+    refusals = documented(400, 404, 408, 413, 415, 422)
 
     @web.post("/infer", responses=refusals, openapi_extra=asks_2d)
     async def infer(request: Request) -> InferAnswer:
@@ -121,7 +109,23 @@ def _add_questions(web: FastAPI, graph: Graph, limits: LimitSettings) -> None:
 
 
 def _add_objects(web: FastAPI, graph: Graph) -> None:
-    @web.get("/objects", responses=_errors(422))
+    @web.get("/about", responses=documented())
+    async def about() -> About:
+        """Say what is served."""
+        dataset = graph.dataset
+        return About(
+            landmark=dataset.landmark if dataset else None,
+            projections=list(graph.catalogue.manifests),
+            labelling=graph.labelled is not None,
+        )
+
+    @web.get("/scores", responses=documented(404, 422))
+    async def scores(projection: Projection | None = None) -> Scores:
+        """Say how the run's report judges its objects."""
+        chosen = graph.projection(projection)
+        return await asyncio.to_thread(read_scores, str(graph.run), chosen)
+
+    @web.get("/objects", responses=documented(422))
     async def objects(
         offset: Annotated[int, Query(ge=0)] = 0, limit: Annotated[int, Query(ge=1, le=1000)] = 100
     ) -> ObjectList:
@@ -129,7 +133,7 @@ def _add_objects(web: FastAPI, graph: Graph) -> None:
         ids = graph.catalogue.object_ids
         return ObjectList(total=len(ids), offset=offset, objects=list(ids[offset : offset + limit]))
 
-    @web.get("/objects/{object_id}", responses=_errors(404, 422))
+    @web.get("/objects/{object_id}", responses=documented(404, 422))
     async def one_object(object_id: ObjectIdPath, projection: Projection | None = None) -> ObjectAnswer:
         """Describe one object."""
         chosen = graph.projection(projection)
@@ -143,15 +147,10 @@ def _add_objects(web: FastAPI, graph: Graph) -> None:
             left_mm=first["left_mm"],
             right_mm=first["right_mm"],
             alignment={"unit": spec.unit, **spec.alignment.to_dict()},
-            views=[
-                KnownView(
-                    view=row["view"], near_side=row["near_side"], xy=row["xy"], **vars(spec.rig.views[row["view"]])
-                )
-                for row in rows
-            ],
+            views=[KnownView(**row, **vars(spec.rig.views[row["view"]])) for row in rows],
         )
 
-    png: dict[str, Any] = {"response_class": Response, "responses": {**_errors(404, 422), **_file("image/png")}}
+    png: dict[str, Any] = {"response_class": Response, "responses": {**documented(404, 422), **_file("image/png")}}
 
     @web.get("/objects/{object_id}/views/{view}.png", **png)
     async def picture(object_id: ObjectIdPath, view: int, projection: Projection | None = None) -> Response:
@@ -159,12 +158,15 @@ def _add_objects(web: FastAPI, graph: Graph) -> None:
         rows = await graph.rows(object_id, graph.projection(projection), view)
         return Response(rows[0]["png"], media_type="image/png")
 
-    glb: dict[str, Any] = {"response_class": Response, "responses": {**_errors(404, 422), **_file("model/gltf-binary")}}
+    glb: dict[str, Any] = {
+        "response_class": Response,
+        "responses": {**documented(404, 422), **_file("model/gltf-binary")},
+    }
 
     @web.get("/objects/{object_id}/mesh.glb", **glb)
     async def mesh(object_id: ObjectIdPath) -> Response:
         """Send the mesh in the object frame, in mm."""
-        return Response(await graph.glb(object_id, graph.projection(None)), media_type="model/gltf-binary")
+        return Response(await graph.glb(object_id), media_type="model/gltf-binary")
 
 
 async def _read(

@@ -77,14 +77,16 @@ class QueueSettings(Settings):
 class AppSettings(Settings):
     """Settings of the graph.
 
-    run: folder or s3:// URI. dataset: where its meshes are; default: where the rendering found them.
+    run: folder or s3:// URI; none where a dataset is only labelled. dataset: where its meshes are; default: where the
+        rendering found them. label: whether clients may save labels to the dataset.
     token: what clients must send as `Authorization: Bearer`; default: FEATURELIB_TOKEN, else no token is asked for.
     cors_origins: web pages of other servers that may ask, such as https://studio.example; none are by default.
     version: content hash of the run's models; where it changes, every replica is replaced by one that has the new.
     """
 
-    run: str
+    run: str | None = None
     dataset: str | None = None
+    label: bool = False
     token: str | None = Field(default=None, min_length=8, repr=False)
     cors_origins: tuple[str, ...] = ()
     version: str = ""
@@ -94,3 +96,9 @@ class AppSettings(Settings):
     renderer: StageSettings = StageSettings()
     limits: LimitSettings = LimitSettings()
     queues: QueueSettings = QueueSettings()
+
+    @model_validator(mode="after")
+    def _something(self) -> "AppSettings":
+        if self.run is None and not (self.label and self.dataset):
+            raise ValueError("expected a run; only labelling a dataset needs none")
+        return self

@@ -1,4 +1,5 @@
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import pytest
 from featurelib import cli
 from featurelib.__main__ import COMMANDS, make_app
 from featurelib.errors import DataError, UsageError
+from featurelib.progress import say, say_result
 
 
 @cli.config
@@ -38,6 +40,10 @@ def bake(config: BakeConfig) -> None:
     if config.minutes < 0:
         raise UsageError(f"--minutes {config.minutes}: expected at least 0")
     print(config)
+
+
+NO_RUN = ("bench", "validate", "align", "import-dataset", "export-landmarks")
+"""Commands without the flag --run."""
 
 
 def ran(*flags: str) -> int:
@@ -115,13 +121,96 @@ def test_an_unknown_command_is_one_line(capsys):
         cli.run(make_app(), ["rendre"])
 
     err = capsys.readouterr().err
-    assert (ended.value.code, err) == (2, f"error: no command 'rendre'; expected one of {', '.join(COMMANDS)}\n")
+    expected = f"error: no command 'rendre'; did you mean render? expected one of {', '.join(COMMANDS)}\n"
+    assert (ended.value.code, err) == (2, expected)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("rendr --dataset d --run r", "no command 'rendr'; did you mean render?"),
+        ("bench rendr", "no command 'rendr'; did you mean render?"),
+        ("render --run r", "--dataset requires an argument"),
+        ("render --dataset", "--dataset requires an argument"),
+        ("render --dataset d --run r --imge-size 64", "Unknown option: --imge-size. Did you mean --image-size?"),
+        ("render --dataset d --run r --image-size big", 'unable to convert "big" into int'),
+        ("render --dataset d --run r --projections side", 'Choose from: "orthographic", "perspective"'),
+        ("render --dataset d --dataset e --run r", "--dataset specified multiple times"),
+        ("render --dataset d --run r heads", "'heads' belongs to no flag; values come after their --flag"),
+        ("render --dataset nowhere --run r", "nowhere/dataset.json: cannot be read (No such file or directory)"),
+        ("evaluate --run nowhere", "no trained lifter; run `featurelib train-lifter`"),
+        ("import-dataset --out nowhere", "nowhere/dataset.json: is not there, so --landmark and --unit must be given"),
+        ("validate --dataset d --out", "--out requires an argument"),
+    ],
+)
+def test_a_wrong_call_ends_with_code_2_and_one_helpful_line(capsys, line, says):
+    """Whatever is wrong, the line names it and what was expected; nothing else is printed."""
+    with pytest.raises(SystemExit) as ended:
+        cli.run(make_app(), line.split())
+
+    out, err = capsys.readouterr()
+    assert (ended.value.code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("error: ")
+    assert says in err
+
+
+def greet(name: str) -> None:
+    """Greet."""
+    say("thinking")
+    say_result(f"hello {name}", {"greeted": name})
+    if name == "nobody":
+        raise DataError("nobody: is not there")
+
+
+def spoken(capsys, *tokens: str) -> tuple[str, str]:
+    """Stdout and stderr of a command."""
+    with pytest.raises(SystemExit):
+        cli.run(cli.single_command(greet, "greet"), [*tokens])
+    return tuple(capsys.readouterr())
+
+
+def test_results_go_to_stdout_and_progress_to_stderr(capsys):
+    """--quiet leaves out the progress, and --json makes each result one line of JSON, wherever the flags stand."""
+    assert spoken(capsys, "--name", "Ada") == ("hello Ada\n", "thinking\n")
+    assert spoken(capsys, "--quiet", "--name", "Ada") == ("hello Ada\n", "")
+    assert spoken(capsys, "--name", "Ada", "--json", "-q") == ('{"greeted": "Ada"}\n', "")
+
+
+def test_verbose_shows_where_an_error_came_from(capsys):
+    """The last line is the same as without it."""
+    plain, verbose = (spoken(capsys, "--name", "nobody", *flags)[1].splitlines() for flags in ((), ("--verbose",)))
+
+    assert plain == ["thinking", "error: nobody: is not there"]
+    assert verbose[1].startswith("Traceback")
+    assert verbose[-1] == plain[-1]
+
+
+def commands() -> list[str]:
+    """All commands and those of `bench`, as a user types them."""
+    from jobs.bench import COMMANDS as BENCH
+
+    return [*(name for name in COMMANDS if name != "bench"), *(f"bench {name}" for name in BENCH)]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_help_shows_an_example_that_parses(capsys, command):
+    """The example is a line to copy: its flags are there and their values fit."""
+    with pytest.raises(SystemExit):
+        cli.run(make_app(), [*command.split(), "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+
+    example = re.search(rf"Example: featurelib ({command}( [^╭]*?)?) (?=╭|Every)", text)
+    assert example, text
+    make_app().parse_args(shlex.split(example[1]), exit_on_error=False, print_error=False)
 
 
 @pytest.mark.parametrize(
     ("command", "flag"),
-    [(command, "--run") for command in COMMANDS if command not in ("bench", "validate")]
+    [(command, "--run") for command in COMMANDS if command not in NO_RUN]
     + [
+        ("align", "--front"),
+        ("import-dataset", "--landmarks"),
+        ("export-landmarks", "--predictions"),
         ("validate", "--out"),
         ("bench render", "--image-size"),
         ("bench vectorize", "--batch-sizes"),

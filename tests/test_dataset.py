@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import trimesh
 
-from featurelib.dataset import COORDINATES, open_dataset, with_content_tags
+from featurelib.dataset import COORDINATES, MeshFile, open_dataset, read_turns, with_content_tags, write_turns
 from featurelib.errors import DataError
-from featurelib.geometry import apply
+from featurelib.geometry import Alignment, apply, matrix_from_wxyz, rigid
 from featurelib.records import OBJECTS
 from featurelib.splits import split_of
+from featurelib.synthetic import write_dataset
 
 HEADER = ",".join(["object_id", *COORDINATES])
 SETTINGS = {"unit": "cm", "landmark": "tragus"}
@@ -142,7 +143,7 @@ def test_meshes_are_loaded_in_the_object_frame(folder):
     settings(folder, alignment={"rotations_wxyz": [QUARTER_TURN]})
     dataset = open_dataset(str(folder))
 
-    mesh = dataset.load("b.ply")
+    mesh = dataset.load(MeshFile("b.ply"))
 
     assert np.ptp(mesh.bounds_mm, axis=0) == pytest.approx([10, 30, 20], abs=1e-5)
 
@@ -152,7 +153,7 @@ def test_a_bad_mesh_is_named(folder):
     (folder / "meshes" / "b.ply").write_bytes(b"no mesh")
 
     with pytest.raises(DataError, match=r"^meshes/b\.ply: "):
-        open_dataset(str(folder)).load("b.ply")
+        open_dataset(str(folder)).load(MeshFile("b.ply"))
 
 
 def test_content_tags_depend_on_the_content_alone(folder, tmp_path_factory):
@@ -315,3 +316,40 @@ def test_a_group_in_two_splits(folder):
     said = refusal(folder)
 
     assert "landmarks.csv: group 'g' is in train and test (object 'c'); a group has one split" in said
+
+
+def test_an_object_may_be_turned_by_itself(tmp_path):
+    """alignment.csv turns single objects after dataset.json's alignment; the rest stand as before."""
+    write_dataset(tmp_path, 3, unit="inch", alignment=Alignment(((0.5, 0.5, 0.5, 0.5),), scale=2.0))
+    before = open_dataset(str(tmp_path))
+    turn = (0.9, 0.1, -0.3, 0.2)
+    (tmp_path / "alignment.csv").write_bytes(write_turns({"body-00001": turn, "long-gone": turn}))
+    after = open_dataset(str(tmp_path))
+
+    assert after.objects["turn"].to_pylist() == [None, list(turn), None]
+    rotation = rigid(matrix_from_wxyz(turn))
+    for object_id, file in after.files.items():
+        expected = before.load(before.files[object_id]).vertices_mm
+        if object_id == "body-00001":
+            expected = apply(rotation, expected)
+        np.testing.assert_allclose(after.load(file).vertices_mm, expected, atol=1e-4)
+
+
+def test_turns_are_written_to_the_last_bit():
+    turns = {"a": (0.1 + 0.2, 1e-17, -1.0, 3.0), "b": (1.0, 0.0, 0.0, 0.0)}
+
+    assert read_turns(write_turns(turns), "alignment.csv") == turns
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"object_id,w,x,y\na,1,0,0\n", "no column z; expected object_id,w,x,y,z"),
+        (b"object_id,w,x,y,z\na,1,0,0,b\n", "line 2: z is 'b'; expected a number"),
+        (b"object_id,w,x,y,z\na,0,0,0,0\n", "line 2: 0, 0, 0, 0 is no rotation"),
+        (b"object_id,w,x,y,z\na,1,0,0,0\na,1,0,0,0\n", "line 3: object 'a' stands there twice"),
+    ],
+)
+def test_a_bad_turn_is_named(content, says):
+    with pytest.raises(DataError, match=f"alignment.csv:? {says}"):
+        read_turns(content, "alignment.csv")

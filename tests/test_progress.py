@@ -1,8 +1,17 @@
+import io
 import re
+import sys
 
 import pytest
 
-from featurelib.progress import Progress, duration
+from featurelib.progress import Manners, Progress, duration, say, set_manners
+
+
+class Terminal(io.StringIO):
+    """A stderr at which a person looks."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.mark.parametrize(
@@ -52,3 +61,35 @@ def test_progress_is_quiet_between_its_lines(capsys):
         progress.add(1)
 
     assert capsys.readouterr().err == ""
+
+
+def test_a_person_sees_a_bar_and_its_end_as_a_line(monkeypatch):
+    """On a terminal a bar is drawn; lines said meanwhile stand above it, and it is gone at the end."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    terminal = sys.stderr
+    progress = Progress("render", 4, "objects", every_s=0.0)
+    progress.add(1)
+    say("a mesh is odd")
+    progress.add(3, ", 36 views")
+    progress.end()
+
+    text = terminal.getvalue()
+    assert "━" in text
+    assert "a mesh is odd" in text
+    assert "left\n" not in text
+    assert re.search(r"render: 4/4 objects in \d+ s\n$", text)
+    assert "\x1b[?25h" in text  # the cursor is back
+
+
+def test_a_quiet_command_shows_no_progress(monkeypatch, capsys):
+    """Neither lines nor bars."""
+    set_manners(Manners(quiet=True))
+    for stderr in (sys.stderr, Terminal()):
+        monkeypatch.setattr(sys, "stderr", stderr)
+        progress = Progress("render", 2, "objects", every_s=0.0)
+        progress.add(1)
+        progress.end()
+        said = stderr.getvalue() if isinstance(stderr, Terminal) else capsys.readouterr().err
+        assert said == ""
+    set_manners(Manners())

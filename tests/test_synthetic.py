@@ -232,7 +232,7 @@ class TestDataset:
         body = make_body(np.random.default_rng([2, 0]))
         dataset = open_dataset(str(tmp_path))
         (row,) = dataset.objects.to_pylist()
-        mesh = dataset.load(row["mesh"])
+        mesh = dataset.load(dataset.files[row["object_id"]])
         source_pair = np.array([row["left"], row["right"]])
         object_from_source = dataset.object_from_source
 

@@ -98,10 +98,9 @@ class Unread:
 
 @dataclass(frozen=True, eq=False)
 class ReferenceJob:
-    """Mesh files that a reference is made from. object_from_source: (4, 4)."""
+    """Mesh files that a reference is made from, each with its (4, 4) object_from_source."""
 
-    mesh_uris: Sequence[str]
-    object_from_source: NDArray[np.float64]
+    meshes: Sequence[tuple[str, NDArray[np.float64]]]
 
 
 def measure(job: MeasureJob) -> Measurement | Unread:
@@ -131,9 +130,9 @@ def measure_mesh(mesh: Mesh, job: MeasureJob, sha256: str = "") -> Measurement:
 def measure_reference(job: ReferenceJob) -> Reference | None:
     """Return the reference of some mesh files; None if none of them can be read."""
     meshes = []
-    for uri in job.mesh_uris:
+    for uri, object_from_source in job.meshes:
         try:
-            meshes.append(parse_mesh(storage.read_bytes(uri), uri, job.object_from_source))
+            meshes.append(parse_mesh(storage.read_bytes(uri), uri, object_from_source))
         except DataError:
             continue  # it has a finding of its own
     return build_reference(meshes) if meshes else None

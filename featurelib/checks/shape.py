@@ -105,6 +105,30 @@ def facing(shares: NDArray[np.float64], of_reference: NDArray[np.float64]) -> Fa
     return Facing(turns[[best, other]], float(like[best] - like[~is_large].max()))
 
 
+def likeliest(
+    shares: NDArray[np.float64], of_reference: NDArray[np.float64], count: int, apart_deg: float
+) -> NDArray[np.float64]:
+    """Return (count, 3, 3) turns of a reference in which it is most like a shape, the likeliest first.
+
+    Args:
+        shares: the shape's reach.
+        of_reference: the reference's.
+        count: how many, at most.
+        apart_deg: turns closer than this to a likelier one are left out: a registration comes to the same from both.
+    """
+    turns, cells, _ = _turns()
+    order = np.argsort(-(_standard(of_reference[cells]) @ _standard(shares)), kind="stable")
+    chosen: list[int] = []
+    near = np.zeros(len(turns), dtype=bool)
+    for i in order:
+        if not near[i]:
+            chosen.append(int(i))
+            near |= (np.einsum("txy,xy->t", turns, turns[i]) - 1) / 2 > np.cos(np.radians(apart_deg))
+        if len(chosen) == count:
+            break
+    return turns[chosen]
+
+
 def likeness(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the (n, n) correlations of the reaches (n, NUM_DIRECTIONS) of n shapes as they stand."""
     standard = _standard(shares)

@@ -135,12 +135,13 @@ def _card(object_id: str, size_mm: float | None, findings: Sequence[Finding], dr
     style = "card" if worst is None else f"card has-{SEVERITIES[worst]}"
     size = "" if size_mm is None else f' <span class="soft">{size_mm:.4g} mm</span>'
     return (
-        f'<section class="{style}"><h3>{escape(object_id)}{size}</h3>{_views(drawing) if drawing else ""}'
+        f'<section class="{style}"><h3>{escape(object_id)}{size}</h3>{views(drawing) if drawing else ""}'
         f"{_list(findings) if findings else ''}</section>"
     )
 
 
-def _views(drawing: Drawing) -> str:
+def views(drawing: Drawing) -> str:
+    """Return the pictures of an object, side by side, with its landmarks."""
     marks = drawing.marks or ((),) * len(drawing.pngs)
     figures = (
         f'<figure><svg viewBox="0 0 1 1"><image width="1" height="1" href="data:image/png;base64,'

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurelib.closeup.looks import Frame, Starts, first_frame, starting_within
+from featurelib.dataset import MeshFile
 from featurelib.evidence import Evidence
 from featurelib.geometry import mirror_pair
 
@@ -16,11 +17,11 @@ from featurelib.geometry import mirror_pair
 class FirstEstimates:
     """What several methods say of n unseen objects.
 
-    meshes: (n,) file names. truths_mm: (n, 2, 3). pairs_mm: (n, 2, 3) by method, `template` among them; NaN without an
+    meshes: (n,) files. truths_mm: (n, 2, 3). pairs_mm: (n, 2, 3) by method, `template` among them; NaN without an
     answer. evidence: (n,) what speaks against each object itself.
     """
 
-    meshes: tuple[str, ...]
+    meshes: tuple[MeshFile, ...]
     truths_mm: NDArray[np.float64]
     pairs_mm: Mapping[str, NDArray[np.float64]]
     evidence: tuple[Evidence, ...] = ()

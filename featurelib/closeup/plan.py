@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from featurelib.closeup.looks import Frame, Starts
 from featurelib.closeup.samples import both_sides, closeup_samples
-from featurelib.dataset import Dataset
+from featurelib.dataset import Dataset, MeshFile
 from featurelib.errors import DataError
 
 SEGMENT = 512
@@ -39,12 +39,12 @@ class Drawn(NamedTuple):
 class SamplePlan:
     """The samples of one look.
 
-    dataset: where the meshes are; its table of objects is not looked at. meshes: (n,) file names; pairs_mm: (n, 2, 3).
+    dataset: where the meshes are; its table of objects is not looked at. meshes: (n,) files; pairs_mm: (n, 2, 3).
     frame, starts: of the look. batch_size, num_batches: all in all. seed: of all that is random.
     """
 
     dataset: Dataset
-    meshes: tuple[str, ...]
+    meshes: tuple[MeshFile, ...]
     pairs_mm: NDArray[np.float64]
     frame: Frame
     starts: Starts

@@ -91,8 +91,9 @@ def _backbone(alpha: float, input_size: int, weights: str) -> keras.Model:
     except DataError:
         raise
     except Exception as error:  # Keras raises ValueError, OSError and plain Exception here
+        fix = "give --weights PATH, or --weights none to start from nothing"
         raise DataError(
-            f"--weights {weights}: cannot be used with alpha {alpha:g} ({str(error).splitlines()[0]})"
+            f"--weights {weights}: cannot be used with alpha {alpha:g} ({str(error).splitlines()[0]}); {fix}"
         ) from None
     return backbone
 

@@ -1,7 +1,7 @@
 """From the axes and unit of a mesh file (source frame) to the object frame in millimetres, as data."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -46,6 +46,13 @@ class Alignment:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, as in `dataset.json`."""
         return {"rotations_wxyz": [list(wxyz) for wxyz in self.rotations_wxyz], "scale": self.scale}
+
+    def turned(self, wxyz: Sequence[float] | None) -> Self:
+        """Return the alignment of an object that is turned by a quaternion besides, after all else; None: it is not."""
+        if wxyz is None:
+            return self
+        w, x, y, z = wxyz
+        return replace(self, rotations_wxyz=(*self.rotations_wxyz, (w, x, y, z)))
 
     def object_from_source(self, unit: str) -> NDArray[np.float64]:
         """Return the (4, 4) transform from the source frame in `unit` to the object frame in mm.

@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -72,7 +72,7 @@ def render_object(job: ObjectJob) -> dict[str, Outcome]:
     try:
         if job.mesh_uri is None:
             raise DataError(f"{job.name}: no mesh file of this name; landmarks.csv names it")
-        content, mesh = _load(job.mesh_uri, spec.object_from_source)
+        content, mesh = _load(job.mesh_uri, spec.object_from_source_of(job.labels.get("turn")))
     except DataError as error:
         return dict.fromkeys(job.specs, reject(job.labels, "load", str(error)))
     digest = hashlib.sha256(content).hexdigest()
@@ -87,10 +87,11 @@ def render_object(job: ObjectJob) -> dict[str, Outcome]:
 
 @dataclass(frozen=True)
 class FirstLookJob:
-    """A mesh file without labels, and how to render it."""
+    """A mesh file without labels, how to render it, and how its object is turned besides."""
 
     mesh_uri: str
     spec: RenderSpec
+    turn: Sequence[float] | None = None
 
 
 class FirstLook(NamedTuple):
@@ -103,7 +104,7 @@ class FirstLook(NamedTuple):
 def first_look(job: FirstLookJob) -> FirstLook | str:
     """Return a mesh and the same pictures of it as a rendering makes, or why there are none."""
     try:
-        return _first_look(_load(job.mesh_uri, job.spec.object_from_source)[1], job.spec)
+        return _first_look(_load(job.mesh_uri, job.spec.object_from_source_of(job.turn))[1], job.spec)
     except DataError as error:
         return str(error)
 

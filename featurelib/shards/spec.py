@@ -53,6 +53,10 @@ class RenderSpec:
         """(4, 4) from the mesh files' frame and unit to the object frame in mm."""
         return self.alignment.object_from_source(self.unit)
 
+    def object_from_source_of(self, turn: Sequence[float] | None) -> NDArray[np.float64]:
+        """(4, 4) from the mesh file of an object with this `turn` (records.OBJECTS) to the object frame in mm."""
+        return self.alignment.turned(turn).object_from_source(self.unit)
+
     def cameras(self, centre_mm: NDArray[np.floating]) -> list[Camera]:
         """Return the rig's cameras about an object's centre (3,)."""
         return self.rig.cameras(centre_mm, self.lens, self.frame_mm)

@@ -15,9 +15,6 @@ import ray
 SAMPLE_S = 0.2
 """Between two looks. What a process takes for a shorter time is missed."""
 
-OBJECT_STORE = "/dev/shm/plasma"  # noqa: S108  (nothing is written there)
-"""Where Ray maps its object store on Linux, unless the shared memory is too small for it."""
-
 IDLE = "ray::IDLE"
 """Ray's title of a process between two tasks."""
 
@@ -35,7 +32,8 @@ class Peak:
 class Footprint:
     """Looks at this session's workers on this machine, and at this process, while it is entered.
 
-    Memory is USS, what would be free if the process ended. roles: by the part of a title that gives each away.
+    Memory is USS, what would be free if the process ended (psutil's memory_full_info); pages of the object store
+    count in it only where a single process has touched them. roles: by the part of a title that gives each away.
     memory: look at memory, too, which reads the page tables of each process. cpu_history: at each look its time and
     the CPU seconds of all processes since they began.
     """
@@ -94,7 +92,7 @@ class Footprint:
             peak.title = title
         peak.cpu_s = _cpu_s(process)
         if self.memory and self._role(peak.title) != "Ray itself":
-            peak.uss_mb = max(peak.uss_mb, _uss_mb(process))
+            peak.uss_mb = max(peak.uss_mb, process.memory_full_info().uss / 1e6)
 
 
 @ray.remote(num_cpus=0)
@@ -115,16 +113,6 @@ def _title(process: psutil.Process) -> str:
         return " ".join(process.cmdline())
     except psutil.Error:
         return ""
-
-
-def _uss_mb(process: psutil.Process) -> float:
-    """Return the memory of a process's own, without the pages of Ray's object store.
-
-    The system counts those, too, as long as a single process has touched them, but they are the store's, and stay when
-    that process ends: 5 to 80 MB of a data worker, as chance has it.
-    """
-    own = (part for part in process.memory_maps(grouped=False) if not part.path.startswith(OBJECT_STORE))
-    return sum(part.private_clean + part.private_dirty for part in own) / 1e6
 
 
 def _cpu_s(process: psutil.Process) -> float:

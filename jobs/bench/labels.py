@@ -101,7 +101,9 @@ def write_excerpt(dataset: str, objects: pa.Table, count: int, folder: Path) -> 
         table.writerow([row["object_id"], *row["left"], *row["right"], row["group"], row["split"]])
     folder.mkdir(parents=True, exist_ok=True)
     source = Path(storage.absolute(dataset))
-    (folder / "dataset.json").write_bytes((source / "dataset.json").read_bytes())
+    for name in ("dataset.json", "alignment.csv"):
+        if (source / name).exists():
+            (folder / name).write_bytes((source / name).read_bytes())
     (folder / "landmarks.csv").write_text(text.getvalue())
     if not (folder / "meshes").exists():
         (folder / "meshes").symlink_to(source / "meshes")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from featurelib import cli, storage
+from featurelib import cli
 from featurelib.dataset import Dataset, open_dataset, with_content_tags
 from featurelib.errors import DataError
 from featurelib.geometry import Projection
@@ -98,8 +98,10 @@ def stage_costs_ms(dataset: Dataset, models: Models, sample: int) -> dict[str, f
         DataError: if none of the objects can be read.
     """
     answerer = Answerer(models)
-    names = dataset.objects["mesh"].to_pylist()[:sample]
-    jobs = [FirstLookJob(storage.join(dataset.uri, "meshes", name), models.spec) for name in names]
+    jobs = [
+        FirstLookJob(dataset.mesh_uri(row["mesh"]), models.spec, row["turn"])
+        for row in dataset.objects.slice(0, sample).to_pylist()
+    ]
     laps: list[float] = []
     for _ in range(2):  # the first round warms
         laps = [time.process_time()]

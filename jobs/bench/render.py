@@ -72,8 +72,9 @@ def _dataset(uri: str | None, folder: str) -> Dataset:
 
 
 def _specs(dataset: Dataset, image_size: int) -> dict[str, RenderSpec]:
-    name = dataset.objects["mesh"][0].as_py()
-    job = FrameJob(dataset.mesh_uri(name), dataset.object_from_source, DEFAULT_RIG, PROJECTIONS)
+    file = next(iter(dataset.files.values()))
+    to_object = dataset.object_from_source_of(file.turn)
+    job = FrameJob(dataset.mesh_uri(file.name), to_object, DEFAULT_RIG, PROJECTIONS)
     needed_mm = needed_frames_mm(job)
     if needed_mm is None:
         raise UsageError(f"{job.mesh_uri}: cannot be read; bench wants a dataset of good meshes")
@@ -93,7 +94,7 @@ def _specs(dataset: Dataset, image_size: int) -> dict[str, RenderSpec]:
 
 def _print_variants(config: BenchRenderConfig, dataset: Dataset, processes: int) -> None:
     """Print each renderer's rate; the repeats go round the renderers, so that a slow minute hits all alike."""
-    meshes = [dataset.load(name) for name in dataset.objects["mesh"].to_pylist()[:8]]
+    meshes = [dataset.load(file) for file in [*dataset.files.values()][:8]]
     rates: dict[str, list[float]] = {variant: [] for variant in config.variants}
     for variant in itertools.chain.from_iterable(itertools.repeat(config.variants, config.repeats)):
         say(f"bench: {variant}, {processes} processes")

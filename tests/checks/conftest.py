@@ -114,7 +114,7 @@ def survey_of() -> Callable[[Path], Survey]:
             if row["mesh"]
         ]
         sample = jobs[:: max(1, len(jobs) // REFERENCE_SAMPLE)]
-        reference = measure_reference(ReferenceJob([job.mesh_uri for job in sample], to_object))
+        reference = measure_reference(ReferenceJob([(job.mesh_uri, to_object) for job in sample]))
         rows = [measure(replace(job, reference=reference)) for job in jobs]
         files = [entry.name for entry in list_files(str(folder / "meshes"))]
         measured = [row for row in rows if isinstance(row, Measurement)]

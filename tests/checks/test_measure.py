@@ -73,4 +73,4 @@ def test_a_bad_file_is_a_row_with_its_reason(tmp_path, content):
 
     assert isinstance(found, Unread)
     assert "a.ply" in found.reason
-    assert measure_reference(ReferenceJob([str(file)], np.eye(4))) is None
+    assert measure_reference(ReferenceJob([(str(file), np.eye(4))])) is None

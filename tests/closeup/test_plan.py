@@ -8,7 +8,7 @@ import pytest
 
 from featurelib.closeup.looks import Frame, Starts
 from featurelib.closeup.plan import OBJECTS_AT_ONCE, SamplePlan
-from featurelib.dataset import Dataset, open_dataset
+from featurelib.dataset import Dataset, MeshFile, open_dataset
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def plan(bodies) -> SamplePlan:
     to_object = dataset.object_from_source
     pairs_mm = points @ to_object[:3, :3].T + to_object[:3, 3]
     starts = Starts(np.empty((0, 3)), 4.0)
-    return SamplePlan(dataset, tuple(dataset.objects["mesh"].to_pylist()), pairs_mm, Frame(80.0, 32), starts, 48, 25)
+    return SamplePlan(dataset, tuple(dataset.files.values()), pairs_mm, Frame(80.0, 32), starts, 48, 25)
 
 
 def test_the_segments_hold_just_the_planned_batches(plan) -> None:
@@ -50,7 +50,7 @@ def test_the_seed_is_all_that_decides(plan) -> None:
 
 
 def test_a_mesh_that_cannot_be_read_is_named_and_its_place_taken(plan) -> None:
-    broken = replace(plan, meshes=("gone.ply", *plan.meshes[1:]))
+    broken = replace(plan, meshes=(MeshFile("gone.ply"), *plan.meshes[1:]))
     drawn = broken.draw(0)
 
     assert len(drawn.xy) == len(plan.draw(0).xy)
@@ -60,7 +60,7 @@ def test_a_mesh_that_cannot_be_read_is_named_and_its_place_taken(plan) -> None:
 
 
 def test_without_any_mesh_there_are_no_batches(plan) -> None:
-    nothing = replace(plan, meshes=("gone.ply",), pairs_mm=plan.pairs_mm[:1])
+    nothing = replace(plan, meshes=(MeshFile("gone.ply"),), pairs_mm=plan.pairs_mm[:1])
 
     assert list(nothing.batches(0)) == []
     assert len(nothing.draw(0).skipped) == 1

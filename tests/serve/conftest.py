@@ -1,10 +1,17 @@
 """One server for the tests of this folder: starting its stages takes half a minute."""
 
+import os
 import shutil
 import socket
+import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+
+from featurelib.dataset import open_dataset
 
 TOKEN = "correct-horse"
 """Of the server under test: every other test shows that it opens the door."""
@@ -24,13 +31,21 @@ def served(run, tmp_path_factory):
 
 
 @pytest.fixture(scope="package")
-def settings(served):
+def dataset(bodies, tmp_path_factory):
+    """A copy of the run's dataset, to which a test may save labels."""
+    return shutil.copytree(bodies, tmp_path_factory.mktemp("labelled") / "bodies")
+
+
+@pytest.fixture(scope="package")
+def settings(served, dataset):
     """Settings small enough that a test can go beyond each limit."""
     from serve.catalogue import run_version
     from serve.settings import AppSettings, LimitSettings
 
     return AppSettings(
         run=str(served),
+        dataset=str(dataset),
+        label=True,
         token=TOKEN,
         cors_origins=("https://studio.example",),
         version=run_version(str(served)),
@@ -59,3 +74,154 @@ def client(address):
     headers = {"authorization": f"Bearer {TOKEN}"}
     with httpx.Client(base_url=address, timeout=60, headers=headers) as client:
         yield client
+
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+SOFTWARE_GL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
+"""WebGL without a graphics card."""
+
+
+@pytest.fixture(scope="package")
+def chromium():
+    """Debian's browser, without a window."""
+    if not CHROMIUM.exists():
+        assert not os.environ.get("CI"), "CI has no chromium; .ci/run installs it"
+        pytest.skip("no /usr/bin/chromium (Debian: chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *SOFTWARE_GL])
+        yield browser
+        browser.close()
+
+
+SIZE = {"width": 1280, "height": 720}
+SECONDS = 60.0
+"""How long a page may take to show something: the machine may be busy."""
+
+
+class Viewer:
+    """A tab with the viewer, and what it complained about."""
+
+    def __init__(self, chromium, address, token=None):
+        self.context = chromium.new_context(viewport=SIZE, base_url=address, reduced_motion="reduce")
+        if token:
+            self.context.add_init_script(f"sessionStorage.setItem('featurelib-token', '{token}')")
+        self.tab = self.context.new_page()
+        self.tab.set_default_timeout(1000 * SECONDS)
+        self.complaints = []
+        self.tab.on("console", lambda line: line.type in ("error", "warning") and self.complaints.append(line.text))
+        self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def ask(self, script, *arguments):
+        """What a function of the page's own world returns."""
+        return self.tab.evaluate(script, *arguments)
+
+    def until(self, script):
+        """Wait until an expression holds. The page forbids eval, which Playwright's own waiting needs."""
+        ends = time.monotonic() + SECONDS
+        while not self.ask(script):
+            assert time.monotonic() < ends, f"{script} never held; {self.complaints}"
+            self.tab.wait_for_timeout(20)
+
+    def open(self, query=""):
+        """Open the page at an address and wait for what it shows."""
+        self.tab.goto(f"/{query}")
+        self.settle()
+
+    def settle(self):
+        """Wait until a subject is shown whole."""
+        self.until("document.getElementById('model-status').dataset.state === 'done'")
+        self.until("!!globalThis.viewer?.model?.mesh && !document.querySelector('#strip img[hidden]')")
+        self.until("!document.getElementById('picture-image').hidden")
+
+    def dots(self):
+        """The page's places (x, y) of the dots over the large picture, by kind and side."""
+        boxes = self.ask(
+            "() => [...document.querySelectorAll('#dots .dot')].map(dot => {"
+            " const {x, y, width, height} = dot.getBoundingClientRect();"
+            " return [dot.dataset.kind, dot.dataset.side, x + width / 2, y + height / 2]; })"
+        )
+        return {(kind, side): np.array([x, y]) for kind, side, x, y in boxes}
+
+    def marks(self):
+        """The dots' places in space, by name."""
+        return self.ask(
+            "() => Object.fromEntries(viewer.model.scene.getObjectByName('dots').children"
+            ".map(dot => [dot.name, dot.position.toArray()]))"
+        )
+
+    def place_of(self, point_mm):
+        """The page's place (x, y) of a point of the object."""
+        return self.ask("point => viewer.model.placeOf(point)", list(point_mm))
+
+    def click_at(self, point_mm):
+        """Click the model where a point of the object is."""
+        self.tab.mouse.click(*self.place_of(point_mm))
+
+    def choose_view(self, view):
+        """Click a view's picture in the strip and wait until it is shown with what was found in it."""
+        self.tab.locator(f"#strip [data-view='{view}']").click()
+        self.until(
+            f"viewer.state.view === {view} && document.getElementById('picture-status').dataset.state === 'done'"
+        )
+        self.until("!document.getElementById('picture-image').hidden")
+
+
+@pytest.fixture(scope="package")
+def facing_mm(bodies):
+    """For an object two vertices (2, 3) of its head that face its left and its right and lie farthest out there.
+
+    A vertex on the outline would not do: a ray that passes it by a hair meets something far behind.
+    """
+    opened = open_dataset(str(bodies))
+
+    def of(object_id):
+        mesh = opened.load(f"{object_id}.ply")
+        is_head = mesh.vertices_mm[:, 1] > mesh.centre_mm[1]
+        x, facing = mesh.vertices_mm[:, 0], np.where(is_head, mesh.normals[:, 0], 0)
+        left, right = np.where(facing > 0.98, x, -np.inf).argmax(), np.where(facing < -0.98, x, np.inf).argmin()
+        return mesh.vertices_mm[[left, right]].astype(float)
+
+    return of
+
+
+@pytest.fixture
+def open_viewer_of(chromium):
+    """Opens tabs of the viewer of any server."""
+    viewers = []
+
+    def open_one(address, token):
+        viewers.append(Viewer(chromium, address, token))
+        return viewers[-1]
+
+    yield open_one
+    for viewer in viewers:
+        viewer.context.close()
+
+
+@pytest.fixture(scope="package")
+def open_viewers(chromium, address):
+    """A context that opens tabs of the viewer, and closes them."""
+
+    @contextmanager
+    def opening():
+        viewers = []
+
+        def open_one(token=TOKEN):
+            viewers.append(Viewer(chromium, address, token))
+            return viewers[-1]
+
+        yield open_one
+        for viewer in viewers:
+            viewer.context.close()
+
+    return opening
+
+
+@pytest.fixture
+def open_viewer(open_viewers):
+    """Opens tabs of the viewer, for one test."""
+    with open_viewers() as open_one:
+        yield open_one

@@ -197,9 +197,9 @@ def test_the_server_is_well_after_all_of_them(client, bodies):
 
 
 @pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer wrong", "Basic correct-horse", "correct-horse"])
-@pytest.mark.parametrize("path", ["/objects", "/openapi.json", "/", "/nothing", "/objects/body-00001/mesh.glb"])
+@pytest.mark.parametrize("path", ["/objects", "/openapi.json", "/labels", "/nothing", "/objects/body-00001/mesh.glb"])
 def test_nothing_is_told_without_the_token(address, authorization, path):
-    """Every path but one wants the token, whether it is there or not."""
+    """Every path but those of probes and of the viewer's own files wants the token, whether it is there or not."""
     headers = {} if authorization is None else {"authorization": authorization}
     answer = httpx.get(address + path, headers=headers)
 
@@ -210,6 +210,23 @@ def test_nothing_is_told_without_the_token(address, authorization, path):
 def test_a_probe_needs_no_token(address):
     """/healthz is open."""
     assert httpx.get(address + "/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/viewer/page.js", "/viewer/vendor/three.module.js"])
+def test_the_viewer_itself_needs_no_token(address, path):
+    """A browser that opens a page cannot send one; the page asks its user for it. What is known is not sent again."""
+    answer = httpx.get(address + path)
+    again = httpx.get(address + path, headers={"if-none-match": answer.headers["etag"]})
+
+    assert answer.status_code == 200
+    assert "unsafe-inline" not in answer.headers["content-security-policy"]
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize("name", ["package.json", "vendor.mjs", "..%2Fdoor.py", "../door.py", "%2Fetc%2Fpasswd", ""])
+def test_the_viewer_sends_its_own_files_only(client, name):
+    """Neither a path nor what else lies in its folder leads to a file."""
+    assert client.get(f"/viewer/{name}").status_code == 404
 
 
 def test_a_body_that_does_not_say_its_length_is_counted(client):

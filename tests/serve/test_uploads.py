@@ -164,10 +164,10 @@ def test_a_unit_can_be_named(client, bodies):
 
 def test_a_mesh_is_sent_in_the_object_frame(client, bodies):
     """mesh.glb has the labels' millimetres: it is the dataset's mesh after unit and alignment."""
-    from featurelib.dataset import open_dataset
+    from featurelib.dataset import MeshFile, open_dataset
 
     answer = client.get("/objects/body-00007/mesh.glb")
-    expected = open_dataset(str(bodies)).load("body-00007.ply")
+    expected = open_dataset(str(bodies)).load(MeshFile("body-00007.ply"))
     found = load_mesh(answer.content, "glb", np.eye(4), name="mesh.glb")
 
     assert answer.headers["content-type"] == "model/gltf-binary"

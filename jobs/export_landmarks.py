@@ -1,0 +1,82 @@
+"""A dataset's labels, or predictions for it -> files that other programs read."""
+
+import io
+from dataclasses import dataclass
+
+import pyarrow.parquet as pq
+
+from featurelib import cli, storage
+from featurelib.dataset import open_dataset
+from featurelib.errors import DataError
+from featurelib.geometry import SIDES
+from featurelib.pointfiles.formats import Format, Pairs, write_points
+from featurelib.pointfiles.points import Space
+from featurelib.pointfiles.slicer import mesh_space
+from featurelib.progress import say_result
+
+
+@cli.config
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig:
+    """What to write, and how.
+
+    Attributes:
+        dataset: Folder or s3:// URI of the dataset.
+        out: Folder or s3:// URI that receives the files.
+        predictions: Folder that `predict` wrote, whose points are written. Default: the dataset's own labels.
+        format: slicer (.mrk.json), fcsv and meshlab (.pp): a file an object; json and csv: one for all.
+        space: Axes that Slicer's files are written in; they name them, so both lie on the mesh in Slicer.
+        mesh_space: What Slicer takes the axes of meshes for that do not say so themselves.
+    """
+
+    dataset: str
+    out: str
+    predictions: str | None = None
+    format: Format = "slicer"
+    space: Space = "LPS"
+    mesh_space: Space = "LPS"
+
+
+def export_landmarks(config: ExportConfig) -> None:
+    """Write labels or predictions for 3D Slicer, MeshLab or a spreadsheet, on the meshes as they are.
+
+    Example: featurelib export-landmarks --dataset scans --predictions predictions --format slicer --out marks
+    """
+    dataset = open_dataset(config.dataset, labelled=config.predictions is None)
+    pairs = _predicted(config.predictions) if config.predictions else _labels(dataset.objects.to_pylist())
+    out = storage.absolute(config.out)
+    meshes = dataset.files
+
+    def space_of(object_id: str) -> Space:
+        file = meshes.get(object_id)
+        said = mesh_space(storage.read_bytes(dataset.mesh_uri(file.name))) if file else None
+        return said or config.mesh_space
+
+    files = write_points(pairs, dataset.landmark, config.format, config.space, space_of)
+    for name, content in files.items():
+        storage.write_bytes(storage.join(out, name), content)
+    say_result(
+        f"{out}: {len(pairs)} objects in {len(files)} files ({config.format})",
+        {"out": out, "objects": len(pairs), "files": len(files)},
+    )
+
+
+def _labels(rows: list[dict]) -> Pairs:
+    return {row["object_id"]: (tuple(row["left"]), tuple(row["right"])) for row in rows}  # type: ignore[misc]
+
+
+def _predicted(folder: str) -> Pairs:
+    uri = storage.join(storage.absolute(folder), "predictions.parquet")
+    rows = pq.read_table(io.BytesIO(storage.read_bytes(uri))).to_pylist()
+    found = {row["object_id"]: _pair(row) for row in rows if row["left_x"] is not None}
+    if not found:
+        raise DataError(f"{uri}: none of its {len(rows)} objects has an answer")
+    return found  # type: ignore[return-value]
+
+
+def _pair(row: dict) -> tuple:
+    return tuple(tuple(row[f"{side}_{axis}"] for axis in "xyz") for side in SIDES)
+
+
+if __name__ == "__main__":
+    cli.run(cli.single_command(export_landmarks, "export-landmarks"))

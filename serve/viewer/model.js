@@ -1,0 +1,222 @@
+// The mesh in three.js: turned by hand or put where a view's camera stands, with what is drawn on it.
+
+import { OrbitControls } from "./vendor/controls/OrbitControls.js";
+import { GLTFLoader } from "./vendor/loaders/GLTFLoader.js";
+import * as THREE from "./vendor/three.module.js";
+import { dot, length, minus, poseOf } from "./geometry.js";
+import { createMarks } from "./marks.js";
+
+const XRAY_OPACITY = 0.3;
+const SEEN = 0.01; // of the picture's width: a surface that much before a point hides it
+const NEAR_LOOK = 0.1; // of the picture's width, when one landmark is looked at
+
+/** A light that shines where its camera looks, as in the pictures. */
+function headlight() {
+  const light = new THREE.DirectionalLight(0xffffff, 2.6);
+  light.position.set(0, 0, 0);
+  light.target.position.set(0, 0, -1);
+  return [light, light.target];
+}
+
+/** The panel on a canvas. */
+export function createModel(canvas) {
+  const renderer = new THREE.WebGLRenderer({ canvas, antialias: true, alpha: true });
+  renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
+  const scene = new THREE.Scene();
+  const marks = createMarks();
+  scene.add(marks.group);
+  const cameras = { flat: new THREE.OrthographicCamera(), deep: new THREE.PerspectiveCamera() };
+  for (const camera of Object.values(cameras)) camera.add(...headlight());
+  scene.add(cameras.flat, cameras.deep, new THREE.AmbientLight(0xffffff, 0.5));
+  const controls = new OrbitControls(cameras.flat, canvas);
+  controls.enableDamping = false;
+  const raycaster = new THREE.Raycaster();
+
+  let mesh = null;
+  let lens = null; // of the rig's cameras: {half_height_mm, yfov_deg}, and the distance and the centre they look at
+  let isPending = false;
+  let meshes = 0; // a mesh that was read too late is not shown
+  const look = { xray: false, wire: false };
+
+  const camera = () => controls.object;
+
+  /** Draw once before the next frame, however often it is asked for. */
+  function refresh() {
+    if (isPending) return;
+    isPending = true;
+    requestAnimationFrame(() => {
+      isPending = false;
+      marks.face(mmPerPixel, camera().quaternion);
+      renderer.render(scene, camera());
+    });
+  }
+
+  function resize() {
+    const { clientWidth: width, clientHeight: height } = canvas;
+    if (!width || !height) return;
+    renderer.setSize(width, height, false);
+    frame();
+    refresh();
+  }
+
+  /** Make the lens show the rig's square picture whole, and more beside it where the panel is not square. */
+  function frame() {
+    if (!lens) return;
+    const aspect = canvas.clientWidth / canvas.clientHeight;
+    const of = camera();
+    const [wide, high] = [Math.max(aspect, 1), Math.max(1 / aspect, 1)];
+    if (of.isOrthographicCamera) {
+      const half = lens.half_height_mm;
+      Object.assign(of, { left: -half * wide, right: half * wide, top: half * high, bottom: -half * high });
+    } else {
+      const tangent = Math.tan((lens.yfov_deg * Math.PI) / 360) * high;
+      Object.assign(of, { aspect, fov: (2 * Math.atan(tangent) * 180) / Math.PI });
+    }
+    Object.assign(of, { near: lens.distance / 100, far: lens.distance * 4 });
+    of.updateProjectionMatrix();
+  }
+
+  function mmPerPixel(point) {
+    const of = camera();
+    const half = of.isOrthographicCamera
+      ? of.top / of.zoom
+      : Math.tan((of.fov * Math.PI) / 360) * of.position.distanceTo(point);
+    return (2 * half) / canvas.clientHeight;
+  }
+
+  function dress() {
+    if (!mesh) return;
+    Object.assign(mesh.material, {
+      transparent: look.xray, opacity: look.xray ? XRAY_OPACITY : 1, depthWrite: !look.xray, wireframe: look.wire,
+    });
+    mesh.material.needsUpdate = true;
+    marks.showThrough(look.xray);
+    refresh();
+  }
+
+  /** Look at a point with a picture this many mm wide, along the camera's own axis. */
+  function aim(point, widthMm) {
+    const of = camera();
+    const back = new THREE.Vector3(0, 0, 1).applyQuaternion(of.quaternion);
+    const share = widthMm / lens.width;
+    of.zoom = of.isOrthographicCamera ? 1 / share : 1;
+    const distance = of.isOrthographicCamera ? lens.distance : lens.distance * share;
+    of.position.copy(point).addScaledVector(back, distance);
+    of.updateProjectionMatrix();
+    controls.target.copy(point);
+    controls.update();
+    refresh();
+  }
+
+  controls.addEventListener("change", refresh);
+  new ResizeObserver(resize).observe(canvas);
+
+  return {
+    scene,
+    marks,
+    controls,
+    camera,
+    refresh,
+    get mesh() {
+      return mesh;
+    },
+    clear() {
+      meshes += 1;
+      if (mesh) {
+        scene.remove(mesh);
+        mesh.geometry.dispose();
+        mesh.material.map?.dispose();
+        mesh.material.dispose();
+      }
+      mesh = null;
+      marks.clear();
+      refresh();
+    },
+    /** Show a GLB (an ArrayBuffer), whose numbers are mm of the object frame. */
+    async setMesh(glb) {
+      const ticket = meshes;
+      const gltf = await new GLTFLoader().parseAsync(glb, "");
+      if (ticket !== meshes) return;
+      this.clear();
+      gltf.scene.traverse((node) => (mesh = node.isMesh ? node : mesh));
+      const { map, vertexColors } = mesh.material;
+      mesh.material.dispose();
+      const color = map || vertexColors ? 0xffffff : 0xb9bcc2;
+      mesh.material = new THREE.MeshLambertMaterial({ map, vertexColors, color, side: THREE.DoubleSide });
+      scene.add(mesh);
+      dress();
+    },
+    /** The box around the mesh: its centre and its longest side. */
+    bounds() {
+      const box = mesh.geometry.boundingBox ?? new THREE.Box3().setFromObject(mesh);
+      return { centre: box.getCenter(new THREE.Vector3()).toArray(), size: Math.max(...box.getSize(new THREE.Vector3()).toArray()) };
+    },
+    /** Stand where a view's camera stands, with its lens. */
+    snap(view, centre) {
+      const pose = new THREE.Matrix4().set(...view.object_from_camera);
+      const of = view.yfov_deg === null ? cameras.flat : cameras.deep;
+      of.zoom = 1;
+      pose.decompose(of.position, of.quaternion, new THREE.Vector3());
+      controls.object = of;
+      controls.target.set(...centre);
+      const distance = of.position.distanceTo(controls.target);
+      const half = view.half_height_mm ?? Math.tan((view.yfov_deg * Math.PI) / 360) * distance;
+      lens = { half_height_mm: view.half_height_mm, yfov_deg: view.yfov_deg, distance, width: 2 * half, centre };
+      controls.update();
+      resize();
+    },
+    /** Show the whole object again, from the side that is looked at. */
+    fit() {
+      if (lens) aim(new THREE.Vector3(...lens.centre), lens.width);
+    },
+    /** Look at one point from near, from the side of the object that it is on. */
+    lookAt(point, views) {
+      if (!lens) return;
+      const outward = minus(point, lens.centre);
+      const facing = (view) => dot(poseOf(view).back, outward);
+      this.snap(views.reduce((best, view) => (facing(view) > facing(best) ? view : best)), lens.centre);
+      aim(new THREE.Vector3(...point), NEAR_LOOK * lens.width);
+    },
+    set(name, isOn) {
+      if (name in look) look[name] = isOn;
+      else marks.set(name, isOn);
+      dress();
+      refresh();
+    },
+    /** The point of the surface below a place of the page, or null. */
+    pick(clientX, clientY) {
+      if (!mesh) return null;
+      const { left, top, width, height } = canvas.getBoundingClientRect();
+      const place = new THREE.Vector2(((clientX - left) / width) * 2 - 1, 1 - ((clientY - top) / height) * 2);
+      raycaster.setFromCamera(place, camera());
+      return raycaster.intersectObject(mesh, false)[0]?.point.toArray() ?? null;
+    },
+    /** Where a point of the object is in the page. */
+    placeOf(point) {
+      camera().updateMatrixWorld();
+      const { left, top, width, height } = canvas.getBoundingClientRect();
+      const { x, y } = new THREE.Vector3(...point).project(camera());
+      return [left + ((x + 1) / 2) * width, top + ((1 - y) / 2) * height];
+    },
+    /** Whether nothing of the mesh lies before a point of it. */
+    isSeen(point) {
+      const hit = this.pick(...this.placeOf(point));
+      return hit !== null && length(minus(hit, point)) < SEEN * lens.width;
+    },
+    /** The surface's closest point to a point. */
+    closest(point) {
+      const from = new THREE.Vector3(...point);
+      const { position } = mesh.geometry.attributes;
+      const index = mesh.geometry.index.array;
+      const triangle = new THREE.Triangle();
+      const [found, best] = [new THREE.Vector3(), new THREE.Vector3()];
+      let least = Infinity;
+      for (let i = 0; i < index.length; i += 3) {
+        triangle.setFromAttributeAndIndices(position, index[i], index[i + 1], index[i + 2]);
+        const distance = triangle.closestPointToPoint(from, found).distanceToSquared(from);
+        if (distance < least) [least] = [distance, best.copy(found)];
+      }
+      return { point: best.toArray(), distance: Math.sqrt(least) };
+    },
+  };
+}

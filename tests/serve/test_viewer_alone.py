@@ -1,0 +1,105 @@
+"""The viewer without what it mostly has: without a run, and without this checkout."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from featurelib.dataset import open_dataset
+
+ROOT = Path(__file__).parents[2]
+TOKEN = "battery-staple"
+
+
+@pytest.fixture
+def meshes(bodies, tmp_path):
+    """Two meshes and a dataset.json, without labels."""
+    folder = tmp_path / "meshes-only"
+    (folder / "meshes").mkdir(parents=True)
+    shutil.copy(bodies / "dataset.json", folder)
+    for number in range(2):
+        shutil.copy(bodies / "meshes" / f"body-0000{number}.ply", folder / "meshes")
+    return folder
+
+
+@pytest.fixture
+def labelling_server(meshes):
+    """The address of `featurelib serve --dataset DATASET --label`, on a Ray of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "featurelib", "serve", "--dataset", meshes, "--label", "--port", str(port)]
+    environment = {**os.environ, "FEATURELIB_TOKEN": TOKEN}
+    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    line = server.stdout.readline()
+    assert f"http://127.0.0.1:{port} answers" in line, line
+    yield f"http://127.0.0.1:{port}"
+    server.send_signal(signal.SIGINT)
+    assert server.wait(timeout=60) == 0
+
+
+@pytest.mark.slow  # a minute: a server with a Ray of its own
+def test_a_dataset_is_made_from_nothing_but_meshes(labelling_server, meshes, open_viewer_of, facing_mm):
+    """Both objects are labelled by clicking; the table that comes out is one that a dataset is read from."""
+    client = httpx.Client(base_url=labelling_server, headers={"authorization": f"Bearer {TOKEN}"})
+    viewer = open_viewer_of(labelling_server, TOKEN)
+    viewer.tab.goto("/?label")
+    placed = {}
+    for number in range(2):
+        object_id = f"body-0000{number}"
+        viewer.until(f"globalThis.viewer?.state.subject?.id === '{object_id}' && !!viewer.model.mesh")
+        viewer.until("document.getElementById('label-status').dataset.state === 'done'")
+        placed[object_id] = facing_mm(object_id)
+        for side, view, point in zip(("left", "right"), (8, 0), placed[object_id], strict=True):
+            viewer.tab.locator(f"#strip [data-view='{view}']").click()
+            viewer.tab.get_by_role("radio", name=side).check()
+            viewer.click_at(point)
+        viewer.tab.keyboard.press("s")
+        viewer.until("document.getElementById('label-status').textContent === 'saved'")
+        viewer.tab.keyboard.press("n")
+    viewer.tab.get_by_text("every object has a label").wait_for()
+    refusal = client.post("/infer/3d", json={"object_id": "body-00000"})
+    dataset = open_dataset(str(meshes))
+
+    assert (refusal.status_code, refusal.json()["error"]["code"]) == (404, "not_found")
+    assert viewer.complaints == []
+    for row in dataset.objects.to_pylist():
+        source = np.array([[*row["left"], 1], [*row["right"], 1]])
+        found_mm = (source @ dataset.object_from_source.T)[:, :3]
+        assert np.linalg.norm(found_mm - placed[row["object_id"]], axis=1).max() < 0.5
+
+
+@pytest.mark.slow  # builds a wheel
+def test_an_installed_wheel_has_the_viewer(tmp_path):
+    """Installed elsewhere, without Node.js: every file of the page is there, three.js included."""
+    uv = shutil.which("uv") or ROOT / ".uv" / "bin" / "uv"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / ".uv")}
+
+    def run(*arguments, **options):
+        return subprocess.run(arguments, check=True, capture_output=True, text=True, env=environment, **options).stdout
+
+    run(uv, "build", "--quiet", "--wheel", "--out-dir", tmp_path, ROOT)
+    (wheel,) = tmp_path.glob("*.whl")
+    run(uv, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv")
+    python = tmp_path / "venv" / "bin" / "python"
+    run(uv, "pip", "install", "--quiet", "--no-deps", "--python", python, wheel)
+    environment["PYTHONPATH"] = sysconfig.get_path("purelib")  # the packages it needs, but not this checkout
+    code = "import json, serve.page as p; print(json.dumps([p.__file__, *p.page_files()]))"
+    where, *names = json.loads(run(python, "-c", code, cwd=tmp_path))
+    viewer = ROOT / "serve" / "viewer"
+    expected = {
+        path.relative_to(viewer).as_posix() for kind in ("*.js", "*.html", "*.css") for path in viewer.glob(kind)
+    }
+
+    assert Path(where).is_relative_to(tmp_path)
+    assert expected <= set(names)
+    assert {"vendor/three.module.js", "vendor/three.core.js", "vendor/loaders/GLTFLoader.js"} <= set(names)

@@ -1,0 +1,122 @@
+"""Labels made in the viewer: what is clicked is what is written, and nobody's work is lost."""
+
+import csv
+
+import numpy as np
+
+from featurelib.dataset import open_dataset
+from featurelib.geometry import SIDES, apply
+
+AHEAD = {"left": 8, "right": 0}
+"""The views that look at each side."""
+
+
+def rows_of(dataset):
+    """The coordinates (2, 3) of every row as written, and all other text, by object."""
+    with open(dataset / "landmarks.csv", newline="") as file:
+        return {row["object_id"]: row for row in csv.DictReader(file)}
+
+
+def saved_mm(dataset, object_id):
+    """An object's row (2, 3) through the alignment, object frame."""
+    row = rows_of(dataset)[object_id]
+    source = [[float(row[f"{side}_{axis}"]) for axis in "xyz"] for side in SIDES]
+    return apply(open_dataset(str(dataset)).object_from_source, source)
+
+
+def label_at(viewer, pair_mm):
+    """Click both sides, each from its own view."""
+    for side, point in zip(SIDES, pair_mm, strict=True):
+        viewer.choose_view(AHEAD[side])
+        viewer.tab.get_by_role("radio", name=side).check()
+        viewer.click_at(point)
+
+
+def save(viewer):
+    """Save, and wait until it is done or refused."""
+    viewer.tab.keyboard.press("s")
+    viewer.until("document.getElementById('label-status').dataset.state !== 'busy'")
+
+
+def test_a_click_is_written_where_it_was(open_viewer, dataset, facing_mm):
+    """Left and right within half a millimetre, in the source frame; every other row stays; the old one is kept."""
+    pair_mm, before = facing_mm("body-00009"), rows_of(dataset)
+    viewer = open_viewer()
+    viewer.open("?object=body-00009&label")
+    label_at(viewer, pair_mm)
+    save(viewer)
+    after = rows_of(dataset)
+    history = (dataset / "landmarks.history.csv").read_text()
+
+    assert np.linalg.norm(saved_mm(dataset, "body-00009") - pair_mm, axis=1).max() < 0.5
+    assert before.pop("body-00009")["left_x"] in history
+    assert after.pop("body-00009")
+    assert before == after
+    assert viewer.tab.locator("#label-status").inner_text() == "saved"
+    assert viewer.complaints == []
+
+
+def test_a_drag_moves_a_point_along_the_surface(open_viewer, dataset, facing_mm):
+    """The point follows the pointer and stays on the mesh; the model does not turn, and nothing is written yet."""
+    before = rows_of(dataset)
+    viewer = open_viewer()
+    viewer.open("?object=body-00010&label")
+    viewer.choose_view(AHEAD["left"])
+    (point, _), pose = facing_mm("body-00010"), "() => viewer.model.camera().position.toArray()"
+    viewer.click_at(point)
+    x, y = viewer.place_of(point)
+    stood = viewer.ask(pose)
+    viewer.tab.mouse.move(x, y)
+    viewer.tab.mouse.down()
+    viewer.tab.mouse.move(x + 12, y - 9, steps=3)
+    viewer.tab.mouse.up()
+    moved = viewer.ask("() => viewer.labelling.points().left")
+
+    np.testing.assert_allclose(viewer.place_of(moved), [x + 12, y - 9], atol=0.5)
+    assert viewer.ask("point => viewer.model.closest(point).distance", moved) < 1e-3
+    assert stood == viewer.ask(pose)
+    assert before == rows_of(dataset)
+
+
+def test_two_who_label_the_same_do_not_overwrite_each_other(open_viewer, dataset, facing_mm):
+    """Who saves second sees both values and says which stays."""
+    pair_mm = facing_mm("body-00011")
+    first, second = open_viewer(), open_viewer()
+    for viewer in (first, second):
+        viewer.open("?object=body-00011&label")
+    label_at(first, pair_mm)
+    label_at(second, pair_mm)
+    second.tab.get_by_role("button", name="Take the prediction").click()
+    mine_mm = np.array([second.ask("() => viewer.labelling.points()")[side] for side in SIDES])
+    save(first)
+    second.tab.keyboard.press("s")
+    dialog = second.tab.get_by_role("dialog")
+    dialog.wait_for()
+    told = dialog.inner_text()
+    kept_mm = saved_mm(dataset, "body-00011")
+    second.tab.get_by_role("button", name="Replace it by mine").click()
+    second.until("document.getElementById('label-status').textContent === 'saved'")
+
+    assert np.linalg.norm(kept_mm - pair_mm, axis=1).max() < 0.5
+    assert all(f"{value:.2f}" in told for value in (*kept_mm.ravel(), *mine_mm.ravel()))
+    np.testing.assert_allclose(saved_mm(dataset, "body-00011"), mine_mm, atol=1e-4)
+
+
+def test_the_next_unlabelled_object_comes_next(open_viewer, dataset):
+    """N goes to the next object without a label, and says when there is none left."""
+    table = dataset / "landmarks.csv"
+    content = table.read_text()
+    header, *lines = content.splitlines()
+    table.write_text("\n".join([header, *(line for line in lines if not line.startswith("body-00007"))]) + "\n")
+    viewer = open_viewer()
+    viewer.open("?object=body-00012&label")
+    viewer.tab.keyboard.press("n")
+    viewer.until("viewer.state.subject.id === 'body-00007'")
+    viewer.settle()
+    viewer.tab.get_by_role("button", name="Take the prediction").click()
+    save(viewer)
+    viewer.tab.keyboard.press("n")
+    viewer.tab.get_by_text("every object has a label").wait_for()
+
+    assert np.isfinite(saved_mm(dataset, "body-00007")).all()
+    table.write_text(content)
