@@ -169,3 +169,9 @@ def faulty_swift(swift, tmp_path) -> Iterator[tuple[Store, Callable[[], dict[str
 def use_store() -> Callable:
     """What makes this process use a store, as a context."""
     return here
+
+
+@pytest.fixture(scope="session")
+def free_ports() -> Callable[[int], list[int]]:
+    """What finds ports that nobody listens on."""
+    return lambda count: [free_port() for _ in range(count)]
