@@ -1,23 +1,130 @@
-"""The files under cluster/, against the schemas of what reads them."""
+"""The files under cluster/, against the schemas and the loaders of what reads them."""
 
+import os
+import re
+import stat
+import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 
-CLUSTER = Path(__file__).parents[1] / "cluster"
+ROOT = Path(__file__).parents[1]
+CLUSTER = ROOT / "cluster"
 
 
-def test_the_serve_config_is_rays_and_its_arguments_are_the_apps():
+def loaded(name):
+    return yaml.safe_load((CLUSTER / name).read_text())
+
+
+def check_serve_config(config):
     """Ray's own schema takes the file, the import path leads to a typed builder, and that takes the arguments."""
     from ray.serve.schema import ServeDeploySchema
 
     from serve import app
 
-    config = ServeDeploySchema.model_validate(yaml.safe_load((CLUSTER / "serve.yaml").read_text()))
-    (application,) = config.applications
+    (application,) = ServeDeploySchema.model_validate(config).applications
     module, _, builder = application.import_path.partition(":")
 
     assert module == app.__name__
     assert getattr(app, builder) is app.build_app
     assert app.AppSettings(**application.args).run.startswith("s3://")
     assert app.build_app.__annotations__["settings"] is app.AppSettings
+
+
+def test_the_serve_config_is_rays_and_its_arguments_are_the_apps():
+    check_serve_config(loaded("serve.yaml"))
+
+
+def test_the_launcher_file_passes_rays_own_schema():
+    """As `ray up` reads it; work goes to the groups, on spot where it may be lost, and each node has the S3 role."""
+    from ray.autoscaler._private.util import fill_node_type_min_max_workers, validate_config
+
+    config = loaded("aws.yaml")
+    validate_config({**config, "cluster_synced_files": [], "file_mounts_sync_continuously": False, "rsync_exclude": []})
+    fill_node_type_min_max_workers(config)
+    groups = config["available_node_types"]
+
+    assert config["head_node_type"] in groups
+    assert groups["head"]["resources"] == {"CPU": 0}
+    assert groups["render"]["node_config"]["InstanceMarketOptions"] == {"MarketType": "spot"}
+    assert groups["train"]["resources"]["GPU"] == 1
+    assert {group["node_config"]["IamInstanceProfile"]["Name"] for group in groups.values()} == {"featurelib-s3"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "place", "groups"),
+    [
+        ("cluster", "RayCluster", (), {"render": 16, "train": 8}),
+        ("job", "RayJob", ("rayClusterSpec",), {"render": 16}),
+        ("service", "RayService", ("rayClusterConfig",), {"serve": 8}),
+    ],
+)
+def test_the_kuberay_manifests_are_what_rays_autoscaler_reads(name, kind, place, groups):
+    """It finds the head, the groups and their resources; the operator's own schema is not in Ray and not checked."""
+    from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
+    from ray.autoscaler._private.util import validate_config
+
+    manifest = loaded(f"kuberay/{name}.yaml")
+    spec = manifest["spec"]
+    for part in place:
+        spec = spec[part]
+    config = _derive_autoscaling_config_from_ray_cr(
+        {"metadata": {"name": "featurelib", "namespace": "default"}, "spec": spec}
+    )
+    types = config["available_node_types"]
+
+    validate_config(config)
+    assert (manifest["apiVersion"], manifest["kind"]) == ("ray.io/v1", kind)
+    assert spec["rayVersion"] == locked("ray")
+    assert {group: types[group]["resources"]["CPU"] for group in groups} == groups
+    assert types[config["head_node_type"]]["resources"]["CPU"] == 0
+    assert types.get("train", {"resources": {"GPU": 1}})["resources"]["GPU"] == 1
+
+
+def test_the_kuberay_job_and_service_run_what_there_is():
+    """The job's command line parses, and the service's graph is the one of serve.yaml."""
+    from jobs.predict import PredictConfig
+
+    entrypoint = loaded("kuberay/job.yaml")["spec"]["entrypoint"].split()
+    flags = [word.removeprefix("--").replace("-", "_") for word in entrypoint if word.startswith("--")]
+    assert entrypoint[:3] == ["python", "-m", "jobs.predict"]
+    assert set(flags) <= set(PredictConfig.__dataclass_fields__)
+
+    check_serve_config(yaml.safe_load(loaded("kuberay/service.yaml")["spec"]["serveConfigV2"]))
+
+
+def locked(package):
+    """The version of a package in the lock file."""
+    return re.search(rf"^{package}(?:\[\w+\])?==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)[1]
+
+
+def test_the_image_has_what_the_tests_have():
+    """The Dockerfile installs the lock file, EGL as CI does, and a Python that the project takes."""
+    text = (CLUSTER / "Dockerfile").read_text()
+    egl = {"libegl1", "libgl1-mesa-dri", "libgles2"}
+
+    assert egl <= set(re.findall(r"[\w-]+", (ROOT / ".ci/run").read_text())) & set(text.split())
+    assert "--requirement requirements.lock" in text
+    assert re.search(r"^FROM python:3\.1[123]-", text, re.MULTILINE)
+
+
+def test_the_local_head_makes_a_token_that_only_its_owner_reads(tmp_path):
+    """It is kept for the next time, and never printed."""
+    fake = tmp_path / "ray"
+    fake.write_text('#!/bin/sh\necho "$RAY_AUTH_MODE" "$@"\n')
+    fake.chmod(0o755)
+    script = (CLUSTER / "local.sh").read_text().replace("exec ray", f"exec {fake}")
+    token = tmp_path / "kept" / "token"
+    environment = {**os.environ, "RAY_AUTH_TOKEN_PATH": str(token)}
+    environment.pop("RAY_AUTH_MODE", None)
+    said = [
+        subprocess.run(["bash", "-c", script, str(CLUSTER / "local.sh"), "--num-cpus", "1"], env=environment,
+                       capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]  # fmt: skip
+
+    assert said[0] == said[1]
+    assert "token start --head --block --disable-usage-stats --num-cpus 1" in said[0]
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    assert token.read_text() not in said[0]

@@ -2,7 +2,6 @@
 
 import json
 import os
-import secrets
 import shutil
 import subprocess
 import sys
@@ -24,16 +23,14 @@ BIN = Path(sys.executable).parent
 
 
 class Head:
-    """A head started with `ray start --head`, and the command line of whoever submits to it."""
+    """A head started with cluster/local.sh, which is `ray start --head`, and whoever submits to it."""
 
     def __init__(self, folder: Path, ports: dict[str, int]):
-        token = folder / "token"
-        token.write_text(secrets.token_hex(32))
         path = os.pathsep.join([str(BIN), os.environ.get("PATH", "")])
         self.environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-        self.environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "PATH": path}
+        self.environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token"), "PATH": path}
         self.address = f"http://127.0.0.1:{ports['dashboard-port']}"
-        self.command = [str(BIN / "ray"), "start", "--head", "--block", "--num-cpus", "2", "--disable-usage-stats"]
+        self.command = [str(ROOT / "cluster" / "local.sh"), "--num-cpus", "2"]
         self.command += [part for name, port in ports.items() for part in (f"--{name}", str(port))]
         self.command += ["--min-worker-port", "0", "--max-worker-port", "0", "--temp-dir", str(folder / "ray")]
 
