@@ -346,3 +346,14 @@ def test_an_endpoint_that_is_no_url_is_one_line(monkeypatch):
 
     with pytest.raises(DataError, match=r"s3://bucket/file: .*no url"):
         storage.read_bytes("s3://bucket/file")
+
+
+def test_a_large_file_goes_in_parts(s3_server):
+    """The store says so in its tag, and the file is whole."""
+    content = bytes(s3.MULTIPART_BYTES + 1000)
+    storage.write_bytes(f"{s3_server}/large/file", content)
+    (entry,) = storage.list_files(f"{s3_server}/large")
+
+    assert entry.size == len(content)
+    assert entry.tag.strip('"').endswith("-2")
+    assert storage.read_bytes(f"{s3_server}/large/file") == content
