@@ -49,7 +49,13 @@ def connect() -> None:
         verbose = manners().verbose
         level = logging.INFO if verbose else logging.ERROR
         handler = signal.getsignal(signal.SIGTERM)
-        ray.init(include_dashboard=False, log_to_driver=verbose, logging_level=level, runtime_env=store_settings())
+        ray.init(
+            os.environ.get("RAY_ADDRESS", "local"),  # by itself Ray joins what was last started here, dead or alive
+            include_dashboard=False,
+            log_to_driver=verbose,
+            logging_level=level,
+            runtime_env=store_settings(),
+        )
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)  # Ray's own prints stack traces in two languages
 

@@ -195,14 +195,15 @@ def commands() -> list[str]:
 
 @pytest.mark.parametrize("command", commands())
 def test_every_help_shows_an_example_that_parses(capsys, command):
-    """The example is a line to copy: its flags are there and their values fit."""
+    """Each example is a line to copy: its flags are there and their values fit."""
     with pytest.raises(SystemExit):
         cli.run(make_app(), [*command.split(), "--help"])
     text = " ".join(capsys.readouterr().out.split())
 
-    example = re.search(rf"Example: featurelib ({command}( [^╭]*?)?) (?=╭|Every)", text)
-    assert example, text
-    make_app().parse_args(shlex.split(example[1]), exit_on_error=False, print_error=False)
+    examples = re.findall(rf"Example: featurelib ({command}(?: [^╭]*?)?) (?=╭|Every|Example:)", text)
+    assert examples, text
+    for example in examples:
+        make_app().parse_args(shlex.split(example), exit_on_error=False, print_error=False)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ export function createLabelling(model, canvas, hooks) {
 
   function place(which, point) {
     points = { ...points, [which]: point };
-    setStatus("label-status", "busy", "not saved yet");
+    setStatus("label-status", "open", "not saved yet");
     draw();
   }
 

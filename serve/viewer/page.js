@@ -129,7 +129,7 @@ function begin(subject) {
   table.clear();
   model?.clear();
   picture.begin([]);
-  setVerdict(subject.isBare ? "none" : "busy", "No run, no answer");
+  setVerdict(subject.isBare ? "none" : "busy", "No answer: it is not in the run");
   setStatus("picture-status", subject.isBare ? "done" : "busy", subject.isBare ? "" : "loading…");
   setStatus("model-status", "busy", "loading…");
   if (labelling?.isOn) labelling.load(subject.id).catch((error) => failed(error));

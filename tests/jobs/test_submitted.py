@@ -150,7 +150,7 @@ def test_a_stopped_job_leaves_nothing_half_committed_and_goes_on(head, tmp_path)
     kept = {path: path.stat().st_mtime_ns for path in shards.glob("shard-*")}
     log = head.job("logs", "stopped").stdout
 
-    assert "STOPPED" in head.job("status", "stopped").stdout
+    assert "'stopped' was stopped" in head.job("status", "stopped").stdout
     assert not (shards / "manifest.json").exists()
     assert "error: interrupted; the same command goes on where it stopped" in log
     assert "Traceback" not in log

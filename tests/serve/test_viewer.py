@@ -388,6 +388,20 @@ def test_all_of_it_fits_the_screen(shown, scheme, size):
     assert contrast(ink, ground) > 7
 
 
+def test_without_three_js_all_but_the_model_is_there(open_viewer):
+    """A set-up without npm has no 3D panel, and says so; pictures, answer and numbers are shown."""
+    viewer = open_viewer()
+    viewer.context.route("**/viewer/vendor/**", lambda route: route.abort())
+    viewer.tab.goto(f"/?object={OBJECT}")
+    viewer.until("document.getElementById('model-status').dataset.state === 'done'")
+    viewer.tab.get_by_text("has no three.js").wait_for()
+
+    assert {("predicted", side) for side in SIDES} < set(viewer.dots())
+    assert viewer.tab.locator("#rows tr").count() == 2
+    assert viewer.tab.get_by_role("alert").inner_text() == ""
+    assert viewer.tab.get_by_role("button", name="Label").is_hidden()
+
+
 def contrast(*colours):
     """The contrast ratio of two CSS colours (WCAG 2.2, https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio)."""
     rgb = np.array([[int(v) for v in re.findall(r"\d+", colour)[:3]] for colour in colours]) / 255
