@@ -1,11 +1,14 @@
 """Manners of the command line: how a job's config becomes flags, how errors and exit codes look.
 
 A job is a frozen dataclass (its fields are the flags, its docstring the help) and a function that takes it.
-Exit codes: 0 done; 1 what was checked is not good; 2 bad usage or bad data, with one line `error: ...` on stderr.
+Exit codes: 0 done; 1 what was checked is not good; 2 bad usage or bad data, with one line `error: ...` on stderr;
+130 and 143 ended by Ctrl-C and by SIGTERM (`ray job stop`), with one line too.
 """
 
 import difflib
 import inspect
+import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -42,8 +45,10 @@ def run(app: App, tokens: list[str] | None = None) -> None:
     """Parse `tokens` (default: the process's arguments), run the command and end the process.
 
     Raises:
-        SystemExit: always, with 0 or 2, or 1 where a command says so.
+        SystemExit: always, with 0 or 2, or 1 where a command says so; an interrupted process ends here and now.
     """
+    signal.signal(signal.SIGTERM, _interrupt)
+    app.suppress_keyboard_interrupt = False
     given = sys.argv[1:] if tokens is None else tokens
     if {"--help", "-h"} & set(given):
         _use_own_help(app, given)
@@ -61,9 +66,18 @@ def run(app: App, tokens: list[str] | None = None) -> None:
             traceback.print_exc()
         print(f"error: {' '.join(_message(error).split())}", file=sys.stderr)
         raise SystemExit(2) from None
+    except KeyboardInterrupt as interrupt:
+        give_terminal_back()
+        number = interrupt.args[0] if interrupt.args else signal.SIGINT
+        print("error: interrupted; the same command goes on where it stopped", file=sys.stderr, flush=True)
+        os._exit(128 + number)  # threads that still wait for work elsewhere would keep the process
     finally:
         give_terminal_back()
     raise SystemExit(0)
+
+
+def _interrupt(number: int, _: Any) -> None:
+    raise KeyboardInterrupt(number)
 
 
 def _use_own_help(app: App, tokens: Sequence[str]) -> None:

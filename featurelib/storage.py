@@ -1,26 +1,19 @@
 """Files by URI: a local path or `s3://bucket/key`. Whatever is written appears whole or not at all.
 
-Local files are written beside their place under a dotted name and renamed; S3 objects are one PUT.
-Credentials, region and endpoint of S3 are the standard AWS chain's (`AWS_ENDPOINT_URL` included).
+Local files are written beside their place under a dotted name and renamed; S3 objects appear whole by themselves.
+How S3 is spoken to, its settings, retries and errors, is featurelib.s3's.
 """
 
 import fcntl
-import functools
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import pyarrow.fs as pafs
 
+from featurelib import s3
 from featurelib.errors import ConflictError, DataError
-
-Result = TypeVar("Result")
-
-
-LOST_RACE = ("PreconditionFailed", "ConditionalRequestConflict")
-"""How S3 says that a conditional PUT found another file than it expected."""
 
 
 class Entry(NamedTuple):
@@ -53,7 +46,7 @@ def read_bytes(uri: str) -> bytes:
         DataError: if there is no such file or it cannot be read.
     """
     if is_s3(uri):
-        return _s3_call(uri, lambda client, where: bytes(client.get_object(**where)["Body"].read()))
+        return s3.get(uri)
     try:
         return Path(uri).read_bytes()
     except OSError as error:
@@ -67,7 +60,7 @@ def write_bytes(uri: str, content: bytes) -> None:
         DataError: if it cannot be written.
     """
     if is_s3(uri):
-        _s3_call(uri, lambda client, where: client.put_object(Body=content, **where))
+        s3.put(uri, content)
         return
     path = Path(uri)
     try:
@@ -95,8 +88,7 @@ def swap_bytes(uri: str, content: bytes, expected_tag: str | None) -> None:
         DataError: if it cannot be written.
     """
     if is_s3(uri):
-        condition = {"IfMatch": expected_tag.removeprefix("etag:")} if expected_tag else {"IfNoneMatch": "*"}
-        _s3_call(uri, lambda client, where: client.put_object(Body=content, **condition, **where))
+        s3.put_if(uri, content, expected_tag and expected_tag.removeprefix("etag:"))
         return
     path = Path(uri)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -131,7 +123,7 @@ def exists(uri: str) -> bool:
 def delete(uri: str) -> None:
     """Remove a file; nothing happens if there is none."""
     if is_s3(uri):
-        _s3_call(uri, lambda client, where: client.delete_object(**where))
+        s3.call(uri, lambda client, where: client.delete_object(**where))
     else:
         Path(uri).unlink(missing_ok=True)
 
@@ -151,9 +143,7 @@ def arrow_filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
     """Return a pyarrow file system and the path of `uri` in it, with the same S3 settings as this module's."""
     if not is_s3(uri):
         return pafs.LocalFileSystem(), uri
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    return pafs.S3FileSystem(endpoint_override=endpoint, region=region), uri.removeprefix("s3://")
+    return s3.arrow_filesystem(), uri.removeprefix("s3://")
 
 
 def _list_local(uri: str) -> list[Entry]:
@@ -183,24 +173,4 @@ def _list_s3(uri: str, prefix: str = "") -> list[Entry]:
             if name and name[0] != "."  # consoles mark a folder with an object whose key ends with its slash
         ]
 
-    return _s3_call(join(uri, prefix), pages)
-
-
-@functools.cache
-def _s3_client() -> Any:
-    import boto3
-    from botocore.config import Config
-
-    return boto3.client("s3", config=Config(retries={"mode": "adaptive", "max_attempts": 8}))
-
-
-def _s3_call(uri: str, call: Callable[[Any, dict[str, str]], Result]) -> Result:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    try:
-        return call(_s3_client(), {"Bucket": bucket, "Key": key})
-    except (BotoCoreError, ClientError, ValueError) as error:  # ValueError: an endpoint that is no URL
-        if isinstance(error, ClientError) and error.response["Error"]["Code"] in LOST_RACE:
-            raise ConflictError(f"{uri}: was written by somebody else meanwhile") from None
-        raise DataError(f"{uri}: {error}") from None
+    return s3.call(join(uri, prefix), pages)

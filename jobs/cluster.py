@@ -2,6 +2,8 @@
 
 import logging
 import os
+import signal
+import threading
 import time
 
 import ray
@@ -14,6 +16,9 @@ WORKER_ENV = {
 }
 """Of this process and of the workers that a local Ray starts from it. A runtime_env would do it on any cluster, but
 costs every worker a second start: the ones that Ray keeps ready have another environment."""
+
+STORE_SETTINGS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
+"""Where the object store is; none of them is a secret."""
 
 STEP_PAUSE_S = 0.02
 """Ray Data's scheduling loop does not wait while a consumer is slower than its stream: it took 0.5 of a core for
@@ -43,7 +48,27 @@ def connect() -> None:
     if not ray.is_initialized():
         verbose = manners().verbose
         level = logging.INFO if verbose else logging.ERROR
-        ray.init(include_dashboard=False, log_to_driver=verbose, logging_level=level)
+        handler = signal.getsignal(signal.SIGTERM)
+        ray.init(
+            os.environ.get("RAY_ADDRESS", "local"),  # by itself Ray joins what was last started here, dead or alive
+            include_dashboard=False,
+            log_to_driver=verbose,
+            logging_level=level,
+            runtime_env=store_settings(),
+        )
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)  # Ray's own prints stack traces in two languages
+
+
+def store_settings() -> dict[str, dict[str, str]] | None:
+    """Return the runtime_env that tells workers where the object store is; None if they know as well as this process.
+
+    A Ray that starts here inherits this process's environment, and a submitted job has a runtime_env of its own.
+    Credentials are each node's own business: a runtime_env can be read by everybody who sees the dashboard.
+    """
+    known = {name: os.environ[name] for name in STORE_SETTINGS if name in os.environ}
+    is_joining = "RAY_ADDRESS" in os.environ and "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ
+    return {"env_vars": known} if known and is_joining else None
 
 
 def connect_for_data() -> None:

@@ -43,11 +43,15 @@ def pipeline(config: PipelineConfig) -> None:
     """
     cluster.connect()
     render(RenderConfig(**_flags_of(RenderConfig, config)))
-    with ThreadPoolExecutor(_lanes(config)) as lanes:
-        first, *others = config.projections
-        trained = lanes.submit(_train, config, first)  # leaves the queue before the others, which wait for it
+    lanes = ThreadPoolExecutor(_lanes(config))
+    first, *others = config.projections
+    trained = lanes.submit(_train, config, first)  # leaves the queue before the others, which wait for it
+    try:
         for done in (trained, *[lanes.submit(_train, config, projection, trained) for projection in others]):
             done.result()
+    except KeyboardInterrupt:
+        lanes.shutdown(wait=False, cancel_futures=True)
+        raise
     evaluate(EvaluateConfig(run=config.run))
 
 

@@ -1,19 +1,16 @@
 """Meshes without labels + a run's models -> OUT/predictions: millimetres out, for as many meshes as there are.
 
 1. Plan the parts: their names are a function of the meshes and the models, so what exists is right.
-2. Fan the missing parts over the cluster, a task a part: a child process loads each mesh and renders its views, the
-   worker's networks see the pictures of the whole part in one batch, then each object from near.
+2. Stream the missing parts through the cluster (jobs/predict_worker.py): tasks look at the meshes, actors with the
+   networks answer and write.
 3. Put the parts together: predictions.parquet, predictions.csv and, last, config.json.
 """
 
 import io
-import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from functools import cache, lru_cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,30 +18,22 @@ import pyarrow.parquet as pq
 import ray
 
 from featurelib import cli, stages, storage
-from featurelib.answers import Seen
 from featurelib.dataset import Dataset, open_dataset, with_content_tags
-from featurelib.errors import DataError, FeaturelibError
+from featurelib.errors import DataError
 from featurelib.geometry import PROJECTIONS, Projection
-from featurelib.isolation import Child, ChildLimits, LostError
-from featurelib.lifter.files import is_trained
+from featurelib.isolation import ChildLimits
+from featurelib.lifter.files import is_trained, read_template
 from featurelib.pointfiles.slicer import mesh_space
-from featurelib.predictions import PREDICTIONS, no_prediction, prediction, to_csv, to_markups
+from featurelib.predictions import PREDICTIONS, to_csv, to_markups
 from featurelib.progress import Progress, say_result
 from featurelib.shards import RenderSpec, bucket_of, num_buckets, open_renders
-from featurelib.shards.child import FirstLookJob, first_look
 from featurelib.versions import ModelVersions, validation_mm
 from jobs import cluster
-from jobs.vectorize import bound_tensorflow
+from jobs.predict_worker import Answerer, Models, Part, look_at_part
 
-if TYPE_CHECKING:
-    from featurelib.detector.model import Detector
-    from featurelib.finder import Finder
-
-WAITING_PER_CPU = 4
-"""Tasks in Ray's queue for each CPU of the cluster."""
-
-LOST_WORKERS = 5
-"""How often a part is begun again because its worker or node died."""
+LOOK_CPUS, ANSWER_CPUS = 0.4, 0.6
+"""A CPU is given to a task that looks and an actor that answers, which share it as the objects have it. (Were these
+numbers the same, Ray Data would make one stage of the two.)"""
 
 
 @cli.config
@@ -58,8 +47,8 @@ class PredictConfig:
         out: Folder or s3:// URI that receives the predictions.
         projection: Which models; default: those that erred least on validation objects.
         slicer: Also write a 3D Slicer markups file (OUT/slicer/<object_id>.mrk.json) for each object.
-        max_workers: Worker processes at most, one CPU each; default: as many as the cluster has, and grows to have.
-        gpus_per_worker: Share of a GPU that a worker takes.
+        max_workers: Pairs of processes that look and answer, one CPU each; default: as many as the cluster has CPUs.
+        gpus_per_worker: Share of a GPU that an answering process takes.
         object_seconds: Time limit for loading and rendering one object, in seconds.
         object_memory_mb: Memory limit for loading and rendering one object, in MB.
     """
@@ -75,54 +64,40 @@ class PredictConfig:
     object_memory_mb: int = 8192
 
 
-@dataclass(frozen=True)
-class Models:
-    """What answers: the run's folder, how its pictures are rendered, and hashes of its networks and numbers."""
-
-    run: str
-    spec: RenderSpec
-    versions: tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """Some objects of a dataset (rows of records.OBJECTS) and the file that receives their predictions."""
-
-    uri: str
-    objects: pa.Table
-
-
 def predict(config: PredictConfig) -> None:
     """Find the landmarks of meshes without labels.
 
     Example: featurelib predict --dataset scans --run runs/heads --out predictions
     """
     dataset = with_content_tags(open_dataset(config.dataset, labelled=False))
-    models = _models(config, dataset)
+    models = choose_models(config.run, config.projection, dataset)
     out = storage.absolute(config.out)
     parts = plan_parts(dataset, models, storage.join(out, "parts"))
     config_uri = storage.join(out, "config.json")
     made_from = {"dataset": dataset.uri, "models": models.versions, "slicer": config.slicer}
-    made_from["parts"] = sha256("\n".join(part.uri.rpartition("/")[2] for part in parts).encode()).hexdigest()
+    made_from["parts"] = sha256("\n".join(part.name for part in parts).encode()).hexdigest()
     if not stages.is_done(config_uri, made_from):
         stages.mark_begun(config_uri)
         present = {entry.name for entry in storage.list_files(storage.join(out, "parts"))}
-        _make(config, dataset, models, [part for part in parts if part.uri.rpartition("/")[2] not in present])
+        _make(config, dataset, models, [part for part in parts if part.name not in present])
         _put_together(config, dataset, parts, out)
         stages.mark_done(config_uri, made_from)
     _say_result(out)
 
 
-def _models(config: PredictConfig, dataset: Dataset) -> Models:
-    """Return the models of the projection asked for, or of the one that erred least on validation objects."""
-    trained = [p for p in PROJECTIONS if config.projection in (None, p) and is_trained(config.run, p)]
+def choose_models(run: str, projection: Projection | None, dataset: Dataset) -> Models:
+    """Return a run's models of the projection asked for, or of the one that erred least on validation objects.
+
+    Raises:
+        DataError: if there are none.
+    """
+    trained = [p for p in PROJECTIONS if projection in (None, p) and is_trained(run, p)]
     if not trained:
-        raise DataError(f"{storage.absolute(config.run)}: no trained lifter; run `featurelib pipeline`")
-    projection = min(trained, key=lambda p: validation_mm(config.run, p))
-    versions = ModelVersions.of(config.run, projection)
-    trained_on = open_renders(config.run, projection).spec
+        raise DataError(f"{storage.absolute(run)}: no trained lifter; run `featurelib pipeline`")
+    chosen = min(trained, key=lambda p: validation_mm(run, p))
+    trained_on = open_renders(run, chosen).spec
     spec = RenderSpec(**{**vars(trained_on), "unit": dataset.unit, "alignment": dataset.alignment})
-    return Models(storage.absolute(config.run), spec, astuple(versions))
+    return Models(storage.absolute(run), spec, astuple(ModelVersions.of(run, chosen)))
 
 
 def plan_parts(dataset: Dataset, models: Models, uri: str) -> list[Part]:
@@ -145,91 +120,45 @@ def plan_parts(dataset: Dataset, models: Models, uri: str) -> list[Part]:
 def _make(config: PredictConfig, dataset: Dataset, models: Models, parts: Sequence[Part]) -> None:
     if not parts:
         return
-    cluster.connect()
+    cluster.connect_for_data()
     progress = Progress("predict", sum(len(part.objects) for part in parts), "objects")
     limits = ChildLimits(seconds=config.object_seconds, memory_mb=config.object_memory_mb, recycle_after=500)
     rejected = 0
-    for count, of_them in _fan_out(config, dataset.uri, models, limits, parts):
-        rejected += of_them
-        progress.add(count, f", {rejected} not accepted")
+    lanes = min(config.max_workers or cluster.num_cpus(), len(parts))
+    for made in part_stream(dataset.uri, models, limits, parts, lanes, config.gpus_per_worker).iter_rows():
+        rejected += made["rejected"]
+        progress.add(made["objects"], f", {rejected} not accepted")
     progress.end(f", {rejected} not accepted,")
 
 
-def _fan_out(
-    config: PredictConfig, dataset: str, models: Models, limits: ChildLimits, parts: Sequence[Part]
-) -> Iterator[tuple[int, int]]:
-    """Make the parts on the cluster; yield the number of objects, and of those not accepted, as they come."""
-    task, shared = predict_part.options(num_gpus=config.gpus_per_worker), ray.put(models)
-    todo, waiting = iter(parts), list[ray.ObjectRef]()
-    while True:
-        room = (config.max_workers or WAITING_PER_CPU * cluster.num_cpus()) - len(waiting)
-        waiting += [task.remote(dataset, shared, limits, part) for part in itertools.islice(todo, max(0, room))]
-        if not waiting:
-            return
-        (ready,), waiting = ray.wait(waiting, num_returns=1)
-        yield ray.get(ready)
+def part_stream(
+    dataset: str, models: Models, limits: ChildLimits, parts: Sequence[Part], lanes: int, gpus: float = 0.0
+) -> ray.data.Dataset:
+    """Return the stream that makes the parts; a row of it says how many objects one has, and how many are rejected.
 
-
-@ray.remote(num_cpus=1, max_retries=LOST_WORKERS)
-def predict_part(dataset: str, models: Models, limits: ChildLimits, part: Part) -> tuple[int, int]:
-    """Write the predictions of a part's objects; return how many they are, and how many are not accepted."""
-    bound_tensorflow(1)
-    rows = predicted(models, limits, dataset, part.objects)
-    file = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=PREDICTIONS), file)
-    storage.write_bytes(part.uri, file.getvalue())
-    return len(rows), sum(not row["accepted"] for row in rows)
-
-
-def predicted(models: Models, limits: ChildLimits, dataset: str, objects: pa.Table) -> list[dict[str, Any]]:
-    """Return the rows of PREDICTIONS of objects (records.OBJECTS), in their order."""
-    detector, finder = _networks(models)
-    ids, meshes, turns = (objects[name].to_pylist() for name in ("object_id", "mesh", "turn"))
-    jobs = [
-        FirstLookJob(storage.join(dataset, "meshes", mesh), models.spec, turn)
-        for mesh, turn in zip(meshes, turns, strict=True)
-    ]
-    looks = list(_child(limits).map(first_look, jobs))
-    seen = [look for look in looks if not isinstance(look, LostError | str)]
-    sighting = detector([png for look in seen for png in look.pngs])
-    num_views = len(models.spec.rig)
-    sightings = iter(
-        Seen(sighting.xy[i : i + num_views], sighting.visible[i : i + num_views])
-        for i in range(0, len(sighting.xy), num_views)
+    It looks and answers in so many lanes. Parts wait between the stages only as far as Ray Data's bounds on the object
+    store let them, which stop the looking when the answering falls behind.
+    """
+    template = read_template(models.run, models.spec.projection)
+    looking = {"dataset": dataset, "spec": models.spec, "template": template, "limits": limits}
+    blocks = ray.data.from_arrow([part.to_table() for part in parts])
+    blocks.context.target_max_block_size = None  # a block is a part, which must not be cut
+    return blocks.map_batches(
+        look_at_part,
+        fn_kwargs=looking,
+        batch_size=None,
+        batch_format="pyarrow",
+        compute=ray.data.TaskPoolStrategy(size=lanes),
+        num_cpus=LOOK_CPUS,
+    ).map_batches(
+        Answerer,
+        fn_constructor_kwargs={"models": models},
+        batch_size=None,
+        batch_format="numpy",
+        compute=ray.data.ActorPoolStrategy(size=lanes, max_tasks_in_flight_per_actor=2),
+        num_cpus=ANSWER_CPUS,
+        num_gpus=gpus,
     )
-    rows = []
-    for object_id, mesh, turn, look in zip(ids, meshes, turns, looks, strict=True):
-        if isinstance(look, LostError):
-            rows.append(no_prediction(object_id, "process", f"meshes/{mesh}: {look}"))
-        elif isinstance(look, str):
-            rows.append(no_prediction(object_id, "load", look))
-        else:
-            to_object = models.spec.object_from_source_of(turn)
-            rows.append(_row(finder, object_id, look.mesh, next(sightings), to_object))
-    return rows
-
-
-def _row(finder: "Finder", object_id: str, mesh: Any, seen: Seen, to_object: np.ndarray) -> dict[str, Any]:
-    try:
-        return prediction(object_id, finder(mesh, seen), to_object)
-    except FeaturelibError as error:
-        return no_prediction(object_id, "find", str(error))
-
-
-@lru_cache(maxsize=1)
-def _networks(models: Models) -> tuple["Detector", "Finder"]:
-    """Load the networks once a process."""
-    from featurelib.detector.model import Detector
-    from featurelib.finder import Finder
-
-    projection = models.spec.projection
-    return Detector.load(models.run, projection), Finder.load(models.run, projection, models.spec)
-
-
-@cache
-def _child(limits: ChildLimits) -> Child:
-    """Return this worker's process for loading and rendering, which lives from task to task."""
-    return Child(limits, preload=["featurelib.shards.warm"])
 
 
 def _put_together(config: PredictConfig, dataset: Dataset, parts: Sequence[Part], out: str) -> None:

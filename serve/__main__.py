@@ -1,6 +1,7 @@
 """`featurelib serve`: the HTTP server of a run, on the cluster named by RAY_ADDRESS or one of its own."""
 
 import logging
+import os
 import signal
 import threading
 from dataclasses import dataclass
@@ -126,7 +127,8 @@ def labelled_dataset(config: ServeConfig) -> Dataset:
 def start(settings: AppSettings, host: str, port: int) -> None:
     """Start the server and return once its models are loaded and warm."""
     if not ray.is_initialized():
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
+        address = os.environ.get("RAY_ADDRESS", "local")  # by itself Ray joins what was last started here
+        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
     ray_serve.start(http_options={"host": host, "port": port})
     ray_serve.run(build_app(settings), name="featurelib", route_prefix="/")
 

@@ -1,6 +1,17 @@
 """What many tests share: one Ray, one small finished run."""
 
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import venv
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -66,3 +77,101 @@ def run(cluster, recipe) -> Path:
     render(RenderConfig(dataset=recipe.dataset, run=recipe.run, image_size=recipe.image_size))
     pipeline(recipe)
     return Path(recipe.run)
+
+
+class Store(NamedTuple):
+    """An object store on loopback. environment: what makes processes use it. port: where it listens."""
+
+    environment: dict[str, str]
+    port: int
+
+    def through(self, port: int) -> "Store":
+        """The same store behind a proxy."""
+        return Store({**self.environment, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}, port)
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def listening(command: list[str], port: int, log: Path) -> Iterator[None]:
+    """Run a server until the block ends; the block begins when it listens."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+    try:
+        until = time.monotonic() + 60
+        while time.monotonic() < until and process.poll() is None:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        else:
+            pytest.fail(f"{command[1]} did not start: {log.read_text()[-2000:]}")
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def swift(tmp_path_factory) -> Iterator[Store]:
+    """OpenStack Swift, which speaks S3, from PyPI in an environment of its own; it has one bucket, `bucket`."""
+    folder = tmp_path_factory.mktemp("swift")
+    python = os.environ.get("FEATURELIB_SWIFT_PYTHON") or str(folder / "venv" / "bin" / "python")
+    if not Path(python).exists():
+        venv.create(folder / "venv", with_pip=True)
+        installed = subprocess.run([python, "-m", "pip", "install", "--quiet", "swift"], capture_output=True, text=True)
+        if installed.returncode:
+            pytest.skip(f"swift cannot be installed: {installed.stderr[-300:]}")
+    port = free_port()
+    server = str(Path(__file__).with_name("swift_server.py"))
+    keys = {"AWS_ACCESS_KEY_ID": "test:tester", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
+    with listening([python, server, str(folder / "files"), str(port)], port, folder / "log"):
+        store = Store({**keys, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}, port)
+        with here(store) as client:
+            client.create_bucket(Bucket="bucket")
+        yield store
+
+
+@contextmanager
+def here(store: Store) -> Iterator:
+    """Use a store in this process, too; gives the client."""
+    from featurelib import s3
+
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in store.environment.items():
+            environment.setenv(name, value)
+        s3.client.cache_clear()
+        try:
+            yield s3.client()
+        finally:
+            s3.client.cache_clear()
+
+
+@pytest.fixture
+def faulty_swift(swift, tmp_path) -> Iterator[tuple[Store, Callable[[], dict[str, int]]]]:
+    """The same store, behind a proxy at which some requests go wrong; and what counts them."""
+    port = free_port()
+    proxy = [sys.executable, str(Path(__file__).with_name("fault_proxy.py")), str(port), str(swift.port)]
+
+    def faults() -> dict[str, int]:
+        return json.load(urllib.request.urlopen(f"http://127.0.0.1:{port}/-/faults"))
+
+    with listening(proxy, port, tmp_path / "proxy.log"):
+        yield swift.through(port), faults
+
+
+@pytest.fixture(scope="session")
+def use_store() -> Callable:
+    """What makes this process use a store, as a context."""
+    return here
+
+
+@pytest.fixture(scope="session")
+def free_ports() -> Callable[[int], list[int]]:
+    """What finds ports that nobody listens on."""
+    return lambda count: [free_port() for _ in range(count)]

@@ -1,5 +1,6 @@
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -251,3 +252,24 @@ except SystemExit as ended:
     assert listed.issuperset(COMMANDS)
     summaries = " ".join(" ".join(text).replace("│", " ").split())
     assert all(summary in summaries for _, summary in COMMANDS.values())
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_command_ends_with_one_line(number, code):
+    """Even while a thread of its own still works; the exit code says which signal it was."""
+    program = """
+import threading, time
+from featurelib import cli
+def wait():
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    print("ready", flush=True)
+    time.sleep(60)
+cli.run(cli.single_command(wait, "wait"), [])
+"""
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(number)
+    _, said = process.communicate(timeout=20)
+
+    assert said == b"error: interrupted; the same command goes on where it stopped\n"
+    assert process.returncode == code

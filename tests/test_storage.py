@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from featurelib import storage
+from featurelib import s3, storage
 from featurelib.errors import ConflictError, DataError
 
 PAGE = 5
@@ -46,10 +46,10 @@ def s3_server(tmp_path_factory):
             import boto3
 
             boto3.client("s3").create_bucket(Bucket="bucket")
-            storage._s3_client.cache_clear()
+            s3.client.cache_clear()
             yield "s3://bucket"
     finally:
-        storage._s3_client.cache_clear()
+        s3.client.cache_clear()
         process.terminate()
         process.wait(10)
 
@@ -325,7 +325,7 @@ def test_more_files_than_one_page_of_a_listing(s3_server):
 
 def test_a_folder_marker_is_no_file(s3_server):
     """Consoles make "folders" as empty objects whose key ends with a slash."""
-    storage._s3_client().put_object(Bucket="bucket", Key="marked/", Body=b"")
+    s3.client().put_object(Bucket="bucket", Key="marked/", Body=b"")
 
     assert storage.list_files(f"{s3_server}/marked") == []
 
@@ -342,7 +342,18 @@ def test_a_missing_bucket_is_one_line():
 def test_an_endpoint_that_is_no_url_is_one_line(monkeypatch):
     """A misspelt AWS_ENDPOINT_URL is a user's error."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "no url")
-    storage._s3_client.cache_clear()
+    s3.client.cache_clear()
 
     with pytest.raises(DataError, match=r"s3://bucket/file: .*no url"):
         storage.read_bytes("s3://bucket/file")
+
+
+def test_a_large_file_goes_in_parts(s3_server):
+    """The store says so in its tag, and the file is whole."""
+    content = bytes(s3.MULTIPART_BYTES + 1000)
+    storage.write_bytes(f"{s3_server}/large/file", content)
+    (entry,) = storage.list_files(f"{s3_server}/large")
+
+    assert entry.size == len(content)
+    assert entry.tag.strip('"').endswith("-2")
+    assert storage.read_bytes(f"{s3_server}/large/file") == content

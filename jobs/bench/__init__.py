@@ -7,6 +7,7 @@ COMMANDS = {
     "vectorize": ("jobs.bench.vectorize:bench_vectorize", "Pictures a second of the job and of its network alone."),
     "ingest": ("jobs.bench.ingest:bench_ingest", "Samples a second of the stream and of tf.data, from disk and S3."),
     "train": ("jobs.bench.train:bench_train", "Images a second of stream, step and training; memory by dataset size."),
+    "predict": ("jobs.bench.predict:bench_predict", "Objects a second of the job, and what its stages take of a core."),
     "serve": ("jobs.bench.serve:bench_serve", "Latency and throughput of each route, against a plain Keras server."),
     "align": ("jobs.bench.align:bench_align", "Objects turned at random: how well they are turned back."),
     "spoil": ("jobs.bench.spoil:bench_spoil", "Spoiled test objects: handed back, right, or confidently wrong."),

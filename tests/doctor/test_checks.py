@@ -71,11 +71,11 @@ def test_a_store_out_of_reach_is_broken_and_names_what_to_set(monkeypatch):
         "AWS_MAX_ATTEMPTS": "1",
     }.items():
         monkeypatch.setenv(name, value)
-    from featurelib import storage
+    from featurelib import s3
 
-    storage._s3_client.cache_clear()
+    s3.client.cache_clear()
     check = check_dataset("s3://bucket/heads")
-    storage._s3_client.cache_clear()
+    s3.client.cache_clear()
 
     assert check.status == "broken"
     assert "AWS_ENDPOINT_URL (http://127.0.0.1:9)" in check.fix

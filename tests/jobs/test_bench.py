@@ -6,6 +6,7 @@ import pytest
 
 from featurelib.spoiled import KINDS
 from jobs.bench.plan import BenchPlanConfig, bench_plan
+from jobs.bench.predict import STAGES, BenchPredictConfig, bench_predict
 from jobs.bench.spoil import BenchSpoilConfig, bench_spoil
 from jobs.bench.vectorize import BenchVectorizeConfig, Rates, bench_vectorize
 
@@ -50,3 +51,20 @@ def test_bench_spoil_says_what_becomes_of_every_spoiled_object(cluster, run, cap
     for kind in KINDS:
         assert re.search(rf"^{kind} +body-0000[0-9] ", text, re.MULTILINE)
     assert re.search(r"^twice as large .* load: .*needs a frame of", text, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_bench_predict_measures_the_job_beside_its_stages(cluster, run, bodies, capsys):
+    """An object's CPU time by stage adds up, and the job's rate stands beside what the cores alone would reach."""
+    bench_predict(BenchPredictConfig(dataset=str(bodies), run=str(run), workers=(1,), sample=2))
+
+    text = capsys.readouterr().out
+    costs = [float(ms) for ms in re.findall(r"^(?:load|register|detect|look)\D* +([0-9.]+) +\d+%", text, re.MULTILINE)]
+    whole, rate = re.search(r"^all +([0-9.]+), ([0-9.]+) objects a second and core", text, re.MULTILINE).groups()
+    pace = re.search(r"^ +1 +14 +([0-9.]+) +([0-9.]+) +([0-9.]+) +([0-9.]+)$", text, re.MULTILINE)
+    seconds, _, objects_per_s, of_stages = map(float, pace.groups())
+    assert len(costs) == len(STAGES)
+    assert sum(costs) == pytest.approx(float(whole), abs=0.3)
+    assert objects_per_s == pytest.approx(14 / seconds, rel=0.1)
+    assert of_stages == pytest.approx(objects_per_s / float(rate), abs=0.02)
+    assert re.search(r"^ +1 workers: .*answering [0-9]+, [0-9]+", text, re.MULTILINE)

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from featurelib import storage
+from featurelib import s3, storage
 from featurelib.shards import decode_png, open_renders, read_views
 from jobs.bench.footprint import Footprint
 from jobs.bench.ingest import (
@@ -50,10 +50,10 @@ def bucket(monkeypatch):
         "AWS_DEFAULT_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
-    storage._s3_client.cache_clear()
-    storage._s3_client().create_bucket(Bucket="bucket")
+    s3.client.cache_clear()
+    s3.client().create_bucket(Bucket="bucket")
     yield "s3://bucket/bench"
-    storage._s3_client.cache_clear()
+    s3.client.cache_clear()
     server.stop()
 
 

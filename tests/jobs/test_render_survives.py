@@ -152,7 +152,7 @@ from pathlib import Path
 import ray
 from ray.cluster_utils import Cluster
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-second = cluster.add_node(num_cpus=1)
+second, third = cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)
 ray.init(address=cluster.address, log_to_driver=False)
 from jobs.render import RenderConfig, render
 dataset, run = sys.argv[1:]
@@ -171,7 +171,7 @@ sys.exit(0 if outcome == [None] else 1)
 
 
 def test_a_lost_node_is_made_up_for(balls, tmp_path):
-    """The shards that were being made there are made on the other node."""
+    """Of three nodes one is killed: the shards that were being made there are made on the others."""
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     command = [sys.executable, "-c", LOSE_A_NODE, str(balls), str(tmp_path)]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)

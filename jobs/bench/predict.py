@@ -1,0 +1,164 @@
+"""`featurelib bench predict`: objects a second of the whole job, beside what its stages take of a core."""
+
+import multiprocessing
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+import psutil
+
+from featurelib import cli
+from featurelib.dataset import Dataset, open_dataset, with_content_tags
+from featurelib.errors import DataError
+from featurelib.geometry import Projection
+from featurelib.isolation import ChildLimits
+from featurelib.progress import say
+from featurelib.shards.child import FirstLookJob, first_look
+from jobs import cluster
+from jobs.bench.footprint import Footprint
+from jobs.predict import choose_models, part_stream, plan_parts
+from jobs.predict_worker import Answerer, Models
+
+ROLES = {"look_at_part": "looking", "Answerer": "answering", "driver": "driver"}
+"""By a part of the process's title. The render child of what looks is not seen: its memory is bounded by itself."""
+
+STAGES = ("load, render and encode", "register", "detect", "look from near")
+
+
+@cli.config
+@dataclass(frozen=True, kw_only=True)
+class BenchPredictConfig:
+    """What to predict, and on how much of the machine.
+
+    Attributes:
+        dataset: Folder or s3:// URI of the meshes.
+        run: Folder or s3:// URI of a finished run.
+        projection: Which models answer; default: those that erred least on validation objects.
+        workers: Numbers of workers to try, one after the other; default: one for each CPU.
+        sample: Objects on which the stages alone are measured.
+    """
+
+    dataset: str
+    run: str
+    projection: Projection | None = None
+    workers: tuple[int, ...] = ()
+    sample: int = 48
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a job went.
+
+    workers: how many it had. objects: of all. start_s: until the first part was written. seconds: to the end.
+    peak_mb: of each role, in the first and in the second half of the objects.
+    """
+
+    workers: int
+    objects: int
+    start_s: float
+    seconds: float
+    peak_mb: tuple[Mapping[str, float], Mapping[str, float]]
+
+    @property
+    def rate(self) -> float:
+        """Objects a second, the start within it."""
+        return self.objects / self.seconds
+
+    def of_cores(self, object_ms: float, cores: int) -> float:
+        """Return the rate over what the workers' cores would reach if they did nothing but the stages."""
+        return self.rate / (min(self.workers, cores) * 1000 / object_ms)
+
+
+def bench_predict(config: BenchPredictConfig) -> None:
+    """Objects a second of `predict` from end to end, each stage's share, and how it scales over workers.
+
+    Example: featurelib bench predict --dataset heads --run runs/heads --workers 1 2
+    """
+    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray gives its workers 15, the stages alone run at 0
+    dataset = with_content_tags(open_dataset(config.dataset, labelled=False))
+    models = choose_models(config.run, config.projection, dataset)
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as alone:
+        costs_ms = alone.submit(stage_costs_ms, dataset, models, config.sample).result()
+    cluster.connect_for_data()
+    paces = []
+    for workers in config.workers or (cluster.num_cpus(),):
+        say(f"bench: {workers} workers")
+        paces.append(measure(dataset, models, workers))
+    print_costs(costs_ms)
+    print_paces(paces, sum(costs_ms.values()), psutil.cpu_count() or 1)
+
+
+def stage_costs_ms(dataset: Dataset, models: Models, sample: int) -> dict[str, float]:
+    """Return the CPU milliseconds an object by stage: one thread, all warm. For a process that has no TensorFlow yet.
+
+    Raises:
+        DataError: if none of the objects can be read.
+    """
+    answerer = Answerer(models)
+    jobs = [
+        FirstLookJob(dataset.mesh_uri(row["mesh"]), models.spec, row["turn"])
+        for row in dataset.objects.slice(0, sample).to_pylist()
+    ]
+    laps: list[float] = []
+    for _ in range(2):  # the first round warms
+        laps = [time.process_time()]
+        looks = [look for look in map(first_look, jobs) if not isinstance(look, str)]
+        laps.append(time.process_time())
+        located = [answerer.finder.locate(look.mesh) for look in looks]
+        laps.append(time.process_time())
+        seen = list(answerer.first_sight(looks))
+        laps.append(time.process_time())
+        for look, of_object, pair in zip(looks, seen, located, strict=True):
+            answerer.finder(look.mesh, of_object, pair)
+        laps.append(time.process_time())
+        if not looks:
+            raise DataError(f"{dataset.uri}: none of the first {sample} meshes can be read; bench wants good ones")
+    return {stage: 1000 * (laps[i + 1] - laps[i]) / len(looks) for i, stage in enumerate(STAGES)}
+
+
+def measure(dataset: Dataset, models: Models, workers: int) -> Pace:
+    """Predict all objects into a folder of its own and return how that went."""
+    total, done, peaks = len(dataset.objects), 0, []
+    with tempfile.TemporaryDirectory() as out:
+        started = time.perf_counter()
+        ended: list[float] = []
+        limits = ChildLimits(seconds=120, memory_mb=8192)
+        rows = part_stream(dataset.uri, models, limits, plan_parts(dataset, models, out), workers).iter_rows()
+        coming = iter(rows)
+        for objects in (total // 2, total):
+            with Footprint(ROLES) as footprint:
+                while done < objects:
+                    done += next(coming)["objects"]
+                    ended.append(time.perf_counter() - started)
+            peaks.append(footprint.peak_mb)
+        next(coming, None)  # lets the stream close
+    return Pace(workers, total, ended[0], ended[-1], (peaks[0], peaks[1]))
+
+
+def print_costs(costs_ms: Mapping[str, float]) -> None:
+    """Print what an object takes of a core, by stage."""
+    total = sum(costs_ms.values())
+    print(f"\n{'one object, one core':26}{'CPU ms':>8}{'share':>8}")
+    for stage, cost in costs_ms.items():
+        print(f"{stage:26}{cost:8.1f}{100 * cost / total:7.0f}%")
+    print(f"{'all':26}{total:8.1f}, {1000 / total:.2f} objects a second and core")
+
+
+def print_paces(paces: list[Pace], object_ms: float, cores: int) -> None:
+    """Print how each job went, beside what its cores would reach if they did nothing but the stages."""
+    print(f"\n{'workers':>8}{'objects':>9}{'seconds':>9}{'start s':>9}{'objects/s':>11}{'of the stages alone':>21}")
+    for pace in paces:
+        print(
+            f"{pace.workers:8}{pace.objects:9}{pace.seconds:9.1f}{pace.start_s:9.1f}{pace.rate:11.2f}"
+            f"{pace.of_cores(object_ms, cores):21.2f}"
+        )
+    print("\npeak private memory in MB, first half and second half of the objects")
+    for pace in paces:
+        early, late = pace.peak_mb
+        roles = (
+            f"{role} {early[role]:.0f}, {late[role]:.0f}" for role in ROLES.values() if role in early and role in late
+        )
+        print(f"{pace.workers:8} workers: " + "; ".join(roles))

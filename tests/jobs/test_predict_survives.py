@@ -1,0 +1,77 @@
+"""Of three nodes one is killed in the middle of a prediction: every object has its answer, once."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.predict import PredictConfig, predict
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+COPIES = 12
+
+LOSE_A_NODE = """
+import sys, threading, time
+from pathlib import Path
+import ray
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+second, third = cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)
+ray.init(address=cluster.address, log_to_driver=False)
+from jobs.predict import PredictConfig, predict
+dataset, run, out = sys.argv[1:]
+outcome = []
+config = PredictConfig(dataset=dataset, run=run, out=out)
+thread = threading.Thread(target=lambda: outcome.append(predict(config)))
+thread.start()
+while len(list(Path(out).glob("parts/part-*"))) < 2:
+    assert thread.is_alive()
+    time.sleep(0.02)
+made = len(list(Path(out).glob("parts/part-*")))
+cluster.remove_node(second, allow_graceful=False)
+print(made, flush=True)
+thread.join()
+ray.shutdown()
+cluster.shutdown()
+sys.exit(0 if outcome == [None] else 1)
+"""
+
+
+@pytest.fixture(scope="module")
+def copies(bodies, tmp_path_factory):
+    """The bodies, each a dozen times under other names: eleven parts or so."""
+    folder = tmp_path_factory.mktemp("copies")
+    shutil.copy(bodies / "dataset.json", folder)
+    (folder / "meshes").mkdir()
+    for path in (bodies / "meshes").iterdir():
+        for i in range(COPIES):
+            shutil.copy(path, folder / "meshes" / f"{path.stem}-copy-{i:02d}.ply")
+    return folder
+
+
+def test_a_lost_node_changes_no_answer(cluster, run, bodies, copies, tmp_path):
+    """Its parts are made on the other nodes; each copy has the answer of its original, and no file is there twice."""
+    predict(PredictConfig(dataset=str(bodies), run=str(run), out=str(tmp_path / "expected")))
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    command = [sys.executable, "-c", LOSE_A_NODE, str(copies), str(run), str(tmp_path / "out")]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    expected = {row["object_id"]: row for row in rows(tmp_path / "expected")}
+    found = rows(tmp_path / "out")
+    parts = list((tmp_path / "out" / "parts").iterdir())
+
+    assert int(ended.stdout.splitlines()[0]) < len(parts)
+    assert len(found) == len({row["object_id"] for row in found}) == COPIES * len(expected)
+    assert len(found) == sum(pq.read_metadata(path).num_rows for path in parts)
+    for row in found:
+        original = row["object_id"].partition("-copy-")[0]
+        assert row | {"object_id": original} == expected[original]
+
+
+def rows(out):
+    """The rows of predictions.parquet."""
+    return pq.read_table(out / "predictions.parquet").to_pylist()
