@@ -60,13 +60,15 @@ class Finder:
         assert self.lifter.template is not None  # load refuses
         return locate(self.lifter.template, mesh.vertices_mm, mesh.faces)
 
-    def __call__(self, mesh: Mesh, seen: Seen) -> Answer:
+    def __call__(self, mesh: Mesh, seen: Seen, located: LocatedPair | None = None) -> Answer:
         """Return the answer for a mesh in the object frame.
+
+        located: what locate says of the mesh, where it was asked before; it needs no network.
 
         Raises:
             GeometryError: if the rays fix no point.
         """
-        lifter, located = self.lifter, self.locate(mesh)
+        lifter, located = self.lifter, located or self.locate(mesh)
         near_xy = near_positions(lifter.spec, mesh, seen.pair_xy, located.pair_mm)
         first_mm = lifter(near_xy, mesh.centre_mm, pair_xy=seen.pair_xy)
         pairs_mm = {"template": located.pair_mm, lifter.chosen: first_mm}
