@@ -18,6 +18,7 @@ from featurelib.geometry import Projection
 from featurelib.isolation import Child, ChildLimits, LostError, OverLimitError
 from featurelib.meshes import Limits, Mesh
 from featurelib.shards.child import FirstLook, GlbJob, UploadJob, as_glb, first_look_at_upload
+from featurelib.template import LocatedPair
 from serve.catalogue import manifests_of
 from serve.settings import LimitSettings
 
@@ -84,7 +85,7 @@ class Lifted(NamedTuple):
 
     claim: of the run's own choice of method; None for a method that was asked for.
     covariance_mm2: (2, 3, 3) of both errors, with the mean variances sigma_mm^2; None where only those are known.
-    near: which of SIDES an estimate has nearer in each view; None of an object of the run, whose rendering knows it.
+    near: which of SIDES an estimate has nearer in each view; None of a fusion, which was told.
     """
 
     pair_mm: list[list[float]]
@@ -93,6 +94,13 @@ class Lifted(NamedTuple):
     claim: Claim | None = None
     covariance_mm2: list[list[list[float]]] | None = None
     near: list[int] | None = None
+
+
+class Laid(NamedTuple):
+    """A mesh in the object frame, and where the mean shape that is laid onto it has the landmarks."""
+
+    mesh: Mesh
+    located: LocatedPair
 
 
 @serve.deployment
@@ -122,50 +130,75 @@ class LifterStage:
         """Say that the networks are warm; nobody can ask before."""
         return True
 
-    async def __call__(
-        self,
-        projection: Projection,
-        object_id: str,
-        xy: np.ndarray,
-        seen: Seen,
-        centre_mm: list[float],
-        method: str | None,
-    ) -> Lifted:
-        """Return the landmarks of an object by a method, or by the run's own choice.
+    async def lay(self, projection: Projection, object_id: str, method: str | None) -> Laid | None:
+        """Return an object's mesh with the mean shape laid onto it; None if a method does without the mesh.
 
-        The run's choice looks at the mesh, if the dataset is where the rendering found it, and else falls back to
-        the chosen fusion. xy (v, 2) are the near instance's positions.
+        The run's own choice looks at the mesh, if the dataset is where the rendering found it.
+
+        Raises:
+            DataError: if the method needs the mesh and that cannot be read.
+        """
+        finder, (dataset, files) = self.finders.get(projection), self.datasets[projection]
+        is_here = dataset is not None and object_id in files
+        if finder is None or not (method in LOOKING or (method is None and is_here)):
+            return None
+        if dataset is None or not is_here:
+            raise DataError(f"method {method}: needs the object's mesh, which is not with the dataset")
+        return await asyncio.to_thread(lambda: _lay(finder, dataset.load(files[object_id])))
+
+    async def lay_upload(self, projection: Projection, mesh: Mesh) -> Laid:
+        """Return a mesh that is no object of the run with the mean shape laid onto it.
+
+        Raises:
+            DataError: if the run has no lifter.
+        """
+        if projection not in self.finders:
+            raise DataError(f"mesh: this run has no {projection} lifter, without which no uploads are answered")
+        return await asyncio.to_thread(_lay, self.finders[projection], mesh)
+
+    async def __call__(
+        self, projection: Projection, xy: np.ndarray, seen: Seen, centre_mm: list[float], method: str | None
+    ) -> Lifted:
+        """Return the landmarks by a fusion, or by the chosen one; xy (v, 2) are the near instance's positions.
 
         Raises:
             UsageError: if the method is unknown.
-            DataError: if it needs the mesh and that cannot be read.
         """
-        finder, lifter = self.finders.get(projection), self.lifters[projection]
-        dataset, files = self.datasets[projection]
-        if finder and (method in LOOKING or (method is None and object_id in files)):
-            if dataset is None or object_id not in files:
-                raise DataError(f"method {method}: needs the object's mesh, which is not with the dataset")
-            return await asyncio.to_thread(_looked, finder, dataset.load(files[object_id]), seen, method)
+        lifter = self.lifters[projection]
         method = method or lifter.chosen
         pair_mm = await asyncio.to_thread(lifter, xy, np.array(centre_mm), method, seen.pair_xy)
         sigma_mm = lifter.sigma_mm.get(method)
         return Lifted(pair_mm.tolist(), method, (sigma_mm, sigma_mm))
 
-    async def uploaded(self, projection: Projection, mesh: Mesh, seen: Seen, method: str | None) -> Lifted:
-        """Return the landmarks of a mesh that is no object of the run, and its near positions.
+    async def on_mesh(self, projection: Projection, laid: Laid, seen: Seen, method: str | None) -> Lifted:
+        """Return the landmarks by any method, or by the run's own choice, and which side is near in each view.
 
         Raises:
             UsageError: if the method is unknown.
-            DataError: if the run has no lifter.
         """
-        if projection not in self.finders:
-            raise DataError(f"mesh: this run has no {projection} lifter, without which no uploads are answered")
-        return await asyncio.to_thread(_lifted_upload, self.finders[projection], mesh, seen, method)
+        return await asyncio.to_thread(_on_mesh, self.finders[projection], laid, seen, method)
 
 
-def _looked(finder: "Finder", mesh: Mesh, seen: Seen, method: str | None) -> Lifted:
+def _lay(finder: "Finder", mesh: Mesh) -> Laid:
+    return Laid(mesh, finder.locate(mesh))
+
+
+def _on_mesh(finder: "Finder", laid: Laid, seen: Seen, method: str | None) -> Lifted:
+    from featurelib.finder import near_indices
+
+    lifter = finder.lifter
+    if method is None or method in LOOKING:
+        lifted = _looked(finder, laid, seen, method)
+        return lifted._replace(near=near_indices(lifter.spec, laid.mesh, np.array(lifted.pair_mm)))
+    near = near_indices(lifter.spec, laid.mesh, laid.located.pair_mm)
+    pair_mm = lifter(seen.pair_xy[np.arange(len(near)), near], laid.mesh.centre_mm, method, seen.pair_xy)
+    sigma_mm = lifter.sigma_mm.get(method)
+    return Lifted(pair_mm.tolist(), method, (sigma_mm, sigma_mm), near=near)
+
+
+def _looked(finder: "Finder", laid: Laid, seen: Seen, method: str | None) -> Lifted:
     """Return what a finder makes of a mesh: its own choice, or one of the methods LOOKING."""
-    answer = finder(mesh, seen)
+    answer = finder(laid.mesh, seen, laid.located)
     if method is None or method == answer.method:
         left, right = answer.claim.sigma_mm.tolist()
         covariance_mm2 = answer.claim.covariance_mm2.tolist()
@@ -173,20 +206,6 @@ def _looked(finder: "Finder", mesh: Mesh, seen: Seen, method: str | None) -> Lif
     if method not in answer.pairs_mm:
         raise UsageError(f"method {method!r}: this run has no refiner; expected one of {', '.join(answer.pairs_mm)}")
     return Lifted(answer.pairs_mm[method].tolist(), method, (None, None))
-
-
-def _lifted_upload(finder: "Finder", mesh: Mesh, seen: Seen, method: str | None) -> Lifted:
-    """Return what a finder makes of a mesh whose near sides nobody has told."""
-    from featurelib.finder import near_indices
-
-    lifter = finder.lifter
-    if method is None or method in LOOKING:
-        lifted = _looked(finder, mesh, seen, method)
-        return lifted._replace(near=near_indices(lifter.spec, mesh, np.array(lifted.pair_mm)))
-    near = near_indices(lifter.spec, mesh, finder.locate(mesh).pair_mm)
-    pair_mm = lifter(seen.pair_xy[np.arange(len(near)), near], mesh.centre_mm, method, seen.pair_xy)
-    sigma_mm = lifter.sigma_mm.get(method)
-    return Lifted(pair_mm.tolist(), method, (sigma_mm, sigma_mm), near=near)
 
 
 def _warm(finder: "Finder") -> None:

@@ -19,7 +19,7 @@ from featurelib.geometry import SIDES, Projection
 from featurelib.meshes import MESH_SUFFIXES
 from serve.answers import Noise, answer_3d, place, scene_of, seen_pair, spread, view_answers
 from serve.catalogue import Catalogue
-from serve.deployments import Lifted
+from serve.deployments import Laid, Lifted
 from serve.gate import Gate
 from serve.metrics import Meters
 from serve.pictures import read_picture
@@ -152,12 +152,19 @@ class Graph:
         projection = self.projection(asked.projection)
         with self.meters.stage("read", timings_ms):
             rows = await self.rows(asked.object_id, projection)
-        seen, version = await self._detect(projection, [row["png"] for row in rows], timings_ms)
         near, centre_mm = [SIDES.index(row["near_side"]) for row in rows], rows[0]["centre_mm"]
-        with self.lifts(), self.meters.stage("lift", timings_ms):
-            xy = seen.pair_xy[np.arange(len(near)), near]
-            arguments = (projection, asked.object_id, xy, seen, centre_mm, asked.method)
-            lifted = await self._ask(_there(self.lifter).remote, *arguments)
+        lifter, pngs = _there(self.lifter), [row["png"] for row in rows]
+        with self.lifts():
+            (seen, version), laid = await asyncio.gather(
+                self._detect(projection, pngs, timings_ms),
+                self._lay(lifter.lay, timings_ms, projection, asked.object_id, asked.method),
+            )
+            with self.meters.stage("lift", timings_ms):
+                if laid is not None:
+                    lifted = await self._ask(lifter.on_mesh.remote, projection, laid, seen, asked.method)
+                else:
+                    xy = seen.pair_xy[np.arange(len(near)), near]
+                    lifted = await self._ask(lifter.remote, projection, xy, seen, centre_mm, asked.method)
         views = self._views(projection, centre_mm, seen, lifted._replace(near=near))
         timings_ms["total"] = 1000 * (perf_counter() - started)
         return answer_3d(lifted, version, views, timings_ms)
@@ -170,9 +177,14 @@ class Graph:
         file_type = suffix if suffix in MESH_SUFFIXES else ".ply"
         with self.meshes(), self.meters.stage("render", timings_ms):
             look = await self._ask(self.renderer.look.remote, projection, content, file_type, asked.unit)
-        seen, version = await self._detect(projection, list(look.pngs), timings_ms)
-        with self.lifts(), self.meters.stage("lift", timings_ms):
-            lifted = await self._ask(_there(self.lifter).uploaded.remote, projection, look.mesh, seen, asked.method)
+        lifter = _there(self.lifter)
+        with self.lifts():
+            (seen, version), laid = await asyncio.gather(
+                self._detect(projection, list(look.pngs), timings_ms),
+                self._lay(lifter.lay_upload, timings_ms, projection, look.mesh),
+            )
+            with self.meters.stage("lift", timings_ms):
+                lifted = await self._ask(lifter.on_mesh.remote, projection, laid, seen, asked.method)
         views = self._views(projection, look.mesh.centre_mm, seen, lifted)
         spec = self.catalogue.manifests[projection].spec
         scene = await asyncio.to_thread(scene_of, spec, look) if asked.scene else None
@@ -199,6 +211,12 @@ class Graph:
         with self.pictures(len(pngs)), self.meters.stage("detect", timings_ms):
             seen, version = await self._ask(_there(self.detector).remote, projection, pngs)
         return seen, version
+
+    async def _lay(self, how: DeploymentHandle, timings_ms: dict[str, float], *arguments: Any) -> Laid | None:
+        """Lay the mean shape onto a mesh, which needs no network and so goes on beside the detection."""
+        with self.meters.stage("lay", timings_ms):
+            laid: Laid | None = await self._ask(how.remote, *arguments)
+        return laid
 
     async def _ask(self, call: Callable[..., Any], *arguments: Any) -> Any:
         """Ask a stage; a question whose replica died meanwhile is put once more, to another.

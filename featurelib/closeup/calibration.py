@@ -44,8 +44,9 @@ def squared_errors_mm2(look: Look, mesh: Mesh, truth_mm: ArrayLike, estimate_mm:
         estimate_mm: (2, 3) what the look starts from.
     """
     aims = np.stack([np.asarray(estimate_mm)[0], mirror_pair(estimate_mm)[0]])
-    sides = zip(both_sides(mesh, truth_mm), aims, strict=True)
-    errors_mm = np.array([ray_errors_mm(see(look, side, aim[None])[1], point)[0] for (side, point), aim in sides])
+    sides, points = zip(*both_sides(mesh, truth_mm), strict=True)
+    _, rays = see(look, sides, aims)
+    errors_mm = ray_errors_mm(rays, np.array(points)[:, None, None])
     return np.asarray((errors_mm**2).mean(axis=-1))
 
 

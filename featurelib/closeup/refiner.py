@@ -4,9 +4,10 @@ Everything happens on the left side: the right instance is the left one of the m
 the same network.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import chain
 from typing import Any, NamedTuple, Self
 
 import keras
@@ -129,7 +130,7 @@ def refine(refiner: Refiner, mesh: Mesh, pair_mm: ArrayLike) -> Refined:
     aims = np.array([side[0] for side in (np.asarray(pair_mm, dtype=np.float64), mirror_pair(pair_mm))])
     moves_mm, sights = [], []
     for look in (*(early.from_best(EARLY_VIEWS) for early in refiner.looks[:-1]), refiner.looks[-1]):
-        sights = [look_at(look, side, aim) for side, aim in zip(sides, aims, strict=True)]
+        sights = look_at(look, sides, aims)
         points = np.array([sight.fused.point_mm for sight in sights])
         moves_mm.append(np.linalg.norm(points - aims, axis=1))
         aims = points
@@ -149,11 +150,11 @@ def refine(refiner: Refiner, mesh: Mesh, pair_mm: ArrayLike) -> Refined:
     )
 
 
-def look_at(look: Look, mesh: Mesh, aim_mm: NDArray[np.float64]) -> Sight:
-    """Return what a look finds at an aim (3,) near the left instance of a mesh."""
-    found, (origins, directions) = see(look, mesh, aim_mm[None])
-    spread_mm = found.spread.ravel() * look.frame.width_mm
-    return _sight(look, Rays(origins[0], directions[0]), spread_mm)
+def look_at(look: Look, sides: Sequence[Mesh], aims_mm: NDArray[np.float64]) -> list[Sight]:
+    """Return what a look finds of the left instance of each of n meshes, at its aim (n, 3)."""
+    found, rays = see(look, sides, aims_mm)
+    spreads_mm = found.spread.reshape(len(sides), -1) * look.frame.width_mm
+    return [_sight(look, Rays(*each), spread_mm) for *each, spread_mm in zip(*rays, spreads_mm, strict=True)]
 
 
 def _sight(look: Look, rays: Rays, spread_mm: NDArray[np.float64]) -> Sight:
@@ -165,19 +166,23 @@ def _sight(look: Look, rays: Rays, spread_mm: NDArray[np.float64]) -> Sight:
     return Sight(fused, spread_mm, np.array([fuse_rays(each, look.variances_mm2).point_mm for each in alone]))
 
 
-def see(look: Look, mesh: Mesh, aims_mm: NDArray[np.float64]) -> tuple[Found, Rays]:
-    """Return what m networks find from v views of each of n aims (n, 3): positions (n v, m) and rays (n, v, m, 3)."""
-    width_mm, num_views = look.frame.width_mm, len(look.views)
-    cameras = [camera for aim in aims_mm for camera in cameras_at(look.views, aim, width_mm)]
-    found = look.find(close_ups(mesh, cameras, look.frame.size_px))
-    rays = [camera.backproject(xy) for camera, xy in zip(cameras, found.xy, strict=True)]
-    shape = (len(aims_mm), num_views, found.spread.shape[1], 3)
+def see(look: Look, sides: Sequence[Mesh], aims_mm: NDArray[np.float64]) -> tuple[Found, Rays]:
+    """Return what m networks find in v views of each of n meshes at its aim (n, 3), the left instance.
+
+    Positions are (n v, m), rays (n, v, m, 3). All meshes share a forward pass.
+    """
+    width_mm = look.frame.width_mm
+    cameras = [cameras_at(look.views, aim, width_mm) for aim in aims_mm]
+    pictures = [close_ups(mesh, around, look.frame.size_px) for mesh, around in zip(sides, cameras, strict=True)]
+    found = look.find(np.concatenate(pictures))
+    rays = [camera.backproject(xy) for camera, xy in zip(chain(*cameras), found.xy, strict=True)]
+    shape = (len(sides), len(look.views), found.spread.shape[1], 3)
     origins, directions = (np.reshape(part, shape) for part in zip(*rays, strict=True))
     return found, Rays(origins, directions)
 
 
 def ray_errors_mm(rays: Rays, point_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how far rays (..., 3) pass by a point (3,): the error in the picture's plane."""
+    """Return how far rays (..., 3) pass by points (..., 3): the error in the picture's plane."""
     offsets = point_mm - rays.origins_mm
     along = (offsets * rays.directions).sum(axis=-1, keepdims=True) * rays.directions
     return np.asarray(np.linalg.norm(offsets - along, axis=-1))

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -17,6 +18,10 @@ SAMPLE_S = 0.2
 
 IDLE = "ray::IDLE"
 """Ray's title of a process between two tasks."""
+
+
+STORE = "/dev/shm/plasma"  # noqa: S108 (read, never written)
+"""How the files begin that Ray's object store is mapped from."""
 
 
 @dataclass
@@ -32,8 +37,8 @@ class Peak:
 class Footprint:
     """Looks at this session's workers on this machine, and at this process, while it is entered.
 
-    Memory is USS, what would be free if the process ended (psutil's memory_full_info); pages of the object store
-    count in it only where a single process has touched them. roles: by the part of a title that gives each away.
+    Memory is what would be free if the process ended: USS less pages of the object store, which stay in it and which
+    USS counts as long as a single process has touched them. roles: by the part of a title that gives each away.
     memory: look at memory, too, which reads the page tables of each process. cpu_history: at each look its time and
     the CPU seconds of all processes since they began.
     """
@@ -82,7 +87,7 @@ class Footprint:
             for process in (raylet, *_workers(raylet), driver):
                 try:
                     self._look(process, "driver" if process == driver else _title(process))
-                except psutil.Error:  # it has just ended
+                except (psutil.Error, FileNotFoundError, ProcessLookupError):  # it has just ended
                     continue
             self.cpu_history.append((time.time(), sum(peak.cpu_s for peak in self.peaks.values())))
 
@@ -92,7 +97,7 @@ class Footprint:
             peak.title = title
         peak.cpu_s = _cpu_s(process)
         if self.memory and self._role(peak.title) != "Ray itself":
-            peak.uss_mb = max(peak.uss_mb, process.memory_full_info().uss / 1e6)
+            peak.uss_mb = max(peak.uss_mb, _own_mb(process.pid))
 
 
 @ray.remote(num_cpus=0)
@@ -113,6 +118,19 @@ def _title(process: psutil.Process) -> str:
         return " ".join(process.cmdline())
     except psutil.Error:
         return ""
+
+
+def _own_mb(pid: int) -> float:
+    """Return a process's private memory without the object store's, in MB, by /proc (proc_pid_smaps(5))."""
+    kib, is_store = 0, False
+    with Path(f"/proc/{pid}/smaps").open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            words = line.split(maxsplit=5)
+            if not words[0].endswith(":"):  # a mapping's first line: its addresses, ..., its file
+                is_store = len(words) > 5 and words[5].startswith(STORE)
+            elif words[0].startswith("Private_") and not is_store:
+                kib += int(words[1])
+    return kib * 1024 / 1e6
 
 
 def _cpu_s(process: psutil.Process) -> float:

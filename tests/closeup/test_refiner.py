@@ -123,7 +123,7 @@ def test_rays_pass_through_what_the_maps_show(bumpy) -> None:
     """Each ray, projected by its own camera, is the position that was found."""
     mesh, pair_mm = bumpy
     look = _look(build_network(32, width=4))
-    found, rays = see(look, mesh, pair_mm[:1] + 1.0)
+    found, rays = see(look, [mesh], pair_mm[:1] + 1.0)
 
     along = rays.origins_mm + 7.0 * rays.directions
     for view, xy, point in zip(VIEWS, found.xy[:, 1], along[0, :, 1], strict=True):

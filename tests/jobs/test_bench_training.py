@@ -1,12 +1,14 @@
 """The measurements of training run, on as little as there can be; what they say of so little is not judged."""
 
 import re
+import time
 from collections import Counter
 from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import ray
 
 from featurelib import s3, storage
 from featurelib.shards import decode_png, open_renders, read_views
@@ -160,6 +162,28 @@ def test_repeated_shards_hold_repeated_views(manifest):
 
     assert Counter(repeated.shards) == dict.fromkeys(manifest.shards, 10)
     assert repeated.views == {split: 10 * count for split, count in manifest.views.items()}
+
+
+def test_a_footprint_is_what_would_be_free_if_a_process_ended(cluster):
+    """200 MB on a worker's heap are its own; as many in the object store are not, though it alone has touched them."""
+    with Footprint({"hold_on_heap": "heap", "hold_in_store": "store"}) as footprint:
+        ray.get([hold_on_heap.remote(200), hold_in_store.remote(200)])
+
+    assert footprint.peak_mb["heap"] > footprint.peak_mb["store"] + 150
+
+
+@ray.remote(num_cpus=0, max_calls=1)
+def hold_on_heap(mb):
+    held = np.ones(mb * 125_000)
+    time.sleep(2)
+    return len(held)
+
+
+@ray.remote(num_cpus=0, max_calls=1)
+def hold_in_store(mb):
+    held = [ray.put(np.ones(1_250_000)) for _ in range(mb // 10)]
+    time.sleep(2)
+    return len(held)
 
 
 @pytest.mark.slow

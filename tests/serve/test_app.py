@@ -58,7 +58,7 @@ def test_infer_3d_names_its_frame_and_its_parts(client, run):
 
     assert ("mm", "object", chosen) == (answer["unit"], answer["frame"], answer["method"])
     assert list(range(9)) == [view["view"] for view in answer["views"]]
-    assert {"read", "detect", "lift", "total"} == set(answer["timings_ms"])
+    assert {"read", "detect", "lay", "lift", "total"} == set(answer["timings_ms"])
     assert answer["left"]["sigma_mm"] > 0
     assert answer["accepted"] == (answer["reason"] == "")
 

@@ -128,7 +128,7 @@ def test_an_uploaded_mesh_has_the_answer_of_predict(client, bodies, predicted, n
     assert row["accepted"] == str(found["accepted"]).lower()
     assert row["reason"] == found["reason"]
     assert list(range(9)) == [view["view"] for view in found["views"]]
-    assert {"render", "detect", "lift", "total"} == set(found["timings_ms"])
+    assert {"render", "detect", "lay", "lift", "total"} == set(found["timings_ms"])
 
 
 def test_an_uploaded_mesh_is_the_object_that_it_is(client, bodies):
