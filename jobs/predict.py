@@ -31,9 +31,9 @@ from featurelib.versions import ModelVersions, validation_mm
 from jobs import cluster
 from jobs.predict_worker import Answerer, Models, Part, look_at_part
 
-LOOK_CPUS, ANSWER_CPUS = 0.4, 0.6
-"""A CPU is given to a task that looks and an actor that answers, which share it as the objects have it. (Were these
-numbers the same, Ray Data would make one stage of the two.)"""
+LOOK_CPUS, ANSWER_CPUS = 0.25, 0.5
+"""A CPU is given to a task that looks and an actor that answers, which share it as the objects have it. A quarter of
+it stays free, so that a server's replicas beside it leave enough for both to begin."""
 
 
 @cli.config

@@ -13,9 +13,6 @@ import numpy as np
 import psutil
 import ray
 
-SAMPLE_S = 0.2
-"""Between two looks. What a process takes for a shorter time is missed."""
-
 IDLE = "ray::IDLE"
 """Ray's title of a process between two tasks."""
 
@@ -39,12 +36,14 @@ class Footprint:
 
     Memory is what would be free if the process ended: USS less pages of the object store, which stay in it and which
     USS counts as long as a single process has touched them. roles: by the part of a title that gives each away.
-    memory: look at memory, too, which reads the page tables of each process. cpu_history: at each look its time and
+    memory: look at memory, too, which reads the page tables of each process: 60 ms of a core. pause_s: between two
+    looks; what a process takes for a shorter time is missed. cpu_history: at each look its time and
     the CPU seconds of all processes since they began.
     """
 
     roles: dict[str, str]
     memory: bool = True
+    pause_s: float = 0.2
     peaks: dict[int, Peak] = field(default_factory=dict)
     cpu_history: list[tuple[float, float]] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -83,7 +82,7 @@ class Footprint:
         driver = psutil.Process()
         is_last = False
         while not is_last:  # looks at the beginning and once more at the end, however short the time between
-            is_last = self._stop.wait(SAMPLE_S if self.cpu_history else 0)
+            is_last = self._stop.wait(self.pause_s if self.cpu_history else 0)
             for process in (raylet, *_workers(raylet), driver):
                 try:
                     self._look(process, "driver" if process == driver else _title(process))

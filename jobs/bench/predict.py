@@ -129,7 +129,7 @@ def measure(dataset: Dataset, models: Models, workers: int) -> Pace:
         rows = part_stream(dataset.uri, models, limits, plan_parts(dataset, models, out), workers).iter_rows()
         coming = iter(rows)
         for objects in (total // 2, total):
-            with Footprint(ROLES) as footprint:
+            with Footprint(ROLES, pause_s=5.0) as footprint:  # seldom, so that looking costs a hundredth
                 while done < objects:
                     done += next(coming)["objects"]
                     ended.append(time.perf_counter() - started)
