@@ -97,6 +97,7 @@ def answer_3d(
         accepted=lifted.claim and lifted.claim.accepted,
         reason=lifted.claim and lifted.claim.reason,
         model=version,
+        models={"detector": version, **lifted.versions},
         views=views,
         timings_ms=timings_ms,
         scene=scene,

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -19,6 +19,7 @@ from featurelib.isolation import Child, ChildLimits, LostError, OverLimitError
 from featurelib.meshes import Limits, Mesh
 from featurelib.shards.child import FirstLook, GlbJob, UploadJob, as_glb, first_look_at_upload
 from featurelib.template import LocatedPair
+from featurelib.versions import ModelVersions
 from serve.catalogue import manifests_of
 from serve.settings import LimitSettings
 
@@ -86,6 +87,7 @@ class Lifted(NamedTuple):
     claim: of the run's own choice of method; None for a method that was asked for.
     covariance_mm2: (2, 3, 3) of both errors, with the mean variances sigma_mm^2; None where only those are known.
     near: which of SIDES an estimate has nearer in each view; None of a fusion, which was told.
+    versions: hashes of the lifter and the refiner, where the run has them.
     """
 
     pair_mm: list[list[float]]
@@ -94,6 +96,7 @@ class Lifted(NamedTuple):
     claim: Claim | None = None
     covariance_mm2: list[list[list[float]]] | None = None
     near: list[int] | None = None
+    versions: Mapping[str, str] = {}
 
 
 class Laid(NamedTuple):
@@ -119,6 +122,7 @@ class LifterStage:
             p: self.finders[p].lifter if p in self.finders else Lifter.load(run, p, m.spec)
             for p, m in manifests.items()
         }
+        self.versions = {p: _versions(run, p) if p in self.finders else {} for p in manifests}
         self.datasets = {p: _meshes(dataset or m.dataset) for p, m in manifests.items()}
         for projection, lifter in self.lifters.items():
             middle = np.full((len(manifests[projection].spec.rig), 2, 2), 0.5)
@@ -168,7 +172,7 @@ class LifterStage:
         method = method or lifter.chosen
         pair_mm = await asyncio.to_thread(lifter, xy, np.array(centre_mm), method, seen.pair_xy)
         sigma_mm = lifter.sigma_mm.get(method)
-        return Lifted(pair_mm.tolist(), method, (sigma_mm, sigma_mm))
+        return Lifted(pair_mm.tolist(), method, (sigma_mm, sigma_mm), versions=self.versions[projection])
 
     async def on_mesh(self, projection: Projection, laid: Laid, seen: Seen, method: str | None) -> Lifted:
         """Return the landmarks by any method, or by the run's own choice, and which side is near in each view.
@@ -176,7 +180,14 @@ class LifterStage:
         Raises:
             UsageError: if the method is unknown.
         """
-        return await asyncio.to_thread(_on_mesh, self.finders[projection], laid, seen, method)
+        lifted = await asyncio.to_thread(_on_mesh, self.finders[projection], laid, seen, method)
+        return lifted._replace(versions=self.versions[projection])
+
+
+def _versions(run: str, projection: Projection) -> dict[str, str]:
+    """Return the hashes of what comes after the detector."""
+    versions = ModelVersions.of(run, projection).to_dict()
+    return {stage: version for stage, version in versions.items() if version and stage != "detector"}
 
 
 def _lay(finder: "Finder", mesh: Mesh) -> Laid:

@@ -141,7 +141,8 @@ class Scene(BaseModel):
 class Infer3dAnswer(BaseModel):
     """Both landmarks in the object frame.
 
-    `accepted` and `reason` are what the run says of its own choice; null for a method that was asked for.
+    `accepted` and `reason` are what the run says of its own choice; null for a method that was asked for. `models` are
+    the hashes of the stages that the run has: detector, lifter, refiner.
     """
 
     unit: Literal["mm"] = "mm"
@@ -152,6 +153,7 @@ class Infer3dAnswer(BaseModel):
     accepted: bool | None
     reason: str | None
     model: str
+    models: dict[str, str]
     views: list[ViewAnswer]
     timings_ms: dict[str, float]
     scene: Scene | None = None

@@ -1,10 +1,14 @@
-"""The server that one would write in ten minutes: FastAPI, one process, Keras `predict` on one picture a request."""
+"""The server that one would write in ten minutes: FastAPI, one process, Keras `predict` on one picture a request.
+
+In threads, so that decoding and answering go on while another request's network runs.
+"""
 
 import sys
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 
 from featurelib.geometry import PROJECTIONS
 
@@ -17,11 +21,15 @@ def plain_web(run: str, projection: str) -> FastAPI:
     detector = Detector.load(run, projection)
     web = FastAPI()
 
+    def find(png: bytes) -> list[list[float]]:
+        pictures = decode_pictures([png], detector.input_size)
+        outputs = detector.model.predict(as_rgb(pictures).astype("float32"), verbose=0)
+        xy: list[list[float]] = detector.head.read(outputs).xy.numpy().tolist()
+        return xy
+
     @web.post("/")
     async def infer(request: Request) -> Any:
-        pictures = decode_pictures([await request.body()], detector.input_size)
-        outputs = detector.model.predict(as_rgb(pictures).astype("float32"), verbose=0)
-        return {"xy": detector.head.read(outputs).xy.numpy().tolist()}
+        return {"xy": await run_in_threadpool(find, await request.body())}
 
     return web
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from featurelib.geometry import MM_PER_UNIT, Alignment, apply
 from featurelib.shards import open_renders
+from featurelib.versions import ModelVersions
 
 
 def test_it_is_healthy_once_it_answers(client):
@@ -52,11 +53,13 @@ def test_infer_3d_equals_what_evaluate_wrote(client, run):
 
 
 def test_infer_3d_names_its_frame_and_its_parts(client, run):
-    """Unit, frame, method, nine views and the time of each stage; the method is the run's chosen one."""
+    """Unit, frame, method, models, nine views and each stage's time; the method is the run's chosen one."""
     answer = client.post("/infer/3d", json={"object_id": "body-00003"}).json()
     chosen = json.loads((run / "report" / "report.json").read_text())["lifter"]["orthographic"]["chosen"]
 
     assert ("mm", "object", chosen) == (answer["unit"], answer["frame"], answer["method"])
+    assert ModelVersions.of(str(run), "orthographic").to_dict() == answer["models"]
+    assert answer["model"] == answer["models"]["detector"]
     assert list(range(9)) == [view["view"] for view in answer["views"]]
     assert {"read", "detect", "lay", "lift", "total"} == set(answer["timings_ms"])
     assert answer["left"]["sigma_mm"] > 0
