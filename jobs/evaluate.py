@@ -44,7 +44,7 @@ from featurelib.report import (
 )
 from featurelib.shards import Manifest, open_renders, read_views
 from jobs import cluster
-from jobs.audit import gather_contents
+from jobs.audit import gather_contents, near_duplicates
 from jobs.estimates import FinderKey, Found, find_all, lifter_pairs, mesh_files
 
 
@@ -130,7 +130,9 @@ def _write(evaluated: Sequence[Evaluated], uri: str) -> None:
 
 def _report(evaluated: Sequence[Evaluated]) -> dict[str, Any]:
     """Return what report.json says."""
-    leaks = {str(leak) for part in evaluated for leak in find_leaks(gather_contents(part.manifest).rows)}
+    contents = [gather_contents(part.manifest).rows for part in evaluated]
+    leaks = {str(leak) for rows in contents for leak in find_leaks(rows)}
+    twins = near_duplicates(open_dataset(evaluated[0].manifest.dataset), contents[0])
     return {
         "schema": SCHEMA_VERSION,
         "objects": evaluated[0].manifest.objects,
@@ -140,7 +142,7 @@ def _report(evaluated: Sequence[Evaluated]) -> dict[str, Any]:
             part.projection: {**lifter_report(part.pairs_mm, part.vectors, part.chosen), "claims": _claims(part)}
             for part in evaluated
         },
-        "audit": {"leaks": sorted(leaks)},
+        "audit": {"leaks": sorted(leaks), "near_duplicates": twins},
     }
 
 

@@ -10,12 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from featurelib.checks.measure import Labelled, Measurement, Unread
 from featurelib.checks.reference import Fit, Reference
+from featurelib.checks.shape import MIN_FOR_SPREAD, SIGMAS_A_MAD
 from featurelib.dataset import Dataset, Fault
 from featurelib.geometry import PROJECTIONS
 from featurelib.shards.spec import estimate_frame_mm, frame_sample
-
-MIN_FOR_SPREAD = 8
-"""Objects from which on a dataset has a spread that one of them can be judged by."""
 
 TURNED_DEG = 45.0
 """Turned by more than this against the others, an object is in other axes. Heads in poses of 15 degrees reach 20."""
@@ -30,9 +28,6 @@ ONE_PLACE = 0.005
 UNLIKE_SIGMAS, UNLIKE_SHARE = 10.0, 0.015
 """The reference does not fit an object from so many standard deviations beyond the median, and this share of its size,
 on: 7 mm of a head. Of 400 heads and 60 synthetic busts the median has 0.4 % and the worst 0.9 %."""
-
-SIGMAS_A_MAD = 1.4826
-"""Of a normal distribution, standard deviations in a median absolute deviation."""
 
 
 class Spread(NamedTuple):

@@ -4,16 +4,21 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import trimesh
+from scipy.spatial.transform import Rotation
 
 from featurelib import cli
+from featurelib.audit import CONTENTS
+from featurelib.dataset import open_dataset
 from featurelib.errors import DataError
 from featurelib.geometry import DEFAULT_RIG, PROJECTIONS, Alignment
 from featurelib.records import SHARD
 from featurelib.shards import Manifest, Receipt, RenderSpec, commit, encode_png, open_renders, write_shard
 from featurelib.synthetic import write_dataset
-from jobs.audit import SHARDS_HERE, audit_renders, gather_contents
+from jobs.audit import SHARDS_HERE, audit_renders, gather_contents, near_duplicates
 from jobs.render import RenderConfig, render
 
 
@@ -154,3 +159,28 @@ def test_what_a_task_finds_ends_the_command_with_one_line(cluster, many, capsys)
     assert ended.value.code == 2
     assert len(lines) == 1
     assert lines[0].startswith(f"error: {victim}: not a readable shard")
+
+
+def test_two_scans_of_one_thing_are_near_duplicates(cluster, tmp_path):
+    """A turned and rounded copy of a training object in the test split is named; one within a split and a file are not.
+
+    An unreadable mesh is like no other.
+    """
+    write_dataset(tmp_path, 14)
+    turn = Rotation.from_rotvec([3, 5, 2], degrees=True).as_matrix()
+    for copy, original in {3: 2, 5: 4}.items():
+        mesh = trimesh.load(tmp_path / f"meshes/body-{original:05d}.ply", process=False)
+        trimesh.Trimesh((mesh.vertices @ turn.T).round(1), mesh.faces).export(tmp_path / f"meshes/body-{copy:05d}.ply")
+    (tmp_path / "meshes/body-00012.ply").write_bytes(b"ply")
+    splits = {3: "test", 12: "test", 13: "test"}
+    columns = {
+        "object_id": [f"body-{i:05d}" for i in range(14)],
+        "group": [f"body-{i:05d}" for i in range(14)],
+        "split": [splits.get(i, "train") for i in range(14)],
+        "mesh_sha256": [str(i) for i in range(14)],
+        "views": [9] * 14,
+    }
+
+    twins = near_duplicates(open_dataset(str(tmp_path)), pa.table(columns, schema=CONTENTS))
+
+    assert twins == ["body-00002 (train) has the same shape as body-00003 (test)"]

@@ -3,19 +3,13 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-import numpy as np
 import pyarrow as pa
-from scipy.spatial import KDTree
 
 from featurelib.audit import CONTENTS, find_leaks
 from featurelib.checks.finding import Finding, Severity
-from featurelib.checks.survey import SIGMAS_A_MAD, Survey
+from featurelib.checks.shape import same_shapes
+from featurelib.checks.survey import Survey
 from featurelib.splits import SPLITS
-
-SAME_SHARE, SAME_LEAST = 0.15, 0.02
-"""Two meshes have the same shape if no invariant differs by more than this share of the median distance to the nearest
-other object, or the second number; in spreads of the dataset. Of 400 heads the two most alike are at 0.3, and the
-median is 0.6."""
 
 FEW = 5
 """Objects below which a side of the split measures nothing."""
@@ -47,14 +41,7 @@ def same_content(survey: Survey) -> Iterator[Finding]:
 def same_shape(survey: Survey) -> Iterator[Finding]:
     """Meshes that are one shape, whatever their pose, size, mirror image and triangles, but not one file."""
     rows = survey.measured
-    if not survey.has_spread:
-        return
-    values = np.array([row.invariants for row in rows])
-    spread = SIGMAS_A_MAD * np.median(np.abs(values - np.median(values, axis=0)), axis=0)
-    tree = KDTree(values / np.maximum(spread, 1e-9))
-    nearest = tree.query(tree.data, k=2, p=np.inf)[0][:, 1]
-    limit = max(SAME_SHARE * float(np.median(nearest)), SAME_LEAST)
-    for i, j in sorted(tree.query_pairs(limit, p=np.inf)):
+    for i, j in same_shapes([row.invariants for row in rows]):
         if rows[i].sha256 == rows[j].sha256:
             continue
         first, second = rows[i].object_id, rows[j].object_id
