@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import statistics
 import tempfile
 import time
 from collections.abc import Mapping
@@ -80,15 +81,26 @@ def bench_predict(config: BenchPredictConfig) -> None:
     os.environ.setdefault("RAY_worker_niceness", "0")  # Ray gives its workers 15, the stages alone run at 0
     dataset = with_content_tags(open_dataset(config.dataset, labelled=False))
     models = choose_models(config.run, config.projection, dataset)
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as alone:
-        costs_ms = alone.submit(stage_costs_ms, dataset, models, config.sample).result()
     cluster.connect_for_data()
-    paces = []
+    cores = psutil.cpu_count() or 1
+    costs_ms, paces = {}, []
     for workers in config.workers or (cluster.num_cpus(),):
         say(f"bench: {workers} workers")
+        costs_ms[workers] = costs_of_stages_ms(dataset, models, config.sample, min(workers, cores))
         paces.append(measure(dataset, models, workers))
     print_costs(costs_ms)
-    print_paces(paces, sum(costs_ms.values()), psutil.cpu_count() or 1)
+    print_paces(paces, {workers: sum(costs.values()) for workers, costs in costs_ms.items()}, cores)
+
+
+def costs_of_stages_ms(dataset: Dataset, models: Models, sample: int, processes: int) -> dict[str, float]:
+    """Return the mean CPU milliseconds an object by stage, of so many processes at once.
+
+    Cores that share caches and memory are slower together: an object takes a fifth more of two that are busy.
+    """
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        waiting = [pool.submit(stage_costs_ms, dataset, models, sample) for _ in range(processes)]
+        found = [each.result() for each in waiting]
+    return {stage: statistics.mean(costs[stage] for costs in found) for stage in STAGES}
 
 
 def stage_costs_ms(dataset: Dataset, models: Models, sample: int) -> dict[str, float]:
@@ -138,22 +150,23 @@ def measure(dataset: Dataset, models: Models, workers: int) -> Pace:
     return Pace(workers, total, ended[0], ended[-1], (peaks[0], peaks[1]))
 
 
-def print_costs(costs_ms: Mapping[str, float]) -> None:
-    """Print what an object takes of a core, by stage."""
-    total = sum(costs_ms.values())
-    print(f"\n{'one object, one core':26}{'CPU ms':>8}{'share':>8}")
-    for stage, cost in costs_ms.items():
-        print(f"{stage:26}{cost:8.1f}{100 * cost / total:7.0f}%")
-    print(f"{'all':26}{total:8.1f}, {1000 / total:.2f} objects a second and core")
+def print_costs(costs_ms: Mapping[int, Mapping[str, float]]) -> None:
+    """Print what an object takes of a core, by stage, for each number of workers."""
+    for workers, costs in costs_ms.items():
+        total = sum(costs.values())
+        print(f"\n{f'one object, {workers} workers':26}{'CPU ms':>8}{'share':>8}")
+        for stage, cost in costs.items():
+            print(f"{stage:26}{cost:8.1f}{100 * cost / total:7.0f}%")
+        print(f"{'all':26}{total:8.1f}, {1000 / total:.2f} objects a second and core")
 
 
-def print_paces(paces: list[Pace], object_ms: float, cores: int) -> None:
+def print_paces(paces: list[Pace], object_ms: Mapping[int, float], cores: int) -> None:
     """Print how each job went, beside what its cores would reach if they did nothing but the stages."""
     print(f"\n{'workers':>8}{'objects':>9}{'seconds':>9}{'start s':>9}{'objects/s':>11}{'of the stages alone':>21}")
     for pace in paces:
         print(
             f"{pace.workers:8}{pace.objects:9}{pace.seconds:9.1f}{pace.start_s:9.1f}{pace.rate:11.2f}"
-            f"{pace.of_cores(object_ms, cores):21.2f}"
+            f"{pace.of_cores(object_ms[pace.workers], cores):21.2f}"
         )
     print("\npeak private memory in MB, first half and second half of the objects")
     for pace in paces:
