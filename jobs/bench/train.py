@@ -245,7 +245,7 @@ def memory(config: BenchTrainConfig, manifest: Manifest, folder: str) -> list[di
     for images in config.images:
         epochs = max(1, round(config.epochs * max(config.images) / images))
         say(f"bench: memory, {images} training pictures, {epochs} epochs")
-        with Footprint(ROLES) as footprint:
+        with Footprint(ROLES, pause_s=1.0) as footprint:
             run = storage.join(folder, f"images-{images}")
             train(replace(config, epochs=epochs), sized(manifest, 2 * images), config.workers[0], run)
         found.append({role: mb for role, mb in footprint.peak_mb.items() if role in ROLES.values()})
