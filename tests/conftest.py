@@ -98,10 +98,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def listening(command: list[str], port: int, log: Path) -> Iterator[None]:
+def listening(command: list[str], port: int, log: Path, **environment: str) -> Iterator[None]:
     """Run a server until the block ends; the block begins when it listens."""
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
+        process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, **environment})
     try:
         until = time.monotonic() + 60
         while time.monotonic() < until and process.poll() is None:
@@ -135,6 +135,41 @@ def swift(tmp_path_factory) -> Iterator[Store]:
         with here(store) as client:
             client.create_bucket(Bucket="bucket")
         yield store
+
+
+@pytest.fixture(scope="session")
+def moto(tmp_path_factory, page_of_a_listing) -> Iterator[Store]:
+    """moto's server, which speaks S3 and puts on a condition; it has one bucket, `bucket`."""
+    port = free_port()
+    server = [str(Path(sys.executable).with_name("moto_server")), "-H", "127.0.0.1", "-p", str(port)]
+    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
+    page = {"MOTO_S3_DEFAULT_MAX_KEYS": str(page_of_a_listing)}
+    with listening(server, port, tmp_path_factory.mktemp("moto") / "log", **page):
+        store = Store({**keys, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}, port)
+        with here(store) as client:
+            client.create_bucket(Bucket="bucket")
+        yield store
+
+
+@pytest.fixture(scope="session")
+def page_of_a_listing() -> int:
+    """Names that moto lists at once; S3 itself lists a thousand."""
+    return 5
+
+
+@pytest.fixture
+def in_bucket(moto) -> Iterator[str]:
+    """The URI of a bucket of moto, which this process uses for the test."""
+    with here(moto):
+        yield "s3://bucket"
+
+
+@pytest.fixture(params=["local", "s3"])
+def folder(request, tmp_path) -> str:
+    """The URI of an empty folder, on disk and in an object store."""
+    if request.param == "local":
+        return str(tmp_path / "folder")
+    return f"{request.getfixturevalue('in_bucket')}/{tmp_path.name}"
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from featurelib import storage
 from featurelib.dataset import objects_table
 from featurelib.errors import ConflictError, DataError
 from featurelib.labels import ABSENT, read_label, read_labels, save_label
@@ -20,16 +21,15 @@ PAIR = np.array([[0.1, 0.2, 0.30000000001], [-0.1, 0.2, 1e-7]])
 
 
 @pytest.fixture
-def uri(tmp_path):
-    """A dataset's folder with a table."""
-    (tmp_path / "landmarks.csv").write_text(TABLE)
-    return str(tmp_path)
+def uri(folder):
+    """A dataset's folder with a table, on disk and in an object store."""
+    storage.write_bytes(f"{folder}/landmarks.csv", TABLE.encode())
+    return folder
 
 
 def rows_of(uri, name="landmarks.csv"):
     """The rows of a table as text."""
-    with open(f"{uri}/{name}", newline="") as file:
-        return list(csv.DictReader(file))
+    return list(csv.DictReader(storage.read_bytes(f"{uri}/{name}").decode().splitlines()))
 
 
 def test_a_saved_label_is_read_again(uri):
@@ -62,12 +62,11 @@ def test_what_is_replaced_is_kept(uri):
     assert all(row["replaced_at"].endswith("+00:00") for row in history)
 
 
-def test_a_dataset_begins_with_its_first_label(tmp_path):
+def test_a_dataset_begins_with_its_first_label(folder):
     """Without a landmarks.csv there are no labels; the first one makes a table that a dataset is read from."""
-    uri = str(tmp_path)
-    assert read_labels(uri) == {}
-    save_label(uri, "a", PAIR, ABSENT)
-    table = objects_table([Entry("a.ply", 1, "x")], (tmp_path / "landmarks.csv").read_bytes())
+    assert read_labels(folder) == {}
+    save_label(folder, "a", PAIR, ABSENT)
+    table = objects_table([Entry("a.ply", 1, "x")], storage.read_bytes(f"{folder}/landmarks.csv"))
 
     np.testing.assert_allclose(table["left"].to_pylist()[0], PAIR[0], rtol=1e-8)
 
@@ -90,13 +89,12 @@ def test_a_label_that_another_has_saved_is_not_replaced(uri):
     np.testing.assert_allclose(read_label(uri, "a").pair, PAIR, rtol=1e-8)
 
 
-def test_no_label_is_lost_when_many_save_at_once(tmp_path):
+def test_no_label_is_lost_when_many_save_at_once(folder):
     """Twelve objects saved at once are all there; of twelve savers of one object's first label, one succeeds."""
-    uri = str(tmp_path)
 
     def save(object_id, factor):
         try:
-            save_label(uri, object_id, factor * PAIR, ABSENT)
+            save_label(folder, object_id, factor * PAIR, ABSENT)
         except ConflictError:
             return 0
         return factor
@@ -107,9 +105,9 @@ def test_no_label_is_lost_when_many_save_at_once(tmp_path):
     (winner,) = [factor for factor in same if factor]
 
     assert different == list(range(1, 13))
-    np.testing.assert_allclose(read_label(uri, "o7").pair, 8 * PAIR, rtol=1e-8)
-    np.testing.assert_allclose(read_label(uri, "one").pair, winner * PAIR, rtol=1e-8)
-    assert len(rows_of(uri)) == 13
+    np.testing.assert_allclose(read_label(folder, "o7").pair, 8 * PAIR, rtol=1e-8)
+    np.testing.assert_allclose(read_label(folder, "one").pair, winner * PAIR, rtol=1e-8)
+    assert len(rows_of(folder)) == 13
 
 
 @pytest.mark.parametrize(

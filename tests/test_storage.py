@@ -1,14 +1,8 @@
 import functools
 import os
-import shutil
-import socket
-import subprocess
-import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,60 +10,6 @@ import pytest
 
 from featurelib import s3, storage
 from featurelib.errors import ConflictError, DataError
-
-PAGE = 5
-"""Names that the server lists at once; S3 itself lists a thousand."""
-
-
-@pytest.fixture(scope="session")
-def s3_server(tmp_path_factory):
-    """A store that speaks S3 over real HTTP on loopback, with one bucket; its URI."""
-    beside_python = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
-    server = shutil.which("moto_server", path=os.pathsep.join(beside_python))
-    if server is None:
-        pytest.skip("moto_server is not installed (moto[server])")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("s3") / "log"
-    settings = {**os.environ, "MOTO_S3_DEFAULT_MAX_KEYS": str(PAGE)}
-    with log.open("wb") as output:
-        command = [server, "-H", "127.0.0.1", "-p", str(port)]
-        process = subprocess.Popen(command, stdout=output, stderr=output, env=settings)
-    try:
-        _wait_for(port, process, log)
-        with pytest.MonkeyPatch.context() as environment:
-            environment.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-            environment.setenv("AWS_ACCESS_KEY_ID", "key")
-            environment.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-            environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
-            import boto3
-
-            boto3.client("s3").create_bucket(Bucket="bucket")
-            s3.client.cache_clear()
-            yield "s3://bucket"
-    finally:
-        s3.client.cache_clear()
-        process.terminate()
-        process.wait(10)
-
-
-def _wait_for(port: int, process: subprocess.Popen, log: Path) -> None:
-    until = time.monotonic() + 60
-    while time.monotonic() < until and process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    pytest.fail(f"the S3 server did not start: {log.read_text()}")
-
-
-@pytest.fixture(params=["local", "s3"])
-def folder(request, tmp_path) -> str:
-    """The URI of an empty folder, on disk and in an object store."""
-    if request.param == "local":
-        return str(tmp_path / "folder")
-    return f"{request.getfixturevalue('s3_server')}/{tmp_path.name}"
 
 
 @pytest.mark.parametrize("content", [b"", b"text", bytes(range(256)) * 4096])
@@ -306,31 +246,31 @@ def test_absolute_uris_are_the_same_from_everywhere(tmp_path, monkeypatch):
     assert storage.absolute("s3://bucket/run/") == "s3://bucket/run"
 
 
-def test_a_bucket_itself_is_a_folder(s3_server):
+def test_a_bucket_itself_is_a_folder(in_bucket):
     """Files at the top of a bucket are found by their whole names."""
-    storage.write_bytes(f"{s3_server}/dataset.json", b"{}")
+    storage.write_bytes(f"{in_bucket}/dataset.json", b"{}")
 
-    assert storage.exists(f"{s3_server}/dataset.json")
-    assert "dataset.json" in [entry.name for entry in storage.list_files(s3_server)]
+    assert storage.exists(f"{in_bucket}/dataset.json")
+    assert "dataset.json" in [entry.name for entry in storage.list_files(in_bucket)]
 
 
-def test_more_files_than_one_page_of_a_listing(s3_server):
+def test_more_files_than_one_page_of_a_listing(in_bucket, page_of_a_listing):
     """A store lists names page by page; all pages are read."""
-    names = [f"{i:02}" for i in range(2 * PAGE + 1)]
+    names = [f"{i:02}" for i in range(2 * page_of_a_listing + 1)]
     for name in names:
-        storage.write_bytes(f"{s3_server}/many/{name}", b"")
+        storage.write_bytes(f"{in_bucket}/many/{name}", b"")
 
-    assert [entry.name for entry in storage.list_files(f"{s3_server}/many")] == names
+    assert [entry.name for entry in storage.list_files(f"{in_bucket}/many")] == names
 
 
-def test_a_folder_marker_is_no_file(s3_server):
+def test_a_folder_marker_is_no_file(in_bucket):
     """Consoles make "folders" as empty objects whose key ends with a slash."""
     s3.client().put_object(Bucket="bucket", Key="marked/", Body=b"")
 
-    assert storage.list_files(f"{s3_server}/marked") == []
+    assert storage.list_files(f"{in_bucket}/marked") == []
 
 
-@pytest.mark.usefixtures("s3_server")
+@pytest.mark.usefixtures("in_bucket")
 def test_a_missing_bucket_is_one_line():
     """Every call on a bucket that is not there names the URI."""
     uri = "s3://no-such-bucket/run/file"
@@ -348,12 +288,12 @@ def test_an_endpoint_that_is_no_url_is_one_line(monkeypatch):
         storage.read_bytes("s3://bucket/file")
 
 
-def test_a_large_file_goes_in_parts(s3_server):
+def test_a_large_file_goes_in_parts(in_bucket):
     """The store says so in its tag, and the file is whole."""
     content = bytes(s3.MULTIPART_BYTES + 1000)
-    storage.write_bytes(f"{s3_server}/large/file", content)
-    (entry,) = storage.list_files(f"{s3_server}/large")
+    storage.write_bytes(f"{in_bucket}/large/file", content)
+    (entry,) = storage.list_files(f"{in_bucket}/large")
 
     assert entry.size == len(content)
     assert entry.tag.strip('"').endswith("-2")
-    assert storage.read_bytes(f"{s3_server}/large/file") == content
+    assert storage.read_bytes(f"{in_bucket}/large/file") == content
