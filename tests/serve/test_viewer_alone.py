@@ -1,6 +1,5 @@
 """The viewer without what it mostly has: without a run, and without this checkout."""
 
-import json
 import os
 import shutil
 import signal
@@ -8,6 +7,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -31,20 +31,27 @@ def meshes(bodies, tmp_path):
     return folder
 
 
-@pytest.fixture
-def labelling_server(meshes):
+@contextmanager
+def serving(meshes, python=sys.executable, **environment):
     """The address of `featurelib serve --dataset DATASET --label`, on a Ray of its own."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "featurelib", "serve", "--dataset", meshes, "--label", "--port", str(port)]
-    environment = {**os.environ, "FEATURELIB_TOKEN": TOKEN}
-    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    command = [python, "-m", "featurelib", "serve", "--dataset", meshes, "--label", "--port", str(port)]
+    environment = {**os.environ, "FEATURELIB_TOKEN": TOKEN, **environment}
+    server = subprocess.Popen(command, cwd=meshes, env=environment, stdout=subprocess.PIPE, text=True)
     line = server.stdout.readline()
     assert f"http://127.0.0.1:{port} answers" in line, line
     yield f"http://127.0.0.1:{port}"
     server.send_signal(signal.SIGINT)
     assert server.wait(timeout=60) == 0
+
+
+@pytest.fixture
+def labelling_server(meshes):
+    """The address of a server of this checkout."""
+    with serving(meshes) as address:
+        yield address
 
 
 @pytest.mark.slow  # a minute: a server with a Ray of its own
@@ -78,9 +85,9 @@ def test_a_dataset_is_made_from_nothing_but_meshes(labelling_server, meshes, ope
         assert np.linalg.norm(found_mm - placed[row["object_id"]], axis=1).max() < 0.5
 
 
-@pytest.mark.slow  # builds a wheel
-def test_an_installed_wheel_has_the_viewer(tmp_path):
-    """Installed elsewhere, without Node.js: every file of the page is there, three.js included."""
+@pytest.mark.slow  # builds a wheel, and starts a server with a Ray of its own
+def test_an_installed_wheel_serves_the_viewer(meshes, tmp_path):
+    """Installed elsewhere, without Node.js: every file of the page is answered, three.js included."""
     uv = shutil.which("uv") or ROOT / ".uv" / "bin" / "uv"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / ".uv")}
 
@@ -93,13 +100,16 @@ def test_an_installed_wheel_has_the_viewer(tmp_path):
     python = tmp_path / "venv" / "bin" / "python"
     run(uv, "pip", "install", "--quiet", "--no-deps", "--python", python, wheel)
     environment["PYTHONPATH"] = sysconfig.get_path("purelib")  # the packages it needs, but not this checkout
-    code = "import json, serve.page as p; print(json.dumps([p.__file__, *p.page_files()]))"
-    where, *names = json.loads(run(python, "-c", code, cwd=tmp_path))
+    environment["PATH"] = str(tmp_path / "venv" / "bin")  # without node
+    where = run(python, "-c", "import serve.page as p; print(p.__file__)", cwd=tmp_path).strip()
     viewer = ROOT / "serve" / "viewer"
-    expected = {
-        path.relative_to(viewer).as_posix() for kind in ("*.js", "*.html", "*.css") for path in viewer.glob(kind)
-    }
+    names = [path.relative_to(viewer).as_posix() for kind in ("*.js", "*.css") for path in viewer.glob(kind)]
+    names += ["vendor/three.module.js", "vendor/three.core.js", "vendor/loaders/GLTFLoader.js"]
 
     assert Path(where).is_relative_to(tmp_path)
-    assert expected <= set(names)
-    assert {"vendor/three.module.js", "vendor/three.core.js", "vendor/loaders/GLTFLoader.js"} <= set(names)
+    with serving(meshes, python, **environment) as address:
+        assert "<title>" in httpx.get(f"{address}/").text
+        for name in names:
+            answer = httpx.get(f"{address}/viewer/{name}")
+            assert answer.status_code == 200, name
+            assert answer.content == (viewer / name).read_bytes()
