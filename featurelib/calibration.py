@@ -32,8 +32,9 @@ CHI_68, CHI_95 = (float(value) for value in np.sqrt(stats.chi2.ppf([0.68, 0.95],
 
 AXES = 3
 
-CONFIDENCE = 0.9
-"""Share of all sets of validation objects whose bounds hold with the chance asked for, or a larger one."""
+CONFIDENCE = 0.8
+"""Share of all sets of validation objects whose bounds hold with the chance asked for, or a larger one. With 0.9 the
+95 % bound of 65 objects would be the largest error seen, which a single object decides."""
 
 
 class Bound(NamedTuple):
@@ -50,7 +51,7 @@ class Bound(NamedTuple):
 def conformal_bound(scores: ArrayLike, level: float) -> Bound:
     """Return the bound below which the score of an instance of a new object lies with the chance `level` or more.
 
-    A bound for 95 % needs 45 objects, one for 68 % six. With fewer it is extrapolated: if errors were Gaussian, the
+    A bound for 95 % needs 32 objects, one for 68 % five. With fewer it is extrapolated: if errors were Gaussian, the
     squared score over the mean squared score would follow the F distribution with 3 and 3 n degrees of freedom.
 
     Args:
