@@ -46,7 +46,7 @@ def add_labelling(web: FastAPI, dataset: Dataset | None) -> None:
         found = await asyncio.to_thread(read_label, of.uri, object_id)
         return _answer(object_id, found, of.object_from_source_of(files[object_id].turn))
 
-    @web.put("/labels/{object_id}", responses=documented(404, 409, 422))
+    @web.put("/labels/{object_id}", responses=documented(400, 404, 408, 409, 413, 422))
     async def save(object_id: ObjectIdPath, asked: LabelRequest) -> LabelAnswer:
         """Save an object's label, if the one that it replaces is still there."""
         of = labelled(object_id)

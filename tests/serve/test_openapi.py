@@ -77,6 +77,19 @@ def test_any_question_has_a_documented_answer(client, documented, path):
     ask()
 
 
+def test_any_label_has_a_documented_answer(client, documented):
+    """Whatever is put in place of a label, bodies that are no text included."""
+
+    @quietly
+    @given(questions)
+    def ask(question):
+        kind, body = question
+        answer = client.put("/labels/body-00001", content=body, headers={"content-type": kind})
+        check(answer, documented, "PUT", "/labels/{object_id}")
+
+    ask()
+
+
 def test_any_path_has_a_documented_answer(client, documented):
     """Whatever stands for an id, a view or a query."""
     segments = st.text(min_size=1, max_size=12).map(lambda text: "".join(f"%{byte:02x}" for byte in text.encode()))
