@@ -98,7 +98,7 @@ def test_the_page_lists_every_key_of_the_report():
                 "claims": claims_report(claims, "template", ["a"], residuals_mm, covariance_mm2, ["odd"]),
             }
         },
-        "audit": {"leaks": []},
+        "audit": {"leaks": [], "near_duplicates": []},
     }
 
     expected = {key for key, _ in section("report.json")}
