@@ -92,7 +92,7 @@ class Footprint:
 
     def _look(self, process: psutil.Process, title: str) -> None:
         peak = self.peaks.setdefault(process.pid, Peak(title))
-        if not title.startswith(IDLE):
+        if title and not title.startswith(IDLE):  # a process that has just ended has no title any more
             peak.title = title
         peak.cpu_s = _cpu_s(process)
         if self.memory and self._role(peak.title) != "Ray itself":
