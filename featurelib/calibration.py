@@ -67,9 +67,7 @@ def conformal_bound(scores: ArrayLike, level: float) -> Bound:
     weights = known / known.sum(axis=1, keepdims=True) / (num_objects + 1)
     order = np.argsort(values[known], kind="stable")
     mass = np.cumsum(weights[known][order])
-    ranks = np.arange(1, num_objects + 1)
-    is_sure = stats.beta.sf(level, ranks, num_objects + 1 - ranks) >= CONFIDENCE
-    rank = ranks[is_sure][0] if is_sure.any() else np.inf
+    rank = stats.binom.ppf(CONFIDENCE, num_objects, level) + 1  # the first k whose Beta variable is sure enough
     reached = np.flatnonzero(mass >= rank / (num_objects + 1) - 1e-12)
     if len(reached):
         return Bound(float(values[known][order][reached[0]]), True)

@@ -143,10 +143,9 @@ class LifterStage:
             DataError: if the method needs the mesh and that cannot be read.
         """
         finder, (dataset, files) = self.finders.get(projection), self.datasets[projection]
-        is_here = dataset is not None and object_id in files
-        if finder is None or not (method in LOOKING or (method is None and is_here)):
+        if finder is None or not (method in LOOKING or (method is None and object_id in files)):
             return None
-        if dataset is None or not is_here:
+        if dataset is None or object_id not in files:
             raise DataError(f"method {method}: needs the object's mesh, which is not with the dataset")
         return await asyncio.to_thread(lambda: _lay(finder, dataset.load(files[object_id])))
 

@@ -38,8 +38,9 @@ def test_bounds_hold_on_new_objects(level, heavy, num_objects) -> None:
 @given(st.lists(st.floats(0.01, 100), min_size=32, max_size=120, unique=True))
 @settings(deadline=None, max_examples=50)
 def test_a_single_score_an_object_gives_the_textbook_rank(scores) -> None:
-    """The bound is the k-th smallest: four in five sets have fewer than k scores below the distribution's quantile."""
-    rank = int(stats.binom.ppf(CONFIDENCE, len(scores), 0.95)) + 1
+    """The bound is the k-th smallest, k the first whose coverage, a Beta variable, is 0.95 in four of five sets."""
+    n = len(scores)
+    rank = next(k for k in range(1, n + 1) if stats.beta.sf(0.95, k, n + 1 - k) >= CONFIDENCE)
 
     assert conformal_bound(scores, 0.95) == (sorted(scores)[rank - 1], True)
     assert conformal_bound(np.repeat(np.array(scores)[:, None], 2, axis=1), 0.95).value == sorted(scores)[rank - 1]

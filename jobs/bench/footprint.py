@@ -37,8 +37,8 @@ class Footprint:
     Memory is what would be free if the process ended: USS less pages of the object store, which stay in it and which
     USS counts as long as a single process has touched them. roles: by the part of a title that gives each away.
     memory: look at memory, too, which reads the page tables of each process: 60 ms of a core. pause_s: between two
-    looks; what a process takes for a shorter time is missed. cpu_history: at each look its time and
-    the CPU seconds of all processes since they began.
+    looks; what a process takes for a shorter time is missed. cpu_history: at each look its time and the CPU seconds of
+    all processes since they began.
     """
 
     roles: dict[str, str]
