@@ -5,11 +5,21 @@ layer 6 ms; 18 close-ups take a look's two networks 50 ms instead of 58. XLA mad
 slower on CPUs.
 """
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from math import ceil
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
+
+PICTURES = 4
+"""Of a run of a graph, at most: more fall out of the caches. 32 pictures of 224 px take the detector of alpha 1.0
+430 ms of CPU at once and 345 in fours; those of 128 px take alpha 0.35 38 ms in 16s and 40 in fours."""
 
 
 def folded(model: keras.Model, channels: int | None, read: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -31,3 +41,29 @@ def folded(model: keras.Model, channels: int | None, read: Callable[[Any], Any])
         return read(outputs)
 
     return tf.function(forward, input_signature=[tf.TensorSpec((None, size, size, channels), tf.uint8)])
+
+
+def dealt(graph: Callable[[Any], Any], pictures: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
+    """Return the outputs of a graph with several for pictures (n, s, s, c), n > 0; threads take a few pictures each.
+
+    There are as many threads as TensorFlow runs branches of a graph side by side (TF_NUM_INTEROP_THREADS). Threads that
+    share a convolution wait for each other: two cores took 76 ms for nine pictures, and take 51 when dealt five and
+    four. A GPU is given all at once.
+    """
+    parts = 1 if tf.config.list_physical_devices("GPU") else num_parts(len(pictures), _num_threads())
+    found = list(_threads().map(graph, np.array_split(pictures, parts)))
+    return tuple(np.concatenate([np.asarray(part) for part in output]) for output in zip(*found, strict=True))
+
+
+def num_parts(pictures: int, threads: int) -> int:
+    """Return into how many parts of at most PICTURES so many are cut, so that every thread has as many to do."""
+    return min(pictures, threads * ceil(pictures / (threads * PICTURES)))
+
+
+def _num_threads() -> int:
+    return int(os.environ.get("TF_NUM_INTEROP_THREADS", 0)) or os.cpu_count() or 1
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_num_threads(), thread_name_prefix="forward")

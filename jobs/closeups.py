@@ -23,8 +23,8 @@ from featurelib.closeup.plan import Drawn, SamplePlan
 from featurelib.dataset import Dataset, MeshFile
 from featurelib.errors import DataError
 from featurelib.progress import duration
+from featurelib.threads import bound_tensorflow
 from jobs import cluster
-from jobs.vectorize import bound_tensorflow
 
 if TYPE_CHECKING:
     from featurelib.closeup.course import Samples, UnseenObjects

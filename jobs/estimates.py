@@ -18,8 +18,8 @@ from featurelib.lifter.vectors import Vectors
 from featurelib.progress import Progress, say
 from featurelib.shards import Manifest, RenderSpec
 from featurelib.template import LocatedPair, Template, locate
+from featurelib.threads import bound_tensorflow
 from jobs import cluster
-from jobs.vectorize import bound_tensorflow
 
 if TYPE_CHECKING:
     from featurelib.finder import Finder

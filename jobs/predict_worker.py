@@ -26,7 +26,7 @@ from featurelib.predictions import PREDICTIONS, no_prediction, prediction
 from featurelib.shards import RenderSpec
 from featurelib.shards.child import FirstLook, FirstLookJob, first_look
 from featurelib.template import LocatedPair, Template, locate
-from jobs.vectorize import bound_tensorflow
+from featurelib.threads import bound_tensorflow
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@
 3. Write one table, with the hashes of what made it in its footer.
 """
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,6 +26,7 @@ from featurelib.lifter.vectors import read_config, vectors_uri, write_vectors
 from featurelib.progress import Progress, duration, say_result
 from featurelib.records import vectors_schema
 from featurelib.shards import Manifest, open_renders, read_views
+from featurelib.threads import bound_tensorflow
 from jobs import cluster
 
 COLUMNS = ("object_id", "split", "view", "png", "xy", "near_side", "left_mm", "right_mm", "centre_mm")
@@ -190,21 +190,6 @@ class ShardVectorizer:
             found = chain.from_iterable(_one_by_one(self.detector.find(batch)) for batch in batches)
             rows = [{**row, READY: self.ready_s} for row in _vectors(zip(found, views, strict=True))]
         return pa.Table.from_pylist(rows, schema=self.schema)
-
-
-def bound_tensorflow(cpus: int, branches: int = 1) -> None:
-    """Keep TensorFlow, which is not yet loaded, to so many threads and to the GPU memory that it needs.
-
-    `branches` of a network that stand side by side have a thread each, as far as there are, and share those that split
-    a single layer. By itself TensorFlow takes a thread for each CPU of the machine, whatever Ray gave the worker. The
-    environment also holds in a worker that has run something else before, where TensorFlow's own setters would raise.
-    """
-    os.environ.update(
-        TF_CPP_MIN_LOG_LEVEL="2",
-        TF_NUM_INTRAOP_THREADS=str(max(1, cpus // branches)),
-        TF_NUM_INTEROP_THREADS=str(min(cpus, branches)),
-        TF_FORCE_GPU_ALLOW_GROWTH="true",
-    )
 
 
 def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

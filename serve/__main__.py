@@ -17,6 +17,7 @@ from featurelib.labels import read_labels
 from featurelib.progress import say, say_result
 from serve.app import build_app
 from serve.catalogue import manifests_of, run_version
+from serve.environment import quick_serve
 from serve.settings import AppSettings, LimitSettings, StageSettings
 
 
@@ -128,6 +129,8 @@ def start(settings: AppSettings, host: str, port: int) -> None:
     """Start the server and return once its models are loaded and warm."""
     if not ray.is_initialized():
         address = os.environ.get("RAY_ADDRESS", "local")  # by itself Ray joins what was last started here
+        if address == "local":
+            os.environ.update({name: value for name, value in quick_serve().items() if name not in os.environ})
         ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
     ray_serve.start(http_options={"host": host, "port": port})
     ray_serve.run(build_app(settings), name="featurelib", route_prefix="/")

@@ -1,11 +1,11 @@
-"""The stages of the graph: a renderer of uploads, a detector that batches pictures of many requests, a lifter."""
+"""The stages of the graph: a renderer of uploads, a detector, a lifter."""
 
 import asyncio
 import contextlib
-import itertools
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 from ray import serve
@@ -19,8 +19,10 @@ from featurelib.isolation import Child, ChildLimits, LostError, OverLimitError
 from featurelib.meshes import Limits, Mesh
 from featurelib.shards.child import FirstLook, GlbJob, UploadJob, as_glb, first_look_at_upload
 from featurelib.template import LocatedPair
+from featurelib.threads import bound_tensorflow
 from featurelib.versions import ModelVersions
 from serve.catalogue import manifests_of
+from serve.gathering import Sight
 from serve.settings import LimitSettings
 
 if TYPE_CHECKING:
@@ -30,18 +32,8 @@ LOOKING = (REFINED, "template")
 """Methods that need the object's mesh."""
 
 
-BATCH = 32
-"""Pictures that share a forward pass; more if one request has more."""
-BATCH_WAIT_S = 0.002
-"""How long a request waits for others. A lone one loses 2 ms; under load the queue fills while a pass runs."""
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-def _num_pictures(requests: list[Any]) -> int:
-    """Return how much of a batch some requests fill; a lone one always fits."""
-    return sum(len(pngs) for _, pngs in requests) if len(requests) > 1 else 1
 
 
 @serve.deployment
@@ -50,6 +42,7 @@ class DetectorStage:
 
     def __init__(self, run: str, version: str = "") -> None:
         """Load the detectors of a run; `version` only tells Serve when they are others."""
+        bound_tensorflow(os.cpu_count() or 1)
         from featurelib.detector.model import Detector
         from featurelib.shards import encode_png
 
@@ -64,21 +57,14 @@ class DetectorStage:
         """Say that the networks are warm; nobody can ask before."""
         return True
 
-    async def __call__(self, projection: Projection, pngs: list[bytes]) -> tuple[Seen, str]:
-        """Return what is seen of left and right in n PNGs and the network's version."""
-        return await self._batched((projection, pngs)), self.detectors[projection].version
+    async def __call__(self, projection: Projection, pngs: Sequence[bytes]) -> Sight:
+        """Return what is seen of left and right in n PNGs and the network's version.
 
-    @serve.batch(max_batch_size=BATCH, batch_wait_timeout_s=BATCH_WAIT_S, batch_size_fn=_num_pictures)
-    async def _batched(self, requests: list[tuple[Projection, list[bytes]]]) -> list[Seen]:
-        answers: dict[int, Seen] = {}
-        for projection in {projection for projection, _ in requests}:
-            mine = [i for i, request in enumerate(requests) if request[0] == projection]
-            pngs = [png for i in mine for png in requests[i][1]]
-            sighting = await asyncio.to_thread(self.detectors[projection], pngs)
-            ends = np.cumsum([len(requests[i][1]) for i in mine])[:-1]
-            parts = zip(np.split(sighting.xy, ends), np.split(sighting.visible, ends), strict=True)
-            answers |= zip(mine, itertools.starmap(Seen, parts), strict=True)
-        return [answers[i] for i in range(len(requests))]
+        Calls go on side by side: while one's pictures are decoded, another's are in the network.
+        """
+        detector = self.detectors[projection]
+        sighting = await asyncio.to_thread(detector, pngs)
+        return Seen(sighting.xy, sighting.visible), detector.version
 
 
 class Lifted(NamedTuple):
@@ -112,6 +98,7 @@ class LifterStage:
 
     def __init__(self, run: str, dataset: str | None = None, version: str = "") -> None:
         """Load what comes after the detectors of a run; `version` only tells Serve when it is other."""
+        bound_tensorflow(os.cpu_count() or 1)
         from featurelib.finder import Finder
         from featurelib.lifter.files import is_trained
         from featurelib.lifter.model import Lifter

@@ -1,7 +1,7 @@
 """The stages as one: a question in, an answer out. What runs where is Serve's; what follows what stands here."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 from time import perf_counter
 from typing import Any
@@ -21,6 +21,7 @@ from serve.answers import Noise, answer_3d, place, scene_of, seen_pair, spread, 
 from serve.catalogue import Catalogue
 from serve.deployments import Laid, Lifted
 from serve.gate import Gate
+from serve.gathering import Sight, gathered
 from serve.metrics import Meters
 from serve.pictures import read_picture
 from serve.refusals import RefusedError
@@ -38,6 +39,9 @@ from serve.settings import AppSettings
 
 READY_SECONDS = 10.0
 """How long /healthz waits for the stages."""
+
+CALLS_A_DETECTOR = 2
+"""One whose pictures are in the network, one whose pictures are decoded meanwhile."""
 
 Rows = list[dict[str, Any]]
 
@@ -59,6 +63,8 @@ class Graph:
         self.labelled = self.dataset if settings.label else None
         self.limits, self.queues, self.meters = settings.limits, settings.queues, meters
         self.detector, self.lifter, self.renderer = detector, lifter, renderer
+        detectors = settings.detector.max_replicas or settings.detector.replicas
+        self._sight = gathered(self._ask_detector, CALLS_A_DETECTOR * detectors)
         self.pictures = self.gate("pictures", settings.queues.pictures)
         self.lifts = self.gate("lifts", settings.queues.lifts)
         self.meshes = self.gate("meshes", settings.queues.meshes)
@@ -205,12 +211,13 @@ class Graph:
             raise RefusedError(404, f"object {object_id!r}: its mesh is not at hand; serve with --dataset")
         return glb
 
-    async def _detect(
-        self, projection: Projection, pngs: list[bytes], timings_ms: dict[str, float]
-    ) -> tuple[Seen, str]:
+    async def _detect(self, projection: Projection, pngs: Sequence[bytes], timings_ms: dict[str, float]) -> Sight:
         with self.pictures(len(pngs)), self.meters.stage("detect", timings_ms):
-            seen, version = await self._ask(_there(self.detector).remote, projection, pngs)
-        return seen, version
+            return await self._sight((projection, pngs))
+
+    async def _ask_detector(self, projection: Projection, pngs: Sequence[bytes]) -> Sight:
+        sight: Sight = await self._ask(_there(self.detector).remote, projection, pngs)
+        return sight
 
     async def _lay(self, how: DeploymentHandle, timings_ms: dict[str, float], *arguments: Any) -> Laid | None:
         """Lay the mean shape onto a mesh, which needs no network and so goes on beside the detection."""

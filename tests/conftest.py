@@ -30,7 +30,9 @@ def cluster():
     import ray
 
     from jobs import cluster
+    from serve.environment import quick_serve
 
+    os.environ.update(quick_serve())  # the server's tests run in this cluster, too
     cluster.connect()
     yield
     ray.shutdown()

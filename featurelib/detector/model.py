@@ -16,7 +16,7 @@ from featurelib import storage
 from featurelib.detector.files import model_version, read_model
 from featurelib.detector.heads import HEADS, Head, Sighting
 from featurelib.detector.samples import decode_pictures
-from featurelib.forward import folded
+from featurelib.forward import dealt, folded
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,14 +50,14 @@ class Detector:
         return HEADS["heatmap" if isinstance(self.model.output, dict) else "regression"]
 
     def __call__(self, pngs: Sequence[bytes]) -> Sighting:
-        """Return what is seen in n PNGs, in one forward pass."""
+        """Return what is seen in n PNGs."""
         return self.find(decode_pictures(pngs, self.input_size))
 
     def find(self, pictures: NDArray[np.uint8]) -> Sighting:
-        """Return what is seen in pictures (n, s, s, c) of 1 or 3 channels, in one forward pass."""
+        """Return what is seen in pictures (n, s, s, c) of 1 or 3 channels."""
         if not len(pictures):  # the folded convolutions refuse an empty batch
             return Sighting(*(np.empty((0, 2, *shape), np.float32) for shape in ((2,), (2, 2), ())))
-        return Sighting(*(np.asarray(part) for part in self._graph(pictures)))
+        return Sighting(*dealt(self._graph, pictures))
 
     @cached_property
     def _graph(self) -> Callable[[NDArray[np.uint8]], Sighting]:

@@ -23,9 +23,10 @@ from featurelib.progress import say
 from featurelib.rendering.speed import Step, rate
 from featurelib.shards import Manifest, open_renders, read_views
 from featurelib.synthetic import write_dataset
+from featurelib.threads import bound_tensorflow
 from jobs import cluster
 from jobs.render import RenderConfig, render
-from jobs.vectorize import BATCH, Pool, VectorizeConfig, bound_tensorflow, choose_pool, find_all
+from jobs.vectorize import BATCH, Pool, VectorizeConfig, choose_pool, find_all
 
 SAMPLE = 256
 """Pictures that a measuring process holds and takes in turn."""
