@@ -1,6 +1,6 @@
 """RUN/vectors -> RUN/lifter: from positions in the views to both landmarks in millimetres.
 
-1. Train the MLP on training objects, with noise of the size of the detector's errors on validation objects.
+1. Train the MLP on training objects, with the detector's errors on validation objects as noise.
 2. Build the baselines: the mean point and the mean shape (template).
 3. Ask all methods of validation objects, those that use the mesh included; choose the best that needs none, since a
    first estimate is all that is wanted of it, and learn what may be claimed of its answers.

@@ -1,7 +1,9 @@
-"""The lifter's network: 18 image positions in, 6 coordinates in mm out, through an MLP 128 - 64.
+"""The lifter's networks: image positions in, 6 coordinates in mm out, through an MLP 128 - 64.
 
 Targets are standardised by the training objects' mean and standard deviation; the last layer undoes it, so
-the saved model speaks millimetres.
+the saved models speak millimetres.
+In training they see true positions plus errors that the detector made on validation objects, all of one object's at a
+time, since the views of an object share theirs.
 """
 
 from typing import NamedTuple
@@ -55,36 +57,35 @@ def build_lifter(num_views: int, standardiser: Standardiser) -> keras.Model:
 def fit_lifter(
     training: Vectors, validation: Vectors, seed: int = 0
 ) -> tuple[keras.Model, Standardiser, NDArray[np.float64]]:
-    """Train a lifter; return it, its standardiser and the noise (v, 2) it was trained with.
+    """Train a lifter; return it, its standardiser and the detector's error (v, 2) on validation objects.
 
-    In training it sees the true positions plus fresh Gaussian noise of the size of the detector's errors on
-    validation objects, every epoch; in validation what the detector really says. Without the noise it would
-    learn from clean positions and be surprised by real ones.
+    In training it sees noise, drawn anew every epoch; in validation what the detector really says. Without the noise
+    it would learn from clean positions and be surprised by real ones.
     """
     keras.utils.set_random_seed(seed)
-    standardiser, noise = fit_standardiser(training), residual_noise(validation)
+    standardiser, unseen = fit_standardiser(training), validation.with_mirrors()
     model = build_lifter(training.xy.shape[1], standardiser)
     model.compile(keras.optimizers.Adam(RATE), loss=_standardised_mse(standardiser.std_mm))
     doubled = training.with_mirrors()
     model.fit(
-        NoisyBatches(doubled.xy_true, doubled.target_mm, noise, seed),
+        NoisyBatches(doubled.xy_true, doubled.target_mm, unseen.xy - unseen.xy_true, seed),
         validation_data=(_flat(validation.xy), _flat(validation.target_mm)),
         epochs=EPOCHS,
         verbose=0,
         callbacks=[keras.callbacks.EarlyStopping(patience=PATIENCE, restore_best_weights=True)],
     )
-    return model, standardiser, noise
+    return model, standardiser, residual_noise(validation)
 
 
 class NoisyBatches(keras.utils.PyDataset):
-    """Batches of positions with noise drawn anew each time, and their targets."""
+    """Batches of positions with errors of the detector's drawn anew each time, and their targets."""
 
     def __init__(
-        self, xy: NDArray[np.float64], target_mm: NDArray[np.float64], noise: NDArray[np.float64], seed: int
+        self, xy: NDArray[np.float64], target_mm: NDArray[np.float64], errors: NDArray[np.float64], seed: int
     ) -> None:
-        """Take xy (n, v, 2), target_mm (n, 2, 3) and the noise's standard deviation (v, 2)."""
+        """Take xy (n, v, 2), target_mm (n, 2, 3) and the errors (m, v, 2) of m objects."""
         super().__init__()
-        self.xy, self.target_mm, self.noise = xy, target_mm, noise
+        self.xy, self.target_mm, self.errors = xy, target_mm, errors
         self.rng = np.random.default_rng(seed)
         self.on_epoch_end()
 
@@ -97,9 +98,8 @@ class NoisyBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rows = self.order[index * BATCH_SIZE : (index + 1) * BATCH_SIZE]
-        return _flat(self.xy[rows] + self.rng.normal(size=self.xy[rows].shape) * self.noise), _flat(
-            self.target_mm[rows]
-        )
+        drawn = self.errors[self.rng.integers(len(self.errors), size=len(rows))]
+        return _flat(self.xy[rows] + drawn), _flat(self.target_mm[rows])
 
 
 def _standardised_mse(std_mm: NDArray[np.float64]) -> keras.losses.Loss:
