@@ -5,14 +5,17 @@ Processes, time limits and recycling are pebble's; here they get a memory limit,
 """
 
 import faulthandler
+import fcntl
 import os
 import resource
+import shutil
 import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError
 from concurrent.futures import TimeoutError as TooLong
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
@@ -23,6 +26,9 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+FOLDER_PREFIX, LOCK = "featurelib-child-", "lock"
+"""Where a parent's children say their last words, and the file there that it holds locked while it lives."""
 
 STDERR_TAIL = 600
 """Characters of a lost child's stderr that its reason keeps."""
@@ -55,7 +61,10 @@ class Child:
     def __init__(self, limits: ChildLimits, preload: Sequence[str] = ()) -> None:
         """Take the limits and the modules that a child's work needs; the first call starts the process."""
         self.limits = limits
-        self._folder = tempfile.TemporaryDirectory(prefix="featurelib-child-")
+        _remove_left_behind()
+        self._folder = tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX)
+        self._lock = Path(self._folder.name, LOCK).open("w")  # noqa: SIM115 (held as long as this process lives)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
         self._context = _Context()
         self._context.set_forkserver_preload(list(preload))
         self._pool = self._new_pool()
@@ -99,6 +108,7 @@ class Child:
         self._pool.stop()
         self._pool.join()
         self._folder.cleanup()
+        self._lock.close()
 
     def _new_pool(self) -> ProcessPool:
         return ProcessPool(
@@ -136,6 +146,14 @@ class Child:
         crash = said.rfind("Fatal Python error")  # its first lines tell where; of all else the last do
         end = len(said) if crash < 0 else crash + STDERR_TAIL // 2
         return f"; it said: {said[:end][-STDERR_TAIL:]}" if said else ""
+
+
+def _remove_left_behind() -> None:
+    """Remove the folders of parents that were killed: their locks went with them."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
+        with suppress(OSError), Path(folder, LOCK).open() as lock:  # another user's, or one that is just being made
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Process(ForkServerProcess):

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -136,3 +137,28 @@ def test_a_closed_child_leaves_no_process():
         time.sleep(0.05)
 
     assert not Path(f"/proc/{number}").exists()
+
+
+MAKE_AND_BE_KILLED = """
+import os, signal
+from featurelib.isolation import Child, ChildLimits
+child = Child(ChildLimits())
+print(child._folder.name, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_parent_leaves_nothing_for_long(monkeypatch, tmp_path):
+    """Ray ends its workers with SIGKILL: the next one removes what they left, and nothing of those that live."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    killed = subprocess.run([sys.executable, "-c", MAKE_AND_BE_KILLED], capture_output=True, text=True)
+    left = Path(killed.stdout.strip())
+    assert killed.returncode == -signal.SIGKILL
+    assert left.is_dir()
+    assert left.parent == tmp_path
+
+    with Child(ChildLimits()) as first, Child(ChildLimits()) as second:
+        assert not left.exists()
+        assert first(double, 1) == second(double, 1) == 2
+    assert list(tmp_path.iterdir()) == []
