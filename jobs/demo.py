@@ -48,8 +48,8 @@ def demo(config: DemoConfig = DEFAULTS) -> None:
             run=config.run,
             image_size=256,
             weights="none",
-            refiner_pictures=6_400,  # on bodies these are enough to see it work
-            epochs=10,
+            refiner_pictures=3_840,  # on bodies these and as few epochs are enough to see it work
+            epochs=6,
         )
     )
     if config.serve:

@@ -9,10 +9,11 @@ import time
 import urllib.request
 import venv
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
 import pytest
 
 from featurelib.geometry import Alignment
@@ -90,6 +91,21 @@ class Store(NamedTuple):
     def through(self, port: int) -> "Store":
         """The same store behind a proxy."""
         return Store({**self.environment, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}, port)
+
+
+@pytest.fixture(scope="session")
+def ray_workers() -> Callable[[str], list[psutil.Process]]:
+    """Finds the live workers whose title has a word in it, of this process's cluster: others' are none of ours."""
+    return _ray_workers
+
+
+def _ray_workers(word: str) -> list[psutil.Process]:
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it has just ended
+            title = "".join(process.cmdline()[:1])
+            found += [process] if title.startswith("ray::") and word in title else []
+    return found
 
 
 def free_port() -> int:

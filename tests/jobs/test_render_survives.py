@@ -9,7 +9,6 @@ import threading
 import time
 
 import numpy as np
-import psutil
 import pyarrow.parquet as pq
 import pytest
 import ray
@@ -89,11 +88,6 @@ def in_background(config):
     return thread, outcome
 
 
-def ray_workers(word):
-    """The live Ray processes whose title has a word in it."""
-    return [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] and word in p.info["cmdline"][0]]
-
-
 def test_a_killed_driver_leaves_whole_shards_and_the_next_run_ends(cluster, config, tmp_path):
     """A reader that looks all the while never meets a shard that it cannot read, and nothing is rendered twice."""
     address = ray.get_runtime_context().gcs_address
@@ -119,7 +113,7 @@ def test_a_killed_driver_leaves_whole_shards_and_the_next_run_ends(cluster, conf
     assert kept == {path: path.stat().st_mtime_ns for path in kept}
 
 
-def test_a_killed_worker_is_replaced(cluster, config, tmp_path):
+def test_a_killed_worker_is_replaced(cluster, ray_workers, config, tmp_path):
     """Ray gives its shard to another."""
     thread, outcome = in_background(config)
     wait_for_shards(tmp_path, 3)
@@ -132,7 +126,7 @@ def test_a_killed_worker_is_replaced(cluster, config, tmp_path):
     assert_exact(tmp_path)
 
 
-def test_a_killed_render_child_costs_nothing(cluster, config, tmp_path):
+def test_a_killed_render_child_costs_nothing(cluster, ray_workers, config, tmp_path):
     """Its object is tried again in a new child: a kill from outside is no fault of the mesh."""
     thread, outcome = in_background(config)
     wait_for_shards(tmp_path, 3)

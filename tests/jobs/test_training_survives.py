@@ -10,7 +10,6 @@ import threading
 import time
 
 import numpy as np
-import psutil
 import pytest
 
 from featurelib.errors import DataError, UsageError
@@ -63,21 +62,13 @@ def wait_for_epochs(folder, count: int) -> None:
         time.sleep(0.02)
 
 
-def train_workers() -> list[psutil.Process]:
-    return [process for process in psutil.process_iter(["cmdline"]) if is_train_worker(process.info["cmdline"])]
-
-
-def is_train_worker(command_line) -> bool:
-    return bool(command_line) and command_line[0].startswith("ray::") and "RayTrainWorker" in command_line[0]
-
-
-def test_a_killed_worker_costs_no_more_than_an_epoch(cluster, renders, undisturbed, capsys):
+def test_a_killed_worker_costs_no_more_than_an_epoch(cluster, ray_workers, renders, undisturbed, capsys):
     """One of two workers is killed in epoch 3 of 6: six epochs, the same curve, and the user is told."""
     killed = []
 
     def kill():
         wait_for_epochs(renders, 2)
-        killed.extend(train_workers())
+        killed.extend(ray_workers("RayTrainWorker"))
         os.kill(killed[0].pid, signal.SIGKILL)
 
     threading.Thread(target=kill, daemon=True).start()
