@@ -33,8 +33,10 @@ def cluster():
     from jobs import cluster
     from serve.environment import quick_serve
 
-    os.environ.update(quick_serve())  # the server's tests run in this cluster, too
-    cluster.connect()
+    with pytest.MonkeyPatch.context() as environment:  # the server's tests run in this cluster, too
+        for name, value in quick_serve().items():
+            environment.setenv(name, value)
+        cluster.connect()
     yield
     ray.shutdown()
 
