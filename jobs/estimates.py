@@ -159,13 +159,13 @@ def find_all(
         meshes: (n,) their files.
         vectors: of the same objects.
     """
-    small = ray.put(without_objects(dataset))
+    small, seen_xy = ray.put(without_objects(dataset)), vectors.seen_xy
     progress = Progress(f"{task}: close-ups", len(meshes), "objects")
     parts = [range(i, min(i + FOUND_AT_ONCE, len(meshes))) for i in range(0, len(meshes), FOUND_AT_ONCE)]
 
     def submit(part: range) -> ray.ObjectRef:
         files, chosen = [meshes[i] for i in part], list(part)
-        return find_on.remote(small, key, files, vectors.pair_xy[chosen], vectors.visible[chosen])
+        return find_on.remote(small, key, files, seen_xy[chosen], vectors.visible[chosen])
 
     return _known(f"{task}: close-ups", [found for part in gathered(submit, parts, len, progress) for found in part])
 

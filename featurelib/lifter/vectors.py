@@ -54,6 +54,14 @@ class Vectors:
         """(n, 2, 3) true landmarks relative to the centre: what the lifter is asked for."""
         return self.pair_mm - self.centre_mm[:, None]
 
+    @property
+    def seen_xy(self) -> NDArray[np.float64]:
+        """(n, v, 2, 2) pair_xy as the detector says it: one that does not tell the sides apart, its position for both.
+
+        So whoever picks the nearer one of both gets it.
+        """
+        return np.where(np.isnan(self.pair_xy), self.xy[:, :, None], self.pair_xy)
+
     def where(self, split: str) -> Self:
         """Return the objects of one split."""
         return self.take(np.flatnonzero(self.splits == split))
