@@ -63,8 +63,10 @@ class Child:
         self.limits = limits
         _remove_left_behind()
         self._folder = tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX)
-        self._lock = Path(self._folder.name, LOCK).open("w")  # noqa: SIM115 (held as long as this process lives)
+        unlocked = Path(self._folder.name, f"{LOCK}.new")  # under its name it is never seen unlocked
+        self._lock = unlocked.open("w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
+        unlocked.rename(unlocked.with_name(LOCK))
         self._context = _Context()
         self._context.set_forkserver_preload(list(preload))
         self._pool = self._new_pool()

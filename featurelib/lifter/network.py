@@ -1,8 +1,8 @@
-"""The lifter's networks: image positions in, 6 coordinates in mm out, through an MLP 128 - 64.
+"""The lifter's network: 18 image positions in, 6 coordinates in mm out, through an MLP 128 - 64.
 
 Targets are standardised by the training objects' mean and standard deviation; the last layer undoes it, so
-the saved models speak millimetres.
-In training they see true positions plus errors that the detector made on validation objects, all of one object's at a
+the saved model speaks millimetres.
+In training it sees true positions plus errors that the detector made on validation objects, all of one object's at a
 time, since the views of an object share theirs.
 """
 
