@@ -1,8 +1,10 @@
 """What must not come in: every bad request has its documented answer, and the server is well after it."""
 
+import http.client
 import io
 import json
 import struct
+import time
 import zipfile
 import zlib
 
@@ -234,6 +236,24 @@ def test_a_body_that_does_not_say_its_length_is_counted(client):
     answer = client.post("/infer/3d", content=(bytes(1_000_000) for _ in range(12)), headers={"content-type": FORM})
 
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_refused_body_does_not_take_its_connection_along(address, client, declared):
+    """The rest of the body is dropped, and the next request on the same connection is answered."""
+    body = bytes(30_000_000)
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=60)
+    headers = {"authorization": client.headers["authorization"], "content-type": FORM}
+    connection.connect()
+    first = connection.sock
+    connection.request("POST", "/infer/3d", body if declared else iter([body]), headers, encode_chunked=not declared)
+    with connection.getresponse() as refused:
+        refused.read()
+    time.sleep(0.5)  # a connection that is going to close has closed
+    connection.request("GET", "/objects", headers=headers)
+
+    assert (refused.status, connection.getresponse().status) == (413, 200)
+    assert first is connection.sock
 
 
 def test_only_named_origins_may_ask(client):
