@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,13 +14,6 @@ from featurelib.dataset import open_dataset
 
 TOKEN = "correct-horse"
 """Of the server under test: every other test shows that it opens the door."""
-
-
-def free_port() -> int:
-    """A TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="package")
@@ -56,13 +48,13 @@ def settings(served, dataset):
 
 
 @pytest.fixture(scope="package")
-def address(settings, cluster):
+def address(settings, cluster, free_ports):
     """The address of a server that answers for the small run."""
     from ray import serve as ray_serve
 
     from serve.__main__ import start
 
-    port = free_port()
+    (port,) = free_ports(1)
     start(settings, "127.0.0.1", port)
     yield f"http://127.0.0.1:{port}"
     ray_serve.shutdown()

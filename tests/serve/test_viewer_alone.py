@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -32,11 +31,8 @@ def meshes(bodies, tmp_path):
 
 
 @contextmanager
-def serving(meshes, python=sys.executable, **environment):
+def serving(meshes, port, python=sys.executable, **environment):
     """The address of `featurelib serve --dataset DATASET --label`, on a Ray of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     command = [python, "-m", "featurelib", "serve", "--dataset", meshes, "--label", "--port", str(port)]
     environment = {**os.environ, "FEATURELIB_TOKEN": TOKEN, **environment}
     server = subprocess.Popen(command, cwd=meshes, env=environment, stdout=subprocess.PIPE, text=True)
@@ -48,9 +44,9 @@ def serving(meshes, python=sys.executable, **environment):
 
 
 @pytest.fixture
-def labelling_server(meshes):
+def labelling_server(meshes, free_ports):
     """The address of a server of this checkout."""
-    with serving(meshes) as address:
+    with serving(meshes, *free_ports(1)) as address:
         yield address
 
 
@@ -86,7 +82,7 @@ def test_a_dataset_is_made_from_nothing_but_meshes(labelling_server, meshes, ope
 
 
 @pytest.mark.slow  # builds a wheel, and starts a server with a Ray of its own
-def test_an_installed_wheel_serves_the_viewer(meshes, tmp_path):
+def test_an_installed_wheel_serves_the_viewer(meshes, tmp_path, free_ports):
     """Installed elsewhere, without Node.js: every file of the page is answered, three.js included."""
     uv = shutil.which("uv") or ROOT / ".uv" / "bin" / "uv"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / ".uv")}
@@ -107,7 +103,7 @@ def test_an_installed_wheel_serves_the_viewer(meshes, tmp_path):
     names += ["vendor/three.module.js", "vendor/three.core.js", "vendor/loaders/GLTFLoader.js"]
 
     assert Path(where).is_relative_to(tmp_path)
-    with serving(meshes, python, **environment) as address:
+    with serving(meshes, *free_ports(1), python, **environment) as address:
         assert "<title>" in httpx.get(f"{address}/").text
         for name in names:
             answer = httpx.get(f"{address}/viewer/{name}")
