@@ -28,17 +28,22 @@ PROJECTION: Projection = "orthographic"
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
-    "--head regression": {"head": "regression", "epochs": 22},
-    "--projections perspective": {"projections": ("perspective",)},
-    "--no-mirror": {"mirror": False},
-    "--no-hidden": {"hidden": False},
-    "five views": {"rig": 5},
-    "three views": {"rig": 3},
-    "--refine": {"refine": True},
+    "head-regression": {"head": "regression", "epochs": 22},
+    "projections-perspective": {"projections": ("perspective",)},
+    "no-mirror": {"mirror": False},
+    "no-hidden": {"hidden": False},
+    "five-views": {"rig": 5},
+    "three-views": {"rig": 3},
+    "refine": {"refine": True},
 }
-"""Changes to the first row's flags. The regression head is given 22 epochs: about as long as the default takes."""
+"""Changes to the first row's flags, by names that a shell and a folder can take. The regression head takes about as
+long for 22 epochs as the default does for its own."""
 
-LEAK = "leaky split"
+LEAKS: Mapping[str, Mapping[str, Any]] = {
+    "leaky-split": {},
+    "leaky-split-regression": VARIANTS["head-regression"],
+}
+"""The same of the rows whose training and validation have views of the same objects."""
 
 
 @cli.config
@@ -70,16 +75,16 @@ def bench_ablation(config: BenchAblationConfig) -> None:
     """
     if storage.is_s3(config.out):
         raise UsageError(f"--out {config.out}: expected a local folder")
-    rows = config.only or (*VARIANTS, LEAK)
-    unknown = [row for row in rows if row not in (*VARIANTS, LEAK)]
+    rows = config.only or (*VARIANTS, *LEAKS)
+    unknown = [row for row in rows if row not in (*VARIANTS, *LEAKS)]
     if unknown:
-        raise UsageError(f"--only {unknown[0]}: expected some of {', '.join((*VARIANTS, LEAK))}")
+        raise UsageError(f"--only {unknown[0]}: expected some of {', '.join((*VARIANTS, *LEAKS))}")
     found: dict[str, list[dict[str, float]]] = {row: [] for row in rows}
     for seed in config.seeds:
         for row in rows:
             say(f"bench: {row}, seed {seed}")
-            folder = Path(config.out, f"{row.strip('-').replace(' ', '-')}-{seed}")
-            found[row].append(_leaky(config, seed, folder) if row == LEAK else _measured(config, row, seed, folder))
+            folder = Path(config.out, f"{row}-{seed}")
+            found[row].append((_leaky if row in LEAKS else _measured)(config, row, seed, folder))
     print_rows(found)
 
 
@@ -123,12 +128,12 @@ def _write_rig(folder: Path, count: int) -> str:
     return str(folder / "rig.json")
 
 
-def _leaky(config: BenchAblationConfig, seed: int, folder: Path) -> dict[str, float]:
+def _leaky(config: BenchAblationConfig, row: str, seed: int, folder: Path) -> dict[str, float]:
     """Return what validation claims when views of one object are on both sides of it, and the error on test objects.
 
     The seed project's mistake: whole objects are in the test split still, and say what the claim is worth.
     """
-    flags = _flags(config, seed, folder, {})
+    flags = _flags(config, seed, folder, LEAKS[row])
     cluster.connect()
     render(RenderConfig(**{field.name: getattr(flags, field.name) for field in fields(RenderConfig)}))
     leaky = split_by_view(open_renders(flags.run, PROJECTION), folder / "leaky", seed)
