@@ -26,6 +26,7 @@ from featurelib.lifter.vectors import read_config, vectors_uri, write_vectors
 from featurelib.progress import Progress, duration, say_result
 from featurelib.records import vectors_schema
 from featurelib.shards import Manifest, open_renders, read_views
+from featurelib.shards.png import encode_png
 from featurelib.threads import bound_tensorflow
 from jobs import cluster
 
@@ -169,12 +170,12 @@ class ShardVectorizer:
     """Runs the detector over whole shards; the network is loaded once."""
 
     def __init__(self, run: str, projection: str, num_views: int, cpus: int) -> None:
-        """Load the detector of a run and let it use so many CPUs."""
+        """Load the detector of a run, let it use so many CPUs, and make it look once: 0.6 s for the decoder alone."""
         bound_tensorflow(cpus)
         from featurelib.detector.model import Detector
 
         self.detector = Detector.load(run, projection)
-        self.detector.find(np.zeros((1, self.detector.input_size, self.detector.input_size, 1), np.uint8))
+        self.detector([encode_png(np.zeros((2 * self.detector.input_size,) * 2, np.uint8))] * BATCH)
         self.schema = vectors_schema(num_views).append(pa.field(READY, pa.float64()))
         self.ready_s = time.time()
         self.cpus = cpus

@@ -110,26 +110,29 @@ def _without_up(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _average(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Return means (s, s) of pixels (H, W). Lengths are counted so that a pixel is s long and a mean covers H or W."""
     height, width = pixels.shape
-    means, sums, area = np.empty((size, size), np.uint8), np.empty(width, np.int64), float(height * width)
-    columns = [_covered(j, size, width) for j in range(size)]
+    means, area = np.empty((size, size), np.uint8), float(height * width)
+    ends = np.arange(1, 1 + size) * width
+    whole, rest = ends // size, ends % size  # pixels that end before a mean does, and the next one's part of it
+    # Loops of one kind of work each, and narrow numbers, are what LLVM turns into SIMD: 512 px to 224 take 0.11 ms
+    # of a core, summed up mean by mean 0.27 ms.
+    sums, before, until = np.zeros(1 + width, np.int32), np.empty(1 + width, np.int64), np.zeros(1 + size)
+    y, left = 0, size
     for i in range(size):
         sums[:] = 0
-        top, bottom, too_high, too_low = _covered(i, size, height)
-        for y in range(top, bottom):
-            part = size - (too_high if y == top else 0) - (too_low if y == bottom - 1 else 0)
+        missing = height
+        while missing > 0:
+            part = min(left, missing)
             for x in range(width):
-                sums[x] += part * pixels[y, x]
+                sums[x] += np.int32(part) * np.int32(pixels[y, x])
+            missing, left = missing - part, left - part
+            if left == 0:
+                y, left = y + 1, size
+        total = 0
+        for x in range(1 + width):
+            before[x] = total
+            total += sums[x]
         for j in range(size):
-            left, right, too_far_left, too_far_right = columns[j]
-            total = -too_far_left * sums[left] - too_far_right * sums[right - 1]
-            for x in range(left, right):
-                total += size * sums[x]
-            means[i, j] = int(total / area + 0.5)
+            until[1 + j] = size * before[whole[j]] + rest[j] * sums[whole[j]]
+        for j in range(size):
+            means[i, j] = np.int32((until[1 + j] - until[j]) / area + 0.5)
     return means
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _covered(i: int, size: int, count: int) -> tuple[int, int, int, int]:
-    """Return which of `count` pixels the i-th mean covers, first and end, and how much of those two it does not."""
-    first, end = i * count // size, ((i + 1) * count - 1) // size + 1
-    return first, end, i * count - first * size, end * size - (i + 1) * count

@@ -76,19 +76,19 @@ class Rates:
     start_s: list[float]
 
     @property
-    def best_forward(self) -> float:
-        """The median at the best batch size."""
-        return max(statistics.median(found) for found in self.forward.values())
+    def best_forward(self) -> list[float]:
+        """At the batch size whose median is best."""
+        return max(self.forward.values(), key=statistics.median)
 
     @property
-    def job_of_forward(self) -> float:
-        """The job's median over the best forward pass's."""
-        return statistics.median(self.job) / self.best_forward
+    def job_of_forward(self) -> list[float]:
+        """The job's over the best forward pass's of the same repeat: the machine's speed drifts between repeats."""
+        return [job / forward for job, forward in zip(self.job, self.best_forward, strict=True)]
 
     @property
     def shared_of_forward(self) -> float:
         """What is left of the best forward pass if the same cores decode before it, and do nothing else."""
-        return 1 / (1 + self.best_forward / statistics.median(self.decode))
+        return 1 / (1 + statistics.median(self.best_forward) / statistics.median(self.decode))
 
 
 def bench_vectorize(config: BenchVectorizeConfig = BenchVectorizeConfig()) -> None:
@@ -200,5 +200,7 @@ def print_rates(rates: Rates, pool: Pool, manifest: Manifest) -> None:
     for name, found in {**lines, "decoding": rates.decode, "whole job": rates.job}.items():
         print(f"{name:24}" + "".join(f"{value:10.1f}" for value in (statistics.median(found), min(found), max(found))))
     print(f"start of the workers, not counted: {statistics.median(rates.start_s):.1f} s")
-    print(f"the job runs at {rates.job_of_forward:.2f} of the forward pass")
+    ratios = rates.job_of_forward
+    spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+    print(f"the job runs at {statistics.median(ratios):.2f} of the forward pass ({spread} by repeat)")
     print(f"on the same cores, decoding and then the forward pass run at {rates.shared_of_forward:.2f} of it")
