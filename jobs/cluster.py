@@ -5,10 +5,15 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, TypeVar
 
 import ray
 
 from featurelib.progress import manners
+
+Item = TypeVar("Item")
 
 WORKER_ENV = {
     "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -23,6 +28,9 @@ STORE_SETTINGS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_
 STEP_PAUSE_S = 0.02
 """Ray Data's scheduling loop does not wait while a consumer is slower than its stream: it took 0.5 of a core for
 each stream of a training, on two cores. Fifty steps a second start tasks as fast as a shard a task needs."""
+
+WAITING_PER_CPU = 4
+"""Tasks in Ray's queue for each CPU of the cluster: more than can run, so that a cluster that grows sees them."""
 
 
 class PauseBetweenSteps:
@@ -86,3 +94,23 @@ def connect_for_data() -> None:
 def num_cpus() -> int:
     """Return the number of CPUs of the whole cluster."""
     return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+def run_all(
+    submit: Callable[[Item], ray.ObjectRef], items: Iterable[Item], max_waiting: int | None = None
+) -> Iterator[tuple[Item, Any]]:
+    """Yield each item and the result of its task as they come; Ray runs a task again if its worker or node dies.
+
+    Args:
+        submit: starts an item's task.
+        items: taken as there is room.
+        max_waiting: tasks under way at most; default: WAITING_PER_CPU for each CPU that the cluster has by then.
+    """
+    coming, waiting = iter(items), dict[ray.ObjectRef, Item]()
+    while True:
+        room = (max_waiting or WAITING_PER_CPU * num_cpus()) - len(waiting)
+        waiting.update((submit(item), item) for item in islice(coming, max(0, room)))
+        if not waiting:
+            return
+        (ready,), _ = ray.wait(list(waiting), num_returns=1)
+        yield waiting.pop(ready), ray.get(ready)

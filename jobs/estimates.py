@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-WAITING_PER_CPU = 4
-"""Tasks in Ray's queue for each CPU of the cluster."""
-
 VALIDATION_OBJECTS = 200
 """Whose meshes are asked, at most, evenly spread over the ids: 65 told nine views from five by 0.01 mm."""
 
@@ -59,13 +56,8 @@ def gathered(
 ) -> list[Any]:
     """Return the results of a task for each item, in their order, with a bounded number of tasks waiting."""
     results: list[Any] = [None] * len(items)
-    coming, waiting = iter(range(len(items))), dict[ray.ObjectRef, int]()
-    room = WAITING_PER_CPU * cluster.num_cpus()
-    for _ in items:
-        waiting.update((submit(items[i]), i) for _, i in zip(range(room - len(waiting)), coming, strict=False))
-        (ready,), _ = ray.wait(list(waiting), num_returns=1)
-        i = waiting.pop(ready)
-        results[i] = ray.get(ready)
+    for i, result in cluster.run_all(lambda i: submit(items[i]), range(len(items))):
+        results[i] = result
         progress.add(count(items[i]))
     progress.end()
     return results

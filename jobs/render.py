@@ -7,7 +7,6 @@
 """
 
 import io
-import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import ray
 
 from featurelib import cli, storage
 from featurelib.dataset import Dataset, open_dataset, with_content_tags
@@ -43,9 +41,6 @@ from featurelib.shards import (
 from featurelib.shards.child import FrameJob, needed_frames_mm
 from jobs import cluster
 from jobs.shard_worker import ShardJob, make_shards
-
-WAITING_PER_CPU = 4
-"""Tasks in Ray's queue for each CPU of the cluster."""
 
 
 @cli.config
@@ -248,24 +243,13 @@ def _refuse_too_many_rejects(config: RenderConfig, dataset: Dataset, receipts: S
 
 
 def _fan_out(config: RenderConfig, work: list[ShardJob]) -> Iterator[tuple[str, Receipt]]:
-    """Make the shards on the cluster; yield their receipts, with the projection, as they come.
-
-    Ray runs a task again elsewhere when its worker or node dies. More wait than can run, so that a cluster that
-    grows by itself sees them.
-    """
+    """Make the shards on the cluster; yield their receipts, with the projection, as they come."""
     if not work:
         return
     cluster.connect()
     task = make_shards.options(num_gpus=config.gpus_per_worker)
-    todo = iter(work)
-    waiting: list[ray.ObjectRef] = []
-    while True:
-        room = (config.max_workers or WAITING_PER_CPU * cluster.num_cpus()) - len(waiting)
-        waiting += [task.remote(job) for job in itertools.islice(todo, max(0, room))]
-        if not waiting:
-            return
-        (ready,), waiting = ray.wait(waiting, num_returns=1)
-        yield from ray.get(ready).items()
+    for _, receipts in cluster.run_all(task.remote, work, config.max_workers):
+        yield from receipts.items()
 
 
 def _commit(
