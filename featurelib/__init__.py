@@ -8,8 +8,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from featurelib.dataset import Dataset as Dataset
-    from featurelib.dataset import open_dataset as open_dataset
+    from featurelib.datasets.dataset import Dataset as Dataset
+    from featurelib.datasets.dataset import open_dataset as open_dataset
+    from featurelib.datasets.synthetic import make_body as make_body
+    from featurelib.datasets.synthetic import write_dataset as write_dataset
     from featurelib.errors import FeaturelibError as FeaturelibError
     from featurelib.geometry import DEFAULT_RIG as DEFAULT_RIG
     from featurelib.geometry import Alignment as Alignment
@@ -23,11 +25,9 @@ if TYPE_CHECKING:
     from featurelib.meshes import Mesh as Mesh
     from featurelib.meshes import load_mesh as load_mesh
     from featurelib.rendering import open_renderer as open_renderer
-    from featurelib.synthetic import make_body as make_body
-    from featurelib.synthetic import write_dataset as write_dataset
 
 _NAMES = {
-    "dataset": ("Dataset", "open_dataset"),
+    "datasets.dataset": ("Dataset", "open_dataset"),
     "errors": ("FeaturelibError",),
     "geometry": (
         "DEFAULT_RIG",
@@ -42,7 +42,7 @@ _NAMES = {
     ),
     "meshes": ("Mesh", "load_mesh"),
     "rendering": ("open_renderer",),
-    "synthetic": ("make_body", "write_dataset"),
+    "datasets.synthetic": ("make_body", "write_dataset"),
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 

@@ -2,7 +2,7 @@
 
 from cyclopts import App
 
-from featurelib import cli
+from featurelib.runtime import cli
 
 COMMANDS = {
     "demo": ("jobs.demo:demo", "Make a small synthetic dataset and run the whole path on it."),
@@ -31,7 +31,7 @@ COMMANDS = {
         "jobs.export_landmarks:export_landmarks",
         "Write labels or predictions for 3D Slicer, MeshLab or a spreadsheet.",
     ),
-    "bench": ("jobs.bench:app", "Measure this machine: render, ingest, train, vectorize, serve, plan, spoil."),
+    "bench": ("jobs.bench:app", "Measure this machine: render, ingest, train, vectorize, predict, serve, plan."),
     "serve": ("serve.__main__:serve", "Answer over HTTP."),
 }
 

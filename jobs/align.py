@@ -2,7 +2,7 @@
 
 1. Settle the alignment of the whole dataset: the axes named, else what dataset.json says.
 2. With --reference: turn a sample to the first of these objects and take their mean shape; settle it so that all of
-   them need no turn, and turn every object to it, in children of the workers (jobs.children).
+   them need no turn, and turn every object to it, in children of the workers (jobs.workers.sandbox).
 3. Write alignment.csv, then dataset.json; with --out a page with every object before and after, and alignment.json.
 """
 
@@ -13,19 +13,19 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from featurelib import cli, storage
-from featurelib.checks.drawing import Drawing, draw
-from featurelib.checks.measure import MeasureJob
-from featurelib.dataset import Dataset, MeshFile, Quaternion, open_dataset, write_turns
+from featurelib.datasets.dataset import Dataset, MeshFile, Quaternion, open_dataset, write_turns
 from featurelib.errors import DataError, UsageError
 from featurelib.geometry import matrix_from_wxyz, rigid, wxyz_from_matrix
-from featurelib.isolation import ChildLimits
-from featurelib.progress import say, say_result
-from featurelib.turning.axes import Axis, named_rotation
-from featurelib.turning.sheet import Row, alignment_sheet, chosen
-from featurelib.turning.turns import Turned, TurnJob, Upright, mean_upright, settled, turn_of
-from jobs import cluster
-from jobs.children import in_children
+from featurelib.geometry.named_axes import Axis, named_rotation
+from featurelib.meshes.orientation import Turned, TurnJob, Upright, mean_upright, settled, turn_of
+from featurelib.runtime import cli, storage
+from featurelib.runtime.progress import say, say_result
+from featurelib.runtime.sandbox import ChildLimits
+from featurelib.validation.alignment_sheet import Row, alignment_sheet, chosen
+from featurelib.validation.dataset.drawing import Drawing, draw
+from featurelib.validation.dataset.measure import MeasureJob
+from jobs.workers import cluster
+from jobs.workers.sandbox import in_children
 
 SAMPLE = 48
 """Objects of the mean shape, evenly spread over the ids."""

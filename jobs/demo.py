@@ -5,10 +5,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from featurelib import cli, storage
+from featurelib.datasets.synthetic import write_dataset
 from featurelib.errors import UsageError
-from featurelib.progress import Progress, say
-from featurelib.synthetic import write_dataset
+from featurelib.runtime import cli, storage
+from featurelib.runtime.progress import Progress, say
 from jobs.pipeline import PipelineConfig, pipeline
 
 

@@ -9,14 +9,21 @@ from dataclasses import dataclass
 
 import ray
 
-from featurelib import cli
-from featurelib.doctor.check import Check
-from featurelib.doctor.drawing import check_backend, check_gl, check_raster
-from featurelib.doctor.files import check_dataset, check_run
-from featurelib.doctor.machine import check_disk, check_memory, check_node, check_packages, check_python, disk_folders
-from featurelib.doctor.networks import check_tensorflow
-from featurelib.progress import manners, say_result
-from jobs import cluster
+from featurelib.runtime import cli
+from featurelib.runtime.progress import manners, say_result
+from featurelib.validation.machine.check import Check
+from featurelib.validation.machine.drawing import check_backend, check_gl, check_raster
+from featurelib.validation.machine.files import check_dataset, check_run
+from featurelib.validation.machine.machine import (
+    check_disk,
+    check_memory,
+    check_node,
+    check_packages,
+    check_python,
+    disk_folders,
+)
+from featurelib.validation.machine.networks import check_tensorflow
+from jobs.workers import cluster
 
 
 @cli.config

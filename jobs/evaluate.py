@@ -17,20 +17,12 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from featurelib import cli, stages, storage
-from featurelib.audit import find_leaks
-from featurelib.claims import Claims
-from featurelib.closeup.files import read_numbers as read_refiner
-from featurelib.closeup.files import refiner_uri, whole_version
-from featurelib.dataset import open_dataset
+from featurelib.datasets.dataset import open_dataset
+from featurelib.datasets.leakage import find_leaks
+from featurelib.datasets.schemas import SCHEMA_VERSION
+from featurelib.datasets.shards import Manifest, open_renders, read_views
 from featurelib.errors import DataError
-from featurelib.geometry import PROJECTIONS, SIDES
-from featurelib.lifter.files import is_trained, lifter_version
-from featurelib.lifter.files import read_numbers as read_lifter
-from featurelib.lifter.vectors import Vectors, read_config, read_vectors, vectors_uri
-from featurelib.progress import say_result
-from featurelib.records import SCHEMA_VERSION
-from featurelib.report import (
+from featurelib.evaluation import (
     Picture,
     WorstObject,
     claims_report,
@@ -42,10 +34,18 @@ from featurelib.report import (
     views_to_show,
     worst_rows,
 )
-from featurelib.shards import Manifest, open_renders, read_views
-from jobs import cluster
-from jobs.audit import gather_contents, near_duplicates
-from jobs.estimates import FinderKey, Found, find_all, lifter_pairs, mesh_files
+from featurelib.geometry import PROJECTIONS, SIDES
+from featurelib.models.lifter.files import is_trained, lifter_version
+from featurelib.models.lifter.files import read_numbers as read_lifter
+from featurelib.models.lifter.vectors import Vectors, read_config, read_vectors, vectors_uri
+from featurelib.models.refiner.files import read_numbers as read_refiner
+from featurelib.models.refiner.files import refiner_uri, whole_version
+from featurelib.models.uncertainty.model import Claims
+from featurelib.runtime import cli, completion, storage
+from featurelib.runtime.progress import say_result
+from jobs.workers import cluster
+from jobs.workers.inference import FinderKey, Found, find_all, lifter_pairs, mesh_files
+from jobs.workers.leakage import gather_contents, near_duplicates
 
 
 @cli.config
@@ -75,10 +75,10 @@ def evaluate(config: EvaluateConfig) -> None:
     made_from: dict[str, Any] = {
         p: [read_config(vectors_uri(run, p)), lifter_version(run, p), refiners[p]] for p in projections
     }
-    if not stages.is_done(config_uri, made_from):
-        stages.mark_begun(config_uri)
+    if not completion.is_done(config_uri, made_from):
+        completion.mark_begun(config_uri)
         _write([_evaluated(run, projection, version) for projection, version in refiners.items()], uri)
-        stages.mark_done(config_uri, made_from)
+        completion.mark_done(config_uri, made_from)
     report = json.loads(storage.read_bytes(storage.join(uri, "report.json")))
     say_result(f"{table(report)}\n\n{uri}/report.json\n{uri}/report.html", {"uri": uri, **report})
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import pyarrow.parquet as pq
 
-from featurelib import cli, storage
-from featurelib.dataset import open_dataset
+from featurelib.datasets.dataset import open_dataset
+from featurelib.datasets.landmark_files.formats import Format, Pairs, write_points
+from featurelib.datasets.landmark_files.landmarks import Space
+from featurelib.datasets.landmark_files.slicer import mesh_space
 from featurelib.errors import DataError
 from featurelib.geometry import SIDES
-from featurelib.pointfiles.formats import Format, Pairs, write_points
-from featurelib.pointfiles.points import Space
-from featurelib.pointfiles.slicer import mesh_space
-from featurelib.progress import say_result
+from featurelib.runtime import cli, storage
+from featurelib.runtime.progress import say_result
 
 
 @cli.config

@@ -16,19 +16,19 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from featurelib import cli, storage
+from featurelib.datasets.landmark_files.formats import POINT_SUFFIXES, read_points, suffix_of
+from featurelib.datasets.landmark_files.importing import Imported, Reading, import_landmarks
+from featurelib.datasets.landmark_files.landmarks import Space
+from featurelib.datasets.landmark_files.placement import Placement, placement
+from featurelib.datasets.landmark_files.slicer import mesh_space
+from featurelib.datasets.landmark_files.tables import Columns, to_csv
 from featurelib.errors import DataError, UsageError
 from featurelib.geometry import MM_PER_UNIT, Alignment
+from featurelib.geometry.named_axes import Axis, named_rotation
 from featurelib.meshes import MESH_SUFFIXES, load_mesh
-from featurelib.meshes.foreign import as_ply, foreign_suffixes
-from featurelib.pointfiles.formats import POINT_SUFFIXES, read_points, suffix_of
-from featurelib.pointfiles.importing import Imported, Reading, import_landmarks
-from featurelib.pointfiles.placing import Placement, placement
-from featurelib.pointfiles.points import Space
-from featurelib.pointfiles.slicer import mesh_space
-from featurelib.pointfiles.tables import Columns, to_csv
-from featurelib.progress import Progress, say, say_result
-from featurelib.turning.axes import Axis, named_rotation
+from featurelib.meshes.conversion import as_ply, foreign_suffixes
+from featurelib.runtime import cli, storage
+from featurelib.runtime.progress import Progress, say, say_result
 
 Unit = Literal["mm", "cm", "m", "inch"]
 

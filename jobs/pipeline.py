@@ -10,16 +10,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from featurelib import cli
 from featurelib.geometry import Projection
-from featurelib.progress import say
-from jobs import cluster
+from featurelib.runtime import cli
+from featurelib.runtime.progress import say
 from jobs.evaluate import EvaluateConfig, evaluate
 from jobs.render import RenderConfig, render
 from jobs.train_detector import DetectorTraining, TrainDetectorConfig, train_detector
 from jobs.train_lifter import TrainLifterConfig, train_lifter
 from jobs.train_refiner import TrainRefinerConfig, train_refiner
 from jobs.vectorize import VectorizeConfig, vectorize
+from jobs.workers import cluster
 
 
 @cli.config

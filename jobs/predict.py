@@ -1,7 +1,7 @@
 """Meshes without labels + a run's models -> OUT/predictions: millimetres out, for as many meshes as there are.
 
 1. Plan the parts: their names are a function of the meshes and the models, so what exists is right.
-2. Stream the missing parts through the cluster (jobs/predict_worker.py): tasks look at the meshes, actors with the
+2. Stream the missing parts through the cluster (jobs/workers/predict.py): tasks look at the meshes, actors with the
    networks answer and write.
 3. Put the parts together: predictions.parquet, predictions.csv and, last, config.json.
 """
@@ -17,19 +17,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
 
-from featurelib import cli, stages, storage
-from featurelib.dataset import Dataset, open_dataset, with_content_tags
+from featurelib.datasets.dataset import Dataset, open_dataset, with_content_tags
+from featurelib.datasets.landmark_files.slicer import mesh_space
+from featurelib.datasets.shards import RenderSpec, bucket_of, num_buckets, open_renders
 from featurelib.errors import DataError
 from featurelib.geometry import PROJECTIONS, Projection
-from featurelib.isolation import ChildLimits
-from featurelib.lifter.files import is_trained, read_template
-from featurelib.pointfiles.slicer import mesh_space
-from featurelib.predictions import PREDICTIONS, to_csv, to_markups
-from featurelib.progress import Progress, say_result
-from featurelib.shards import RenderSpec, bucket_of, num_buckets, open_renders
-from featurelib.versions import ModelVersions, validation_mm
-from jobs import cluster
-from jobs.predict_worker import Answerer, Models, Part, look_at_part
+from featurelib.models.lifter.files import is_trained, read_template
+from featurelib.models.predictions import PREDICTIONS, to_csv, to_markups
+from featurelib.models.versions import ModelVersions, validation_mm
+from featurelib.runtime import cli, completion, storage
+from featurelib.runtime.progress import Progress, say_result
+from featurelib.runtime.sandbox import ChildLimits
+from jobs.workers import cluster
+from jobs.workers.predict import Answerer, Models, Part, look_at_part
 
 LOOK_CPUS, ANSWER_CPUS = 0.25, 0.5
 """A CPU is given to a task that looks and an actor that answers, which share it as the objects have it. A quarter of
@@ -76,12 +76,12 @@ def predict(config: PredictConfig) -> None:
     config_uri = storage.join(out, "config.json")
     made_from = {"dataset": dataset.uri, "models": models.versions, "slicer": config.slicer}
     made_from["parts"] = sha256("\n".join(part.name for part in parts).encode()).hexdigest()
-    if not stages.is_done(config_uri, made_from):
-        stages.mark_begun(config_uri)
+    if not completion.is_done(config_uri, made_from):
+        completion.mark_begun(config_uri)
         present = {entry.name for entry in storage.list_files(storage.join(out, "parts"))}
         _make(config, dataset, models, [part for part in parts if part.name not in present])
         _put_together(config, dataset, parts, out)
-        stages.mark_done(config_uri, made_from)
+        completion.mark_done(config_uri, made_from)
     _say_result(out)
 
 

@@ -2,7 +2,7 @@
 
 1. Read the dataset's table and settle what shapes the pixels (one spec a projection).
 2. Plan the shards: names are a function of the inputs, so what exists is right and is not made again.
-3. Fan the missing shards over the cluster, a task a bucket (jobs/shard_worker.py), and gather receipts.
+3. Fan the missing shards over the cluster, a task a bucket (jobs/workers/render.py), and gather receipts.
 4. Commit: rejects.parquet, then manifest.json.
 """
 
@@ -15,15 +15,9 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from featurelib import cli, storage
-from featurelib.dataset import Dataset, open_dataset, with_content_tags
-from featurelib.errors import DataError, UsageError
-from featurelib.geometry import DEFAULT_RIG, Projection, Rig
-from featurelib.isolation import Child, ChildLimits, LostError
-from featurelib.progress import Progress, say, say_result
-from featurelib.records import INPUTS
-from featurelib.rendering import open_renderer
-from featurelib.shards import (
+from featurelib.datasets.dataset import Dataset, open_dataset, with_content_tags
+from featurelib.datasets.schemas import INPUTS
+from featurelib.datasets.shards import (
     Manifest,
     Receipt,
     RenderSpec,
@@ -38,9 +32,15 @@ from featurelib.shards import (
     read_receipt,
     renders_uri,
 )
-from featurelib.shards.child import FrameJob, needed_frames_mm
-from jobs import cluster
-from jobs.shard_worker import ShardJob, make_shards
+from featurelib.datasets.shards.sandboxed import FrameJob, needed_frames_mm
+from featurelib.errors import DataError, UsageError
+from featurelib.geometry import DEFAULT_RIG, Projection, Rig
+from featurelib.rendering import open_renderer
+from featurelib.runtime import cli, storage
+from featurelib.runtime.progress import Progress, say, say_result
+from featurelib.runtime.sandbox import Child, ChildLimits, LostError
+from jobs.workers import cluster
+from jobs.workers.render import ShardJob, make_shards
 
 
 @cli.config
@@ -188,7 +188,7 @@ def _frames_mm(config: RenderConfig, dataset: Dataset, rig: Rig, projections: Se
         FrameJob(dataset.mesh_uri(file.name), dataset.object_from_source_of(file.turn), rig, tuple(projections))
         for file in frame_sample([*dataset.files.values()])
     ]
-    with Child(config.child_limits, preload=["featurelib.shards.warm"]) as child:
+    with Child(config.child_limits, preload=["featurelib.datasets.shards.warm"]) as child:
         needed_mm = [found for found in child.map(needed_frames_mm, jobs) if found and not isinstance(found, LostError)]
     if not needed_mm:
         raise DataError(

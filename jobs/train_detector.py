@@ -18,17 +18,17 @@ import ray.train
 from ray.train import DataConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.util.queue import Queue
 
-from featurelib import cli, stages, storage
-from featurelib.detector import files
-from featurelib.detector.checkpoint import Checkpoint, Epoch
-from featurelib.detector.recipe import RECIPES, Recipe
+from featurelib.datasets.shards import Manifest, open_renders
 from featurelib.errors import DataError, FeaturelibError, UsageError
 from featurelib.geometry import Projection
-from featurelib.progress import duration, say, say_result
-from featurelib.shards import Manifest, open_renders
-from jobs import cluster
-from jobs.audit import audit_renders
-from jobs.streams import StreamPlan, in_order, passes_of, sample_stream
+from featurelib.models.detector import files
+from featurelib.models.detector.checkpoint import Checkpoint, Epoch
+from featurelib.models.detector.recipe import RECIPES, Recipe
+from featurelib.runtime import cli, completion, storage
+from featurelib.runtime.progress import duration, say, say_result
+from jobs.workers import cluster
+from jobs.workers.leakage import audit_renders
+from jobs.workers.streams import StreamPlan, in_order, passes_of, sample_stream
 
 
 @cli.config
@@ -110,9 +110,9 @@ def train_detector(config: TrainDetectorConfig) -> None:
     recipe = _recipe(config, manifest)
     resolved = _resolved(config, recipe, manifest)
     config_uri = storage.join(uri, "config.json")
-    if not stages.is_done(config_uri, resolved):
+    if not completion.is_done(config_uri, resolved):
         audit_renders(manifest)
-        stages.mark_begun(config_uri)
+        completion.mark_begun(config_uri)
         _train(config, recipe, manifest, uri, resolved)
         say_result(f"{uri}: trained", {"detector": uri})
     else:
@@ -284,11 +284,11 @@ def _fit_worker(loop: Loop) -> None:
     import keras
     import tensorflow as tf
 
-    from featurelib.detector.curve import tensorboard_events
-    from featurelib.detector.heads import HEADS
-    from featurelib.detector.model import save_detector
-    from featurelib.detector.network import build_detector, synchronise_statistics
-    from featurelib.detector.training import fit, is_over
+    from featurelib.models.detector.heads import HEADS
+    from featurelib.models.detector.metrics_log import tensorboard_events
+    from featurelib.models.detector.model import save_detector
+    from featurelib.models.detector.network import build_detector, synchronise_statistics
+    from featurelib.models.detector.training import fit, is_over
 
     has_gpu = _set_up_tensorflow(tf, loop.threads)
     precision = _auto_precision(tf) if config.precision == "auto" else config.precision

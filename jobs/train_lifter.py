@@ -16,20 +16,21 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from featurelib import cli, evidence, stages, storage
-from featurelib.claims import Claims, learn_claims
-from featurelib.dataset import open_dataset
+from featurelib.datasets.dataset import open_dataset
+from featurelib.datasets.shards import Manifest, open_renders
 from featurelib.errors import DataError
-from featurelib.fusion import ViewNoise
 from featurelib.geometry import SIDES, Projection
-from featurelib.lifter.files import lifter_uri
-from featurelib.lifter.fusing import side_noise
-from featurelib.lifter.vectors import Vectors, read_config, read_vectors, vectors_uri
-from featurelib.progress import say_result
-from featurelib.shards import Manifest, open_renders
-from featurelib.template import Template, build_template
-from jobs import cluster
-from jobs.estimates import VALIDATION_OBJECTS, MeshMethods, OnMesh, mesh_files, on_meshes
+from featurelib.meshes.template import Template, build_template
+from featurelib.models.fusion import ViewNoise
+from featurelib.models.lifter.files import lifter_uri
+from featurelib.models.lifter.fusing import side_noise
+from featurelib.models.lifter.vectors import Vectors, read_config, read_vectors, vectors_uri
+from featurelib.models.uncertainty import quality
+from featurelib.models.uncertainty.model import Claims, learn_claims
+from featurelib.runtime import cli, completion, storage
+from featurelib.runtime.progress import say_result
+from jobs.workers import cluster
+from jobs.workers.inference import VALIDATION_OBJECTS, MeshMethods, OnMesh, mesh_files, on_meshes
 
 TEMPLATE_SHAPES = 30
 """Training objects that the mean shape is made of; more change it little."""
@@ -61,17 +62,17 @@ def train_lifter(config: TrainLifterConfig) -> None:
     uri = lifter_uri(config.run, config.projection)
     config_uri = storage.join(uri, "config.json")
     made_from = {"seed": config.seed, **read_config(vectors_uri(config.run, config.projection))}
-    if stages.is_done(config_uri, made_from):
+    if completion.is_done(config_uri, made_from):
         say_result(f"{uri}: trained already; nothing to do", {"lifter": uri, "done_before": True})
         return
     for split in ("train", "val"):
         if not len(vectors.where(split)):
             raise DataError(f"{vectors_uri(config.run, config.projection)}: no objects in the {split} split")
-    stages.mark_begun(config_uri)
+    completion.mark_begun(config_uri)
     cluster.connect()
     numbers = _train(config, manifest, vectors, uri)
     storage.write_bytes(storage.join(uri, "lifter.json"), json.dumps(numbers, indent=1).encode())
-    stages.mark_done(config_uri, made_from)
+    completion.mark_done(config_uri, made_from)
     scores = ", ".join(f"{method} {error_mm:.2f} mm" for method, error_mm in numbers["validation_mm"].items())
     say_result(
         f"{uri}: trained; on validation objects {scores}; chosen: {numbers['chosen']}",
@@ -115,9 +116,9 @@ def _claims(
         raise DataError("train-lifter: no mesh of a validation object can be read, so that no claim is possible")
     against = [
         {
-            **evidence.of_shape(found.located),
-            **evidence.of_detector(validation.visible[i]),
-            **evidence.of_disagreement(pairs_mm[i], found.located.pair_mm),
+            **quality.of_shape(found.located),
+            **quality.of_detector(validation.visible[i]),
+            **quality.of_disagreement(pairs_mm[i], found.located.pair_mm),
         }
         for i, found in enumerate(meshed)
         if found is not None
@@ -162,8 +163,8 @@ def fit(
     uri: str,
 ) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
     """Train the MLP and write it; return its numbers, and what the methods without a mesh say of validation objects."""
-    from featurelib.lifter.model import Lifter, save_mlp
-    from featurelib.lifter.network import fit_lifter
+    from featurelib.models.lifter.model import Lifter, save_mlp
+    from featurelib.models.lifter.network import fit_lifter
 
     training, validation = vectors.where("train"), vectors.where("val")
     model, standardiser, noise = fit_lifter(training, validation, config.seed)

@@ -3,7 +3,7 @@
 1. Ask the lifter and the template of the run for the landmarks of validation objects. What they err there is what a
    refinement starts from, and the better of the two is the `start`.
 2. Train two looks in one task on close-ups that are drawn meanwhile on the rest of the cluster, object by object;
-   what the first leaves on validation objects is what the second starts from (featurelib/closeup/course.py).
+   what the first leaves on validation objects is what the second starts from (featurelib/models/refiner/cascade.py).
 3. Write look-<i>.keras, refiner.json and, last, config.json.
 """
 
@@ -14,19 +14,20 @@ import numpy as np
 import ray
 from ray.util.queue import Queue
 
-from featurelib import cli, evidence, stages, storage
-from featurelib.closeup.estimates import FirstEstimates
-from featurelib.closeup.files import refiner_uri, refiner_version
-from featurelib.dataset import Dataset, open_dataset
+from featurelib.datasets.dataset import Dataset, open_dataset
+from featurelib.datasets.shards import Manifest, open_renders
 from featurelib.errors import DataError, UsageError
 from featurelib.geometry import Projection
-from featurelib.lifter.files import lifter_version, read_template
-from featurelib.lifter.vectors import Vectors, read_config, read_vectors, vectors_uri
-from featurelib.progress import say, say_result
-from featurelib.shards import Manifest, open_renders
-from jobs import cluster
-from jobs.closeups import Training, fit_refiner, training_room
-from jobs.estimates import VALIDATION_OBJECTS, MeshMethods, lifter_pairs, mesh_files, on_meshes, without_objects
+from featurelib.models.lifter.files import lifter_version, read_template
+from featurelib.models.lifter.vectors import Vectors, read_config, read_vectors, vectors_uri
+from featurelib.models.refiner.estimates import FirstEstimates
+from featurelib.models.refiner.files import refiner_uri, refiner_version
+from featurelib.models.uncertainty import quality
+from featurelib.runtime import cli, completion, storage
+from featurelib.runtime.progress import say, say_result
+from jobs.workers import cluster
+from jobs.workers.inference import VALIDATION_OBJECTS, MeshMethods, lifter_pairs, mesh_files, on_meshes, without_objects
+from jobs.workers.refiner_training import Training, fit_refiner, training_room
 
 
 @cli.config
@@ -69,14 +70,14 @@ def train_refiner(config: TrainRefinerConfig) -> None:
     uri = refiner_uri(config.run, config.projection)
     config_uri = storage.join(uri, "config.json")
     resolved = _resolved(config)
-    if stages.is_done(config_uri, resolved):
+    if completion.is_done(config_uri, resolved):
         say_result(f"{uri}: trained already; nothing to do", {"refiner": uri, "done_before": True})
         return
     _check(config, vectors)
-    stages.mark_begun(config_uri)
+    completion.mark_begun(config_uri)
     cluster.connect()
     validation_mm = _train(config, manifest, vectors, uri)
-    stages.mark_done(config_uri, resolved)
+    completion.mark_done(config_uri, resolved)
     scores = ", ".join(f"{method} {error_mm:.2f} mm" for method, error_mm in validation_mm.items())
     say_result(f"{uri}: trained; on validation objects {scores}", {"refiner": uri, "validation_mm": validation_mm})
 
@@ -121,7 +122,7 @@ def first_estimates(
     none = np.full((2, 3), np.nan)
     pairs_mm = {"template": np.array([found.located.pair_mm if found else none for found in meshed])}
     against = tuple(
-        {**evidence.of_shape(found.located), **evidence.of_detector(visible)} if found else {}
+        {**quality.of_shape(found.located), **quality.of_detector(visible)} if found else {}
         for found, visible in zip(meshed, validation.visible, strict=True)
     )
     estimates = FirstEstimates(tuple(meshes), validation.pair_mm, {**pairs_mm, **ray.get(lifted)}, against)

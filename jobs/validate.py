@@ -13,10 +13,15 @@ from typing import Any
 
 import ray
 
-from featurelib import cli, storage
-from featurelib.checks.drawing import Drawing, draw
-from featurelib.checks.finding import Finding
-from featurelib.checks.measure import (
+from featurelib.datasets.dataset import Dataset, Fault, open_dataset
+from featurelib.geometry import apply
+from featurelib.meshes.reference import REFERENCE_SAMPLE, Reference
+from featurelib.runtime import cli, storage
+from featurelib.runtime.progress import say, say_result
+from featurelib.runtime.sandbox import ChildLimits, LostError
+from featurelib.validation.dataset.drawing import Drawing, draw
+from featurelib.validation.dataset.finding import Finding
+from featurelib.validation.dataset.measure import (
     MeasureJob,
     Measurement,
     ReferenceJob,
@@ -24,17 +29,12 @@ from featurelib.checks.measure import (
     measure,
     measure_reference,
 )
-from featurelib.checks.reference import REFERENCE_SAMPLE, Reference
-from featurelib.checks.rules import check
-from featurelib.checks.sheet import chosen, sheet
-from featurelib.checks.summary import summary, table, verdict
-from featurelib.checks.survey import Survey
-from featurelib.dataset import Dataset, Fault, open_dataset
-from featurelib.geometry import apply
-from featurelib.isolation import ChildLimits, LostError
-from featurelib.progress import say, say_result
-from jobs import cluster
-from jobs.children import in_children, work_in_child
+from featurelib.validation.dataset.rules import check
+from featurelib.validation.dataset.sheet import chosen, sheet
+from featurelib.validation.dataset.summary import summary, table, verdict
+from featurelib.validation.dataset.survey import Survey
+from jobs.workers import cluster
+from jobs.workers.sandbox import in_children, work_in_child
 
 
 @cli.config

@@ -18,17 +18,17 @@ import numpy as np
 import pyarrow as pa
 import ray
 
-from featurelib import cli
-from featurelib.detector.files import model_version, read_model
-from featurelib.detector.samples import decode_pictures
+from featurelib.datasets.schemas import vectors_schema
+from featurelib.datasets.shards import Manifest, open_renders, read_views
+from featurelib.datasets.shards.png import encode_png
 from featurelib.geometry import SIDES, Projection
-from featurelib.lifter.vectors import read_config, vectors_uri, write_vectors
-from featurelib.progress import Progress, duration, say_result
-from featurelib.records import vectors_schema
-from featurelib.shards import Manifest, open_renders, read_views
-from featurelib.shards.png import encode_png
-from featurelib.threads import bound_tensorflow
-from jobs import cluster
+from featurelib.models.detector.files import model_version, read_model
+from featurelib.models.detector.samples import decode_pictures
+from featurelib.models.lifter.vectors import read_config, vectors_uri, write_vectors
+from featurelib.runtime import cli
+from featurelib.runtime.progress import Progress, duration, say_result
+from featurelib.runtime.threads import bound_tensorflow
+from jobs.workers import cluster
 
 COLUMNS = ("object_id", "split", "view", "png", "xy", "near_side", "left_mm", "right_mm", "centre_mm")
 
@@ -172,7 +172,7 @@ class ShardVectorizer:
     def __init__(self, run: str, projection: str, num_views: int, cpus: int) -> None:
         """Load the detector of a run, let it use so many CPUs, and make it look once: 0.6 s for the decoder alone."""
         bound_tensorflow(cpus)
-        from featurelib.detector.model import Detector
+        from featurelib.models.detector.model import Detector
 
         self.detector = Detector.load(run, projection)
         self.detector([encode_png(np.zeros((2 * self.detector.input_size,) * 2, np.uint8))] * BATCH)

@@ -10,14 +10,14 @@ import ray
 from pydantic import ValidationError
 from ray import serve as ray_serve
 
-from featurelib import cli, storage
-from featurelib.dataset import Dataset, open_dataset
+from featurelib.datasets.annotations import read_labels
+from featurelib.datasets.dataset import Dataset, open_dataset
 from featurelib.errors import FeaturelibError, UsageError
-from featurelib.labels import read_labels
-from featurelib.progress import say, say_result
+from featurelib.runtime import cli, storage
+from featurelib.runtime.progress import say, say_result
 from serve.app import build_app
-from serve.catalogue import manifests_of, run_version
-from serve.environment import quick_serve
+from serve.ray_environment import quick_serve
+from serve.run_index import manifests_of, run_version
 from serve.settings import AppSettings, LimitSettings, StageSettings
 
 

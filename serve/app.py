@@ -8,11 +8,11 @@ from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import LoggingConfig
 from starlette.types import ASGIApp
 
+from serve.api.middleware import Door, DoorRules, digest_of
+from serve.api.routes import build_web
 from serve.deployments import DetectorStage, LifterStage, RendererStage
-from serve.door import Door, DoorRules, digest_of
-from serve.graph import Graph
 from serve.metrics import Meters
-from serve.routes import build_web
+from serve.orchestrator import Graph
 from serve.settings import AppSettings, StageSettings
 
 TOKEN_VARIABLE = "FEATURELIB_TOKEN"  # noqa: S105 (its name, not a token)

@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 from ray import serve
 
-from featurelib.answers import REFINED, Seen
-from featurelib.claims import Claim
-from featurelib.dataset import Dataset, MeshFile, open_dataset
+from featurelib.datasets.dataset import Dataset, MeshFile, open_dataset
+from featurelib.datasets.shards.sandboxed import FirstLook, GlbJob, UploadJob, as_glb, first_look_at_upload
 from featurelib.errors import DataError, FeaturelibError, UsageError
 from featurelib.geometry import Projection
-from featurelib.isolation import Child, ChildLimits, LostError, OverLimitError
 from featurelib.meshes import Limits, Mesh
-from featurelib.shards.child import FirstLook, GlbJob, UploadJob, as_glb, first_look_at_upload
-from featurelib.template import LocatedPair
-from featurelib.threads import bound_tensorflow
-from featurelib.versions import ModelVersions
-from serve.catalogue import manifests_of
-from serve.gathering import Sight
+from featurelib.meshes.template import LocatedPair
+from featurelib.models.requests import REFINED, Seen
+from featurelib.models.uncertainty.model import Claim
+from featurelib.models.versions import ModelVersions
+from featurelib.runtime.sandbox import Child, ChildLimits, LostError, OverLimitError
+from featurelib.runtime.threads import bound_tensorflow
+from serve.batching import Sight
+from serve.run_index import manifests_of
 from serve.settings import LimitSettings
 
 if TYPE_CHECKING:
-    from featurelib.finder import Finder
+    from featurelib.models.predictor import Finder
 
 LOOKING = (REFINED, "template")
 """Methods that need the object's mesh."""
@@ -43,8 +43,8 @@ class DetectorStage:
     def __init__(self, run: str, version: str = "") -> None:
         """Load the detectors of a run; `version` only tells Serve when they are others."""
         bound_tensorflow(os.cpu_count() or 1)
-        from featurelib.detector.model import Detector
-        from featurelib.shards import encode_png
+        from featurelib.datasets.shards import encode_png
+        from featurelib.models.detector.model import Detector
 
         manifests = manifests_of(run)
         self.detectors = {projection: Detector.load(run, projection) for projection in manifests}
@@ -99,9 +99,9 @@ class LifterStage:
     def __init__(self, run: str, dataset: str | None = None, version: str = "") -> None:
         """Load what comes after the detectors of a run; `version` only tells Serve when it is other."""
         bound_tensorflow(os.cpu_count() or 1)
-        from featurelib.finder import Finder
-        from featurelib.lifter.files import is_trained
-        from featurelib.lifter.model import Lifter
+        from featurelib.models.lifter.files import is_trained
+        from featurelib.models.lifter.model import Lifter
+        from featurelib.models.predictor import Finder
 
         manifests = manifests_of(run)
         self.finders = {p: Finder.load(run, p, m.spec) for p, m in manifests.items() if is_trained(run, p)}
@@ -181,7 +181,7 @@ def _lay(finder: "Finder", mesh: Mesh) -> Laid:
 
 
 def _on_mesh(finder: "Finder", laid: Laid, seen: Seen, method: str | None) -> Lifted:
-    from featurelib.finder import near_indices
+    from featurelib.models.predictor import near_indices
 
     lifter = finder.lifter
     if method is None or method in LOOKING:
@@ -241,7 +241,7 @@ class RendererStage:
             max_texture_pixels=limits.texture_pixels,
         )
         child = ChildLimits(seconds=limits.mesh_seconds, memory_mb=limits.mesh_memory_mb, recycle_after=200)
-        self.child = Child(child, preload=["featurelib.shards.warm"])
+        self.child = Child(child, preload=["featurelib.datasets.shards.warm"])
         self.child(abs, -1)  # starts the fork server, which takes seconds
 
     async def look(self, projection: Projection, content: bytes, file_type: str, unit: str | None) -> FirstLook:

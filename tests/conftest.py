@@ -16,8 +16,8 @@ from typing import NamedTuple
 import psutil
 import pytest
 
+from featurelib.datasets.synthetic import write_dataset
 from featurelib.geometry import Alignment
-from featurelib.synthetic import write_dataset
 
 OBJECTS = 14
 
@@ -30,8 +30,8 @@ def cluster():
     """One Ray for the whole session: starting it takes ten seconds."""
     import ray
 
-    from jobs import cluster
-    from serve.environment import quick_serve
+    from jobs.workers import cluster
+    from serve.ray_environment import quick_serve
 
     with pytest.MonkeyPatch.context() as environment:  # the server's tests run in this cluster, too
         for name, value in quick_serve().items():
@@ -195,7 +195,7 @@ def folder(request, tmp_path) -> str:
 @contextmanager
 def here(store: Store) -> Iterator:
     """Use a store in this process, too; gives the client."""
-    from featurelib import s3
+    from featurelib.runtime import s3
 
     with pytest.MonkeyPatch.context() as environment:
         for name, value in store.environment.items():

@@ -1,4 +1,5 @@
 import ast
+import contextlib
 import re
 import subprocess
 import sys
@@ -11,12 +12,17 @@ ROOT = Path(__file__).parents[1]
 SOURCES = sorted(path for package in ("featurelib", "jobs", "serve") for path in (ROOT / package).rglob("*.py"))
 TREES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in SOURCES}
 
+LAYERS = ("errors", "runtime", "geometry", "meshes", "rendering", "datasets", "models", "validation", "evaluation")
+"""The rooms of featurelib: each imports only itself and those before it."""
+
 NETWORKS = {
-    *(f"featurelib/detector/{name}.py" for name in ("curve", "heads", "maps", "model", "network", "training")),
-    *(f"featurelib/closeup/{name}.py" for name in ("calibration", "course", "model", "network", "refiner", "training")),
-    *(f"featurelib/lifter/{name}.py" for name in ("network", "model")),
-    "featurelib/finder.py",
-    "featurelib/forward.py",
+    *(f"featurelib/models/detector/{name}.py" for name in ("heads", "metrics_log", "model", "network", "training")),
+    *(
+        f"featurelib/models/refiner/{name}.py"
+        for name in ("calibration", "cascade", "model", "network", "refiner", "training")
+    ),
+    *(f"featurelib/models/lifter/{name}.py" for name in ("network", "model")),
+    *(f"featurelib/models/{name}.py" for name in ("heatmaps", "inference", "predictor")),
 }
 """The modules in which a network lives: those who import them get TensorFlow."""
 
@@ -64,6 +70,58 @@ def test_the_library_knows_nothing_of_the_cluster():
     assert importers("ray", "jobs", "serve", within="featurelib/") == set()
 
 
+MODULES = {name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): name for name in TREES}
+
+
+def imported_modules(name: str) -> set[str]:
+    """The modules of ours that a file imports, also inside functions; a package's `__init__` hands names on."""
+    found = set()
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            submodules = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {module if module in MODULES else node.module for module in submodules}
+    return found & set(MODULES)
+
+
+def layer_of(module: str) -> str:
+    """The room of a module of featurelib."""
+    return (*module.split("."), "")[1]
+
+
+def test_every_room_imports_only_rooms_before_it():
+    """featurelib's imports run one way, from evaluation down to errors."""
+    names = [name for name in TREES if name.startswith("featurelib/") and name.count("/") > 1]
+    wrong = [
+        f"{name} imports {module}"
+        for name in names
+        for module in imported_modules(name)
+        if layer_of(module) not in LAYERS[: LAYERS.index(name.split("/")[1]) + 1]
+    ]
+
+    assert wrong == []
+
+
+def test_rooms_are_few():
+    """At most eight packages in featurelib, and at most four modules beside them."""
+    modules = {path.name for path in (ROOT / "featurelib").glob("*.py")}
+
+    assert {path.parent.name for path in (ROOT / "featurelib").glob("*/__init__.py")} == set(LAYERS) - {"errors"}
+    assert modules == {"__init__.py", "__main__.py", "errors.py"}
+
+
+def test_no_imports_run_in_a_circle():
+    """No module imports itself through others, not even inside a function or for types."""
+    graph = {module: imported_modules(name) - {module} for module, name in MODULES.items() if module != "featurelib"}
+    with contextlib.suppress(StopIteration):
+        while True:  # take away modules that import nothing of what is left, until there is none
+            leaf = next(module for module, imports in graph.items() if not imports & set(graph))
+            del graph[leaf]
+
+    assert set(graph) == set()
+
+
 def test_only_the_table_of_commands_names_the_jobs():
     """The one way from featurelib to jobs and serve is the text in its table of commands."""
     named = {
@@ -92,7 +150,7 @@ def test_a_render_worker_is_light():
     """What renders needs neither TensorFlow nor, on a machine without a graphics card, OpenGL."""
     code = """
 import sys
-import jobs.render, featurelib.shards, featurelib.rendering
+import jobs.render, featurelib.datasets.shards, featurelib.rendering
 featurelib.rendering.open_renderer("raster").close()
 print(sorted({"tensorflow", "keras", "pyrender", "OpenGL"} & set(sys.modules)))
 """

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from featurelib.datasets.splits import split_of
+from featurelib.datasets.synthetic import make_body
 from featurelib.geometry import Rig, lens_for
 from featurelib.meshes import Mesh, smooth_normals
 from featurelib.rendering import open_renderer
-from featurelib.splits import split_of
-from featurelib.synthetic import make_body
 
 OBJECTS, VIEWS, SIZE = 16, 13, 64
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from featurelib.datasets.synthetic import make_body
 from featurelib.geometry import Camera, Orthographic, Rig, View, is_visible
 from featurelib.meshes import Mesh
 from featurelib.rendering import Renderer, open_renderer
-from featurelib.synthetic import make_body
 
 SEEDS = (0, 4, 6, 13, 21, 3)
 RIG = Rig((View(-90), View(-38), View(0), View(38), View(90)))

@@ -7,15 +7,15 @@ from numpy.typing import NDArray
 
 from featurelib.errors import DataError, GeometryError
 from featurelib.geometry import apply
-from featurelib.meshes.glb import read_glb
 from featurelib.meshes.limits import MAX_COORDINATE_MM, Limits
 from featurelib.meshes.mesh import Mesh
-from featurelib.meshes.obj import read_obj
-from featurelib.meshes.off import read_off
-from featurelib.meshes.ply import read_ply
-from featurelib.meshes.polygons import RawMesh, refuse_missing_vertices
-from featurelib.meshes.sniffing import refuse_other_content
-from featurelib.meshes.stl import read_stl
+from featurelib.meshes.readers.glb import read_glb
+from featurelib.meshes.readers.obj import read_obj
+from featurelib.meshes.readers.off import read_off
+from featurelib.meshes.readers.ply import read_ply
+from featurelib.meshes.readers.polygons import RawMesh, refuse_missing_vertices
+from featurelib.meshes.readers.sniffing import refuse_other_content
+from featurelib.meshes.readers.stl import read_stl
 
 __all__ = ["MAX_COORDINATE_MM", "MESH_SUFFIXES", "load_mesh"]
 
@@ -131,3 +131,9 @@ def _has_area(vertices_mm: NDArray[np.float64], faces: NDArray[np.integer]) -> b
     """Tell whether any face is more than a line; normals can also vanish where two sides of a sheet cancel out."""
     corners = vertices_mm[faces]
     return bool(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).any())
+
+
+def parse_mesh(content: bytes, uri: str, object_from_source: NDArray[np.float64]) -> Mesh:
+    """Return the mesh of a file's content in the object frame, or raise DataError."""
+    name = uri.rpartition("/")[2]
+    return load_mesh(content, name.rpartition(".")[2], object_from_source, name=f"meshes/{name}")

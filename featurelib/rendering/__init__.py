@@ -4,7 +4,8 @@
 the right choice where there is a graphics card. How a surface is shaded is written in `featurelib.rendering.shading`.
 """
 
-from featurelib.rendering.interface import BACKENDS, Picture, Renderer, open_renderer
+from featurelib.rendering.backends import BACKENDS, open_renderer
 from featurelib.rendering.shading import SHADING_VERSION
+from featurelib.rendering.types import Picture, Renderer
 
 __all__ = ["BACKENDS", "SHADING_VERSION", "Picture", "Renderer", "open_renderer"]

@@ -27,8 +27,8 @@ from pyrender.shader_program import ShaderProgramCache
 
 from featurelib.geometry import Camera, Perspective
 from featurelib.meshes import Mesh
-from featurelib.rendering.interface import Picture
 from featurelib.rendering.shading import ALBEDO, AMBIENT, BACKGROUND, NEAR_MM
+from featurelib.rendering.types import Picture
 
 SHADERS = Path(__file__).parent / "shaders"
 

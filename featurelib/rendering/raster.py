@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 from featurelib.geometry import Camera, Perspective
 from featurelib.meshes import Mesh
-from featurelib.rendering.interface import Picture
 from featurelib.rendering.kernels import (
     DEPTH_LEVELS,
     EMPTY_FACE,
@@ -36,6 +35,7 @@ from featurelib.rendering.kernels import (
     unpack_grey,
 )
 from featurelib.rendering.shading import ALBEDO, AMBIENT, BACKGROUND, NEAR_MM
+from featurelib.rendering.types import Picture
 
 
 class RasterRenderer:

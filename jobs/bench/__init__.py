@@ -9,11 +9,6 @@ COMMANDS = {
     "train": ("jobs.bench.train:bench_train", "Images a second of stream, step and training; memory by dataset size."),
     "predict": ("jobs.bench.predict:bench_predict", "Objects a second of the job, and what its stages take of a core."),
     "serve": ("jobs.bench.serve:bench_serve", "Latency and throughput of each route, against a plain Keras server."),
-    "align": ("jobs.bench.align:bench_align", "Objects turned at random: how well they are turned back."),
-    "spoil": ("jobs.bench.spoil:bench_spoil", "Spoiled test objects: handed back, right, or confidently wrong."),
-    "unseen": ("jobs.bench.unseen:bench_unseen", "Predictions of labelled objects that a run has never seen."),
-    "labels": ("jobs.bench.labels:bench_labels", "Errors over the number of labelled objects."),
-    "ablation": ("jobs.bench.ablation:bench_ablation", "Errors with one lesson left out at a time."),
     "plan": ("jobs.bench.plan:bench_plan", "Time and memory to plan a rendering of a million objects."),
 }
 

@@ -1,6 +1,6 @@
 """`python -m jobs.bench <what>`."""
 
-from featurelib import cli
+from featurelib.runtime import cli
 from jobs.bench import app
 
 if __name__ == "__main__":

@@ -16,15 +16,15 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
-from featurelib import cli, storage
+from featurelib.datasets.shards import Manifest, open_renders, read_receipt, read_views
+from featurelib.datasets.synthetic import write_dataset
 from featurelib.geometry import Projection
-from featurelib.progress import say
-from featurelib.shards import Manifest, open_renders, read_receipt, read_views
-from featurelib.synthetic import write_dataset
-from jobs import cluster
+from featurelib.runtime import cli, storage
+from featurelib.runtime.progress import say
 from jobs.bench.footprint import Footprint
 from jobs.render import RenderConfig, render
-from jobs.streams import BUFFERS_A_SEGMENT, StreamPlan, in_order, passes_of, sample_stream
+from jobs.workers import cluster
+from jobs.workers.streams import BUFFERS_A_SEGMENT, StreamPlan, in_order, passes_of, sample_stream
 
 FILE_READERS, OBJECT_READERS = 4, 16
 """Of the tf.data pipeline, at once: an object store's answer takes far longer than a disk's."""

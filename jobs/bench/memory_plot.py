@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from featurelib.report.axes import Scale, horizontal, line, path, picture, round_up, text, vertical
-from featurelib.report.markup import Markup, tag
+from featurelib.evaluation.axes import Scale, horizontal, line, path, picture, round_up, text, vertical
+from featurelib.evaluation.markup import Markup, tag
 
 WIDTH, HEIGHT = 640.0, 360.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 130.0, 34.0, 50.0

@@ -15,8 +15,8 @@ from featurelib.geometry import PROJECTIONS
 
 def plain_web(run: str, projection: str) -> FastAPI:
     """Return a server that answers a POST of a PNG to / with what the head's maps say."""
-    from featurelib.detector.model import Detector
-    from featurelib.detector.samples import as_rgb, decode_pictures
+    from featurelib.models.detector.model import Detector
+    from featurelib.models.detector.samples import as_rgb, decode_pictures
 
     detector = Detector.load(run, projection)
     web = FastAPI()

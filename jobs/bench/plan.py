@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from featurelib import cli, storage
-from featurelib.dataset import objects_table
+from featurelib.datasets.dataset import objects_table
+from featurelib.datasets.shards import RenderSpec, is_finished, num_buckets, plan_shards
 from featurelib.geometry import DEFAULT_RIG, PROJECTIONS, Alignment
-from featurelib.shards import RenderSpec, is_finished, num_buckets, plan_shards
+from featurelib.runtime import cli, storage
 
 
 @cli.config

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 
 import psutil
 
-from featurelib import cli
-from featurelib.dataset import Dataset, open_dataset, with_content_tags
+from featurelib.datasets.dataset import Dataset, open_dataset, with_content_tags
+from featurelib.datasets.shards.sandboxed import FirstLookJob, first_look
 from featurelib.errors import DataError
 from featurelib.geometry import Projection
-from featurelib.isolation import ChildLimits
-from featurelib.progress import say
-from featurelib.shards.child import FirstLookJob, first_look
-from jobs import cluster
+from featurelib.runtime import cli
+from featurelib.runtime.progress import say
+from featurelib.runtime.sandbox import ChildLimits
 from jobs.bench.footprint import Footprint
 from jobs.predict import choose_models, part_stream, plan_parts
-from jobs.predict_worker import Answerer, Models
+from jobs.workers import cluster
+from jobs.workers.predict import Answerer, Models
 
 ROLES = {"look_at_part": "looking", "Answerer": "answering", "driver": "driver"}
 """By a part of the process's title. The render child of what looks is not seen: its memory is bounded by itself."""

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import psutil
 
-from featurelib import cli
-from featurelib.dataset import Dataset, open_dataset
+from featurelib.datasets.dataset import Dataset, open_dataset
+from featurelib.datasets.shards import RenderSpec, decode_png, encode_png
+from featurelib.datasets.shards.sandboxed import FrameJob, ObjectJob, needed_frames_mm, render_object
+from featurelib.datasets.synthetic import write_dataset
 from featurelib.errors import UsageError
 from featurelib.geometry import DEFAULT_RIG, PROJECTIONS
-from featurelib.progress import say
-from featurelib.rendering.speed import VARIANTS, Step, rate, views_per_second
-from featurelib.shards import RenderSpec, decode_png, encode_png
-from featurelib.shards.child import FrameJob, ObjectJob, needed_frames_mm, render_object
-from featurelib.synthetic import write_dataset
-from jobs import cluster
+from featurelib.runtime import cli
+from featurelib.runtime.progress import say
+from jobs.bench.renderers import VARIANTS, Step, rate, views_per_second
 from jobs.render import RenderConfig, render
+from jobs.workers import cluster
 
 
 @cli.config

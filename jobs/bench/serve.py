@@ -13,17 +13,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from featurelib import cli, storage
-from featurelib.dataset import open_dataset
+from featurelib.datasets.dataset import open_dataset
+from featurelib.datasets.shards import Manifest, open_renders, read_views
 from featurelib.errors import DataError
 from featurelib.geometry import Projection
-from featurelib.lifter.files import is_trained
-from featurelib.progress import say
-from featurelib.rendering.speed import rate
-from featurelib.shards import Manifest, open_renders, read_views
-from jobs import cluster
+from featurelib.models.lifter.files import is_trained
+from featurelib.runtime import cli, storage
+from featurelib.runtime.progress import say
 from jobs.bench.load import Outcome, Question, closed_loop, open_loop
+from jobs.bench.renderers import rate
 from jobs.bench.vectorize import BenchVectorizeConfig, forward_step, make_run
+from jobs.workers import cluster
 
 START_SECONDS = 180.0
 """How long a server may take to load its models."""

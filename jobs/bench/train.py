@@ -13,27 +13,21 @@ from typing import Literal, NamedTuple
 
 import ray
 
-from featurelib import cli, storage
-from featurelib.detector.checkpoint import Epoch
-from featurelib.detector.files import detector_uri
-from featurelib.detector.samples import Batch
+from featurelib.datasets.shards import Manifest, open_renders, read_receipt
 from featurelib.errors import UsageError
 from featurelib.geometry import Projection
-from featurelib.progress import say
-from featurelib.shards import Manifest, open_renders, read_receipt
-from jobs import cluster, train_detector
+from featurelib.models.detector.checkpoint import Epoch
+from featurelib.models.detector.files import detector_uri
+from featurelib.models.detector.samples import Batch
+from featurelib.runtime import cli, storage
+from featurelib.runtime.progress import say
+from jobs import train_detector
 from jobs.bench.footprint import Footprint
-from jobs.bench.ingest import (
-    BenchIngestConfig,
-    Delivery,
-    deliver,
-    render_bodies,
-    repeat_shards,
-    training_excerpt,
-)
+from jobs.bench.ingest import BenchIngestConfig, Delivery, deliver, render_bodies, repeat_shards, training_excerpt
 from jobs.bench.memory_plot import memory_plot
-from jobs.streams import StreamPlan
 from jobs.train_detector import TrainDetectorConfig
+from jobs.workers import cluster
+from jobs.workers.streams import StreamPlan
 
 ROLES = {
     "RayTrainWorker": "train worker",
@@ -211,10 +205,10 @@ def run_step(flags: TrainDetectorConfig, batch: Batch, threads: int, seconds: fl
     import keras
     import tensorflow as tf
 
-    from featurelib.detector.heads import HEADS
-    from featurelib.detector.network import build_detector
-    from featurelib.detector.recipe import RECIPES
-    from featurelib.detector.training import open_phase
+    from featurelib.models.detector.heads import HEADS
+    from featurelib.models.detector.network import build_detector
+    from featurelib.models.detector.recipe import RECIPES
+    from featurelib.models.detector.training import open_phase
 
     has_gpu = train_detector._set_up_tensorflow(tf, threads)
     precision = train_detector._auto_precision(tf) if flags.precision == "auto" else flags.precision

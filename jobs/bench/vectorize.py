@@ -14,19 +14,19 @@ from pathlib import Path
 import numpy as np
 import ray
 
-from featurelib import cli
-from featurelib.detector.files import detector_uri
-from featurelib.detector.samples import decode_pictures
+from featurelib.datasets.shards import Manifest, open_renders, read_views
+from featurelib.datasets.synthetic import write_dataset
 from featurelib.geometry import Projection
-from featurelib.lifter.vectors import write_vectors
-from featurelib.progress import say
-from featurelib.rendering.speed import Step, rate
-from featurelib.shards import Manifest, open_renders, read_views
-from featurelib.synthetic import write_dataset
-from featurelib.threads import bound_tensorflow
-from jobs import cluster
+from featurelib.models.detector.files import detector_uri
+from featurelib.models.detector.samples import decode_pictures
+from featurelib.models.lifter.vectors import write_vectors
+from featurelib.runtime import cli
+from featurelib.runtime.progress import say
+from featurelib.runtime.threads import bound_tensorflow
+from jobs.bench.renderers import Step, rate
 from jobs.render import RenderConfig, render
 from jobs.vectorize import BATCH, Pool, VectorizeConfig, choose_pool, find_all
+from jobs.workers import cluster
 
 SAMPLE = 256
 """Pictures that a measuring process holds and takes in turn."""
@@ -111,8 +111,8 @@ def bench_vectorize(config: BenchVectorizeConfig = BenchVectorizeConfig()) -> No
 
 def make_run(config: BenchVectorizeConfig, folder: Path) -> str:
     """Render synthetic bodies, write an untrained detector, and return the run's folder."""
-    from featurelib.detector.model import save_detector
-    from featurelib.detector.network import build_detector
+    from featurelib.models.detector.model import save_detector
+    from featurelib.models.detector.network import build_detector
 
     say(f"bench: rendering {config.objects} synthetic bodies")
     dataset, run = folder / "bodies", str(folder / "run")
@@ -153,7 +153,7 @@ def measure(config: BenchVectorizeConfig, run: str, manifest: Manifest, pool: Po
 def forward_step(run: str, projection: str, uris: Sequence[str], batch: int, cpus: int) -> Step:
     """Return a step that runs the network on a batch of decoded pictures."""
     bound_tensorflow(cpus)
-    from featurelib.detector.model import Detector
+    from featurelib.models.detector.model import Detector
 
     detector = Detector.load(run, projection)
     pictures = decode_pictures(_sample(uris, min(batch, SAMPLE)), detector.input_size)
@@ -174,7 +174,7 @@ def _sample(uris: Sequence[str], count: int) -> list[bytes]:
 
 
 def _input_size(run: str, projection: str) -> int:
-    from featurelib.detector.model import Detector
+    from featurelib.models.detector.model import Detector
 
     return Detector.load(run, projection).input_size
 

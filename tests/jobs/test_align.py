@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from featurelib import cli, storage
 from featurelib.__main__ import make_app
-from featurelib.dataset import open_dataset
+from featurelib.datasets.dataset import open_dataset
+from featurelib.datasets.landmark_files.tables import to_csv
+from featurelib.datasets.shards import RenderSpec, decode_png
+from featurelib.datasets.shards.sandboxed import FirstLookJob, ObjectJob, first_look, render_object
+from featurelib.datasets.synthetic import make_body, write_dataset
 from featurelib.geometry import DEFAULT_RIG, Alignment, apply, rigid
-from featurelib.pointfiles.tables import to_csv
-from featurelib.shards import RenderSpec, decode_png
-from featurelib.shards.child import FirstLookJob, ObjectJob, first_look, render_object
-from featurelib.synthetic import make_body, write_dataset
-from featurelib.synthetic.writing import ply
-from jobs.estimates import mesh_files, without_objects
+from featurelib.meshes.writers.ply import ply
+from featurelib.runtime import cli, storage
+from jobs.workers.inference import mesh_files, without_objects
 
 COUNT = 9
 MOST_DEG = 30.0

@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from featurelib.spoiled import KINDS
+from featurelib.evaluation.corruptions import KINDS
 from jobs.bench.plan import BenchPlanConfig, bench_plan
 from jobs.bench.predict import STAGES, BenchPredictConfig, bench_predict
-from jobs.bench.spoil import BenchSpoilConfig, bench_spoil
 from jobs.bench.vectorize import BenchVectorizeConfig, Rates, bench_vectorize
+from jobs.experiments.corruptions import CorruptionsConfig, corruptions
 
 
 def test_bench_vectorize_measures_the_job_beside_its_parts(cluster, run, capsys):
@@ -39,9 +39,9 @@ def test_bench_plan_plans_a_simulated_bucket(capsys):
     assert "2000 objects, 128 shards a projection, 4 list calls of 1,000 names" in capsys.readouterr().out
 
 
-def test_bench_spoil_says_what_becomes_of_every_spoiled_object(cluster, run, capsys):
+def test_corruptions_says_what_becomes_of_every_spoiled_object(cluster, run, capsys):
     """Each is handed back, right, or accepted and wrong; the table names its kind and its object."""
-    bench_spoil(BenchSpoilConfig(run=str(run), each=1))
+    corruptions(CorruptionsConfig(run=str(run), each=1))
 
     text = capsys.readouterr().out
     line = r"^(\d+) spoiled objects: (\d+) handed back, (\d+) accepted and right .*, (\d+) accepted and wrong$"

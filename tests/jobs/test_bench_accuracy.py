@@ -7,14 +7,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from featurelib.dataset import open_dataset
+from featurelib.datasets.dataset import open_dataset
+from featurelib.datasets.shards import open_renders, read_views
 from featurelib.errors import DataError
 from featurelib.geometry import Rig
-from featurelib.predictions import PREDICTIONS
-from featurelib.shards import open_renders, read_views
-from jobs.bench.ablation import VARIANTS, _write_rig, split_by_view
-from jobs.bench.labels import write_excerpt
-from jobs.bench.unseen import BenchUnseenConfig, bench_unseen, errors_mm
+from featurelib.models.predictions import PREDICTIONS
+from jobs.experiments.ablation import VARIANTS, _write_rig, split_by_view
+from jobs.experiments.holdout import HoldoutConfig, errors_mm, holdout
+from jobs.experiments.learning_curve import write_excerpt
 from jobs.pipeline import PipelineConfig
 
 
@@ -94,7 +94,7 @@ def test_errors_are_millimetres_whatever_the_unit(bodies):
 
 def test_unseen_objects_are_predicted_and_compared(cluster, run, bodies, tmp_path, capsys):
     """All objects are counted, and the accepted and the rejected ones add up."""
-    bench_unseen(BenchUnseenConfig(dataset=str(bodies), run=str(run), out=str(tmp_path)))
+    holdout(HoldoutConfig(dataset=str(bodies), run=str(run), out=str(tmp_path)))
 
     lines = capsys.readouterr().out.splitlines()
     counts = {line.split()[0]: int(line.split()[1]) for line in lines if line.startswith(("all", "acc", "rej"))}

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import ray
 
-from featurelib import s3, storage
-from featurelib.shards import decode_png, open_renders, read_views
+from featurelib.datasets.shards import decode_png, open_renders, read_views
+from featurelib.runtime import s3, storage
 from jobs.bench.footprint import Footprint
 from jobs.bench.ingest import (
     BenchIngestConfig,
@@ -28,8 +28,8 @@ from jobs.bench.ingest import (
 )
 from jobs.bench.memory_plot import memory_plot
 from jobs.bench.train import BenchTrainConfig, Measured, Pace, bench_train, sized
-from jobs.cluster import connect_for_data
-from jobs.streams import StreamPlan
+from jobs.workers.cluster import connect_for_data
+from jobs.workers.streams import StreamPlan
 
 STREAM_ROLES = {"_read_segment": "data worker", "SplitCoordinator": "coordinator", "consume": "consumer"}
 

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from featurelib import cli
 from featurelib.__main__ import make_app
+from featurelib.runtime import cli
 
 NAMES = {"Python", "packages", "memory", "disk", "Ray", "TensorFlow", "renderer", "raster", "GL context", "run"}
 

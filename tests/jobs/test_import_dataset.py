@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from featurelib.dataset import open_dataset
+from featurelib.datasets.dataset import open_dataset
+from featurelib.datasets.landmark_files.formats import write_points
+from featurelib.datasets.synthetic import make_body
 from featurelib.errors import DataError, UsageError
 from featurelib.meshes import load_mesh
-from featurelib.pointfiles.formats import write_points
-from featurelib.synthetic import make_body
 from jobs.export_landmarks import ExportConfig, export_landmarks
 from jobs.import_dataset import ImportConfig, import_dataset
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from featurelib import storage
+from featurelib.runtime import storage
 from jobs.predict import PredictConfig, predict
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]

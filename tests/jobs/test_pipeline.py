@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from featurelib.datasets.schemas import REJECTS, SHARD, vectors_schema
+from featurelib.datasets.shards import open_renders
+from featurelib.datasets.synthetic import make_body
 from featurelib.geometry import PROJECTIONS
-from featurelib.records import REJECTS, SHARD, vectors_schema
-from featurelib.shards import open_renders
-from featurelib.synthetic import make_body
 from jobs.evaluate import EvaluateConfig, evaluate
 from jobs.pipeline import pipeline
 from jobs.render import RenderConfig, render

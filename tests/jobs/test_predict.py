@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from featurelib.dataset import open_dataset
+from featurelib.datasets.dataset import open_dataset
 from featurelib.errors import DataError
 from featurelib.geometry import apply
-from featurelib.predictions import PREDICTIONS
+from featurelib.models.predictions import PREDICTIONS
 from jobs.predict import PredictConfig, predict
 
 

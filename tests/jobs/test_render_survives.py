@@ -14,9 +14,9 @@ import pytest
 import ray
 import trimesh
 
+from featurelib.datasets.shards import open_renders
 from featurelib.errors import DataError
 from featurelib.geometry import PROJECTIONS
-from featurelib.shards import open_renders
 from jobs.render import RenderConfig, render
 
 OBJECTS, VIEWS = 200, 9

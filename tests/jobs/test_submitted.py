@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import trimesh
 
-from featurelib.shards import open_renders
+from featurelib.datasets.shards import open_renders
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 

@@ -7,21 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from featurelib.claims import Claims
-from featurelib.closeup.files import read_numbers
-from featurelib.closeup.looks import Frame, Starts
-from featurelib.closeup.model import load_refiner
-from featurelib.closeup.plan import SamplePlan
-from featurelib.dataset import MeshFile, open_dataset
+from featurelib.datasets.dataset import MeshFile, open_dataset
 from featurelib.errors import DataError, UsageError
-from featurelib.lifter.vectors import read_vectors
-from jobs.closeups import batches_of
-from jobs.estimates import mesh_files, without_objects
+from featurelib.models.lifter.vectors import read_vectors
+from featurelib.models.refiner.files import read_numbers
+from featurelib.models.refiner.model import load_refiner
+from featurelib.models.refiner.plan import SamplePlan
+from featurelib.models.refiner.stages import Frame, Starts
+from featurelib.models.uncertainty.model import Claims
 from jobs.evaluate import EvaluateConfig, evaluate
 from jobs.train_detector import TrainDetectorConfig, train_detector
 from jobs.train_lifter import TrainLifterConfig, train_lifter
 from jobs.train_refiner import TrainRefinerConfig, train_refiner
 from jobs.vectorize import VectorizeConfig, vectorize
+from jobs.workers.inference import mesh_files, without_objects
+from jobs.workers.refiner_training import batches_of
 
 PICTURES = 64
 

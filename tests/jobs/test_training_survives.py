@@ -122,7 +122,7 @@ def test_impossible_settings_are_refused(renders, flags, words):
 
 def test_weights_of_another_alpha_are_refused(cluster, renders, tmp_path):
     """What a worker finds wrong with the user's file reaches the user as it is, and starts nothing again."""
-    from featurelib.detector.network import build_detector
+    from featurelib.models.detector.network import build_detector
 
     backbone = build_detector(head="regression", alpha=0.5, input_size=32, weights="none").get_layer("backbone")
     arrays = {variable.path.removeprefix("backbone/"): variable.numpy() for variable in backbone.weights}

@@ -32,11 +32,11 @@ def _train(workers, folder):
         import numpy as np
         import tensorflow as tf
 
-        from featurelib.detector.heads import HEADS
-        from featurelib.detector.network import build_detector, synchronise_statistics
-        from featurelib.detector.recipe import Recipe
-        from featurelib.detector.samples import Labels
-        from featurelib.detector.training import open_phase
+        from featurelib.models.detector.heads import HEADS
+        from featurelib.models.detector.network import build_detector, synchronise_statistics
+        from featurelib.models.detector.recipe import Recipe
+        from featurelib.models.detector.samples import Labels
+        from featurelib.models.detector.training import open_phase
 
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import ray
 
-from featurelib import cli
 from featurelib.__main__ import make_app
-from featurelib.isolation import ChildLimits, LostError
+from featurelib.runtime import cli
+from featurelib.runtime.sandbox import ChildLimits, LostError
 from jobs.validate import work_in_child
 
 

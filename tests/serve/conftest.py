@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
-from featurelib.dataset import open_dataset
+from featurelib.datasets.dataset import open_dataset
 
 TOKEN = "correct-horse"
 """Of the server under test: every other test shows that it opens the door."""
@@ -31,7 +31,7 @@ def dataset(bodies, tmp_path_factory):
 @pytest.fixture(scope="package")
 def settings(served, dataset):
     """Settings small enough that a test can go beyond each limit."""
-    from serve.catalogue import run_version
+    from serve.run_index import run_version
     from serve.settings import AppSettings, LimitSettings
 
     return AppSettings(

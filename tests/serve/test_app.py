@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from featurelib.datasets.shards import open_renders
 from featurelib.geometry import MM_PER_UNIT, Alignment, apply
-from featurelib.shards import open_renders
-from featurelib.versions import ModelVersions
+from featurelib.models.versions import ModelVersions
 
 
 def test_it_is_healthy_once_it_answers(client):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from serve.refusals import CODES
+from serve.api.errors import CODES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "http.md").read_text()
 

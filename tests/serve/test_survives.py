@@ -12,7 +12,7 @@ import httpx
 import pytest
 import ray
 
-from featurelib.detector.files import detector_uri
+from featurelib.models.detector.files import detector_uri
 
 QUESTION = {"object_id": "body-00001", "view": 3}
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from featurelib.datasets.shards import open_renders, read_views
 from featurelib.geometry import apply
 from featurelib.meshes import load_mesh
-from featurelib.shards import open_renders, read_views
 
 
 def picture_of(run, object_id="body-00002", view=0):
@@ -95,7 +95,7 @@ def test_a_photograph_lies_as_it_is_looked_at(client, run):
 @pytest.fixture(scope="module")
 def predicted(address, run, bodies, tmp_path_factory):
     """What `predict` says of two of the bodies, by object, in the object frame."""
-    from featurelib.dataset import open_dataset
+    from featurelib.datasets.dataset import open_dataset
     from jobs.predict import PredictConfig, predict
 
     folder = tmp_path_factory.mktemp("two")
@@ -164,7 +164,7 @@ def test_a_unit_can_be_named(client, bodies):
 
 def test_a_mesh_is_sent_in_the_object_frame(client, bodies):
     """mesh.glb has the labels' millimetres: it is the dataset's mesh after unit and alignment."""
-    from featurelib.dataset import MeshFile, open_dataset
+    from featurelib.datasets.dataset import MeshFile, open_dataset
 
     answer = client.get("/objects/body-00007/mesh.glb")
     expected = open_dataset(str(bodies)).load(MeshFile("body-00007.ply"))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featurelib.dataset import open_dataset
+from featurelib.datasets.dataset import open_dataset
+from featurelib.datasets.shards import open_renders, read_views
 from featurelib.geometry import SIDES, apply
-from featurelib.shards import open_renders, read_views
 
 OBJECT = "body-00003"
 
@@ -93,7 +93,7 @@ def test_the_table_and_the_verdict_say_what_the_api_says(shown, client):
 
 def test_the_distance_to_the_surface_is_python_s(shown, dataset, client):
     """The page's closest point is featurelib's."""
-    from featurelib.surface import closest_points
+    from featurelib.meshes.surface import closest_points
 
     opened = open_dataset(str(dataset))
     mesh = opened.load(opened.files[OBJECT])

@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
-from featurelib.dataset import open_dataset
+from featurelib.datasets.dataset import open_dataset
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "battery-staple"
@@ -97,7 +97,7 @@ def test_an_installed_wheel_serves_the_viewer(meshes, tmp_path, free_ports):
     run(uv, "pip", "install", "--quiet", "--no-deps", "--python", python, wheel)
     environment["PYTHONPATH"] = sysconfig.get_path("purelib")  # the packages it needs, but not this checkout
     environment["PATH"] = str(tmp_path / "venv" / "bin")  # without node
-    where = run(python, "-c", "import serve.page as p; print(p.__file__)", cwd=tmp_path).strip()
+    where = run(python, "-c", "import serve.api.static_files as p; print(p.__file__)", cwd=tmp_path).strip()
     viewer = ROOT / "serve" / "viewer"
     names = [path.relative_to(viewer).as_posix() for kind in ("*.js", "*.css") for path in viewer.glob(kind)]
     names += ["vendor/three.module.js", "vendor/three.core.js", "vendor/loaders/GLTFLoader.js"]

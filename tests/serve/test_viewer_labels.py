@@ -4,7 +4,7 @@ import csv
 
 import numpy as np
 
-from featurelib.dataset import open_dataset
+from featurelib.datasets.dataset import open_dataset
 from featurelib.geometry import SIDES, apply
 
 AHEAD = {"left": 8, "right": 0}

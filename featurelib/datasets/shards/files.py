@@ -1,0 +1,134 @@
+"""One shard's file: rows in, Parquet out, and back. A row group holds one object, so that readers can skip."""
+
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from featurelib.datasets.schemas import SHARD
+from featurelib.errors import DataError
+from featurelib.runtime import storage
+
+RECEIPT_KEY = b"featurelib.receipt"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a shard holds, as its writer counted it; kept in the file's footer so that a later run can read it.
+
+    name, bucket: from the plan. objects, views: counts by split. channels: 1 grey, 3 colour, 0 no picture.
+    rejects: rows of records.REJECTS for the members that gave no views.
+    """
+
+    name: str
+    bucket: int
+    objects: dict[str, int] = field(default_factory=dict)
+    views: dict[str, int] = field(default_factory=dict)
+    channels: int = 0
+    rejects: tuple[dict[str, str], ...] = ()
+
+    @property
+    def num_objects(self) -> int:
+        """Members of the shard, rendered or rejected."""
+        return sum(self.objects.values()) + len(self.rejects)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Return the receipt that `to_dict` wrote."""
+        return cls(**{**values, "rejects": tuple(values["rejects"])})
+
+
+def write_shard(uri: str, rows: Sequence[dict[str, Any]], receipt: Receipt) -> Receipt:
+    """Write the views of whole objects as one file and return the receipt with its counts filled in.
+
+    Args:
+        uri: of the file.
+        rows: of records.SHARD, an object's views together.
+        receipt: with name, bucket and rejects.
+    """
+    first_views = [row for row in rows if row["view"] == 0]
+    receipt = Receipt(
+        receipt.name,
+        receipt.bucket,
+        objects=dict(sorted(Counter(row["split"] for row in first_views).items())),
+        views=dict(sorted(Counter(row["split"] for row in rows).items())),
+        channels=max((3 if Image.open(io.BytesIO(row["png"])).mode == "RGB" else 1 for row in first_views), default=0),
+        rejects=receipt.rejects,
+    )
+    schema = SHARD.with_metadata({RECEIPT_KEY: json.dumps(receipt.to_dict(), sort_keys=True).encode()})
+    num_views = len(rows) // max(1, len(first_views))
+    file = io.BytesIO()
+    pq.write_table(
+        pa.Table.from_pylist(list(rows), schema=schema),
+        file,
+        row_group_size=max(1, num_views),
+        compression={name: "none" if name == "png" else "zstd" for name in SHARD.names},  # a PNG is compressed already
+    )
+    storage.write_bytes(uri, file.getvalue())
+    return receipt
+
+
+def read_receipt(uri: str) -> Receipt:
+    """Return the receipt in a shard's footer; the pictures are not read.
+
+    Its bucket is the one it was written for. Where the plan has changed since, an equal shard (without objects,
+    say) may stand in another: take the bucket from the plan.
+
+    Raises:
+        DataError: if the shard is missing or damaged.
+    """
+    filesystem, path = storage.arrow_filesystem(uri)
+    with _readable(uri):
+        metadata = pq.read_schema(path, filesystem=filesystem).metadata
+    return Receipt.from_dict(json.loads(metadata[RECEIPT_KEY]))
+
+
+def read_views(
+    uri: str,
+    *,
+    object_id: str | None = None,
+    split: str | None = None,
+    view: int | None = None,
+    columns: Sequence[str] | None = None,
+) -> list[dict[str, Any]]:
+    """Return a shard's rows as plain values; row groups of other objects or splits are not read.
+
+    Args:
+        uri: of the shard.
+        object_id: take only this object's rows.
+        split: take only this split's rows.
+        view: take only this view's rows.
+        columns: take only these columns.
+
+    Raises:
+        DataError: if the shard is missing or damaged.
+    """
+    filesystem, path = storage.arrow_filesystem(uri)
+    wanted = {"object_id": object_id, "split": split, "view": view}
+    filters = [(name, "==", value) for name, value in wanted.items() if value is not None]
+    with _readable(uri):
+        table = pq.read_table(
+            path, filesystem=filesystem, columns=None if columns is None else list(columns), filters=filters or None
+        )
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+@contextmanager
+def _readable(uri: str) -> Iterator[None]:
+    """Turn what pyarrow says of a missing or damaged file into a DataError."""
+    try:
+        yield
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(f"{uri}: not a readable shard ({error}); delete it and run `featurelib render` again") from None

@@ -1,0 +1,165 @@
+"""The manifest: the one file that says a rendered dataset is whole. Written last, read first."""
+
+import io
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from featurelib.datasets.schemas import REJECTS, SCHEMA_VERSION
+from featurelib.datasets.shards.files import Receipt
+from featurelib.datasets.shards.plan import bucket_of
+from featurelib.datasets.shards.spec import RenderSpec
+from featurelib.errors import ConflictError, DataError
+from featurelib.runtime import storage
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is in RUN/renders/<projection>.
+
+    uri: the folder. dataset: URI of the dataset it was made from. landmark: its landmark's name.
+    spec: what shaped the pictures. objects, views: counts by split. rejected: number of objects without views.
+    channels: 1 for grey pictures, 3 if any has colour. shards: file names in the order of their buckets.
+    """
+
+    uri: str
+    dataset: str
+    landmark: str
+    spec: RenderSpec
+    objects: dict[str, int]
+    views: dict[str, int]
+    rejected: int
+    channels: int
+    shards: tuple[str, ...]
+
+    @property
+    def shard_uris(self) -> list[str]:
+        """The URIs of all shards."""
+        return [storage.join(self.uri, name) for name in self.shards]
+
+    @property
+    def content_hash(self) -> str:
+        """A hash of the inputs and of all that shaped the pictures (the shards' names carry both)."""
+        return sha256("".join(self.shards).encode()).hexdigest()
+
+    def shard_of(self, object_id: str) -> str:
+        """Return the URI of the shard that holds an object, if any does."""
+        return storage.join(self.uri, self.shards[bucket_of(object_id, len(self.shards))])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON; where the folder lies is left out."""
+        return {
+            "schema": SCHEMA_VERSION,
+            "config": {"dataset": self.dataset, "landmark": self.landmark, **self.spec.to_dict()},
+            "content_hash": self.content_hash,
+            **{name: getattr(self, name) for name in ("objects", "views", "rejected", "channels")},
+            "shards": list(self.shards),
+        }
+
+    @classmethod
+    def from_dict(cls, uri: str, values: dict[str, Any]) -> Self:
+        """Return the manifest that `to_dict` wrote into the folder `uri`."""
+        config = dict(values["config"])
+        return cls(
+            uri=uri,
+            dataset=config.pop("dataset"),
+            landmark=config.pop("landmark"),
+            spec=RenderSpec.from_dict(config),
+            **{name: values[name] for name in ("objects", "views", "rejected", "channels")},
+            shards=tuple(values["shards"]),
+        )
+
+
+def renders_uri(run: str, projection: str) -> str:
+    """Return the folder of a projection's pictures."""
+    return storage.join(storage.absolute(run), "renders", projection)
+
+
+def open_renders(run: str, projection: str) -> Manifest:
+    """Return the manifest of a finished rendering.
+
+    Raises:
+        DataError: if there is none (the rendering never ended) or it is of another version.
+    """
+    uri = renders_uri(run, projection)
+    manifest = storage.join(uri, "manifest.json")
+    if not storage.exists(manifest):
+        raise DataError(f"{uri}: no manifest.json, so its rendering has not ended; run `featurelib render` (again)")
+    values = json.loads(storage.read_bytes(manifest))
+    if values.get("schema") != SCHEMA_VERSION:
+        raise DataError(f"{manifest}: schema {values.get('schema')}; this version reads {SCHEMA_VERSION}; render again")
+    return Manifest.from_dict(uri, values)
+
+
+def is_finished(uri: str, listing: Sequence[storage.Entry], names: Sequence[str]) -> bool:
+    """Whether the folder `uri`, of this listing, has a manifest that names just these shards, and all are there."""
+    present = {entry.name for entry in listing}
+    if "manifest.json" not in present or not present.issuperset(names):
+        return False
+    return json.loads(storage.read_bytes(storage.join(uri, "manifest.json")))["shards"] == list(names)
+
+
+def commit(
+    uri: str,
+    dataset: str,
+    landmark: str,
+    spec: RenderSpec,
+    receipts: Sequence[Receipt],
+    objects_in: int,
+    expected_tag: str | None = None,
+) -> Manifest:
+    """Write rejects.parquet and then manifest.json, and return the manifest.
+
+    `expected_tag` is the storage tag of the manifest that this one replaces, None if there was none: of two
+    runs at once that would commit different pictures, only one can.
+
+    Raises:
+        ConflictError: if another run committed other pictures meanwhile.
+        DataError: if a bucket has no receipt, or two, or if objects in are not objects rendered plus objects
+            rejected; nothing is written then.
+    """
+    receipts = sorted(receipts, key=lambda receipt: receipt.bucket)
+    buckets = [receipt.bucket for receipt in receipts]
+    if buckets != list(range(len(buckets))):  # shard_of counts on it
+        raise DataError(f"{uri}: shards of the buckets {buckets}; expected one of each, 0 to {len(buckets) - 1}")
+    rejects = sorted((row for receipt in receipts for row in receipt.rejects), key=lambda row: row["object_id"])
+    objects = _total(receipt.objects for receipt in receipts)
+    if sum(objects.values()) + len(rejects) != objects_in:
+        raise DataError(
+            f"{uri}: {objects_in} objects in, but {sum(objects.values())} rendered and {len(rejects)} rejected"
+        )
+    manifest = Manifest(
+        uri=uri,
+        dataset=dataset,
+        landmark=landmark,
+        spec=spec,
+        objects=objects,
+        views=_total(receipt.views for receipt in receipts),
+        rejected=len(rejects),
+        channels=max((receipt.channels for receipt in receipts), default=0),
+        shards=tuple(receipt.name for receipt in receipts),
+    )
+    table = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rejects, schema=REJECTS), table)
+    storage.write_bytes(storage.join(uri, "rejects.parquet"), table.getvalue())
+    _swap(storage.join(uri, "manifest.json"), json.dumps(manifest.to_dict(), indent=1).encode(), expected_tag)
+    return manifest
+
+
+def _swap(uri: str, content: bytes, expected_tag: str | None) -> None:
+    """Write the manifest; another run that has committed the very same meanwhile does no harm."""
+    try:
+        storage.swap_bytes(uri, content, expected_tag)
+    except ConflictError:
+        if storage.read_bytes(uri) != content:
+            raise ConflictError(f"{uri}: another run committed other pictures meanwhile; run again") from None
+
+
+def _total(counts: Any) -> dict[str, int]:
+    return dict(sorted(sum((Counter(count) for count in counts), Counter()).items()))

@@ -1,0 +1,177 @@
+"""What runs in a render child: one mesh file in, the rows of all its pictures out."""
+
+import functools
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurelib.datasets.shards.png import encode_png
+from featurelib.datasets.shards.spec import RenderSpec
+from featurelib.datasets.shards.views import check_fits, object_views
+from featurelib.errors import DataError
+from featurelib.geometry import Rig, frame_needed_mm
+from featurelib.meshes import Limits, Mesh, load_mesh
+from featurelib.meshes.readers.sniffing import mesh_suffix_of
+from featurelib.meshes.writers.glb import write_glb
+from featurelib.rendering import Renderer, open_renderer
+from featurelib.runtime import storage
+
+Outcome = list[dict[str, Any]] | dict[str, str]
+"""Rows of records.SHARD, or one row of records.REJECTS."""
+
+
+OUTWARD = re.compile(rb"^[ \t]*mtllib[^\r\n]*\.\.[/\\]", re.MULTILINE)
+"""An OBJ's material library above its own folder."""
+
+
+@dataclass(frozen=True)
+class FrameJob:
+    """A mesh file whose needed image width is asked for, for each of the projections."""
+
+    mesh_uri: str
+    object_from_source: NDArray[np.float64]
+    rig: Rig
+    projections: tuple[str, ...]
+
+
+def needed_frames_mm(job: FrameJob) -> dict[str, float] | None:
+    """Return the image width in mm that an object needs, by projection; None if its file is bad."""
+    try:
+        _, mesh = _load(job.mesh_uri, job.object_from_source)
+    except DataError:
+        return None
+    return {p: frame_needed_mm(mesh.vertices_mm, mesh.centre_mm, job.rig, p) for p in job.projections}
+
+
+@dataclass(frozen=True)
+class ObjectJob:
+    """One object and how to render it.
+
+    labels: a row of records.OBJECTS. mesh_uri: of its file, None if there is none.
+    specs: by projection; all with the same unit, alignment and back end.
+    """
+
+    labels: Mapping[str, Any]
+    mesh_uri: str | None
+    specs: Mapping[str, RenderSpec]
+
+    @property
+    def name(self) -> str:
+        """The mesh file as the user knows it, or what it should be."""
+        return f"meshes/{self.labels['mesh'] or self.labels['object_id']}"
+
+
+def render_object(job: ObjectJob) -> dict[str, Outcome]:
+    """Return an object's rows, or why there are none, by projection. The mesh is loaded once for all."""
+    spec = next(iter(job.specs.values()))
+    try:
+        if job.mesh_uri is None:
+            raise DataError(f"{job.name}: no mesh file of this name; landmarks.csv names it")
+        content, mesh = _load(job.mesh_uri, spec.object_from_source_of(job.labels.get("turn")))
+    except DataError as error:
+        return dict.fromkeys(job.specs, reject(job.labels, "load", str(error)))
+    digest = hashlib.sha256(content).hexdigest()
+    outcomes: dict[str, Outcome] = {}
+    for projection, spec in job.specs.items():
+        try:
+            outcomes[projection] = object_views(mesh, job.labels, digest, spec, _renderer(spec.backend))
+        except DataError as error:
+            outcomes[projection] = reject(job.labels, "render", str(error))
+    return outcomes
+
+
+@dataclass(frozen=True)
+class FirstLookJob:
+    """A mesh file without labels, how to render it, and how its object is turned besides."""
+
+    mesh_uri: str
+    spec: RenderSpec
+    turn: Sequence[float] | None = None
+
+
+class FirstLook(NamedTuple):
+    """A mesh in the object frame and the PNGs of the rig's views of it."""
+
+    mesh: Mesh
+    pngs: tuple[bytes, ...]
+
+
+def first_look(job: FirstLookJob) -> FirstLook | str:
+    """Return a mesh and the same pictures of it as a rendering makes, or why there are none."""
+    try:
+        return _first_look(_load(job.mesh_uri, job.spec.object_from_source_of(job.turn))[1], job.spec)
+    except DataError as error:
+        return str(error)
+
+
+@dataclass(frozen=True)
+class UploadJob:
+    """A mesh file's content that somebody sent, its type if that can be told, and how to render it.
+
+    file_type: of MESH_SUFFIXES; what the bytes themselves say goes before it. limits: how much of it is believed.
+    """
+
+    content: bytes
+    file_type: str
+    spec: RenderSpec
+    limits: Limits
+
+
+def first_look_at_upload(job: UploadJob) -> FirstLook | str:
+    """Return what `first_look` does, of bytes; no file is opened.
+
+    A file that names another one above its folder would find nothing there, but nobody sends one in good faith.
+    """
+    suffix = mesh_suffix_of(job.content) or job.file_type
+    try:
+        if suffix.endswith("obj") and OUTWARD.search(job.content):
+            raise DataError("mesh: its mtllib leads out of its folder; expected a file beside it")
+        mesh = load_mesh(job.content, suffix, job.spec.object_from_source, name="mesh", limits=job.limits)
+        return _first_look(mesh, job.spec)
+    except DataError as error:
+        return str(error)
+
+
+@dataclass(frozen=True)
+class GlbJob:
+    """A mesh file that is wanted as GLB in the object frame."""
+
+    mesh_uri: str
+    object_from_source: NDArray[np.float64]
+
+
+def as_glb(job: GlbJob) -> bytes:
+    """Return a mesh file as GLB, in the object frame and mm.
+
+    Raises:
+        DataError: if it is missing or bad.
+    """
+    return write_glb(_load(job.mesh_uri, job.object_from_source)[1])
+
+
+def _first_look(mesh: Mesh, spec: RenderSpec) -> FirstLook:
+    check_fits(mesh.vertices_mm, mesh, spec)
+    pictures = _renderer(spec.backend).render(mesh, spec.cameras(mesh.centre_mm), spec.image_size)
+    return FirstLook(mesh, tuple(encode_png(picture.pixels) for picture in pictures))
+
+
+def _load(uri: str, object_from_source: NDArray[np.float64]) -> tuple[bytes, Mesh]:
+    """Return a mesh file's content and its mesh in the object frame."""
+    content, name = storage.read_bytes(uri), uri.rpartition("/")[2]
+    return content, load_mesh(content, name.rpartition(".")[2], object_from_source, name=f"meshes/{name}")
+
+
+def reject(labels: Mapping[str, Any], stage: str, reason: str) -> dict[str, str]:
+    """Return a row of records.REJECTS."""
+    return {"object_id": labels["object_id"], "stage": stage, "reason": reason}
+
+
+@functools.cache
+def _renderer(backend: str) -> Renderer:
+    """Open a back end once a process: a GL context, or compiled code."""
+    return open_renderer(backend)

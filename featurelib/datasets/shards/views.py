@@ -1,0 +1,80 @@
+"""One object to its rows: rendered pictures and where its landmarks are in them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from featurelib.datasets.shards.png import encode_png
+from featurelib.datasets.shards.spec import RenderSpec
+from featurelib.errors import DataError
+from featurelib.geometry import SIDES, Camera, Orthographic, apply, frame_needed_mm, is_visible, near_side
+from featurelib.meshes import Mesh
+from featurelib.rendering import Picture, Renderer
+
+VISIBLE_TOLERANCE = 0.01
+"""A landmark this fraction of the frame behind the surface counts as seen: labels sit a little in the skin."""
+
+
+def object_views(
+    mesh: Mesh, labels: Mapping[str, Any], mesh_sha256: str, spec: RenderSpec, renderer: Renderer
+) -> list[dict[str, Any]]:
+    """Return one row of records.SHARD for each view of the rig.
+
+    Args:
+        mesh: in the object frame.
+        labels: object_id, group, split, turn, and left and right in source frame and unit.
+        mesh_sha256: of the mesh file's content.
+        spec: what to render.
+        renderer: what renders it.
+
+    Raises:
+        DataError: if the object does not fit the frame, a landmark lies outside it or a picture is blank.
+    """
+    pair_mm = apply(spec.object_from_source_of(labels.get("turn")), [labels["left"], labels["right"]])
+    check_fits(mesh.vertices_mm, mesh, spec)
+    check_fits(pair_mm, mesh, spec, what="a landmark")
+    cameras = spec.cameras(mesh.centre_mm)
+    shared = {
+        **{name: labels[name] for name in ("object_id", "group", "split")},
+        "projection": spec.projection,
+        "width": spec.image_size,
+        "height": spec.image_size,
+        "left_mm": pair_mm[0].tolist(),
+        "right_mm": pair_mm[1].tolist(),
+        "centre_mm": mesh.centre_mm.tolist(),
+        "mesh_sha256": mesh_sha256,
+    }
+    pictures = renderer.render(mesh, cameras, spec.image_size)
+    return [
+        {**shared, "view": i, **_view(camera, pair_mm, picture, spec)}
+        for i, (camera, picture) in enumerate(zip(cameras, pictures, strict=True))
+    ]
+
+
+def check_fits(points_mm: np.ndarray, mesh: Mesh, spec: RenderSpec, what: str = "the object") -> None:
+    """Raise DataError, with the width they would need, if points (n, 3) leave the mesh's picture in some view."""
+    needed = frame_needed_mm(points_mm, mesh.centre_mm, spec.rig, spec.projection)
+    if needed > spec.frame_mm:
+        raise DataError(f"{what} needs a frame of {needed:.4g} mm; the frame is {spec.frame_mm:.4g} mm (--frame-mm)")
+
+
+def _view(camera: Camera, pair_mm: np.ndarray, picture: Picture, spec: RenderSpec) -> dict[str, Any]:
+    if not np.isfinite(picture.depth_mm).any():
+        raise DataError("a picture is blank: no face of the mesh covers a pixel")
+    pair_xy = camera.project(pair_mm)
+    visible = is_visible(camera, pair_mm, picture.depth_mm, VISIBLE_TOLERANCE * spec.frame_mm)
+    near = near_side(camera, pair_mm)
+    lens = camera.lens
+    return {
+        "png": encode_png(picture.pixels),
+        "left_xy": pair_xy[0].tolist(),
+        "right_xy": pair_xy[1].tolist(),
+        "left_visible": bool(visible[0]),
+        "right_visible": bool(visible[1]),
+        "near_side": near,
+        "xy": pair_xy[SIDES.index(near)].tolist(),
+        "object_from_camera": camera.object_from_camera.ravel().tolist(),
+        "half_height_mm": lens.half_height_mm if isinstance(lens, Orthographic) else None,
+        "yfov_deg": None if isinstance(lens, Orthographic) else lens.yfov_deg,
+    }

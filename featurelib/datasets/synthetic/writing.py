@@ -1,0 +1,75 @@
+"""A dataset of random bodies in the layout that a user's own dataset has."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurelib.datasets.synthetic.body import make_body
+from featurelib.errors import UsageError
+from featurelib.geometry import SIDES, Alignment, apply, inverse
+from featurelib.meshes.writers.ply import ply
+from featurelib.runtime import storage
+
+LANDMARK = "ear_tip"
+"""What the landmark of a synthetic body is called in `dataset.json`."""
+
+HEADER = ",".join(["object_id", *(f"{side}_{axis}" for side in SIDES for axis in "xyz")])
+
+
+def write_dataset(
+    folder: Path,
+    num_objects: int,
+    seed: int = 0,
+    *,
+    unit: str = "mm",
+    alignment: Alignment | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Write `dataset.json`, `landmarks.csv` and `meshes/body-00000.ply` and so on.
+
+    Body i is the same however many bodies there are. Writing the same dataset again changes no byte.
+
+    Args:
+        folder: made if it is not there.
+        num_objects: at least 1.
+        seed: not negative; chooses the bodies.
+        unit: of the files; one of MM_PER_UNIT.
+        alignment: what brings the files' frame to the object frame; the files are turned the other way.
+            They are in the object frame if it is not given.
+        progress: called with the number of bodies written so far.
+
+    Raises:
+        UsageError: if `num_objects` or `seed` is out of range, or the folder holds the meshes of another dataset.
+        DataError: if the unit is unknown or a file cannot be written.
+    """
+    if num_objects < 1 or seed < 0:
+        raise UsageError(f"{num_objects} objects with seed {seed}: expected at least 1 object and a seed of at least 0")
+    source_from_object = inverse((alignment or Alignment()).object_from_source(unit))
+    names = [f"body-{index:05d}" for index in range(num_objects)]
+    _refuse_strangers(folder / "meshes", {f"{name}.ply" for name in names})
+    rows = [HEADER]
+    for index, name in enumerate(names):
+        body = make_body(np.random.default_rng([seed, index]))
+        vertices = apply(source_from_object, body.vertices_mm).astype(np.float32)
+        storage.write_bytes(str(folder / "meshes" / f"{name}.ply"), ply(vertices, body.faces))
+        rows.append(_row(name, apply(source_from_object, body.pair_mm)))
+        if progress:
+            progress(index + 1)
+    settings = {"unit": unit, "landmark": LANDMARK} | ({"alignment": alignment.to_dict()} if alignment else {})
+    storage.write_bytes(str(folder / "landmarks.csv"), "".join(f"{row}\n" for row in rows).encode())
+    storage.write_bytes(str(folder / "dataset.json"), f"{json.dumps(settings, indent=2)}\n".encode())
+
+
+def _refuse_strangers(meshes: Path, expected: set[str]) -> None:
+    """Raise UsageError if the folder holds a file of another dataset, which would be taken for one of this."""
+    strangers = sorted({entry.name for entry in storage.list_files(str(meshes))} - expected)
+    if strangers:
+        raise UsageError(f"{meshes}: holds {strangers[0]}, which is not of this dataset; choose an empty folder")
+
+
+def _row(name: str, pair: NDArray[np.float64]) -> str:
+    # Nine digits: a tenth of a micrometre even in metres.
+    return ",".join([name, *(f"{value:.9g}" for value in pair.ravel())])

@@ -1,0 +1,48 @@
+"""How well claims held on held-out objects: regions, and what was accepted."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurelib.models.uncertainty.model import Claims
+
+
+def claims_report(
+    claims: Claims,
+    method: str,
+    object_ids: Sequence[str],
+    residuals_mm: NDArray[np.float64],
+    covariance_mm2: NDArray[np.float64],
+    reasons: Sequence[str],
+) -> dict[str, Any]:
+    """Return what stands under `claims` of a projection's lifter in report.json.
+
+    Args:
+        claims: that were made.
+        method: of the answers.
+        object_ids: (n,) those with an answer.
+        residuals_mm: (n, 2, 3) found minus true.
+        covariance_mm2: (n, 2, 3, 3) the answers' own, before the claims scaled them.
+        reasons: (n,) why an answer was not accepted; empty where it was.
+    """
+    held = claims.held(residuals_mm, covariance_mm2)
+    shares = dict(held)
+    errors_mm = np.linalg.norm(residuals_mm, axis=-1)
+    rejected = np.array([bool(reason) for reason in reasons])
+    return {
+        "method": method,
+        "calibration": [list(pair) for pair in held],
+        "coverage_68": shares[0.68],
+        "coverage_95": shares[0.95],
+        "accepted": _group(errors_mm[~rejected]),
+        "rejected": {
+            **_group(errors_mm[rejected]),
+            "reasons": {str(name): reason for name, reason in zip(object_ids, reasons, strict=True) if reason},
+        },
+    }
+
+
+def _group(errors_mm: NDArray[np.float64]) -> dict[str, float | int | None]:
+    return {"n": len(errors_mm), "median_mm": float(np.median(errors_mm)) if len(errors_mm) else None}

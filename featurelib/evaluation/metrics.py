@@ -1,0 +1,154 @@
+"""The numbers of report.json: errors on held-out objects, every method beside both baselines.
+
+Intervals hold, with a chance of 95 %, the statistic of all objects like these; they are bootstrapped by object
+(featurelib.evaluation.bootstrap).
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurelib.evaluation import bootstrap
+from featurelib.geometry import Rig
+from featurelib.models.lifter.vectors import Vectors
+
+BASELINES = ("mean_point", "template")
+
+STATISTICS = ("mean", "median", "p95")
+
+COMPARED = ("mean", "median")
+"""Statistics by which methods are compared. The 95th percentile of some dozen objects is that of two or three."""
+
+MAX_DRAWN = 20_000_000
+"""Numbers drawn for one interval: with more than 5,000 objects there are fewer draws than usual. The ends then lie a
+few hundredths of their distance elsewhere, and half a million objects take seconds an interval in place of minutes."""
+
+MIN_BOOT = 200
+
+Ends = list[float] | None
+"""Lower and upper end of an interval; None, which is JSON's null, where there is no answer."""
+
+
+def summary(errors: NDArray[np.floating]) -> dict[str, float | None]:
+    """Return mean, median and 95th percentile of errors of any shape; NaN (no answer) counts as missing.
+
+    All are None, which is JSON's null, where there is no answer at all: JSON has no NaN.
+    """
+    known = errors[np.isfinite(errors)]
+    if not known.size:
+        return {"mean": None, "median": None, "p95": None}
+    return {"mean": float(known.mean()), "median": float(np.median(known)), "p95": float(np.percentile(known, 95))}
+
+
+def intervals(errors: NDArray[np.floating]) -> dict[str, Ends]:
+    """Return the 95 % interval of mean, median and 95th percentile of errors (n, p), one row an object."""
+    if not np.isfinite(errors).any():
+        return dict.fromkeys(STATISTICS)
+    num_boot = _num_boot(errors)
+    return {name: list(bootstrap.interval(errors, name, num_boot=num_boot)) for name in STATISTICS}
+
+
+def worse_by(errors: NDArray[np.floating], other: NDArray[np.floating]) -> dict[str, Ends]:
+    """Return the 95 % interval of how much larger mean and median of errors (n, p) are than the other's.
+
+    Only objects count for which both have an answer; above zero altogether, `other` is the better one.
+    """
+    if not (np.isfinite(errors).any(axis=1) & np.isfinite(other).any(axis=1)).any():
+        return dict.fromkeys(COMPARED)
+    num_boot = _num_boot(errors)
+    return {name: list(bootstrap.difference(errors, other, name, num_boot=num_boot)) for name in COMPARED}
+
+
+def detector_report(vectors: Vectors, rig: Rig) -> dict[str, Any]:
+    """Return the detector's part: error in % of the image's width, over all views and by view.
+
+    A view that sees both sides alike (the exact front) is hard for a head that gives one position, since a
+    symmetric object has two right answers there; the error without such views stands beside the whole.
+    """
+    errors_pct = 100 * np.linalg.norm(vectors.xy - vectors.xy_true, axis=-1)  # (n, v)
+    sided_pct = errors_pct[:, [view.near_side is not None for view in rig.views]]
+    return {
+        "test": {
+            "error_pct_width": summary(errors_pct),
+            "interval_pct_width": intervals(errors_pct),
+            "error_pct_width_without_front": summary(sided_pct),
+            "interval_pct_width_without_front": intervals(sided_pct),
+            "by_view": {str(i): summary(errors_pct[:, i])["mean"] for i in range(len(rig))},
+            "interval_by_view": {str(i): intervals(errors_pct[:, [i]])["mean"] for i in range(len(rig))},
+        },
+        "rig": json.loads(rig.to_json()),
+    }
+
+
+def method_errors_mm(
+    predictions: Mapping[str, NDArray[np.float64]], vectors: Vectors
+) -> dict[str, NDArray[np.float64]]:
+    """Return the errors (n, 2) in mm of left and right landmarks by method, NaN where a method has no answer.
+
+    Args:
+        predictions: (n, 2, 3) landmarks in mm by method.
+        vectors: of the same n objects.
+    """
+    return {method: np.linalg.norm(pairs_mm - vectors.pair_mm, axis=-1) for method, pairs_mm in predictions.items()}
+
+
+def lifter_report(predictions: Mapping[str, NDArray[np.float64]], vectors: Vectors, chosen: str) -> dict[str, Any]:
+    """Return the lifter's part: error in mm over both instances of every object, by method.
+
+    Args:
+        predictions: (n, 2, 3) landmarks in mm by method, NaN where a method has no answer.
+        vectors: of the same n objects.
+        chosen: the method chosen on validation objects; all others are compared with it.
+    """
+    errors_mm = method_errors_mm(predictions, vectors)
+    nothing = np.full((len(vectors), 2), np.nan)
+    test: dict[str, dict[str, Any]] = {}
+    for method, errors in errors_mm.items():
+        answered = int(np.isfinite(errors).all(axis=1).sum())
+        test[method] = {"error_mm": summary(errors), "interval_mm": intervals(errors), "n": answered}
+        if method != chosen:
+            test[method]["worse_by_mm"] = worse_by(errors, errors_mm.get(chosen, nothing))
+    return {"test": test, "chosen": chosen}
+
+
+def table(report: Mapping[str, Any]) -> str:
+    """Return the report as a table in text: the detector's lines and one line a method, by projection."""
+    test, train, val = (report["objects"].get(split, 0) for split in ("test", "train", "val"))
+    lines = [f"test objects: {test} (training {train}, validation {val})"]
+    for projection, detector in report["detector"].items():
+        of = detector["test"]
+        lines += [
+            "",
+            f"{projection}, image {report['frame_mm'][projection]:g} mm wide",
+            _heading("detector, % of the width"),
+            _row("all views", of["error_pct_width"], of.get("interval_pct_width")),
+            _row(
+                "without the exact front",
+                of["error_pct_width_without_front"],
+                of.get("interval_pct_width_without_front"),
+            ),
+            _heading("both landmarks, mm"),
+        ]
+        lifter = report["lifter"][projection]
+        for method, scores in lifter["test"].items():
+            mark = " (chosen)" if method == lifter["chosen"] else " (baseline)" if method in BASELINES else ""
+            lines.append(_row(method + mark, scores["error_mm"], scores.get("interval_mm")))
+    return "\n".join(lines)
+
+
+def _heading(title: str) -> str:
+    return f"  {title:28}{'mean':>8}{'median':>8}{'p95':>8}{'mean, 95 %':>18}"
+
+
+def _row(title: str, scores: Mapping[str, float | None], ends: Mapping[str, Ends] | None) -> str:
+    """Return one line; reports of earlier versions have no intervals."""
+    values = "".join("       -" if scores[name] is None else f"{scores[name]:8.2f}" for name in STATISTICS)
+    mean = (ends or {}).get("mean")
+    return f"  {title:28}{values}{'-' if mean is None else f'{mean[0]:.2f} to {mean[1]:.2f}':>18}"
+
+
+def _num_boot(errors: NDArray[np.floating]) -> int:
+    return int(np.clip(MAX_DRAWN // errors.size, MIN_BOOT, bootstrap.NUM_BOOT))

@@ -1,0 +1,34 @@
+"""Mesh files of other formats, through trimesh, to one of ours. Only for files that the user has at hand."""
+
+import io
+
+import numpy as np
+
+from featurelib.errors import DataError
+from featurelib.meshes.loading import MESH_SUFFIXES
+from featurelib.meshes.writers.ply import ply
+
+
+def foreign_suffixes() -> tuple[str, ...]:
+    """Return the endings that trimesh reads and we do not, as far as the packages for them are installed."""
+    from trimesh.exchange.load import mesh_formats  # 0.5 s, which few need
+
+    return tuple(sorted({f".{name}" for name in mesh_formats()} - {*MESH_SUFFIXES, ".xyz", ".stl_ascii"}))
+
+
+def as_ply(content: bytes, suffix: str, name: str) -> bytes:
+    """Return a mesh file as PLY, in its own axes and unit, with coordinates to single precision.
+
+    Raises:
+        DataError: if trimesh cannot read it, or there is no surface in it.
+    """
+    import trimesh
+
+    try:
+        mesh = trimesh.load(io.BytesIO(content), file_type=suffix.removeprefix("."), force="mesh", process=False)
+        vertices, faces = np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int32)
+    except Exception as error:  # every format's reader raises its own
+        raise DataError(f"{name}: cannot be read, {type(error).__name__}: {error}; export it as PLY") from None
+    if not len(faces):
+        raise DataError(f"{name}: no faces in it; export a surface, as PLY")
+    return ply(vertices, faces)

@@ -1,0 +1,1 @@
+"""One strict reader per mesh format."""

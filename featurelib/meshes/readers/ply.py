@@ -1,0 +1,140 @@
+"""PLY: a header that describes elements, then their values as text or binary.
+
+Source: http://paulbourke.net/dataformats/ply/. Text is read as if it were a binary file of doubles, so that there is
+one reader. Images that a comment names (TextureFile) are other files and never opened.
+"""
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurelib.errors import DataError
+from featurelib.meshes.limits import Limits
+from featurelib.meshes.readers.ply_rows import Body, Column, Element, Property, read_element
+from featurelib.meshes.readers.polygons import RawMesh, fans, refuse_missing_vertices, rgb_uint8, whole_numbers
+from featurelib.meshes.readers.text import numbers, quoted
+
+MAX_HEADER_BYTES = 1 << 16
+"""Real headers have a few hundred bytes; the longest are comments of a scanner."""
+
+MAX_NAME = 60
+"""Names of elements and properties stand in messages; the longest in use have a dozen letters."""
+
+_TYPES = {
+    "char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4",
+    "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4", "int64": "i8",
+    "uint64": "u8", "float": "f4", "float32": "f4", "double": "f8", "float64": "f8",
+}  # fmt: skip
+
+_BYTE_ORDERS = {"ascii": "<", "binary_little_endian": "<", "binary_big_endian": ">"}
+
+_REMARKS = ("comment", "obj_info")
+
+_INDEX_NAMES = ("vertex_indices", "vertex_index")
+
+_END = re.compile(rb"\nend_header[ \t]*\r?\n")
+
+
+def read_ply(data: bytes, limits: Limits) -> RawMesh:
+    """Return the mesh of a PLY file, polygons cut into triangles; colours of faces become those of their vertices.
+
+    Raises:
+        DataError: if its header makes no sense or does not fit its size.
+    """
+    is_text, elements, start = _read_header(data)
+    counts = {element.name: element.num_rows for element in elements}
+    limits.check_counts(counts.get("vertex", 0), counts.get("face", 0))
+    if is_text:
+        elements = [_as_doubles(element) for element in elements]
+        body = Body(numbers(data[start:]).tobytes(), 0, "numbers", 8)
+    else:
+        body = Body(data, start, "bytes", 1)
+    columns = {}
+    for element in elements:
+        columns[element.name], body = read_element(body, element)
+    body.refuse_rest()
+    return _mesh(columns.get("vertex", {}), columns.get("face", {}), limits)
+
+
+def _read_header(data: bytes) -> tuple[bool, list[Element], int]:
+    """Return whether the body is text, the elements, and where the body begins."""
+    if not data.startswith(b"ply"):
+        raise DataError(f"begins with {quoted(data)}; expected 'ply'")
+    end = _END.search(data, 0, MAX_HEADER_BYTES)
+    if not end:
+        raise DataError(f"no end_header in its first {MAX_HEADER_BYTES:,} bytes (the file is cut off or damaged)")
+    kind, elements = "", []
+    for line in data[: end.start()].splitlines()[1:]:
+        words = line.decode("latin-1").split()
+        match words if " ".join(words).isprintable() or words[0] in _REMARKS else ["damaged"]:
+            case ["format", kind, *_] if kind in _BYTE_ORDERS:
+                pass
+            case ["element", name, count] if len(name) < MAX_NAME and re.fullmatch(r"-?[0-9]{1,18}", count):
+                elements.append(Element(name, int(count), []))
+            case ["property", *description, name] if elements and kind and len(name) < MAX_NAME:
+                elements[-1].properties.append(_property(name, description, _BYTE_ORDERS[kind]))
+            case []:
+                pass
+            case [word, *_] if word in _REMARKS:
+                pass
+            case _:
+                raise DataError(f"header line {quoted(line)}; expected format, element, property or comment")
+    return kind == "ascii", elements, end.end()
+
+
+def _property(name: str, description: list[str], byte_order: str) -> Property:
+    match description:
+        case ["list", count_type, value_type] if count_type in _TYPES and value_type in _TYPES:
+            if count_type in ("float", "double", "float32", "float64"):
+                raise DataError(f"list {name!r} is counted in {count_type}; expected a whole type such as uchar")
+            return Property(name, np.dtype(byte_order + _TYPES[value_type]), np.dtype(byte_order + _TYPES[count_type]))
+        case [value_type] if value_type in _TYPES:
+            return Property(name, np.dtype(byte_order + _TYPES[value_type]))
+    raise DataError(
+        f"property {quoted(' '.join([*description, name]).encode())}; expected a type such as float and a name"
+    )
+
+
+def _as_doubles(element: Element) -> Element:
+    double = np.dtype("<f8")
+    properties = [Property(name, double, count_dtype and double) for name, _, count_dtype in element.properties]
+    return Element(element.name, element.num_rows, properties)
+
+
+def _mesh(vertex: dict[str, Column], face: dict[str, Column], limits: Limits) -> RawMesh:
+    """Return the mesh of the columns of the two elements that matter."""
+    if any(name not in vertex or vertex[name].counts is not None for name in "xyz"):
+        raise DataError(f"vertices with {_listed(vertex)}; expected properties x, y and z")
+    indices = next((face[name] for name in _INDEX_NAMES if name in face), None)
+    if indices is None or indices.counts is None:
+        raise DataError(f"faces with {_listed(face)}; expected a list named vertex_indices")
+    vertices = np.stack([vertex[name].values for name in "xyz"], axis=1)
+    corners = whole_numbers(indices.values, "a face's corner")
+    faces = corners.reshape(-1, 3) if (indices.counts == 3).all() else fans(indices.counts, corners, limits)
+    colours = _colours(vertex)
+    if colours is None and (of_faces := _colours(face)) is not None:
+        refuse_missing_vertices(corners, len(vertices))
+        colours = _mean_around(np.repeat(of_faces, indices.counts, axis=0), corners, len(vertices))
+    return RawMesh(vertices, faces, colours)
+
+
+def _listed(columns: dict[str, Column]) -> str:
+    names = ", ".join(columns) or "nothing"
+    return names if len(names) <= 60 else names[:57] + "..."
+
+
+def _colours(columns: dict[str, Column]) -> NDArray[np.uint8] | None:
+    """Return the (n, 3) colours of an element that has them."""
+    rgb = [columns[name] for name in ("red", "green", "blue") if name in columns]
+    if len(rgb) < 3 or any(column.counts is not None for column in rgb):
+        return None
+    return rgb_uint8(np.stack([column.values for column in rgb], axis=1))
+
+
+def _mean_around(corner_colours: NDArray[np.uint8], corners: NDArray[np.integer], count: int) -> NDArray[np.uint8]:
+    """Return the (count, 3) means of the colours (k, 3) of the corners (k,) at each vertex."""
+    sums = [np.bincount(corners, channel, count) for channel in corner_colours.T]
+    return np.rint(np.stack(sums, axis=1) / np.maximum(np.bincount(corners, minlength=count), 1)[:, None]).astype(
+        np.uint8
+    )

@@ -1,0 +1,57 @@
+"""What lies in RUN/detector/<projection>/.
+
+model.keras and config.json of a trained detector; metrics.csv and logs/ (TensorBoard) of its training so far;
+checkpoint.npz while it is not at its end.
+"""
+
+from hashlib import sha256
+from typing import Any
+
+from featurelib.errors import DataError
+from featurelib.models.detector.checkpoint import Checkpoint, metrics_csv
+from featurelib.runtime import storage
+
+
+def detector_uri(run: str, projection: str) -> str:
+    """Return the folder of a projection's detector."""
+    return storage.join(storage.absolute(run), "detector", projection)
+
+
+def is_trained(run: str, projection: str) -> bool:
+    """Return whether a projection's detector has been trained to its end: config.json is written last."""
+    return storage.exists(storage.join(detector_uri(run, projection), "config.json"))
+
+
+def read_model(run: str, projection: str) -> bytes:
+    """Return the content of a trained detector's model.keras.
+
+    Raises:
+        DataError: if the detector has not been trained to its end.
+    """
+    uri = detector_uri(run, projection)
+    if not is_trained(run, projection):
+        raise DataError(f"{uri}: no trained detector; run `featurelib train-detector --projection {projection}`")
+    return storage.read_bytes(storage.join(uri, "model.keras"))
+
+
+def read_checkpoint(uri: str, config: dict[str, Any]) -> Checkpoint | None:
+    """Return where the training in the folder `uri` stands; None where none of this config has ended an epoch."""
+    checkpoint = storage.join(uri, "checkpoint.npz")
+    return Checkpoint.from_bytes(storage.read_bytes(checkpoint), config) if storage.exists(checkpoint) else None
+
+
+def write_checkpoint(uri: str, checkpoint: Checkpoint, config: dict[str, Any], events: bytes) -> None:
+    """Write where a training stands and its curve; `events` is TensorBoard's file."""
+    storage.write_bytes(storage.join(uri, "checkpoint.npz"), checkpoint.to_bytes(config))
+    storage.write_bytes(storage.join(uri, "metrics.csv"), metrics_csv(checkpoint.rows).encode())
+    storage.write_bytes(storage.join(uri, "logs", "events.out.tfevents"), events)
+
+
+def delete_checkpoint(uri: str) -> None:
+    """Remove the checkpoint of a training that has ended."""
+    storage.delete(storage.join(uri, "checkpoint.npz"))
+
+
+def model_version(content: bytes) -> str:
+    """Return what names a model: the SHA-256 of its file."""
+    return sha256(content).hexdigest()

@@ -1,0 +1,173 @@
+"""What can stand on the detector's backbone: a head builds outputs, gives their loss and error, and reads them.
+
+`regression` answers with the position of the near instance, whichever that is. `heatmap` answers with a map for
+each instance, left and right, so that the same front view need not carry two answers.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from featurelib.models import heatmaps
+from featurelib.models.detector.samples import Labels
+from featurelib.models.heatmaps import Tensor
+
+L2 = 1e-4
+"""Of the regression head's dense layers. Small beside the loss near its end (an MSE of about 1e-4) only because the
+validation loss that stops the training leaves it out."""
+
+TAPS = ("block_16_project_BN", "block_13_expand_relu", "block_6_expand_relu", "block_3_expand_relu")
+"""MobileNetV2's layers where the heatmap head listens: the last one at each of the strides 32, 16, 8 and 4."""
+
+TINY = 1e-12
+"""Squared fractions of the width under a root, whose slope is infinite at 0: a millionth of the width."""
+
+
+class Sighting(NamedTuple):
+    """What a head saw in n pictures; the second axis is left, right.
+
+    xy: (n, 2, 2). covariance: (n, 2, 2, 2) of xy, in squared fractions of the width. visible: (n, 2), from 0, hidden,
+    to 1. A head that does not tell the sides apart gives its one answer for both, and NaN for the other two.
+    """
+
+    xy: Any
+    covariance: Any
+    visible: Any
+
+    @property
+    def spread(self) -> NDArray[np.float32]:
+        """(n, 2) standard deviation of the maps along one axis, in shares of the width; of arrays."""
+        return np.sqrt(np.trace(self.covariance, axis1=-2, axis2=-1) / 2)
+
+
+class Head(Protocol):
+    """A way to answer. Losses and errors are per sample, so that a caller can leave out those that pad a batch."""
+
+    def attach(self, backbone: keras.Model, pictures: Tensor) -> Tensor:
+        """Return the float32 outputs of the backbone and this head for scaled pictures (n, s, s, 3)."""
+        ...
+
+    def losses(self, outputs: Tensor, labels: Labels) -> Tensor:
+        """Return what training makes small, (n,)."""
+        ...
+
+    def distances(self, outputs: Tensor, labels: Labels) -> Tensor:
+        """Return how far the near instance is missed, (n,) in fractions of the width."""
+        ...
+
+    def read(self, outputs: Tensor) -> Sighting:
+        """Return what outputs say, as tensors."""
+        ...
+
+
+@dataclass(frozen=True)
+class RegressionHead:
+    """Global average pooling, 256 and 128 ReLU units with L2 and dropout, and two sigmoids: the near position."""
+
+    def attach(self, backbone: keras.Model, pictures: Tensor) -> Tensor:
+        """Return near positions xy (n, 2)."""
+        x = keras.layers.GlobalAveragePooling2D()(backbone(pictures))
+        for units, rate in ((256, 0.4), (128, 0.3)):
+            x = keras.layers.Dense(units, activation="relu", kernel_regularizer=keras.regularizers.L2(L2))(x)
+            x = keras.layers.Dropout(rate)(x)
+        return keras.layers.Dense(2, activation="sigmoid", dtype="float32", name="xy")(x)
+
+    def losses(self, outputs: Tensor, labels: Labels) -> Tensor:
+        """Return the mean squared errors (n,) over x and y of the near instance."""
+        return ops.mean((outputs - _near(labels.points, labels.near)) ** 2, axis=-1)
+
+    def distances(self, outputs: Tensor, labels: Labels) -> Tensor:
+        """Return the near instance's errors (n,)."""
+        return _lengths(outputs - _near(labels.points, labels.near))
+
+    def read(self, outputs: Tensor) -> Sighting:
+        """Return the near position as either side's; which side it is, how sure and whether hidden is not known."""
+        xy = ops.repeat(ops.cast(outputs, "float32")[:, None], 2, axis=1)
+        unknown = float("nan") * xy
+        return Sighting(xy, ops.stack([unknown, unknown], axis=-1), unknown[..., 0])
+
+
+@dataclass(frozen=True)
+class HeatmapHead:
+    """A map for the left and one for the right instance, at stride 4, and how visible each is.
+
+    The backbone's features at strides 32 to 4 are brought together from the deepest up, each step a 1 x 1
+    convolution of the next features, a doubling and a separable 3 x 3 convolution. There is no BatchNorm here: with
+    none to learn statistics for, one rate trains all layers from the first step, on any number of workers.
+
+    A side's maps are read by their means (soft-argmax). What is hidden is learnt like what is seen: where an
+    instance lies behind the object is determined by the object. The loss, a mean over both sides, is
+    `place_weight` times the distance in fractions of the width, plus `map_weight` times the Jensen-Shannon divergence
+    of the map from a Gaussian (both after Nibali et al. 2018, https://arxiv.org/abs/1801.07372), plus
+    `visible_weight` times a cross-entropy.
+
+    channels: of the features brought together. sigma_cells: deviation of that Gaussian, in cells of the map.
+    """
+
+    channels: int = 32
+    sigma_cells: float = 1.0
+    place_weight: float = 2.0
+    map_weight: float = 1.0
+    visible_weight: float = 0.1
+
+    def attach(self, backbone: keras.Model, pictures: Tensor) -> dict[str, Tensor]:
+        """Return `maps`, logits (n, s / 4, s / 4, 2) of left and right, and `visible`, logits (n, 2)."""
+        layers = keras.layers
+        outputs = [backbone.get_layer(name).output for name in TAPS]
+        deepest, *finer = keras.Model(backbone.inputs, outputs, name=backbone.name)(pictures)
+        x = layers.Conv2D(self.channels, 1, activation="relu6", name="deepest")(deepest)
+        for stride, tap in zip((16, 8, 4), finer, strict=True):
+            lateral = layers.Conv2D(self.channels, 1, name=f"lateral_{stride}")(tap)
+            x = layers.Add(name=f"add_{stride}")([layers.UpSampling2D(name=f"up_{stride}")(x), lateral])
+            x = layers.SeparableConv2D(self.channels, 3, padding="same", activation="relu6", name=f"merge_{stride}")(x)
+        scores = layers.SeparableConv2D(2, 3, padding="same", dtype="float32", name="maps")(x)
+        return {"maps": scores, "visible": self._visible(scores, ops.cast(x, "float32"))}
+
+    def _visible(self, scores: Tensor, features: Tensor) -> Tensor:
+        """Return logits (n, 2), from the features where each map looks; both sides share the layers that judge."""
+        seen = ops.einsum("nhwk,nhwc->nkc", ops.exp(heatmaps.log_probabilities(scores)), features)
+        seen = keras.layers.Dense(self.channels, activation="relu", dtype="float32", name="seen")(seen)
+        return ops.squeeze(keras.layers.Dense(1, dtype="float32", name="visible")(seen), axis=-1)
+
+    def losses(self, outputs: dict[str, Tensor], labels: Labels) -> Tensor:
+        """Return the weighted sums (n,) of distance, divergence and cross-entropy, each a mean over both sides."""
+        log_p = heatmaps.log_probabilities(outputs["maps"])
+        _, height, width, _ = log_p.shape
+        target = heatmaps.gaussian(labels.points, height, width, self.sigma_cells)
+        place = _lengths(heatmaps.means(log_p) - labels.points)
+        shape = heatmaps.jensen_shannon(log_p, target)
+        hidden = ops.binary_crossentropy(labels.visible, outputs["visible"], from_logits=True)
+        both = self.place_weight * place + self.map_weight * shape + self.visible_weight * hidden
+        return ops.mean(both, axis=-1)
+
+    def distances(self, outputs: dict[str, Tensor], labels: Labels) -> Tensor:
+        """Return the near instance's errors (n,)."""
+        xy = heatmaps.means(heatmaps.log_probabilities(outputs["maps"]))
+        return _lengths(_near(xy, labels.near) - _near(labels.points, labels.near))
+
+    def read(self, outputs: dict[str, Tensor]) -> Sighting:
+        """Return both sides' positions, spreads and visibility.
+
+        The spread tells how the map is shaped, mostly by the loss's own Gaussian; it hardly predicts the error.
+        """
+        log_p = heatmaps.log_probabilities(ops.cast(outputs["maps"], "float32"))
+        xy = heatmaps.means(log_p)
+        return Sighting(xy, heatmaps.covariances(log_p, xy), ops.sigmoid(outputs["visible"]))
+
+
+def _near(points: Tensor, near: Tensor) -> Tensor:
+    """Return the positions (n, 2) of the near ones of points (n, 2, 2)."""
+    return ops.where(near[:, None] == 0, points[:, 0], points[:, 1])
+
+
+def _lengths(offsets: Tensor) -> Tensor:
+    """Return the lengths (...) of offsets (..., 2), with a finite gradient where one is 0."""
+    return ops.sqrt(ops.sum(offsets**2, axis=-1) + TINY)
+
+
+HEADS: dict[str, Head] = {"regression": RegressionHead(), "heatmap": HeatmapHead()}
+"""The heads by name; `heatmap` needs pictures of 64 px or more for its maps to be of use."""

@@ -1,0 +1,74 @@
+"""A trained detector: on disk `model.keras`, `config.json` and `metrics.csv` in RUN/detector/<projection>."""
+
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from featurelib.models.detector.files import model_version, read_model
+from featurelib.models.detector.heads import HEADS, Head, Sighting
+from featurelib.models.detector.samples import decode_pictures
+from featurelib.models.inference import dealt, folded
+from featurelib.runtime import storage
+
+
+@dataclass(frozen=True, eq=False)
+class Detector:
+    """A trained network, used as it was when it is first called.
+
+    model: the Keras model. version: SHA-256 of its file. input_size: of its pictures, in pixels.
+    """
+
+    model: keras.Model
+    version: str
+    input_size: int
+
+    @classmethod
+    def load(cls, run: str, projection: str) -> Self:
+        """Return the detector of a run.
+
+        Raises:
+            DataError: if it has not been trained.
+        """
+        content = read_model(run, projection)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "model.keras")
+            path.write_bytes(content)
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        return cls(model, model_version(content), model.input_shape[1])
+
+    @property
+    def head(self) -> Head:
+        """What reads the network's outputs."""
+        return HEADS["heatmap" if isinstance(self.model.output, dict) else "regression"]
+
+    def __call__(self, pngs: Sequence[bytes]) -> Sighting:
+        """Return what is seen in n PNGs."""
+        return self.find(decode_pictures(pngs, self.input_size))
+
+    def find(self, pictures: NDArray[np.uint8]) -> Sighting:
+        """Return what is seen in pictures (n, s, s, c) of 1 or 3 channels."""
+        if not len(pictures):  # the folded convolutions refuse an empty batch
+            return Sighting(*(np.empty((0, 2, *shape), np.float32) for shape in ((2,), (2, 2), ())))
+        return Sighting(*dealt(self._graph, pictures))
+
+    @cached_property
+    def _graph(self) -> Callable[[NDArray[np.uint8]], Sighting]:
+        """The network as one graph for batches of any size."""
+        return folded(self.model, None, self.head.read)
+
+
+def save_detector(model: keras.Model, uri: str, config: dict[str, Any]) -> None:
+    """Write a trained detector into the folder `uri`; config.json, which says that it is whole, is written last."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.keras")
+        model.save(path)
+        storage.copy_from_local(path, storage.join(uri, "model.keras"))
+    storage.write_bytes(storage.join(uri, "config.json"), json.dumps(config, indent=1).encode())

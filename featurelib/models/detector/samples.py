@@ -1,0 +1,132 @@
+"""Training samples: a stored picture's row and a mirror flag in, arrays out. Nothing is decoded before it is needed."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, repeat
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurelib.datasets.shards.png import decode_png
+from featurelib.geometry import SIDES, mirror_xy
+
+COLUMNS = ("png", "left_xy", "right_xy", "left_visible", "right_visible", "near_side")
+"""What a sample needs of a view's row."""
+
+
+class Sample(NamedTuple):
+    """A view's row, with COLUMNS, whether to show it in the mirror, and its weight in the loss."""
+
+    view: dict[str, Any]
+    mirrored: bool
+    weight: float = 1.0
+
+
+class Labels(NamedTuple):
+    """What is true of n pictures; the instances of the landmark are in the order of SIDES.
+
+    points: (n, 2, 2) float32, xy of both instances. near: (n,) int32, which of them is nearer to the camera.
+    visible: (n, 2) float32, 1 where the instance is not hidden. weight: (n,) float32, 0 for a picture that only
+    fills its batch.
+    """
+
+    points: Any
+    near: Any
+    visible: Any
+    weight: Any
+
+
+class Batch(NamedTuple):
+    """Pictures (n, s, s, c) uint8 and their labels."""
+
+    pictures: NDArray[np.uint8]
+    labels: Labels
+
+
+def decode_pictures(pngs: Sequence[bytes], size: int) -> NDArray[np.uint8]:
+    """Return pictures (n, size, size, c) of n PNGs, reduced by area averaging; c is 3 if any has colour, else 1.
+
+    Averaging over whole pixels keeps the reduced picture of a mirrored view the mirror of the reduced picture.
+    """
+    pictures = [decode_png(png, size) for png in pngs]
+    if not pictures:
+        return np.empty((0, size, size, 1), np.uint8)
+    if any(picture.ndim == 3 for picture in pictures):
+        return np.stack([picture if picture.ndim == 3 else np.stack([picture] * 3, -1) for picture in pictures])
+    return np.stack(pictures)[..., None]
+
+
+def with_mirrors(views: Iterable[dict[str, Any]], *, mirror: bool = True, hidden: bool = True) -> Iterator[Sample]:
+    """Yield every view twice, as it is and mirrored.
+
+    The flipped picture shows the other instance of the landmark at 1 - x, so mirroring doubles the data
+    without rendering. Front views and hidden instances are mirrored like all others.
+
+    Args:
+        views: rows.
+        mirror: without, each picture comes twice as it is, so that a training has as many steps.
+        hidden: without, views in which the near instance is hidden have no weight.
+    """
+    for view in views:
+        weight = float(hidden or view[f"{view['near_side']}_visible"])
+        yield Sample(view, False, weight)
+        yield Sample(view, mirror, weight)
+
+
+def shuffled(samples: Iterable[Sample], buffer_size: int, rng: np.random.Generator) -> Iterator[Sample]:
+    """Yield each sample once, drawn at random from a buffer that they fill.
+
+    The buffer holds rows with their PNGs, so that it bounds the memory whatever the dataset's and picture's size.
+    """
+    buffer: list[Sample] = []
+    for sample in chain(samples, repeat(None)):
+        if sample is not None:
+            buffer.append(sample)
+            if len(buffer) <= buffer_size:
+                continue
+        elif not buffer:
+            return
+        i = int(rng.integers(len(buffer)))
+        buffer[i], buffer[-1] = buffer[-1], buffer[i]
+        yield buffer.pop()
+
+
+def batches(samples: Iterable[Sample], batch_size: int, input_size: int, *, pad: bool = False) -> Iterator[Batch]:
+    """Decode samples, batch by batch; all batches have `batch_size` samples.
+
+    Args:
+        samples: in the order wanted.
+        batch_size: over all workers.
+        input_size: width and height of the pictures.
+        pad: fill the last batch with samples of weight 0; else a last partial batch is dropped.
+    """
+    batch: list[Sample] = []
+    for sample in samples:
+        batch.append(sample)
+        if len(batch) == batch_size:
+            yield _decode(batch, input_size)
+            batch.clear()
+    if batch and pad:
+        missing = batch_size - len(batch)
+        pictures, labels = _decode([*batch, *repeat(batch[-1], missing)], input_size)
+        labels.weight[-missing:] = 0
+        yield Batch(pictures, labels)
+
+
+def _decode(samples: Sequence[Sample], input_size: int) -> Batch:
+    pictures = decode_pictures([sample.view["png"] for sample in samples], input_size)
+    mirrored = np.array([sample.mirrored for sample in samples])
+    pictures[mirrored] = pictures[mirrored, :, ::-1]
+    views = [sample.view for sample in samples]
+    points = np.array([[view[f"{side}_xy"] for side in SIDES] for view in views], np.float32)
+    near = np.array([SIDES.index(view["near_side"]) for view in views], np.int32)
+    visible = np.array([[view[f"{side}_visible"] for side in SIDES] for view in views], np.float32)
+    points[mirrored] = mirror_xy(points[mirrored])[:, ::-1]
+    near[mirrored] = 1 - near[mirrored]
+    visible[mirrored] = visible[mirrored, ::-1]
+    return Batch(pictures, Labels(points, near, visible, np.array([sample.weight for sample in samples], np.float32)))
+
+
+def as_rgb(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return pictures (n, s, s, c) with three channels, as the network wants them; grey is not copied."""
+    return np.broadcast_to(pictures, (*pictures.shape[:3], 3))

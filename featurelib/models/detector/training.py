@@ -1,0 +1,207 @@
+"""Training in two phases: the head on a frozen backbone, where the recipe asks for it, then everything.
+
+Where the pictures come from and how many workers share the step is the caller's business: `fit` takes two
+functions that open a pass over a worker's batches, and a TensorFlow distribution strategy.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from featurelib.models.detector.checkpoint import Checkpoint, Epoch
+from featurelib.models.detector.heads import Head
+from featurelib.models.detector.network import freeze_backbone, widen
+from featurelib.models.detector.recipe import WARM_UP, Recipe
+from featurelib.models.detector.samples import Batch, Labels
+
+Pass = Callable[[int], Iterable[Batch]]
+"""Opens this worker's batches of an epoch, all of one size."""
+
+Step = Callable[..., tf.Tensor]
+"""Takes pictures and labels, gives (sum of losses, sum of distances, sum of weights) of this worker's share."""
+
+
+def is_over(recipe: Recipe, checkpoint: Checkpoint | None) -> bool:
+    """Whether a training that stands here has run all its epochs, or out of patience."""
+    if checkpoint is None:
+        return False
+    last = checkpoint.next_epoch - 1
+    return last + 1 >= recipe.epochs or last - checkpoint.best_row.epoch >= recipe.patience
+
+
+@dataclass(eq=False)
+class Phase:
+    """One phase's optimizer and its compiled steps."""
+
+    name: str
+    optimizer: keras.optimizers.Optimizer
+    train_step: Step
+    val_step: Step
+
+
+def fit(
+    model: keras.Model,
+    head: Head,
+    recipe: Recipe,
+    train_pass: Pass,
+    val_pass: Pass,
+    on_epoch: Callable[[Checkpoint], None],
+    strategy: tf.distribute.Strategy | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Epoch:
+    """Train `model` in place, leave the best weights in it and return the epoch they are from.
+
+    Args:
+        model: from build_detector, made in the strategy's scope.
+        head: the model's.
+        recipe: how.
+        train_pass: opens an epoch's training batches.
+        val_pass: likewise of validation; called after train_pass, in turn.
+        on_epoch: called after each epoch with where the training stands, alike on all workers.
+        strategy: shares each step among workers; None for one worker without overhead.
+        checkpoint: where to go on; None to begin.
+
+    Raises:
+        ValueError: if the recipe has no epochs, or a pass no samples.
+    """
+    strategy = strategy or tf.distribute.get_strategy()
+    phase = None
+    while not is_over(recipe, checkpoint):
+        epoch = checkpoint.next_epoch if checkpoint else 0
+        if phase is None or phase.name != recipe.phase(epoch):
+            phase = open_phase(model, head, recipe, epoch, strategy)
+            if checkpoint:
+                _restore(model, phase, checkpoint, recipe)
+        row = _run_epoch(epoch, phase, train_pass, val_pass, strategy)
+        is_best = checkpoint is None or row.val_error_pct < checkpoint.best_row.val_error_pct
+        checkpoint = Checkpoint(
+            rows=(*(checkpoint.rows if checkpoint else ()), row),
+            variables=_arrays(model.variables),
+            optimizer=_arrays(phase.optimizer.variables),
+            best=_arrays(model.weights) if is_best else checkpoint.best,  # type: ignore[union-attr]
+        )
+        on_epoch(checkpoint)
+    if checkpoint is None:
+        raise ValueError(f"{recipe}: expected at least one epoch")
+    model.set_weights(list(checkpoint.best))
+    return checkpoint.best_row
+
+
+def open_phase(model: keras.Model, head: Head, recipe: Recipe, epoch: int, strategy: tf.distribute.Strategy) -> Phase:
+    """Freeze what the phase of an epoch freezes and compile its steps."""
+    name = recipe.phase(epoch)
+    freeze_backbone(
+        model, name == "frozen", keep_statistics=recipe.pretrained, to=recipe.frozen_to if recipe.pretrained else None
+    )
+    with strategy.scope():
+        optimizer = keras.optimizers.Adam(recipe.head_rate if name == "frozen" else _tune_rate(recipe))
+        optimizer.build(model.trainable_variables)
+
+    def measure(outputs: tf.Tensor, labels: Labels) -> tuple[tf.Tensor, tf.Tensor]:
+        loss = tf.reduce_sum(labels.weight * head.losses(outputs, labels))
+        distance = tf.reduce_sum(labels.weight * head.distances(outputs, labels))
+        return loss, tf.stack([loss, distance, tf.reduce_sum(labels.weight)])
+
+    def train(pictures: tf.Tensor, labels: Labels) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss, sums = measure(model(widen(pictures), training=True), labels)
+            total = loss / recipe.batch_size + sum(model.losses) / strategy.num_replicas_in_sync
+        variables = model.trainable_variables
+        optimizer.apply(tape.gradient(total, variables), variables)  # sums the gradients over the workers
+        return sums
+
+    def validate(pictures: tf.Tensor, labels: Labels) -> tf.Tensor:
+        return measure(model(widen(pictures), training=False), labels)[1]
+
+    compiled = [_on_workers(step, strategy, recipe.compiled) for step in (train, validate)]
+    return Phase(name, optimizer, *compiled)
+
+
+def _tune_rate(recipe: Recipe) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    if not recipe.steps:
+        return recipe.tune_rate
+    warm_up = max(1, round(WARM_UP * recipe.steps))
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, max(1, recipe.steps - warm_up), alpha=0.01, warmup_target=recipe.tune_rate, warmup_steps=warm_up
+    )
+
+
+def _on_workers(
+    step: Callable[..., tf.Tensor], strategy: tf.distribute.Strategy, xla: bool
+) -> Callable[..., tf.Tensor]:
+    compiled = tf.function(step, reduce_retracing=True, jit_compile=xla or None)
+    if strategy.num_replicas_in_sync == 1:
+        return compiled
+    return tf.function(lambda *batch: strategy.run(step, args=batch), reduce_retracing=True)
+
+
+def _restore(model: keras.Model, phase: Phase, checkpoint: Checkpoint, recipe: Recipe) -> None:
+    """Set all variables as they were; a phase that just begins has a new optimizer."""
+    _assign(model.variables, checkpoint.variables)
+    if recipe.phase(checkpoint.next_epoch - 1) == phase.name:
+        _assign(phase.optimizer.variables, checkpoint.optimizer)
+
+
+def _run_epoch(epoch: int, phase: Phase, train_pass: Pass, val_pass: Pass, strategy: tf.distribute.Strategy) -> Epoch:
+    started = time.monotonic()
+    waits: list[float] = []
+    loss, error, count = _mean(phase.train_step, _timed(train_pass(epoch), waits), strategy)
+    seconds = time.monotonic() - started
+    val_loss, val_error, _ = _mean(phase.val_step, val_pass(epoch), strategy)
+    return Epoch(
+        epoch=epoch,
+        phase=phase.name,
+        loss=loss,
+        val_loss=val_loss,
+        error_pct=100 * error,
+        val_error_pct=100 * val_error,
+        images_per_s=count / seconds,
+        wait_pct=100 * sum(waits) / seconds,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _timed(batches: Iterable[Batch], waits: list[float]) -> Iterable[Batch]:
+    """Yield the batches and note how long each was waited for."""
+    iterator = iter(batches)
+    while True:
+        started = time.monotonic()
+        batch = next(iterator, None)
+        waits.append(time.monotonic() - started)
+        if batch is None:
+            return
+        yield batch
+
+
+def _mean(step: Step, batches: Iterable[Batch], strategy: tf.distribute.Strategy) -> tuple[float, float, int]:
+    """Return the mean loss, the mean distance and the count of a pass over all workers.
+
+    The sums stay on the device until the end: to ask for them after each step would make a GPU wait.
+    """
+    total = tf.zeros(3)
+    for pictures, labels in batches:
+        total += step(pictures, labels)
+    loss, distance, count = _over_workers(total, strategy).numpy().astype(np.float64)
+    if not count:
+        raise ValueError("a pass without samples")
+    return float(loss / count), float(distance / count), int(count)
+
+
+def _over_workers(total: tf.Tensor, strategy: tf.distribute.Strategy) -> tf.Tensor:
+    if strategy.num_replicas_in_sync == 1:
+        return total
+    return strategy.reduce("SUM", strategy.run(tf.function(tf.identity), args=(total,)), axis=None)
+
+
+def _arrays(variables: Iterable[keras.Variable]) -> tuple[NDArray, ...]:
+    return tuple(variable.numpy() for variable in variables)
+
+
+def _assign(variables: Iterable[keras.Variable], arrays: Iterable[NDArray]) -> None:
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)

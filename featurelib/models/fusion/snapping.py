@@ -1,0 +1,177 @@
+"""Methods that know that the landmark lies on the mesh."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from featurelib.errors import GeometryError, UsageError
+from featurelib.meshes.surface import closest_points
+from featurelib.models.fusion.consensus import robust_point
+from featurelib.models.fusion.detections import Fused, Sightings, Surface
+from featurelib.models.fusion.hits import first_hits
+from featurelib.models.fusion.lines import (
+    MAX_STEPS,
+    TOLERANCE_MM,
+    Floats,
+    covariance_mm2,
+    fused,
+    normal_matrix,
+    within_sigmas,
+)
+
+SNAP_SIGMAS = 3.29
+"""A surface farther than this many standard deviations of the point is not where the landmark is: if the claimed
+covariance is true it is nearer in 99.9 % of all cases. (For a plane through 0 with the normal n the least p^T N p is
+(n . p)^2 / (n^T N^-1 n), a squared distance along one line: chi-squared with one degree of freedom.)"""
+
+ROUGHNESS = 0.25
+"""What remains of a point's standard deviation across the surface after it was laid onto it, as a share: a curved
+surface is its tangent plane only roughly (a sphere of 4 mm leaves it by 0.1 mm at a distance of 1 mm)."""
+
+MIN_COSINE = 0.1
+"""A ray that meets the surface flatter than this (6 degrees) is no better evidence than one at that angle is bad."""
+
+MEDIAN_LOSS = 4 / np.pi
+"""Variance of the median in a plane, compared with the mean, where no view is an outlier (Brown, Statistical Uses of
+the Spatial Median, Journal of the Royal Statistical Society B 45(1), 1983)."""
+
+
+MEDIAN_CHI2 = 2 * np.log(2)
+"""Half of honest rays meet a flat surface with a squared distance of less than this from the landmark, in sigmas.
+Where the hits are wider spread (folds of an ear), the claimed covariance grows with them."""
+
+
+class Snap(NamedTuple):
+    """A point of the surface (3,), and the unit normal (3,) there; zero where the triangle has no area."""
+
+    point_mm: Floats
+    normal: Floats
+
+
+def snapped(sightings: Sightings) -> Fused:
+    """Return `robust`, laid onto the surface where the rays like it best.
+
+    That is the surface point with the least p^T N p, for p the way from the robust point and N the inverse of its
+    covariance: the rays' weighted normal matrix, softened by what the views have in common. It gives way along the
+    directions that the rays leave open (depth, mostly), where the nearest point in the ordinary sense would move the
+    point across the rays as readily. If even that point is more than SNAP_SIGMAS off, the point stays where the rays
+    put it, and Fused.snapped is false.
+
+    Raises:
+        UsageError: if the sightings have no surface.
+        GeometryError: if there are fewer than two usable rays, or parallel ones only.
+    """
+    surface = _surface_of(sightings, "snapped")
+    seen, point, weights = robust_point(sightings)
+    covariance = covariance_mm2(seen, weights)
+    metric = np.asarray(np.linalg.inv(covariance), dtype=np.float64)
+    snap = nearest_in_metric(point, metric, surface)
+    way = snap.point_mm - point
+    snap_mm = float(np.linalg.norm(way))
+    used = within_sigmas(seen, point)
+    if way @ metric @ way > SNAP_SIGMAS**2:
+        return fused(sightings, point, covariance, used, snap_mm=snap_mm)
+    return fused(
+        sightings, snap.point_mm, on_plane(covariance, covariance, snap.normal), used, snap_mm=snap_mm, snapped=True
+    )
+
+
+def surface_median(sightings: Sightings) -> Fused:
+    """Return the geometric median of the points where the rays first meet the surface, laid onto the surface.
+
+    A hit counts with its view's visibility (a ray towards a hidden landmark meets what hides it), with 1 / sigma_mm,
+    and less the flatter the ray meets the surface. One view is enough.
+
+    Raises:
+        UsageError: if the sightings have no surface.
+        GeometryError: if no usable ray meets it.
+    """
+    surface = _surface_of(sightings, "surface")
+    seen = sightings.seen()
+    away_mm, faces = first_hits(seen.rays, surface)
+    hit = np.isfinite(away_mm)
+    if not hit.any():
+        raise GeometryError(f"none of the {len(hit)} usable rays meets the surface")
+    hits_mm = seen.rays.origins_mm + np.where(hit, away_mm, 0)[:, None] * seen.rays.directions
+    cosines = np.abs(np.einsum("ni,ni->n", _normals(surface, faces), seen.rays.directions))
+    weights = hit * np.maximum(cosines, MIN_COSINE) / seen.sigma_mm
+    if seen.visibility is not None and (weights * seen.visibility).any():
+        weights = weights * seen.visibility
+    median_mm = geometric_median(hits_mm[weights > 0], weights[weights > 0])
+    (point,), (snap_mm,), (face,) = closest_points(median_mm[None], surface.vertices_mm, surface.faces)
+    used = (weights > 0) & within_sigmas(seen, point)
+    used = used if used.any() else weights > 0
+    normal = _normals(surface, np.array([face]))[0]
+    away = np.linalg.norm(hits_mm - point, axis=1) / seen.sigma_mm
+    covariance = max(1.0, weighted_median(away**2, weights) / MEDIAN_CHI2) * _median_covariance(seen, used, normal)
+    return fused(sightings, point, covariance, used, snap_mm=float(snap_mm), snapped=True)
+
+
+def nearest_in_metric(point_mm: Floats, metric: Floats, surface: Surface) -> Snap:
+    """Return the surface point q with the least (q - p)^T metric (q - p), for a positive definite metric (3, 3).
+
+    With metric = L L^T it is the ordinary nearest point after everything is multiplied by L^T.
+    """
+    root = np.linalg.cholesky(metric / np.trace(metric))
+    offsets = np.asarray(surface.vertices_mm, dtype=np.float64) - point_mm
+    (found,), _, (face,) = closest_points(np.zeros((1, 3)), offsets @ root, surface.faces)
+    return Snap(point_mm + np.linalg.solve(root.T, found), _normals(surface, np.array([face]))[0])
+
+
+def on_plane(covariance: Floats, slack: Floats, normal: Floats) -> Floats:
+    """Return the covariance (3, 3) after a point was moved onto the plane of a unit normal, along slack @ normal.
+
+    Args:
+        covariance: (3, 3) before.
+        slack: (3, 3) inverse of the metric in which the plane's point was the nearest.
+        normal: (3,); zero, where none is known, changes nothing.
+    """
+    if not normal.any():
+        return covariance
+    along = slack @ normal / (normal @ slack @ normal)
+    project = np.eye(3) - np.outer(along, normal)
+    rest = ROUGHNESS**2 * (normal @ covariance @ normal)
+    return np.asarray(project @ covariance @ project.T + rest * np.outer(normal, normal))
+
+
+def geometric_median(points: Floats, weights: ArrayLike) -> Floats:
+    """Return the point (3,) with the least weighted sum of distances to points (n, 3), by Weiszfeld's steps."""
+    w = np.asarray(weights, dtype=np.float64)
+    median = w @ points / w.sum()
+    for _ in range(3 * MAX_STEPS):
+        pull = w / np.maximum(np.linalg.norm(points - median, axis=1), TOLERANCE_MM)
+        last, median = median, pull @ points / pull.sum()
+        if np.linalg.norm(median - last) < TOLERANCE_MM:
+            break
+    return np.asarray(median)
+
+
+def weighted_median(values: Floats, weights: Floats) -> float:
+    """Return the value (of n) below which half of the weight lies."""
+    order = np.argsort(values, kind="stable")
+    mass = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(mass, mass[-1] / 2)])
+
+
+def _median_covariance(seen: Sightings, used: Floats, normal: Floats) -> Floats:
+    """Return the covariance (3, 3) of the median of hits around a plane; one ray is enough."""
+    weights = used / seen.sigma_mm**2 / MEDIAN_LOSS
+    floor = (ROUGHNESS * np.sqrt(np.mean(seen.sigma_mm[used] ** 2))) ** -2
+    plane = np.outer(normal, normal)
+    own = np.linalg.inv(normal_matrix(seen.rays, weights) + floor * (plane + 1e-6 * np.eye(3)))
+    return np.asarray(own + seen.shared_mm**2 * (np.eye(3) - plane))
+
+
+def _normals(surface: Surface, faces: np.ndarray) -> Floats:
+    """Return the unit normals (n, 3) of faces; zero for those without area."""
+    corners = np.asarray(surface.vertices_mm, dtype=np.float64)[np.asarray(surface.faces)[faces]]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+    return np.divide(normals, lengths, out=np.zeros_like(normals), where=lengths > 0)
+
+
+def _surface_of(sightings: Sightings, method: str) -> Surface:
+    if sightings.surface is None:
+        raise UsageError(f"fusion {method}: needs the object's mesh; use robust where there is none")
+    return sightings.surface

@@ -1,0 +1,51 @@
+"""Where a trained lifter lies, and which one it is; what needs no network."""
+
+import json
+from hashlib import sha256
+from typing import Any
+
+from featurelib.errors import DataError
+from featurelib.meshes.template import Template
+from featurelib.runtime import storage
+
+
+def lifter_uri(run: str, projection: str) -> str:
+    """Return the folder of a projection's lifter."""
+    return storage.join(storage.absolute(run), "lifter", projection)
+
+
+def is_trained(run: str, projection: str) -> bool:
+    """Return whether a projection has a lifter: config.json is written last."""
+    return storage.exists(storage.join(lifter_uri(run, projection), "config.json"))
+
+
+def lifter_version(run: str, projection: str) -> str:
+    """Return a hash of a projection's lifter.json.
+
+    Raises:
+        DataError: if there is no trained lifter.
+    """
+    return sha256(_numbers(run, projection)).hexdigest()
+
+
+def read_numbers(run: str, projection: str) -> dict[str, Any]:
+    """Return what lifter.json holds.
+
+    Raises:
+        DataError: if there is no trained lifter.
+    """
+    numbers: dict[str, Any] = json.loads(_numbers(run, projection))
+    return numbers
+
+
+def read_template(run: str, projection: str) -> Template:
+    """Return the mean shape."""
+    uri = storage.join(lifter_uri(run, projection), "template.npz")
+    return Template.from_bytes(storage.read_bytes(uri), name=uri)
+
+
+def _numbers(run: str, projection: str) -> bytes:
+    uri = lifter_uri(run, projection)
+    if not is_trained(run, projection):
+        raise DataError(f"{uri}: no trained lifter; run `featurelib train-lifter --projection {projection}`")
+    return storage.read_bytes(storage.join(uri, "lifter.json"))

@@ -1,0 +1,130 @@
+"""Fusing what a detector saw of both instances: each one's own rays, weighed by how well each view did before."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from featurelib.datasets.shards.spec import RenderSpec
+from featurelib.errors import GeometryError
+from featurelib.geometry import SIDES, Rays
+from featurelib.models.fusion import (
+    METHODS,
+    NEEDS_SURFACE,
+    Surface,
+    ViewNoise,
+    from_cameras,
+    fuse,
+    measure_noise,
+    own_side,
+)
+from featurelib.models.lifter.vectors import Vectors
+
+FUSIONS = {
+    f"{name}{suffix}": (name, all_views)
+    for suffix, all_views in (("", False), ("_all", True))
+    for name in METHODS
+    if name != "covariance"
+}
+"""Name in the report to the fusion and whether it sees all views, or those of the instance's own side and the front.
+The detector's own covariances are left out: its maps' spread is the training's, and hardly predicts the error."""
+
+ON_SURFACE = tuple(name for name, (fusion, _) in FUSIONS.items() if fusion in NEEDS_SURFACE)
+"""The fusions that ask for the mesh."""
+
+WITHOUT_SURFACE = tuple(name for name, (fusion, _) in FUSIONS.items() if fusion not in NEEDS_SURFACE)
+"""The fusions that need no mesh."""
+
+
+def usable_views(spec: RenderSpec, side: str, *, all_views: bool) -> NDArray[np.bool_]:
+    """Return the mask (v,) of the views in which a fusion believes an instance."""
+    return np.ones(len(spec.rig), bool) if all_views else own_side(spec.rig.views, side, front=True)
+
+
+def side_noise(unseen: Vectors, spec: RenderSpec, side: str, *, all_views: bool) -> ViewNoise:
+    """Return how well each view shows an instance, measured on objects that the detector was not trained on."""
+    k = SIDES.index(side)
+    usable = usable_views(spec, side, all_views=all_views)
+    rays = [
+        _rays(pair_xy[:, k], centre, spec) for pair_xy, centre in zip(unseen.pair_xy, unseen.centre_mm, strict=True)
+    ]
+    return measure_noise(
+        Rays(np.stack([ray.origins_mm for ray in rays]), np.stack([ray.directions for ray in rays])),
+        unseen.pair_mm[:, k],
+        np.broadcast_to(usable, (len(unseen), len(usable))),
+    )
+
+
+def fused_pair(
+    method: str,
+    pair_xy: ArrayLike,
+    centre_mm: ArrayLike,
+    spec: RenderSpec,
+    noise: Sequence[ViewNoise],
+    surface: Surface | None = None,
+    visible: ArrayLike | None = None,
+) -> NDArray[np.float64]:
+    """Return both landmarks (2, 3) in mm, object frame.
+
+    Args:
+        method: of FUSIONS.
+        pair_xy: (v, 2, 2) where the detector sees left and right in every view.
+        centre_mm: (3,) what the cameras look at.
+        spec: of the rendering.
+        noise: of the left and the right instance, for the method's views.
+        surface: the object's mesh, if the method needs it.
+        visible: (v, 2) how sure the detector is to see each.
+
+    Raises:
+        UsageError: if the method needs a surface and there is none.
+        GeometryError: if the rays fix no point.
+    """
+    fusion, all_views = FUSIONS[method]
+    cameras, seen = spec.cameras(np.asarray(centre_mm)), np.asarray(pair_xy)
+    points = []
+    for k, side in enumerate(SIDES):
+        sightings = from_cameras(
+            cameras,
+            seen[:, k],
+            noise[k].sigma_mm,
+            at_mm=centre_mm,
+            usable=usable_views(spec, side, all_views=all_views),
+            visibility=None if visible is None else np.asarray(visible)[:, k],
+            surface=surface,
+            shared_mm=noise[k].shared_mm,
+        )
+        points.append(fuse(sightings, fusion).xyz_mm)
+    return np.stack(points)
+
+
+def surface_pairs(
+    surface: Surface,
+    pair_xy: ArrayLike,
+    visible: ArrayLike,
+    centre_mm: ArrayLike,
+    spec: RenderSpec,
+    view_noise: Mapping[bool, Sequence[ViewNoise]],
+) -> dict[str, NDArray[np.float64]]:
+    """Return both landmarks (2, 3) in mm by each of ON_SURFACE; NaN where rays fix no point.
+
+    Args:
+        surface: the object's mesh.
+        pair_xy: (v, 2, 2) where the detector sees left and right in every view.
+        visible: (v, 2) how sure the detector is to see each.
+        centre_mm: (3,) what the cameras look at.
+        spec: of the rendering.
+        view_noise: by whether all views are seen, of left and right; without any, no method answers.
+    """
+    pairs_mm = {}
+    for method in ON_SURFACE if view_noise else ():
+        noise = view_noise[FUSIONS[method][1]]
+        try:
+            pairs_mm[method] = fused_pair(method, pair_xy, centre_mm, spec, noise, surface, visible)
+        except GeometryError:
+            pairs_mm[method] = np.full((2, 3), np.nan)
+    return pairs_mm
+
+
+def _rays(xy: NDArray[np.floating], centre_mm: NDArray[np.floating], spec: RenderSpec) -> Rays:
+    rays = [camera.backproject(position) for camera, position in zip(spec.cameras(centre_mm), xy, strict=True)]
+    return Rays(np.stack([ray.origins_mm for ray in rays]), np.stack([ray.directions for ray in rays]))

@@ -1,0 +1,137 @@
+"""A trained lifter on disk: RUN/lifter/<projection>/ with model.keras, lifter.json, template.npz, config.json."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from featurelib.datasets.shards.spec import RenderSpec
+from featurelib.errors import DataError, GeometryError, UsageError
+from featurelib.meshes.template import Template
+from featurelib.models.fusion import ViewNoise
+from featurelib.models.lifter.files import is_trained, lifter_uri, read_numbers, read_template
+from featurelib.models.lifter.fusing import FUSIONS, WITHOUT_SURFACE, fused_pair
+from featurelib.models.lifter.rays import triangulate_pair
+from featurelib.models.lifter.vectors import Vectors
+from featurelib.models.uncertainty.model import Claims
+from featurelib.runtime import storage
+
+METHODS = ("mlp", "triangulation", *WITHOUT_SURFACE)
+"""Ways to combine the detector's positions; those that want the mesh and the baselines stand in the report only."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lifter:
+    """The second stage of a run.
+
+    spec: of the rendering. chosen: of METHODS, the better one on validation objects.
+    mlp, mean_mm (2, 3; relative to the centre), template: None where no lifter was trained.
+    noise_xy: (v, 2) root mean square of the detector's error on validation objects; None likewise.
+    sigma_mm, validation_mm: by method, root mean square error along one axis and mean error on validation objects;
+        empty likewise.
+    view_noise: of left and right instance, for their own views (False) and for all (True); empty where the detector
+        does not tell the sides apart.
+    claims: what may be claimed of the chosen method's answers; None likewise.
+    """
+
+    spec: RenderSpec
+    chosen: str = "triangulation"
+    mlp: keras.Model | None = None
+    mean_mm: NDArray[np.float64] | None = None
+    template: Template | None = None
+    noise_xy: NDArray[np.float64] | None = None
+    sigma_mm: Mapping[str, float] = field(default_factory=dict)
+    validation_mm: Mapping[str, float] = field(default_factory=dict)
+    view_noise: Mapping[bool, Sequence[ViewNoise]] = field(default_factory=dict)
+    claims: Claims | None = None
+
+    @classmethod
+    def load(cls, run: str, projection: str, spec: RenderSpec) -> Self:
+        """Return the lifter of a run, or bare triangulation where none has been trained."""
+        if not is_trained(run, projection):
+            return cls(spec)
+        uri, numbers = lifter_uri(run, projection), read_numbers(run, projection)
+        with tempfile.TemporaryDirectory() as folder:
+            path = storage.copy_to_local(storage.join(uri, "model.keras"), Path(folder, "model.keras"))
+            mlp = keras.saving.load_model(path, compile=False, safe_mode=True)
+        return cls(
+            spec,
+            numbers["chosen"],
+            mlp,
+            np.array(numbers["mean_mm"]),
+            read_template(run, projection),
+            np.array(numbers["noise_xy"]),
+            numbers["sigma_mm"],
+            numbers["validation_mm"],
+            {bool(int(key)): [ViewNoise.from_dict(n) for n in noise] for key, noise in numbers["view_noise"].items()},
+            Claims.from_dict(numbers["claims"]),
+        )
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that this lifter can use: fusions want a detector that tells the sides apart."""
+        return METHODS if self.view_noise else METHODS[:2]
+
+    def __call__(
+        self,
+        xy: NDArray[np.floating],
+        centre_mm: NDArray[np.floating],
+        method: str | None = None,
+        pair_xy: NDArray[np.floating] | None = None,
+    ) -> NDArray[np.float64]:
+        """Return both landmarks (2, 3) in mm, object frame.
+
+        Args:
+            xy: (v, 2) the detector's near positions in all views.
+            centre_mm: (3,) what the cameras look at.
+            method: of METHODS; the chosen one if not given.
+            pair_xy: (v, 2, 2) the positions of left and right; the fusions use them in place of xy.
+
+        Raises:
+            UsageError: if the method is unknown, or not one for this detector.
+            DataError: if it is `mlp` and none was trained.
+        """
+        method = method or self.chosen
+        if method not in self.methods:
+            raise UsageError(f"method {method!r}: expected one of {', '.join(self.methods)}")
+        if method in FUSIONS and pair_xy is not None:
+            noise = self.view_noise[FUSIONS[method][1]]
+            return fused_pair(method, pair_xy, centre_mm, self.spec, noise)
+        if method == "triangulation":
+            return triangulate_pair(xy, centre_mm, self.spec)
+        if self.mlp is None:
+            raise DataError(
+                "method mlp: this run has no lifter; run `featurelib train-lifter` or ask for triangulation"
+            )
+        positions = np.asarray(xy, dtype=np.float32).reshape(1, -1)
+        return np.asarray(self.mlp(positions, training=False), dtype=np.float64).reshape(2, 3) + centre_mm
+
+    def pairs(self, vectors: Vectors, method: str) -> NDArray[np.float64]:
+        """Return the landmarks (n, 2, 3) in mm of n objects; NaN where the method has no answer (parallel rays)."""
+        seen = zip(vectors.xy, vectors.centre_mm, vectors.pair_xy, strict=True)
+        return np.stack([self._pair(xy, centre_mm, method, pair_xy) for xy, centre_mm, pair_xy in seen])
+
+    def _pair(
+        self,
+        xy: NDArray[np.floating],
+        centre_mm: NDArray[np.floating],
+        method: str,
+        pair_xy: NDArray[np.floating],
+    ) -> NDArray[np.float64]:
+        try:
+            return self(xy, centre_mm, method, pair_xy)
+        except GeometryError:
+            return np.full((2, 3), np.nan)
+
+
+def save_mlp(uri: str, model: keras.Model) -> None:
+    """Write a lifter's network."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.keras")
+        model.save(path)
+        storage.copy_from_local(path, storage.join(uri, "model.keras"))

@@ -1,0 +1,145 @@
+"""RUN/vectors/<projection>.parquet: each object's near positions in all views, and where they should be."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from featurelib.datasets.schemas import vectors_schema
+from featurelib.errors import DataError
+from featurelib.geometry import SIDES, mirror_pair, mirror_views, mirror_xy
+from featurelib.runtime import storage
+
+CONFIG_KEY = b"featurelib.config"
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """n objects seen in v views, in rig order.
+
+    object_ids, splits: (n,) text.
+    xy, xy_true: (n, v, 2) near positions, the detector's and the true ones.
+    pair_mm: (n, 2, 3) true landmarks, object frame. centre_mm: (n, 3) what the cameras look at.
+    pair_xy: (n, v, 2, 2) where the detector sees left and right in every view. spread: (n, v, 2) standard deviation of
+    its maps, in shares of the width. visible: (n, v, 2), 0 to 1. A detector that does not tell the sides apart says
+    NaN, and what is not given is NaN.
+    """
+
+    object_ids: NDArray[np.str_]
+    splits: NDArray[np.str_]
+    xy: NDArray[np.float64]
+    xy_true: NDArray[np.float64]
+    pair_mm: NDArray[np.float64]
+    centre_mm: NDArray[np.float64]
+    pair_xy: NDArray[np.float64] = np.nan  # type: ignore[assignment]
+    spread: NDArray[np.float64] = np.nan  # type: ignore[assignment]
+    visible: NDArray[np.float64] = np.nan  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        shapes = {"pair_xy": (*self.xy.shape[:2], 2, 2), "spread": (*self.xy.shape[:2], 2)}
+        for name, shape in {**shapes, "visible": shapes["spread"]}.items():
+            object.__setattr__(self, name, np.broadcast_to(getattr(self, name), shape))
+
+    def __len__(self) -> int:
+        return len(self.object_ids)
+
+    @property
+    def target_mm(self) -> NDArray[np.float64]:
+        """(n, 2, 3) true landmarks relative to the centre: what the lifter is asked for."""
+        return self.pair_mm - self.centre_mm[:, None]
+
+    @property
+    def seen_xy(self) -> NDArray[np.float64]:
+        """(n, v, 2, 2) pair_xy as the detector says it: one that does not tell the sides apart, its position for both.
+
+        So whoever picks the nearer one of both gets it.
+        """
+        return np.where(np.isnan(self.pair_xy), self.xy[:, :, None], self.pair_xy)
+
+    def where(self, split: str) -> Self:
+        """Return the objects of one split."""
+        return self.take(np.flatnonzero(self.splits == split))
+
+    def take(self, chosen: NDArray[np.intp]) -> Self:
+        """Return some of the objects, by their indices (m,)."""
+        return type(self)(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
+
+    def evenly(self, most: int) -> NDArray[np.intp]:
+        """Return the indices of at most so many objects, evenly spread over the ids."""
+        return np.unique(np.linspace(0, len(self) - 1, min(most, len(self))).round().astype(np.intp))
+
+    def with_mirrors(self) -> Self:
+        """Return every object twice, as it is and mirrored in the left-right plane through its centre.
+
+        The rig is symmetric, so the mirrored object's view i is the mirror of this one's view v - 1 - i.
+        """
+        mirrored_mm = mirror_pair(self.target_mm) + self.centre_mm[:, None]
+        return type(self)(
+            np.concatenate([self.object_ids, self.object_ids]),
+            np.concatenate([self.splits, self.splits]),
+            np.concatenate([self.xy, mirror_views(self.xy)]),
+            np.concatenate([self.xy_true, mirror_views(self.xy_true)]),
+            np.concatenate([self.pair_mm, mirrored_mm]),
+            np.concatenate([self.centre_mm, self.centre_mm]),
+            np.concatenate([self.pair_xy, mirror_xy(self.pair_xy)[:, ::-1, ::-1]]),
+            np.concatenate([self.spread, self.spread[:, ::-1, ::-1]]),
+            np.concatenate([self.visible, self.visible[:, ::-1, ::-1]]),
+        )
+
+
+def vectors_uri(run: str, projection: str) -> str:
+    """Return the URI of a projection's vectors."""
+    return storage.join(storage.absolute(run), "vectors", f"{projection}.parquet")
+
+
+def write_vectors(uri: str, rows: Sequence[Mapping[str, Any]], num_views: int, config: Mapping[str, Any]) -> None:
+    """Write rows of records.vectors_schema, sorted by object, with the configuration that made them in the footer."""
+    schema = vectors_schema(num_views).with_metadata({CONFIG_KEY: json.dumps(config).encode()})
+    file = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(sorted(rows, key=lambda row: row["object_id"]), schema=schema), file)
+    storage.write_bytes(uri, file.getvalue())
+
+
+def read_config(uri: str) -> dict[str, Any]:
+    """Return the configuration that made the vectors; empty if there are none."""
+    if not storage.exists(uri):
+        return {}
+    config: dict[str, Any] = json.loads(pq.read_schema(io.BytesIO(storage.read_bytes(uri))).metadata[CONFIG_KEY])
+    return config
+
+
+def read_vectors(run: str, projection: str) -> Vectors:
+    """Return the vectors of a run.
+
+    Raises:
+        DataError: if they have not been made.
+    """
+    uri = vectors_uri(run, projection)
+    if not storage.exists(uri):
+        raise DataError(f"{uri}: no vectors; run `featurelib vectorize --projection {projection}`")
+    table = pq.read_table(io.BytesIO(storage.read_bytes(uri)))
+    num_views = table.schema.field("xy").type.list_size // 2
+
+    def numbers(name: str, *shape: int) -> NDArray[np.float64]:
+        return np.array(table[name].to_pylist(), dtype=np.float64).reshape(len(table), *shape)
+
+    def sides(name: str, *shape: int) -> NDArray[np.float64]:
+        return np.stack([numbers(f"{side}_{name}", *shape) for side in SIDES], axis=2)
+
+    return Vectors(
+        object_ids=np.array(table["object_id"].to_pylist(), dtype=np.str_),
+        splits=np.array(table["split"].to_pylist(), dtype=np.str_),
+        xy=numbers("xy", num_views, 2),
+        xy_true=numbers("xy_true", num_views, 2),
+        pair_mm=numbers("target_mm", 2, 3),
+        centre_mm=numbers("centre_mm", 3),
+        pair_xy=sides("xy", num_views, 2),
+        spread=sides("spread", num_views),
+        visible=sides("visible", num_views),
+    )

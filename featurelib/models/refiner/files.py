@@ -1,0 +1,56 @@
+"""Where a trained refiner lies, which one it is, and its numbers; what needs no network."""
+
+import json
+from hashlib import sha256
+from typing import Any
+
+from featurelib.errors import DataError
+from featurelib.models.lifter.files import lifter_version
+from featurelib.runtime import storage
+from featurelib.runtime.progress import say
+
+
+def refiner_uri(run: str, projection: str) -> str:
+    """Return the folder of a projection's refiner."""
+    return storage.join(storage.absolute(run), "refiner", projection)
+
+
+def whole_version(run: str, projection: str) -> str | None:
+    """Return the version of a projection's refiner; None without one, or if it starts from another lifter.
+
+    Raises:
+        DataError: if there is no trained lifter.
+    """
+    uri = refiner_uri(run, projection)
+    config_uri = storage.join(uri, "config.json")
+    if not storage.exists(config_uri):
+        return None
+    if json.loads(storage.read_bytes(config_uri)).get("lifter") != lifter_version(run, projection):
+        say(f"{uri}: of another lifter, so it is left out; run `featurelib train-refiner --projection {projection}`")
+        return None
+    return refiner_version(uri)
+
+
+def refiner_version(uri: str) -> str:
+    """Return a hash of refiner.json, which holds the hashes of the networks."""
+    return sha256(_content(uri)).hexdigest()
+
+
+def read_numbers(uri: str) -> dict[str, Any]:
+    """Return what refiner.json holds.
+
+    Raises:
+        DataError: if there is none, or it is not JSON.
+    """
+    try:
+        numbers: dict[str, Any] = json.loads(_content(uri))
+    except ValueError as error:
+        raise DataError(f"{uri}/refiner.json: not a refiner ({error}); train it again") from None
+    return numbers
+
+
+def _content(uri: str) -> bytes:
+    path = storage.join(uri, "refiner.json")
+    if not storage.exists(path):
+        raise DataError(f"{uri}: no trained refiner; run `featurelib train-refiner`")
+    return storage.read_bytes(path)

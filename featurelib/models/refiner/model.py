@@ -1,0 +1,88 @@
+"""A trained refiner on disk: look-<i>.keras and refiner.json in RUN/refiner/<projection>."""
+
+import json
+import tempfile
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from featurelib.errors import DataError
+from featurelib.geometry import View
+from featurelib.models.refiner.files import read_numbers, refiner_uri
+from featurelib.models.refiner.refiner import Look, Refiner
+from featurelib.models.refiner.stages import Frame
+from featurelib.models.uncertainty.model import Claims
+from featurelib.runtime import storage
+
+__all__ = ["load_refiner", "refiner_uri", "save_refiner"]
+
+
+def save_refiner(refiner: Refiner, uri: str) -> None:
+    """Write a refiner into the folder `uri`; refiner.json, which says that it is whole, is written last.
+
+    A look that is taken twice is written once.
+    """
+    distinct = refiner.distinct_looks
+    numbers = {
+        "looks": [{**_numbers(look), "sha256": _save(look, uri, number)} for number, look in enumerate(distinct)],
+        "order": [distinct.index(look) for look in refiner.looks],
+        "start": refiner.start,
+        "snap": refiner.snap,
+        "validation_mm": dict(refiner.validation_mm),
+        "claims": refiner.claims and refiner.claims.to_dict(),
+    }
+    storage.write_bytes(storage.join(uri, "refiner.json"), json.dumps(numbers, indent=1).encode())
+
+
+def load_refiner(uri: str) -> Refiner:
+    """Return the refiner that `save_refiner` wrote.
+
+    Raises:
+        DataError: if there is none, or its files are not what was written.
+    """
+    numbers = read_numbers(uri)
+    try:
+        looks = [_look(of_look, uri, number) for number, of_look in enumerate(numbers["looks"])]
+        return Refiner(
+            tuple(looks[i] for i in numbers["order"]),
+            bool(numbers["snap"]),
+            str(numbers["start"]),
+            {method: float(mean_mm) for method, mean_mm in numbers["validation_mm"].items()},
+            Claims.from_dict(numbers["claims"]) if numbers["claims"] else None,
+        )
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{uri}/refiner.json: not a refiner ({error}); train it again") from None
+
+
+def _numbers(look: Look) -> dict[str, Any]:
+    return {
+        "frame": asdict(look.frame),
+        "views": [asdict(view) for view in look.views],
+        "variances_mm2": look.variances_mm2.tolist(),
+    }
+
+
+def _save(look: Look, uri: str, number: int) -> str:
+    """Write a look's network and return the hash of its file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.keras")
+        look.model.save(path)
+        storage.copy_from_local(path, storage.join(uri, f"look-{number}.keras"))
+        return sha256(path.read_bytes()).hexdigest()
+
+
+def _look(numbers: dict[str, Any], uri: str, number: int) -> Look:
+    file_uri = storage.join(uri, f"look-{number}.keras")
+    with tempfile.TemporaryDirectory() as folder:
+        path = storage.copy_to_local(file_uri, Path(folder, "model.keras"))
+        if sha256(path.read_bytes()).hexdigest() != numbers["sha256"]:
+            raise DataError(f"{file_uri}: not the network of refiner.json; train the refiner again")
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    views = tuple(View(**view) for view in numbers["views"])
+    return Look(Frame(**numbers["frame"]), views, np.array(numbers["variances_mm2"]), model)

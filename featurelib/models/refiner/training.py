@@ -1,0 +1,150 @@
+"""Training of a look's network: Adam, the rate falling as a cosine, the loss of DSNT.
+
+Where the pictures come from is the caller's business: `fit_look` takes functions that open streams of batches.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from featurelib.models.refiner.network import cell_centres
+
+Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
+"""Pictures (n, s, s, 3) and the landmark's positions xy (n, 2)."""
+
+
+@dataclass(frozen=True)
+class LookRecipe:
+    """How to train a look.
+
+    steps: in all, of one batch each. rate: of Adam at the start; it falls to zero as a cosine. warm_up: steps in
+    which it rises. sigma_cells: width of the map that the regulariser asks for; regularise: its weight.
+    report_steps: between two validations.
+    """
+
+    steps: int = 3000
+    rate: float = 1e-3
+    warm_up: int = 100
+    sigma_cells: float = 1.0
+    regularise: float = 1.0
+    report_steps: int = 500
+
+
+class LookProgress(NamedTuple):
+    """One validation. Errors are mean distances in % of the frame's width."""
+
+    step: int
+    loss: float
+    error_pct: float
+    val_error_pct: float
+    pictures_per_s: float
+    seconds: float
+
+
+def fit_look(
+    model: keras.Model,
+    recipe: LookRecipe,
+    train_batches: Callable[[], Iterable[Batch]],
+    val_batches: Callable[[], Iterable[Batch]],
+    on_progress: Callable[[LookProgress], None],
+) -> LookProgress:
+    """Train `model` in place and return the last row of its progress.
+
+    The cosine ends at rate zero, so the last weights are the best ones and none are kept from earlier.
+
+    Args:
+        model: from build_network, trained before or not.
+        recipe: how.
+        train_batches: opens a pass over training samples of one batch size; opened again whenever it ends.
+        val_batches: opens a pass over validation samples.
+        on_progress: called after each validation.
+    """
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, recipe.steps - recipe.warm_up, warmup_target=recipe.rate, warmup_steps=recipe.warm_up
+    )
+    optimizer = keras.optimizers.Adam(schedule)
+    train_step, val_step = _steps(model, optimizer, recipe)
+    step, row, sums, started, begun = 0, None, [], time.monotonic(), time.monotonic()
+    while step < recipe.steps:
+        before = step
+        for pictures, xy in train_batches():
+            sums.append(train_step(pictures, xy))
+            step += 1
+            if step % recipe.report_steps == 0 or step == recipe.steps:
+                loss, error, count = _mean(sums)
+                rate = count / (time.monotonic() - started)
+                val_error = _mean(val_step(*batch) for batch in val_batches())[1]
+                row = LookProgress(step, loss, 100 * error, 100 * val_error, rate, time.monotonic() - begun)
+                on_progress(row)
+                sums, started = [], time.monotonic()
+            if step == recipe.steps:
+                break
+        if step == before:
+            raise ValueError("train_batches opened a pass without batches")
+    if row is None:
+        raise ValueError(f"recipe {recipe} has no steps")
+    return row
+
+
+Step = Callable[..., tf.Tensor]
+
+
+def _steps(model: keras.Model, optimizer: keras.optimizers.Optimizer, recipe: LookRecipe) -> tuple[Step, Step]:
+    """Return the two compiled steps; each gives (sum of losses, sum of distances, count)."""
+
+    def measure(logits: tf.Tensor, xy: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        losses, distances = _losses(logits, xy, recipe)
+        count = tf.cast(tf.shape(xy)[0], tf.float32)
+        return tf.reduce_mean(losses), tf.stack([tf.reduce_sum(losses), tf.reduce_sum(distances), count])
+
+    def train(pictures: tf.Tensor, xy: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss, sums = measure(model(tf.cast(pictures, tf.float32), training=True), xy)
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        return sums
+
+    def validate(pictures: tf.Tensor, xy: tf.Tensor) -> tf.Tensor:
+        return measure(model(tf.cast(pictures, tf.float32), training=False), xy)[1]
+
+    return tf.function(train, reduce_retracing=True), tf.function(validate, reduce_retracing=True)
+
+
+def _losses(logits: tf.Tensor, xy: tf.Tensor, recipe: LookRecipe) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the loss and the distance, in widths of the picture, of each picture (n,); means over its networks.
+
+    The loss is the distance in cells plus the Jensen-Shannon divergence of the map from a Gaussian at the truth.
+    """
+    _, networks, size, _ = logits.shape
+    centres = tf.constant(cell_centres(size), tf.float32)
+    xy = tf.repeat(xy, networks, axis=0)
+    shares = tf.reshape(tf.nn.softmax(tf.reshape(logits, (-1, size * size))), (-1, size, size))
+    found = tf.stack(
+        [tf.linalg.matvec(tf.reduce_sum(shares, 1), centres), tf.linalg.matvec(tf.reduce_sum(shares, 2), centres)], 1
+    )
+    distances = tf.sqrt(tf.reduce_sum((found - xy) ** 2, axis=1) + 1e-12)
+    steps = (centres - xy[:, :, None]) * size / recipe.sigma_cells  # (n, 2, size)
+    bell = tf.exp(-(steps**2) / 2)
+    bell /= tf.reduce_sum(bell, axis=2, keepdims=True) + 1e-9
+    wanted = bell[:, 1, :, None] * bell[:, 0, None, :]
+    losses = distances * size + recipe.regularise * _jensen_shannon(shares, wanted)
+    return tuple(tf.reduce_mean(tf.reshape(each, (-1, networks)), axis=1) for each in (losses, distances))
+
+
+def _jensen_shannon(p: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
+    """Return the Jensen-Shannon divergence, in nats, of maps (n, h, w)."""
+    middle = (p + q) / 2
+    log_middle = tf.math.log(middle + 1e-12)
+    halves = [tf.reduce_sum(m * (tf.math.log(m + 1e-12) - log_middle), axis=(1, 2)) for m in (p, q)]
+    return (halves[0] + halves[1]) / 2
+
+
+def _mean(sums: Iterable[tf.Tensor]) -> tuple[float, float, int]:
+    """Return the mean loss, the mean distance and the count of a pass."""
+    loss, distance, count = sum((s.numpy().astype(np.float64) for s in sums), np.zeros(3))
+    return float(loss / max(count, 1)), float(distance / max(count, 1)), int(count)

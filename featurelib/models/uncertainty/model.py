@@ -1,0 +1,99 @@
+"""What a run says of an answer beside its coordinates: how far off it may be, and whether to take it.
+
+Both are fitted on predictions for validation objects, made by stages that were neither trained nor tuned on those
+objects: error bars by split conformal prediction (`calibration`), acceptance by limits on quality scores, which need
+no labels (`acceptance`, `quality`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from featurelib.models.uncertainty.acceptance import AcceptRule, fit_accept_rule
+from featurelib.models.uncertainty.calibration import ErrorBars, calibrate, conformal_bound, normalised
+from featurelib.models.uncertainty.quality import WORDINGS, Evidence
+
+LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.68, 0.8, 0.9, 0.95)
+"""Chances of the regions that a report checks."""
+
+
+class Claim(NamedTuple):
+    """What is said of one answer.
+
+    covariance_mm2: (2, 3, 3) of left and right; their 68 % ellipsoids hold. sigma_mm: (2,) the same along one axis.
+    accepted: whether to take it. reason: why not; empty if it is.
+    """
+
+    covariance_mm2: NDArray[np.float64]
+    sigma_mm: NDArray[np.float64]
+    accepted: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What may be claimed of a method's answers.
+
+    bars: of their errors. rule: which to accept. scales: for each of LEVELS the factor on an answer's own standard
+    deviations that makes a region of that chance.
+    """
+
+    bars: ErrorBars
+    rule: AcceptRule
+    scales: tuple[float, ...]
+
+    def of(self, covariance_mm2: ArrayLike, evidence: Evidence) -> Claim:
+        """Return the claim for an answer with its own covariances (2, 3, 3) and what speaks against it."""
+        covariance = np.asarray(covariance_mm2, dtype=np.float64) * (self.bars.scale_68 or 1.0) ** 2
+        sigma_mm = np.sqrt(np.trace(covariance, axis1=-2, axis2=-1) / 3)
+        reason = self.rule.reason(evidence)
+        return Claim(covariance, sigma_mm, not reason, reason)
+
+    def held(self, residuals_mm: ArrayLike, covariance_mm2: ArrayLike) -> list[tuple[float, float]]:
+        """Return for each of LEVELS the share of errors (n, 2, 3) inside their regions; NaN errors do not count.
+
+        Args:
+            residuals_mm: found minus true.
+            covariance_mm2: (n, 2, 3, 3) the answers' own, not yet scaled.
+        """
+        lengths = normalised(np.asarray(residuals_mm, np.float64), np.asarray(covariance_mm2, np.float64))
+        known = lengths[np.isfinite(lengths)]
+        radii = [scale * _radius(level) for level, scale in zip(LEVELS, self.scales, strict=True)]
+        return [(level, float((known <= radius).mean())) for level, radius in zip(LEVELS, radii, strict=True)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {"bars": self.bars.to_dict(), "rule": self.rule.to_dict(), "scales": list(self.scales)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the claims that `to_dict` wrote."""
+        bars, rule = ErrorBars.from_dict(values["bars"]), AcceptRule.from_dict(values["rule"])
+        return cls(bars, rule, tuple(float(scale) for scale in values["scales"]))
+
+
+def learn_claims(residuals_mm: ArrayLike, covariance_mm2: ArrayLike, evidence: Sequence[Evidence]) -> Claims:
+    """Return what may be claimed, by answers on n objects that the method has not seen.
+
+    Args:
+        residuals_mm: (n, 2, 3) found minus true; NaN without an answer.
+        covariance_mm2: (n, 2, 3, 3) what the method itself makes of its errors.
+        evidence: (n,) what speaks against each answer, all with the same names.
+
+    Raises:
+        DataError: if there is no answer, or evidence is missing for more objects than may be rejected.
+    """
+    residuals, covariances = np.asarray(residuals_mm, np.float64), np.asarray(covariance_mm2, np.float64)
+    lengths = normalised(residuals, covariances)
+    scales = tuple(conformal_bound(lengths, level).value / _radius(level) for level in LEVELS)
+    scores = {name: np.array([of_one[name] for of_one in evidence]) for name in evidence[0]}
+    return Claims(calibrate(residuals, covariances), fit_accept_rule(scores, WORDINGS), scales)
+
+
+def _radius(level: float) -> float:
+    """Return the radius, in standard deviations along an axis, of the ball that holds a share of a 3D Gaussian."""
+    return float(np.sqrt(stats.chi2.ppf(level, 3)))

@@ -1,0 +1,57 @@
+"""What speaks against an answer and needs no labels: numbers that are small where all is well.
+
+Three witnesses are heard. The mean shape says whether this is such an object at all. The detector says whether any
+view shows the landmark. The close-ups say how far they moved the point, and how well their rays agree with each other
+and with the surface. Each number is one an object or (2,) of left and right.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from featurelib.meshes.template import LocatedPair
+from featurelib.models.uncertainty.acceptance import Wording
+
+Evidence = Mapping[str, float | NDArray[np.float64]]
+"""Numbers by the names of WORDINGS."""
+
+WORDINGS = {
+    "shape": Wording("the surface differs from the mean shape by"),
+    "surroundings": Wording("the landmark's surroundings differ from the mean shape's by"),
+    "size": Wording("the size differs from the mean shape's by", "%"),
+    "turn": Wording("the object is turned against the mean shape by", "degrees"),
+    "unseen": Wording("the detector's doubt that it sees the landmark is", ""),
+    "disagreement": Wording("the answer and the registered mean shape disagree by"),
+    "move": Wording("the close-ups moved the first estimate by"),
+    "last_move": Wording("the last close-up moved the point by"),
+    "off_surface": Wording("the close-ups' rays meet off the surface by"),
+    "rays": Wording("the close-ups' rays miss each other by"),
+    "blur": Wording("the close-ups' maps spread over"),
+    "networks": Wording("the close-ups' networks disagree by"),
+}
+
+
+def of_shape(located: LocatedPair) -> Evidence:
+    """Return what the registered mean shape says of an object."""
+    whole = located.whole
+    return {
+        "shape": whole.residual_mm / whole.scale,
+        "surroundings": located.near_residual_mm / whole.scale,
+        "size": 100 * float(np.expm1(abs(np.log(whole.scale)))),
+        "turn": whole.turn_deg,
+    }
+
+
+def of_disagreement(pair_mm: ArrayLike, located_mm: ArrayLike) -> Evidence:
+    """Return how far an answer (2, 3) is from where the registered mean shape has the landmarks (2, 3)."""
+    return {"disagreement": np.linalg.norm(np.asarray(pair_mm) - np.asarray(located_mm), axis=-1)}
+
+
+def of_detector(visible: ArrayLike) -> Evidence:
+    """Return what the detector says that sees each instance with these chances (v, 2) in its views.
+
+    Nothing from a head that does not say (NaN).
+    """
+    chances = np.asarray(visible, dtype=np.float64)
+    return {} if np.isnan(chances).all() else {"unseen": 1 - chances.max(axis=0)}

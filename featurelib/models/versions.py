@@ -1,0 +1,48 @@
+"""Which models a run has: their hashes, and the projection whose models erred least. Needs no network."""
+
+from dataclasses import asdict, dataclass
+
+from featurelib.models.detector.files import model_version, read_model
+from featurelib.models.lifter.files import lifter_version
+from featurelib.models.lifter.files import read_numbers as read_lifter
+from featurelib.models.refiner.files import read_numbers as read_refiner
+from featurelib.models.refiner.files import refiner_uri, whole_version
+
+
+@dataclass(frozen=True)
+class ModelVersions:
+    """Hashes of a projection's trained files; `refiner` is empty where there is none."""
+
+    detector: str
+    lifter: str
+    refiner: str
+
+    @classmethod
+    def of(cls, run: str, projection: str) -> "ModelVersions":
+        """Return those of a run.
+
+        Raises:
+            DataError: if the detector or the lifter is not trained.
+        """
+        return cls(
+            model_version(read_model(run, projection)),
+            lifter_version(run, projection),
+            whole_version(run, projection) or "",
+        )
+
+    def to_dict(self) -> dict[str, str]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+
+def validation_mm(run: str, projection: str) -> float:
+    """Return the mean error on validation objects of a projection's best stage.
+
+    Raises:
+        DataError: if the lifter is not trained.
+    """
+    numbers = read_lifter(run, projection)
+    first_mm = float(numbers["validation_mm"][numbers["chosen"]])
+    if not whole_version(run, projection):
+        return first_mm
+    return min(first_mm, float(read_refiner(refiner_uri(run, projection))["validation_mm"]["refined"]))

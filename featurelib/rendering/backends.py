@@ -1,0 +1,62 @@
+"""The choice between the back ends."""
+
+import sys
+
+from featurelib.errors import UsageError
+from featurelib.rendering.hardware import hardware_devices, is_software
+from featurelib.rendering.types import Renderer
+
+BACKENDS = ("auto", "raster", "pyrender")
+
+
+def open_renderer(backend: str = "auto") -> Renderer:
+    """Return a back end: "raster", "pyrender", or "auto", which is pyrender on a graphics card and else raster.
+
+    Raises:
+        UsageError: if `backend` is none of BACKENDS, or is pyrender where no EGL context can be made.
+    """
+    if backend not in BACKENDS:
+        raise UsageError(f"backend {backend!r}: expected one of {', '.join(BACKENDS)}")
+    if backend == "pyrender":
+        return _open_pyrender()
+    on_card = _open_on_graphics_card() if backend == "auto" else None
+    if on_card is not None:
+        return on_card
+    from featurelib.rendering.raster import RasterRenderer
+
+    return RasterRenderer()
+
+
+def _open_pyrender() -> Renderer:
+    """Return the pyrender back end on the first card, or on Mesa's software renderer where there is none."""
+    if "tensorflow" in sys.modules and not hardware_devices():
+        raise UsageError(
+            "backend pyrender: Mesa's software renderer crashes in a process with TensorFlow, since both bring an "
+            "LLVM; render in a process of its own, or with raster"
+        )
+    try:
+        from featurelib.rendering.gl import GLRenderer
+
+        return GLRenderer(next(iter(hardware_devices()), 0))
+    except Exception as error:  # drivers and PyOpenGL fail in many ways, and all mean the same
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UsageError(
+            f"backend pyrender: no EGL context on this machine ({reason[:120]}); "
+            "on Debian install libegl1 and libgl1-mesa-dri, or use the backend raster"
+        ) from None
+
+
+def _open_on_graphics_card() -> Renderer | None:
+    """Return the pyrender back end if a graphics card draws for it, else None."""
+    if not hardware_devices():
+        return None
+    try:
+        from featurelib.rendering.gl import GLRenderer
+
+        renderer = GLRenderer(hardware_devices()[0])
+    except Exception:  # a card without a working driver is as good as none
+        return None
+    if is_software(renderer.hardware):
+        renderer.close()
+        return None
+    return renderer

@@ -1,0 +1,1 @@
+"""What any program needs: storage, completion markers, sandboxed processes, threads, console."""

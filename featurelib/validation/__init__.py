@@ -1,0 +1,1 @@
+"""Checks before any compute: of a dataset, of its alignment, of the machine."""

@@ -1,0 +1,161 @@
+"""What is measured of one object, with one look at its mesh: the row that the rules read."""
+
+import functools
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from featurelib.errors import DataError
+from featurelib.geometry import DEFAULT_RIG, PROJECTIONS, Orthographic, Rig, View, frame_needed_mm, is_visible
+from featurelib.meshes import Mesh
+from featurelib.meshes.loading import parse_mesh
+from featurelib.meshes.reference import Fit, Reference, build_reference, fit_to
+from featurelib.meshes.shape import invariants
+from featurelib.meshes.surface import closest_points
+from featurelib.rendering import Renderer, open_renderer
+from featurelib.runtime import storage
+
+SIDE_VIEWS = Rig((View(90.0), View(-90.0)))
+"""The views from the object's left and from its right."""
+
+SIDE_PX = 128
+"""Width of the pictures in which it is looked up whether a landmark is hidden: 3 mm a pixel on a head."""
+
+HIDDEN_SHARE = 0.01
+"""A landmark so far behind the surface, as a share of the picture's width, is hidden; as when rendering."""
+
+
+@dataclass(frozen=True, eq=False)
+class MeasureJob:
+    """One object whose mesh file is to be measured.
+
+    object_from_source: (4, 4). pair_mm: (2, 3) its landmarks in the object frame, None without labels.
+    reference: what it is compared with; None if there is none.
+    """
+
+    object_id: str
+    mesh_uri: str
+    object_from_source: NDArray[np.float64]
+    pair_mm: NDArray[np.float64] | None = None
+    reference: Reference | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """What the mesh tells of an object's landmarks.
+
+    pair_mm: (2, 3) left and right in the object frame.
+    off_mm: (2,) their distances from the surface.
+    is_hidden: (2,) whether the surface hides each from its own side.
+    frames_mm: the image width that they need, by projection.
+    """
+
+    pair_mm: NDArray[np.float64]
+    off_mm: NDArray[np.float64]
+    is_hidden: NDArray[np.bool_]
+    frames_mm: Mapping[str, float]
+
+    @property
+    def apart_mm(self) -> float:
+        """The distance between left and right."""
+        return float(np.linalg.norm(self.pair_mm[0] - self.pair_mm[1]))
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """What is known of one mesh, in the object frame.
+
+    sha256: of the file. bounds_mm: (2, 3) of the bounding box. num_faces: triangles.
+    frames_mm: the image width that it needs, by projection.
+    invariants: see `checks.shape`. labels: None without labels.
+    fit: None without a reference, or if it does not fit at all.
+    """
+
+    object_id: str
+    sha256: str
+    bounds_mm: NDArray[np.float64]
+    num_faces: int
+    frames_mm: Mapping[str, float]
+    invariants: NDArray[np.float64]
+    labels: Labelled | None
+    fit: Fit | None
+
+    @property
+    def size_mm(self) -> float:
+        """The diagonal of the bounding box."""
+        return float(np.linalg.norm(np.ptp(self.bounds_mm, axis=0)))
+
+
+@dataclass(frozen=True)
+class Unread:
+    """An object whose mesh could not be measured, and why, in one line."""
+
+    object_id: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceJob:
+    """Mesh files that a reference is made from, each with its (4, 4) object_from_source."""
+
+    meshes: Sequence[tuple[str, NDArray[np.float64]]]
+
+
+def measure(job: MeasureJob) -> Measurement | Unread:
+    """Load an object's mesh and measure it."""
+    try:
+        content = storage.read_bytes(job.mesh_uri)
+        mesh = parse_mesh(content, job.mesh_uri, job.object_from_source)
+    except DataError as error:
+        return Unread(job.object_id, str(error))
+    return measure_mesh(mesh, job, hashlib.sha256(content).hexdigest())
+
+
+def measure_mesh(mesh: Mesh, job: MeasureJob, sha256: str = "") -> Measurement:
+    """Return what there is to say of a loaded mesh."""
+    return Measurement(
+        object_id=job.object_id,
+        sha256=sha256,
+        bounds_mm=mesh.bounds_mm,
+        num_faces=len(mesh.faces),
+        frames_mm=_frames_mm(mesh.vertices_mm, mesh),
+        invariants=invariants(mesh.vertices_mm, mesh.faces),
+        labels=None if job.pair_mm is None else _labelled(mesh, job.pair_mm),
+        fit=None if job.reference is None else fit_to(mesh, job.reference, job.pair_mm),
+    )
+
+
+def measure_reference(job: ReferenceJob) -> Reference | None:
+    """Return the reference of some mesh files; None if none of them can be read."""
+    meshes = []
+    for uri, object_from_source in job.meshes:
+        try:
+            meshes.append(parse_mesh(storage.read_bytes(uri), uri, object_from_source))
+        except DataError:
+            continue  # it has a finding of its own
+    return build_reference(meshes) if meshes else None
+
+
+def _labelled(mesh: Mesh, pair_mm: NDArray[np.float64]) -> Labelled:
+    frame_mm = frame_needed_mm(mesh.vertices_mm, mesh.centre_mm, SIDE_VIEWS, "orthographic")
+    cameras = SIDE_VIEWS.cameras(mesh.centre_mm, Orthographic(frame_mm / 2), frame_mm)
+    pictures = renderer().render(mesh, cameras, SIDE_PX)
+    is_hidden = [
+        not is_visible(camera, [landmark_mm], picture.depth_mm, HIDDEN_SHARE * frame_mm)[0]
+        for camera, landmark_mm, picture in zip(cameras, pair_mm, pictures, strict=True)
+    ]
+    off_mm = closest_points(pair_mm, mesh.vertices_mm, mesh.faces)[1]
+    return Labelled(pair_mm, off_mm, np.array(is_hidden), _frames_mm(pair_mm, mesh))
+
+
+def _frames_mm(points_mm: ArrayLike, mesh: Mesh) -> dict[str, float]:
+    return {p: frame_needed_mm(points_mm, mesh.centre_mm, DEFAULT_RIG, p) for p in PROJECTIONS}
+
+
+@functools.cache
+def renderer() -> Renderer:
+    """Return the processor's back end, compiled once a process."""
+    return open_renderer("raster")

@@ -1,0 +1,43 @@
+"""The rules of a dataset: each a function from the survey to what it finds, and all of them in their order."""
+
+from collections.abc import Callable, Iterable
+
+from featurelib.validation.dataset.finding import SEVERITIES, Finding
+from featurelib.validation.dataset.rules import duplicates, files, labels, poses, sizes
+from featurelib.validation.dataset.survey import Survey
+
+Rule = Callable[[Survey], Iterable[Finding]]
+
+RULES: tuple[Rule, ...] = (
+    files.faulty_rows,
+    files.unreadable_meshes,
+    files.labels_without_a_mesh,
+    files.meshes_without_a_label,
+    files.unused_files,
+    sizes.size_of_the_dataset,
+    sizes.wrong_units,
+    sizes.frame_of_the_pictures,
+    sizes.cut_by_the_frame,
+    poses.axes_of_the_dataset,
+    poses.axes_without_labels,
+    poses.landmarks_off_the_middle,
+    poses.turned_objects,
+    poses.swapped_sides,
+    labels.landmarks_in_one_place,
+    labels.copied_labels,
+    labels.labels_of_another_frame,
+    labels.labels_off_the_surface,
+    labels.misplaced_landmarks,
+    labels.hidden_landmarks,
+    duplicates.unlike_the_others,
+    duplicates.same_content,
+    duplicates.same_shape,
+    duplicates.small_splits,
+    labels.left_out,
+)
+
+
+def check(survey: Survey) -> list[Finding]:
+    """Return what all rules find: errors first, then in the order of the rules and of the objects."""
+    found = [finding for rule in RULES for finding in rule(survey)]
+    return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))

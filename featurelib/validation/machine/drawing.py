@@ -1,0 +1,63 @@
+"""The renderers: which of them draws, on what, and how fast."""
+
+from featurelib.errors import DataError
+from featurelib.rendering.hardware import hardware_devices, is_software
+from featurelib.validation.machine.check import Check, asked
+
+SIZE = 512
+
+RASTER_RATE = 60.0
+"""Views a second of one core below which the numba back end is slow: 105 to 180 were measured on busy cores."""
+
+MEASURE = f"""
+import json, time
+import numpy as np
+from featurelib.meshes import Mesh
+from featurelib.rendering import open_renderer
+from jobs.bench.renderers import view_step
+from featurelib.datasets.synthetic import make_body
+body = make_body(np.random.default_rng(0))
+mesh = Mesh.smooth(body.vertices_mm, body.faces)
+step = view_step(BACKEND, [mesh], {SIZE}, ("orthographic",))
+step()
+count, start = 0, time.perf_counter()
+while time.perf_counter() - start < 1.0:
+    count += step()
+rate = count / (time.perf_counter() - start)
+hardware = open_renderer(BACKEND).hardware if BACKEND == "pyrender" else ""
+print(json.dumps({{"rate": rate, "hardware": hardware, "faces": len(mesh.faces)}}))
+"""
+"""Renders a synthetic body for a second."""
+
+
+def check_raster() -> Check:
+    """Return how fast the processor draws."""
+    try:
+        found = asked(f"BACKEND = 'raster'{MEASURE}")
+    except DataError as error:
+        return Check("raster", "broken", str(error), "make setup; numba must be able to write its cache")
+    says = f"{found['rate']:.0f} views/s of {SIZE} px on one core ({found['faces']} faces)"
+    if found["rate"] < RASTER_RATE:
+        return Check("raster", "slow", says, "is the machine busy? a graphics card or more cores draw faster")
+    return Check("raster", "ok", says)
+
+
+def check_gl() -> Check:
+    """Return what draws through EGL, and how fast."""
+    try:
+        found = asked(f"BACKEND = 'pyrender'{MEASURE}")
+    except DataError as error:
+        fix = "apt install libegl1 libgl1-mesa-dri; --backend raster needs neither"
+        return Check("GL context", "broken", str(error), fix, is_needed=False)
+    says = f"EGL, {found['hardware']}, pyrender {found['rate']:.0f} views/s of {SIZE} px"
+    if is_software(found["hardware"]):
+        fix = "no graphics card draws; --backend auto takes raster, which is faster here"
+        return Check("GL context", "slow", says, fix, is_needed=False)
+    return Check("GL context", "ok", says, is_needed=False)
+
+
+def check_backend() -> Check:
+    """Return which back end `--backend auto` takes."""
+    cards = len(hardware_devices())
+    says = f"--backend auto takes {'pyrender' if cards else 'raster'}: {cards or 'no'} graphics cards by EGL"
+    return Check("renderer", "ok", says)

@@ -1,0 +1,82 @@
+"""Python, processors, memory, disk, and a program that few need."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+from featurelib.runtime import storage
+from featurelib.validation.machine.check import Check
+
+PYTHONS = ((3, 11), (3, 14))
+"""From the first to below the second: for these there are wheels of Ray and TensorFlow."""
+
+PACKAGES = ("ray", "tensorflow", "numpy", "pyarrow", "numba")
+
+MEMORY_GB = (2.0, 6.0)
+"""Of free memory: broken below the first, slow below the second. A training on two cores holds 2 to 4 GB."""
+
+DISK_GB = (1.0, 10.0)
+"""The same of free disk: 1,000 objects in two projections at 512 px are 0.5 GB, Ray spills and logs besides."""
+
+
+def check_python(info: tuple[int, ...] = sys.version_info[:3]) -> Check:
+    """Return whether this Python is one that the packages exist for."""
+    lowest, above = PYTHONS
+    says = f"{'.'.join(map(str, info))}, {platform.machine()}"
+    if lowest <= info[:2] < above:
+        return Check("Python", "ok", says)
+    return Check("Python", "broken", says, "make setup PYTHON=python3.12 (3.11 to 3.13 have all packages)")
+
+
+def check_packages() -> Check:
+    """Return which versions are installed."""
+    missing = [name for name in PACKAGES if _version(name) is None]
+    says = ", ".join(f"{name} {_version(name) or 'missing'}" for name in PACKAGES)
+    return Check("packages", "broken" if missing else "ok", says, "make setup" if missing else "")
+
+
+def check_memory(free_bytes: int | None = None) -> Check:
+    """Return how many processors there are, and how much memory is free."""
+    free_gb = (psutil.virtual_memory().available if free_bytes is None else free_bytes) / 2**30
+    says = f"{os.cpu_count()} CPUs, {free_gb:.1f} GB of memory free"
+    fix = "close other programs, or give --object-memory-mb and train with a smaller --batch-size"
+    status = "broken" if free_gb < MEMORY_GB[0] else "slow" if free_gb < MEMORY_GB[1] else "ok"
+    return Check("memory", status, says, "" if status == "ok" else fix)  # type: ignore[arg-type]
+
+
+def check_disk(folder: str, free_bytes: int | None = None) -> Check:
+    """Return how much room there is where a local folder is or would be."""
+    place = Path(folder).absolute()
+    while not place.exists():
+        place = place.parent
+    free_gb = (shutil.disk_usage(place).free if free_bytes is None else free_bytes) / 2**30
+    status = "broken" if free_gb < DISK_GB[0] else "slow" if free_gb < DISK_GB[1] else "ok"
+    fix = "" if status == "ok" else "make room, or choose a --run on another disk"
+    return Check("disk", status, f"{free_gb:.0f} GB free at {place}", fix)  # type: ignore[arg-type]
+
+
+def check_node() -> Check:
+    """Return whether there is Node.js, which only work on the viewer's page wants."""
+    path = shutil.which("node")
+    if path is None:
+        return Check("node", "broken", "not found", "install Node.js to work on the viewer", is_needed=False)
+    found = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=20, check=False)
+    return Check("node", "ok", found.stdout.strip(), is_needed=False)
+
+
+def disk_folders(uris: list[str]) -> list[str]:
+    """Return the local ones of some URIs, or the working folder if there is none."""
+    return [uri for uri in uris if not storage.is_s3(uri)] or [str(Path.cwd())]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,114 @@
+"""`python -m jobs.experiments corruptions`: does a run reject corrupted objects, or accept wrong predictions?
+
+Test objects are corrupted in every way of `featurelib.evaluation.corruptions` and given to `predict`, as a user's own
+would be.
+"""
+
+import io
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from featurelib.datasets.dataset import open_dataset
+from featurelib.datasets.shards import open_renders
+from featurelib.errors import DataError
+from featurelib.evaluation.corruptions import KINDS
+from featurelib.geometry import SIDES, Projection
+from featurelib.meshes.writers.ply import ply
+from featurelib.models.lifter.vectors import Vectors, read_vectors, vectors_uri
+from featurelib.runtime import cli, storage
+from jobs.predict import PredictConfig, predict
+from jobs.workers.inference import mesh_files
+
+
+@cli.config
+@dataclass(frozen=True, kw_only=True)
+class CorruptionsConfig:
+    """What to spoil.
+
+    Attributes:
+        run: Folder or s3:// URI of a finished run.
+        projection: Which models answer.
+        each: Test objects for each way of spoiling.
+        right_mm: An answer this near to the truth is right, even of a spoiled object.
+    """
+
+    run: str
+    projection: Projection = "orthographic"
+    each: int = 2
+    right_mm: float = 3.0
+
+
+class Outcome(NamedTuple):
+    """One spoiled object: how far off its answer is at each landmark (NaN without one), and what was said of it."""
+
+    kind: str
+    object_id: str
+    errors_mm: np.ndarray
+    accepted: bool
+    reason: str
+
+
+def corruptions(config: CorruptionsConfig) -> None:
+    """Spoil test objects in many ways and count those that are accepted and wrong.
+
+    Example: python -m jobs.experiments corruptions --run runs/heads
+    """
+    manifest = open_renders(config.run, config.projection)
+    vectors = read_vectors(config.run, config.projection).where("test")
+    if not len(vectors):
+        raise DataError(f"{vectors_uri(config.run, config.projection)}: no objects in the test split")
+    with tempfile.TemporaryDirectory() as folder:
+        truths = write_spoiled(config, manifest.dataset, vectors, Path(folder, "spoiled"))
+        out = str(Path(folder, "out"))
+        predict(
+            PredictConfig(dataset=str(Path(folder, "spoiled")), run=config.run, out=out, projection=config.projection)
+        )
+        table = pq.read_table(io.BytesIO(storage.read_bytes(storage.join(out, "predictions.parquet"))))
+    outcomes = [_outcome(row, *truths[row["object_id"]]) for row in table.to_pylist()]
+    print_outcomes(config, sorted(outcomes, key=lambda outcome: list(KINDS).index(outcome.kind)))
+
+
+def write_spoiled(
+    config: CorruptionsConfig, dataset_uri: str, vectors: Vectors, folder: Path
+) -> dict[str, tuple[str, str, np.ndarray]]:
+    """Write a dataset of spoiled objects in mm, object frame; return kind, object and truth (2, 3) by its id."""
+    dataset = open_dataset(dataset_uri)
+    meshes = mesh_files(dataset, vectors.object_ids)
+    truths = {}
+    for number, (kind, spoil) in enumerate(KINDS.items()):
+        for turn in range(config.each):
+            i = (number * config.each + turn) % len(vectors)
+            mesh, pair_mm = spoil(dataset.load(meshes[i]), vectors.pair_mm[i])
+            name = f"{number:02d}-{turn:02d}"
+            storage.write_bytes(str(folder / "meshes" / f"{name}.ply"), ply(mesh.vertices_mm, mesh.faces))
+            truths[name] = kind, str(vectors.object_ids[i]), pair_mm
+    settings = {"unit": "mm", "landmark": dataset.landmark}
+    storage.write_bytes(str(folder / "dataset.json"), json.dumps(settings).encode())
+    return truths
+
+
+def _outcome(row: dict[str, Any], kind: str, object_id: str, truth_mm: np.ndarray) -> Outcome:
+    found = [[row[f"{side}_{axis}"] for axis in "xyz"] for side in SIDES]
+    errors_mm = np.linalg.norm(np.array(found, dtype=np.float64) - truth_mm, axis=1)
+    return Outcome(kind, object_id, errors_mm, row["accepted"], row["reason"])
+
+
+def print_outcomes(config: CorruptionsConfig, outcomes: list[Outcome]) -> None:
+    """Print the table and the count."""
+    print(f"\n{'spoiled':24}{'object':16}{'left mm':>9}{'right mm':>9}  answer")
+    for outcome in outcomes:
+        left, right = (f"{error:9.2f}" if np.isfinite(error) else f"{'-':>9}" for error in outcome.errors_mm)
+        said = "accepted" if outcome.accepted else outcome.reason.partition("; ")[0]
+        print(f"{outcome.kind:24}{outcome.object_id:16}{left}{right}  {said}")
+    wrong = sum(outcome.accepted and bool((outcome.errors_mm > config.right_mm).any()) for outcome in outcomes)
+    accepted = sum(outcome.accepted for outcome in outcomes)
+    print(
+        f"\n{len(outcomes)} spoiled objects: {len(outcomes) - accepted} handed back, {accepted - wrong} accepted and "
+        f"right within {config.right_mm:g} mm, {wrong} accepted and wrong"
+    )

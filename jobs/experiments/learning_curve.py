@@ -1,0 +1,122 @@
+"""`python -m jobs.experiments learning-curve`: test error over the number of labelled objects."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from featurelib.datasets.dataset import COORDINATES, open_dataset
+from featurelib.datasets.splits import stable_fraction
+from featurelib.errors import DataError, UsageError
+from featurelib.geometry import Projection
+from featurelib.runtime import cli, storage
+from featurelib.runtime.progress import say
+from jobs.pipeline import PipelineConfig, pipeline
+from jobs.train_detector import DetectorTraining
+
+VALIDATION_SHARE = 0.2
+"""Of the labelled objects, at least two: they choose the method and carry the claims."""
+
+COLUMNS = {"refined": "refined", "robust": "first look, rays", "template": "mean shape"}
+"""Methods of the report and what the table calls them."""
+
+
+@cli.config
+@dataclass(frozen=True, kw_only=True)
+class LearningCurveConfig(DetectorTraining):
+    """What to measure on.
+
+    Attributes:
+        dataset: Local folder of a labelled dataset. Its test objects stay; of the others so many are labelled.
+        out: Local folder that receives a dataset and a run for each number; what is there is gone on with.
+        labels: Numbers of labelled objects, training and validation together.
+        projection: Which pictures.
+        image_size: Width and height of a picture, in pixels.
+        refiner_pictures: Close-ups that each of the refiner's networks is trained on.
+    """
+
+    dataset: str
+    out: str
+    labels: tuple[int, ...] = (5, 10, 20, 40, 100)
+    projection: Projection = "orthographic"
+    image_size: int = 512
+    refiner_pictures: int = 51_200
+
+
+def learning_curve(config: LearningCurveConfig) -> None:
+    """Error on the same test objects over the number of labelled ones, by the default recipe.
+
+    Example: python -m jobs.experiments learning-curve --dataset heads --out runs/labels --labels 5 10 20
+    """
+    if storage.is_s3(config.dataset) or storage.is_s3(config.out):
+        raise UsageError(f"--dataset {config.dataset} --out {config.out}: expected local folders")
+    objects = open_dataset(config.dataset).objects
+    print_curve({count: _measure(config, objects, count) for count in config.labels})
+
+
+def _measure(config: LearningCurveConfig, objects: pa.Table, count: int) -> dict[str, Any]:
+    """Return the report of a run with so many labelled objects."""
+    say(f"bench: {count} labelled objects")
+    folder = Path(config.out, f"labels-{count}")
+    write_excerpt(config.dataset, objects, count, folder / "dataset")
+    training = {field.name: getattr(config, field.name) for field in fields(DetectorTraining)}
+    pipeline(
+        PipelineConfig(
+            **training,
+            dataset=str(folder / "dataset"),
+            run=str(folder / "run"),
+            projections=(config.projection,),
+            image_size=config.image_size,
+            refiner_pictures=config.refiner_pictures,
+        )
+    )
+    return dict(json.loads((folder / "run" / "report" / "report.json").read_text())["lifter"][config.projection])
+
+
+def write_excerpt(dataset: str, objects: pa.Table, count: int, folder: Path) -> None:
+    """Write a dataset of all test objects and `count` others; the meshes are linked.
+
+    Which ones follows from their groups' names, and fewer are always among more.
+
+    Raises:
+        DataError: if there are not so many.
+    """
+    rows = [row for row in objects.to_pylist() if row["mesh"]]
+    others = sorted(
+        (row for row in rows if row["split"] != "test"), key=lambda row: stable_fraction(f"label {row['group']}")
+    )
+    if len(others) < count or count < 3:
+        raise DataError(f"{dataset}: --labels {count}: expected 3 to {len(others)}, its objects outside the test split")
+    num_val = max(2 if count > 3 else 1, round(VALIDATION_SHARE * count))
+    chosen = [{**row, "split": "val" if i < num_val else "train"} for i, row in enumerate(others[:count])]
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(["object_id", *COORDINATES, "group", "split"])
+    for row in sorted([*chosen, *(row for row in rows if row["split"] == "test")], key=lambda row: row["object_id"]):
+        table.writerow([row["object_id"], *row["left"], *row["right"], row["group"], row["split"]])
+    folder.mkdir(parents=True, exist_ok=True)
+    source = Path(storage.absolute(dataset))
+    for name in ("dataset.json", "alignment.csv"):
+        if (source / name).exists():
+            (folder / name).write_bytes((source / name).read_bytes())
+    (folder / "landmarks.csv").write_text(text.getvalue())
+    if not (folder / "meshes").exists():
+        (folder / "meshes").symlink_to(source / "meshes")
+
+
+def print_curve(found: Mapping[int, Mapping[str, Any]]) -> None:
+    """Print a line for each number."""
+    print(f"\nerrors of test objects in mm: mean, median, 95th percentile\n{'labels':>6}", end="")
+    print("".join(f"  {name:>18}" for name in COLUMNS.values()))
+    for count, lifter in found.items():
+        cells = [_cell(lifter["test"][method]["error_mm"]) for method in COLUMNS]
+        print(f"{count:6}" + "".join(f"  {cell:>18}" for cell in cells))
+
+
+def _cell(error_mm: Mapping[str, float | None]) -> str:
+    return " ".join("-" if error_mm[name] is None else f"{error_mm[name]:.2f}" for name in ("mean", "median", "p95"))

@@ -1,0 +1,1 @@
+"""What runs on the cluster: tasks, actors and streams that the commands start."""

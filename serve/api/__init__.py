@@ -1,0 +1,1 @@
+"""The HTTP edge: middleware, limits, errors, routes, schemas, uploads and static files."""

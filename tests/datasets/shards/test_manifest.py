@@ -1,0 +1,168 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from featurelib.datasets.schemas import OBJECTS, REJECTS
+from featurelib.datasets.shards import Manifest, Receipt, commit, open_renders, plan_shards, renders_uri
+from featurelib.errors import ConflictError, DataError
+from featurelib.runtime import storage
+
+
+def reject(object_id: str) -> dict[str, str]:
+    return {"object_id": object_id, "stage": "load", "reason": f"meshes/{object_id}.ply: the file is empty"}
+
+
+RECEIPTS = (
+    Receipt("shard-0.parquet", 0, {"train": 3, "val": 1}, {"train": 27, "val": 9}, 1, (reject("f"),)),
+    Receipt("shard-1.parquet", 1, {}, {}, 0),
+    Receipt("shard-2.parquet", 2, {"test": 1, "train": 1}, {"test": 9, "train": 9}, 3, (reject("e"), reject("a"))),
+)
+"""Six objects rendered and three rejected."""
+
+
+@pytest.fixture
+def uri(tmp_path) -> str:
+    """The folder of a run's orthographic pictures; it does not exist yet."""
+    return renders_uri(str(tmp_path), "orthographic")
+
+
+def test_a_manifest_is_read_as_it_was_committed(uri, spec, tmp_path):
+    """Opening the run gives the very manifest that the commit returned: all counts, the spec, the shards."""
+    committed = commit(uri, "s3://data/heads", "tragus", spec, RECEIPTS, 9)
+
+    assert open_renders(str(tmp_path), "orthographic") == committed
+    assert committed == Manifest(
+        uri=str(tmp_path / "renders" / "orthographic"),
+        dataset="s3://data/heads",
+        landmark="tragus",
+        spec=spec,
+        objects={"test": 1, "train": 4, "val": 1},
+        views={"test": 9, "train": 36, "val": 9},
+        rejected=3,
+        channels=3,
+        shards=("shard-0.parquet", "shard-1.parquet", "shard-2.parquet"),
+    )
+    assert committed.shard_uris == [f"{uri}/shard-{i}.parquet" for i in range(3)]
+
+
+def test_the_order_in_which_shards_end_does_not_matter(uri, spec):
+    """The same receipts in another order make the same files."""
+    commit(uri, "d", "tragus", spec, RECEIPTS, 9)
+    first = {entry.name: storage.read_bytes(f"{uri}/{entry.name}") for entry in storage.list_files(uri)}
+    commit(uri, "d", "tragus", spec, RECEIPTS[::-1], 9)
+
+    assert {name: storage.read_bytes(f"{uri}/{name}") for name in first} == first
+    assert set(first) == {"manifest.json", "rejects.parquet"}
+
+
+def test_every_reject_is_a_row(uri, spec):
+    """rejects.parquet names every object that gave no views, sorted, with its reason."""
+    commit(uri, "d", "tragus", spec, RECEIPTS, 9)
+
+    table = pq.read_table(f"{uri}/rejects.parquet")
+    assert table.schema == REJECTS
+    assert table.to_pylist() == [reject("a"), reject("e"), reject("f")]
+
+
+def test_no_rejects_are_a_table_too(uri, spec):
+    """Without rejects the table is there, with its columns and no row."""
+    commit(uri, "d", "tragus", spec, [replace(one, rejects=()) for one in RECEIPTS], 6)
+
+    assert pq.read_table(f"{uri}/rejects.parquet") == pa.Table.from_pylist([], schema=REJECTS)
+
+
+@pytest.mark.parametrize("objects_in", [8, 10])
+def test_no_object_gets_lost(uri, spec, objects_in):
+    """Objects in are objects rendered plus objects rejected; else nothing is written, and the count is said."""
+    with pytest.raises(DataError, match=f"{objects_in} objects in, but 6 rendered and 3 rejected"):
+        commit(uri, "d", "tragus", spec, RECEIPTS, objects_in)
+
+    assert not Path(uri).exists()
+
+
+@pytest.mark.parametrize("buckets", [(0, 1, 1), (0, 2, 3), (1, 2, 3)])
+def test_every_bucket_has_one_shard(uri, spec, buckets):
+    """Objects are looked up by their bucket, so a missing or doubled one is refused and nothing is written."""
+    receipts = [replace(one, bucket=bucket) for one, bucket in zip(RECEIPTS, buckets, strict=True)]
+
+    with pytest.raises(DataError, match="expected one of each, 0 to 2"):
+        commit(uri, "d", "tragus", spec, receipts, 9)
+
+    assert not Path(uri).exists()
+
+
+def test_an_object_is_found_in_its_shard(uri, spec):
+    """The manifest leads from an id to the shard that the plan put it in."""
+    rows = [dict.fromkeys(OBJECTS.names) | {"object_id": f"head-{i}"} for i in range(50)]
+    plans = plan_shards(pa.Table.from_pylist(rows, schema=OBJECTS), {"orthographic": spec}, 8)
+    receipts = [Receipt(plan.names["orthographic"], plan.bucket, {"train": len(plan.objects)}) for plan in plans]
+
+    manifest = commit(uri, "d", "tragus", spec, receipts[::-1], 50)
+
+    for plan in plans:
+        ids = plan.objects["object_id"].to_pylist()
+        assert {manifest.shard_of(object_id) for object_id in ids} <= {f"{uri}/{plan.names['orthographic']}"}
+
+
+def test_files_that_are_not_named_are_ignored(uri, spec, tmp_path):
+    """A shard of an earlier rendering that lies in the folder is no part of the dataset."""
+    storage.write_bytes(f"{uri}/shard-old.parquet", b"")
+    commit(uri, "d", "tragus", spec, RECEIPTS, 9)
+    storage.write_bytes(f"{uri}/shard-new.parquet", b"")
+
+    manifest = open_renders(str(tmp_path), "orthographic")
+
+    assert manifest.shards == ("shard-0.parquet", "shard-1.parquet", "shard-2.parquet")
+
+
+def test_a_folder_without_a_manifest_is_refused(uri, tmp_path):
+    """Shards without a manifest are a rendering that never ended."""
+    for name in ("shard-0.parquet", "rejects.parquet", ".manifest.json.x1"):
+        storage.write_bytes(f"{uri}/{name}", b"")
+
+    with pytest.raises(DataError, match=r"renders/orthographic: no manifest\.json.*featurelib render"):
+        open_renders(str(tmp_path), "orthographic")
+
+
+@pytest.mark.parametrize("schema", [0, 2, None])
+def test_a_manifest_of_another_version_is_refused(uri, spec, tmp_path, schema):
+    """What another version wrote is not guessed at."""
+    values = commit(uri, "d", "tragus", spec, RECEIPTS, 9).to_dict()
+    storage.write_bytes(f"{uri}/manifest.json", json.dumps(values | {"schema": schema}).encode())
+
+    with pytest.raises(DataError, match=rf"manifest\.json: schema {schema}; this version reads 1"):
+        open_renders(str(tmp_path), "orthographic")
+
+
+def test_the_content_hash_is_of_inputs_and_pixels(uri, spec):
+    """It changes with any shard, and not with the place, the dataset's address or the counts."""
+    manifest = commit(uri, "d", "tragus", spec, RECEIPTS, 9)
+
+    same = replace(manifest, uri="elsewhere", dataset="moved", rejected=0)
+    other = replace(manifest, shards=(*manifest.shards[:2], "shard-9.parquet"))
+    assert manifest.content_hash == same.content_hash != other.content_hash
+
+
+def test_a_run_can_be_moved(uri, spec, tmp_path):
+    """The folder's own place is not in the manifest: a copied run reads its own shards."""
+    committed = commit(uri, "d", "tragus", spec, RECEIPTS, 9)
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "renders").rename(tmp_path / "moved" / "renders")
+
+    moved = open_renders(str(tmp_path / "moved"), "orthographic")
+
+    assert moved == replace(committed, uri=str(tmp_path / "moved" / "renders" / "orthographic"))
+
+
+def test_two_runs_at_once_cannot_both_win(uri, spec):
+    """The second to commit other pictures is told so; one that commits the very same does no harm."""
+    first = commit(uri, "d", "tragus", spec, RECEIPTS, 9, None)
+    assert commit(uri, "d", "tragus", spec, RECEIPTS, 9, None) == first
+    with pytest.raises(ConflictError, match="another run committed other pictures"):
+        commit(uri, "elsewhere", "tragus", spec, RECEIPTS, 9, None)
+
+    assert commit(uri, "elsewhere", "tragus", spec, RECEIPTS, 9, storage.tag(f"{uri}/manifest.json")) != first

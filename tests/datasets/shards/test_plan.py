@@ -1,0 +1,132 @@
+import re
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from featurelib.datasets.schemas import OBJECTS
+from featurelib.datasets.shards import RenderSpec, bucket_of, num_buckets, plan_shards
+from featurelib.datasets.shards.plan import OBJECTS_PER_SHARD, members_digest, shard_name
+from featurelib.geometry import Alignment, Rig
+
+
+def row(object_id: str) -> dict[str, Any]:
+    return {
+        "object_id": object_id,
+        "mesh": f"{object_id}.ply",
+        "mesh_tag": f"sha256:{object_id}",
+        "turn": None,
+        "group": object_id,
+        "split": "train",
+        "left": [1.0, 2.0, 3.0],
+        "right": [-1.0, 2.0, 3.0],
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> pa.Table:
+    return pa.Table.from_pylist(rows, schema=OBJECTS)
+
+
+ROWS = [row(f"head-{i:03d}") for i in range(100)]
+
+
+def members(buckets: int) -> list[set[str]]:
+    """The ids in each of so many buckets."""
+    sets: list[set[str]] = [set() for _ in range(buckets)]
+    for one in ROWS:
+        sets[bucket_of(one["object_id"], buckets)].add(one["object_id"])
+    return sets
+
+
+def test_every_object_is_in_the_one_shard_of_its_bucket(spec):
+    """Plans come one a bucket, in order, and together hold each row once, in the order of the table."""
+    plans = plan_shards(table(ROWS), {"orthographic": spec}, 8)
+
+    assert [plan.bucket for plan in plans] == list(range(8))
+    for plan in plans:
+        assert plan.objects.to_pylist() == [one for one in ROWS if bucket_of(one["object_id"], 8) == plan.bucket]
+
+
+def names(rows: list[dict[str, Any]], spec: RenderSpec, buckets: int) -> list[str]:
+    return [plan.names["orthographic"] for plan in plan_shards(table(rows), {"orthographic": spec}, buckets)]
+
+
+def name(rows: list[dict[str, Any]], spec: RenderSpec) -> str:
+    return shard_name(0, members_digest(table(rows)), spec)
+
+
+def test_the_same_inputs_have_the_same_names(spec):
+    """Planning again, from tables made anew, gives the same names."""
+    assert names(ROWS, spec, 8) == names([dict(one) for one in ROWS], replace(spec), 8)
+
+
+def test_a_new_object_changes_one_shard(spec):
+    """All shards but the newcomer's keep their names, so they need not be rendered again."""
+    before, after = names(ROWS, spec, 8), names([row("a-newcomer"), *ROWS], spec, 8)
+
+    changed = {bucket for bucket in range(8) if before[bucket] != after[bucket]}
+    assert changed == {bucket_of("a-newcomer", 8)}
+
+
+def test_shards_without_objects_have_names_of_their_own(spec):
+    """Each bucket has its file, even where two hold nothing: the bucket's number stands in the name."""
+    assert len(set(names(ROWS[:1], spec, 16))) == 16
+
+
+def test_twice_the_buckets_split_each_in_two():
+    """A dataset that doubles takes every shard apart and mixes none."""
+    for buckets in (1, 2, 8, 32):
+        halves = members(2 * buckets)
+        assert members(buckets) == [halves[2 * i] | halves[2 * i + 1] for i in range(buckets)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"mesh_tag": "sha256:other"},
+        {"mesh": None, "mesh_tag": None},
+        {"left": [1.0, 2.0, 3.0 + 1e-9]},
+        {"right": [0.0, 2.0, 3.0]},
+        {"group": "kin"},
+        {"split": "test"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_name_depends_on_content_and_labels(spec, change):
+    """Another mesh, or a label that is not the same to the last digit, makes another shard."""
+    assert name([ROWS[0] | change, ROWS[1]], spec) != name(ROWS[:2], spec)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"unit": "m"},
+        {"alignment": Alignment(scale=1.5)},
+        {"projection": "perspective"},
+        {"frame_mm": 200.5},
+        {"image_size": 65},
+        {"rig": Rig.evenly(9, 80.0)},
+        {"backend": "pyrender"},
+        {"shading": 99},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_name_depends_on_all_that_shapes_the_pixels(spec, change):
+    """Each field of the spec makes another shard."""
+    assert name(ROWS[:2], replace(spec, **change)) != name(ROWS[:2], spec)
+
+
+def test_a_name_is_a_file_name(spec):
+    """A shard is called shard-<bucket>-<24 hexadecimal digits>.parquet."""
+    assert re.fullmatch(r"shard-00000-[0-9a-f]{24}\.parquet", name(ROWS, spec))
+
+
+@pytest.mark.parametrize("num_objects", [0, 1, 16, 17, 32, 33, 100, 1000, 1024, 1025, 100_000])
+def test_the_fewest_buckets_that_leave_room(num_objects):
+    """Their number is the smallest power of two with OBJECTS_PER_SHARD objects or fewer in each, on average."""
+    buckets = num_buckets(num_objects)
+
+    assert buckets & (buckets - 1) == 0
+    assert num_objects <= buckets * OBJECTS_PER_SHARD
+    assert buckets == 1 or num_objects > buckets // 2 * OBJECTS_PER_SHARD

@@ -1,0 +1,70 @@
+"""What a render child makes of one object, and that it does not grow."""
+
+import os
+
+import psutil
+import pytest
+import trimesh
+
+from featurelib.datasets.shards.sandboxed import FrameJob, ObjectJob, needed_frames_mm, render_object
+from featurelib.rendering import open_renderer
+from featurelib.runtime.sandbox import Child, ChildLimits
+
+LABELS = {
+    "object_id": "ball",
+    "mesh": "ball.ply",
+    "group": "ball",
+    "split": "train",
+    "left": [2.5, 0.0, 0.0],
+    "right": [-2.5, 0.0, 0.0],
+}
+
+
+@pytest.fixture
+def job(spec, tmp_path):
+    """A ball of 50 mm (the spec reads centimetres and doubles them), rendered in one projection."""
+    path = tmp_path / "ball.ply"
+    trimesh.creation.icosphere(subdivisions=3, radius=2.5).export(path)
+    return ObjectJob(LABELS, str(path), {spec.projection: spec})
+
+
+def resident_mb(_):
+    """The child's own memory, in MB."""
+    return psutil.Process(os.getpid()).memory_full_info().uss / 2**20
+
+
+def test_an_object_gives_rows_or_a_reason(job, spec, tmp_path):
+    """A good mesh gives a row a view; a missing and a broken one say so, with the stage."""
+    good = render_object(job)[spec.projection]
+    missing = render_object(ObjectJob(LABELS | {"mesh": None}, None, job.specs))[spec.projection]
+    (tmp_path / "ball.ply").write_bytes(b"no mesh")
+    broken = render_object(job)[spec.projection]
+
+    assert len(spec.rig) == len(good)
+    assert (missing["stage"], broken["stage"]) == ("load", "load")
+    assert missing["reason"].startswith("meshes/ball: no mesh file")
+    assert broken["reason"].startswith("meshes/ball.ply: ")
+
+
+def test_a_bad_mesh_of_the_sample_is_left_to_the_rendering(job, spec, tmp_path):
+    """The frame is settled by the meshes that can be read."""
+    frame = FrameJob(job.mesh_uri, spec.object_from_source, spec.rig, (spec.projection,))
+    assert needed_frames_mm(frame)[spec.projection] == pytest.approx(100, rel=0.01)
+    (tmp_path / "ball.ply").write_bytes(b"")
+
+    assert needed_frames_mm(frame) is None
+
+
+def test_a_child_does_not_grow(job):
+    """After 5,000 pictures its memory is within a tenth of what it was after 500."""
+    open_renderer("raster")
+    views = len(next(iter(job.specs.values())).rig)
+    with Child(ChildLimits(recycle_after=10_000), preload=["featurelib.datasets.shards.sandboxed"]) as child:
+        for _ in child.map(render_object, [job] * (500 // views)):
+            pass
+        early = child(resident_mb, 0)
+        for _ in child.map(render_object, [job] * (4500 // views)):
+            pass
+        late = child(resident_mb, 0)
+
+    assert late <= 1.1 * early

@@ -1,0 +1,127 @@
+"""Labels saved one row at a time, by many people at once."""
+
+import csv
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from featurelib.datasets.annotations import ABSENT, read_label, read_labels, save_label
+from featurelib.datasets.dataset import objects_table
+from featurelib.errors import ConflictError, DataError
+from featurelib.runtime import storage
+from featurelib.runtime.storage import Entry
+
+TABLE = """object_id,left_x,left_y,left_z,right_x,right_y,right_z,group,note
+a,1,2,3,-1,2,3,family,"first, of all"
+b,1.50,2,3,-1,2,3,family,
+c,,,,,,,,
+"""
+PAIR = np.array([[0.1, 0.2, 0.30000000001], [-0.1, 0.2, 1e-7]])
+
+
+@pytest.fixture
+def uri(folder):
+    """A dataset's folder with a table, on disk and in an object store."""
+    storage.write_bytes(f"{folder}/landmarks.csv", TABLE.encode())
+    return folder
+
+
+def rows_of(uri, name="landmarks.csv"):
+    """The rows of a table as text."""
+    return list(csv.DictReader(storage.read_bytes(f"{uri}/{name}").decode().splitlines()))
+
+
+def test_a_saved_label_is_read_again(uri):
+    """What is saved is there to nine digits, under a new version."""
+    before = read_label(uri, "b")
+    saved = save_label(uri, "b", PAIR, before.version)
+
+    np.testing.assert_allclose(read_label(uri, "b").pair, PAIR, rtol=1e-8)
+    assert saved.version == read_label(uri, "b").version != before.version
+
+
+def test_nothing_else_is_touched(uri):
+    """Other rows and other columns stay as they are written."""
+    before = rows_of(uri)
+    save_label(uri, "b", PAIR, read_label(uri, "b").version)
+    after = rows_of(uri)
+
+    assert [before[0], before[2]] == [after[0], after[2]]
+    assert (after[1]["group"], after[1]["note"]) == ("family", "")
+
+
+def test_what_is_replaced_is_kept(uri):
+    """The history has each row as it was, in order, with the time; an empty one where there was none."""
+    first = save_label(uri, "b", PAIR, read_label(uri, "b").version)
+    save_label(uri, "b", 2 * PAIR, first.version)
+    save_label(uri, "new", PAIR, ABSENT)
+    history = rows_of(uri, "landmarks.history.csv")
+
+    assert [(row["object_id"], row["left_x"]) for row in history] == [("b", "1.50"), ("b", "0.1"), ("new", "")]
+    assert all(row["replaced_at"].endswith("+00:00") for row in history)
+
+
+def test_a_dataset_begins_with_its_first_label(folder):
+    """Without a landmarks.csv there are no labels; the first one makes a table that a dataset is read from."""
+    assert read_labels(folder) == {}
+    save_label(folder, "a", PAIR, ABSENT)
+    table = objects_table([Entry("a.ply", 1, "x")], storage.read_bytes(f"{folder}/landmarks.csv"))
+
+    np.testing.assert_allclose(table["left"].to_pylist()[0], PAIR[0], rtol=1e-8)
+
+
+def test_a_row_without_numbers_is_no_label(uri):
+    """It is there, so it has a version, but nobody has labelled it."""
+    label = read_label(uri, "c")
+
+    assert label.pair is None
+    assert label.version != ABSENT
+
+
+def test_a_label_that_another_has_saved_is_not_replaced(uri):
+    """Whoever read the older row is told, and the newer one stays."""
+    read_by_both = read_label(uri, "a").version
+    save_label(uri, "a", PAIR, read_by_both)
+    with pytest.raises(ConflictError, match="'a': its label was saved by somebody else"):
+        save_label(uri, "a", 3 * PAIR, read_by_both)
+
+    np.testing.assert_allclose(read_label(uri, "a").pair, PAIR, rtol=1e-8)
+
+
+def test_no_label_is_lost_when_many_save_at_once(folder):
+    """Twelve objects saved at once are all there; of twelve savers of one object's first label, one succeeds."""
+
+    def save(object_id, factor):
+        try:
+            save_label(folder, object_id, factor * PAIR, ABSENT)
+        except ConflictError:
+            return 0
+        return factor
+
+    with ThreadPoolExecutor(12) as pool:
+        different = list(pool.map(save, [f"o{i}" for i in range(12)], range(1, 13)))
+        same = list(pool.map(save, ["one"] * 12, range(1, 13)))
+    (winner,) = [factor for factor in same if factor]
+
+    assert different == list(range(1, 13))
+    np.testing.assert_allclose(read_label(folder, "o7").pair, 8 * PAIR, rtol=1e-8)
+    np.testing.assert_allclose(read_label(folder, "one").pair, winner * PAIR, rtol=1e-8)
+    assert len(rows_of(folder)) == 13
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"id,x\n1,2\n", "no column"),
+        (TABLE.encode() + b"d,1,2,3,4,5,6,7,8,9\n", "more values"),
+        (b"\xff", "UTF-8"),
+    ],
+)
+def test_a_table_that_is_none_is_left_alone(tmp_path, content, says):
+    """Nothing is written over a file that cannot be read."""
+    (tmp_path / "landmarks.csv").write_bytes(content)
+    with pytest.raises(DataError, match=says):
+        save_label(str(tmp_path), "a", PAIR, ABSENT)
+
+    assert content == (tmp_path / "landmarks.csv").read_bytes()

@@ -1,0 +1,355 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+import trimesh
+
+from featurelib.datasets.dataset import COORDINATES, MeshFile, open_dataset, read_turns, with_content_tags, write_turns
+from featurelib.datasets.schemas import OBJECTS
+from featurelib.datasets.splits import split_of
+from featurelib.datasets.synthetic import write_dataset
+from featurelib.errors import DataError
+from featurelib.geometry import Alignment, apply, matrix_from_wxyz, rigid
+
+HEADER = ",".join(["object_id", *COORDINATES])
+SETTINGS = {"unit": "cm", "landmark": "tragus"}
+QUARTER_TURN = [0.5**0.5, 0.5**0.5, 0.0, 0.0]
+"""About x, y to z."""
+
+
+def row(object_id: str, *more: str) -> str:
+    """A row with the landmarks (1, 2, 3) and (-1, 2, 3)."""
+    return ",".join([object_id, "1", "2", "3", "-1", "2", "3", *more])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three objects a, b, c; the mesh files hold nothing, since reading a dataset opens none."""
+    (tmp_path / "meshes").mkdir()
+    for name in ("b.ply", "a.PLY", "c.stl"):
+        (tmp_path / "meshes" / name).touch()
+    (tmp_path / "dataset.json").write_text(json.dumps(SETTINGS))
+    write_rows(tmp_path, [HEADER, row("c"), row("a"), row("b")])
+    return tmp_path
+
+
+def write_rows(folder, rows: list[str]) -> None:
+    (folder / "landmarks.csv").write_text("".join(f"{row}\n" for row in rows))
+
+
+def settings(folder, **changes) -> None:
+    (folder / "dataset.json").write_text(json.dumps({**SETTINGS, **changes}))
+
+
+def refusal(folder, *, labelled: bool = True) -> str:
+    """What is said when the dataset is opened; it is one line."""
+    with pytest.raises(DataError) as error:
+        open_dataset(str(folder), labelled=labelled)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_a_dataset_is_one_table_sorted_by_id(folder):
+    """Every labelled object is one row: its file, its own name as group, and both landmarks as they stand there."""
+    dataset = open_dataset(str(folder))
+
+    rows = dataset.objects.to_pylist()
+    assert dataset.objects.schema == OBJECTS
+    assert (dataset.uri, dataset.unit, dataset.landmark) == (str(folder), "cm", "tragus")
+    assert [(row["object_id"], row["mesh"], row["group"]) for row in rows] == [
+        ("a", "a.PLY", "a"),
+        ("b", "b.ply", "b"),
+        ("c", "c.stl", "c"),
+    ]
+    assert all((row["left"], row["right"]) == ([1, 2, 3], [-1, 2, 3]) for row in rows)
+    assert [row["split"] for row in rows] == [split_of(name) for name in "abc"]
+
+
+def test_the_order_of_rows_and_columns_does_not_matter(folder):
+    """The same table, written in another order and by a spreadsheet (BOM, CRLF, blank lines), is the same."""
+    expected = open_dataset(str(folder)).objects
+    columns = HEADER.split(",")[::-1]
+    lines = [",".join(columns), "", *(",".join(row(name).split(",")[::-1]) for name in "bca"), ""]
+    (folder / "landmarks.csv").write_bytes("\ufeff".encode() + "\r\n".join(lines).encode())
+
+    assert open_dataset(str(folder)).objects == expected
+
+
+@pytest.mark.parametrize("name", ["notes.txt", ".a.ply.part", "b.blend", "README"])
+def test_other_files_beside_the_meshes_are_ignored(folder, name):
+    """Only files with a mesh's ending count, and no hidden ones."""
+    expected = open_dataset(str(folder)).objects
+    (folder / "meshes" / name).touch()
+
+    assert open_dataset(str(folder)).objects == expected
+
+
+def test_an_object_without_a_mesh_is_kept(folder):
+    """A label without a mesh is not dropped: its row says that there is none, so that it can be rejected by name."""
+    (folder / "meshes" / "b.ply").unlink()
+
+    rows = open_dataset(str(folder)).objects.to_pylist()
+
+    assert [(row["object_id"], row["mesh"], row["mesh_tag"] is None) for row in rows] == [
+        ("a", "a.PLY", False),
+        ("b", None, True),
+        ("c", "c.stl", False),
+    ]
+
+
+def test_a_mesh_without_labels_counts_where_none_are_asked_for(folder):
+    """Unlabelled, a dataset is its meshes, and landmarks.csv need not be there."""
+    (folder / "meshes" / "d.glb").touch()
+    (folder / "landmarks.csv").unlink()
+
+    rows = open_dataset(str(folder), labelled=False).objects.to_pylist()
+
+    assert [(row["object_id"], row["group"], row["split"]) for row in rows] == [(i, i, split_of(i)) for i in "abcd"]
+    assert all(row["left"] is None and row["right"] is None for row in rows)
+
+
+def test_a_fixed_split_spreads_over_its_group(folder):
+    """Where the user fixed the split of one object, its whole group follows."""
+    family = "some family"
+    other = next(split for split in ("train", "val", "test") if split != split_of(family))
+    write_rows(folder, [f"{HEADER},group,split", row("a", family, ""), row("b", family, other), row("c", "", "")])
+
+    rows = open_dataset(str(folder)).objects.to_pylist()
+
+    assert [(row["group"], row["split"]) for row in rows] == [(family, other), (family, other), ("c", split_of("c"))]
+
+
+def test_a_group_without_a_fixed_split_goes_by_its_own_name(folder):
+    """The split is a function of the group, not of the object."""
+    write_rows(folder, [f"{HEADER},group", row("a", "g"), row("b", "g"), row("c", "g")])
+
+    assert open_dataset(str(folder)).objects["split"].to_pylist() == [split_of("g")] * 3
+
+
+def test_the_alignment_turns_the_first_rotation_first(folder):
+    """(0, 1, 0) cm, turned a quarter about x and then half about x, doubled, is -20 mm along z."""
+    settings(folder, alignment={"rotations_wxyz": [QUARTER_TURN, [0, 1, 0, 0]], "scale": 2})
+
+    object_from_source = open_dataset(str(folder)).object_from_source
+
+    assert apply(object_from_source, [0, 1, 0]) == pytest.approx([0, 0, -20], abs=1e-12)
+
+
+def test_meshes_are_loaded_in_the_object_frame(folder):
+    """A mesh comes in millimetres and turned by the alignment; its source unit and axes are gone."""
+    box = trimesh.creation.box([1, 2, 3])
+    box.export(folder / "meshes" / "b.ply")
+    settings(folder, alignment={"rotations_wxyz": [QUARTER_TURN]})
+    dataset = open_dataset(str(folder))
+
+    mesh = dataset.load(MeshFile("b.ply"))
+
+    assert np.ptp(mesh.bounds_mm, axis=0) == pytest.approx([10, 30, 20], abs=1e-5)
+
+
+def test_a_bad_mesh_is_named(folder):
+    """Loading says which file is bad."""
+    (folder / "meshes" / "b.ply").write_bytes(b"no mesh")
+
+    with pytest.raises(DataError, match=r"^meshes/b\.ply: "):
+        open_dataset(str(folder)).load(MeshFile("b.ply"))
+
+
+def test_content_tags_depend_on_the_content_alone(folder, tmp_path_factory):
+    """A dataset copied elsewhere has the same tags; a changed mesh changes its own only; a missing one has none."""
+    for name in ("a.PLY", "c.stl"):
+        (folder / "meshes" / name).write_text(name)
+    (folder / "meshes" / "b.ply").unlink()
+    copy = tmp_path_factory.mktemp("copy") / "dataset"
+    shutil.copytree(folder, copy)
+    first = with_content_tags(open_dataset(str(folder)))
+    second = with_content_tags(open_dataset(str(copy)))
+    (copy / "meshes" / "c.stl").write_text("C.STL")
+    third = with_content_tags(open_dataset(str(copy)))
+
+    assert first.objects == second.objects
+    assert first.objects.schema == OBJECTS
+    tags, changed = (d.objects["mesh_tag"].to_pylist() for d in (first, third))
+    assert tags[:2] == changed[:2]
+    assert tags[1] is None
+    assert tags[2] != changed[2]
+
+
+@pytest.mark.parametrize(
+    ("change", "value"),
+    [
+        ({"unit": "miles"}, "unit 'miles'; expected one of mm, cm, m, inch"),
+        ({"unit": None}, "unit None; expected one of mm, cm, m, inch"),
+        ({"unit": ["mm"]}, "unit ['mm']; expected one of mm, cm, m, inch"),
+        ({"landmark": ""}, "landmark ''; expected its name"),
+        ({"landmark": None}, "landmark None; expected its name"),
+        ({"landmark": 7}, "landmark 7; expected its name"),
+        ({"alignment": [1, 0, 0, 0]}, "alignment [1, 0, 0, 0]; expected {"),
+        ({"alignment": {"rotations_wxyz": [[1, 0, 0]]}}, "alignment: a quaternion is four finite numbers"),
+        ({"alignment": {"rotations_wxyz": [[0, 0, 0, 0]]}}, "alignment: a quaternion of length zero"),
+        ({"alignment": {"rotations_wxyz": 1}}, "alignment: "),
+        ({"alignment": {"scale": 0}}, "alignment: scale 0 must be a positive number"),
+        ({"alignment": {"scale": "big"}}, "alignment: "),
+    ],
+)
+def test_bad_settings_are_named(folder, change, value):
+    """What is wrong in dataset.json is said with the file, the value and what was expected."""
+    settings(folder, **change)
+
+    assert f"{folder}/dataset.json: {value}" in refusal(folder)
+
+
+@pytest.mark.parametrize("text", ["", "{", "unit: mm", "\x00"])
+def test_settings_that_are_not_json(folder, text):
+    """A file that is no JSON is said to be none."""
+    (folder / "dataset.json").write_text(text)
+
+    assert f"{folder}/dataset.json: not JSON" in refusal(folder)
+
+
+@pytest.mark.parametrize("text", ["[]", "7", "null", '"mm"'])
+def test_settings_that_are_no_object(folder, text):
+    """JSON that is not an object is shown beside one that would do."""
+    (folder / "dataset.json").write_text(text)
+
+    assert f"{folder}/dataset.json: " in refusal(folder)
+    assert '"unit": "mm"' in refusal(folder)
+
+
+def test_no_alignment_is_the_identity(folder):
+    """Absent and null alike, the alignment changes nothing but the unit."""
+    for change in ({}, {"alignment": None}, {"alignment": {}}):
+        settings(folder, **change)
+        assert open_dataset(str(folder)).object_from_source == pytest.approx(np.diag([10, 10, 10, 1]))
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "landmarks.csv"])
+def test_a_missing_file_is_named(folder, name):
+    """Both files must be there when labels are asked for."""
+    (folder / name).unlink()
+
+    assert f"{folder}/{name}: cannot be read" in refusal(folder)
+
+
+def test_no_dataset_at_all(tmp_path):
+    """A folder that is not there is named."""
+    assert f"{tmp_path}/nowhere/dataset.json" in refusal(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_no_meshes(folder, labelled):
+    """A dataset without a mesh says where they were looked for and what they are called."""
+    shutil.rmtree(folder / "meshes")
+
+    assert f"{folder}/meshes: no mesh files; expected <object_id>.ply|" in refusal(folder, labelled=labelled)
+
+
+def test_two_files_for_one_object(folder):
+    """Two meshes of one id are both named: neither is taken silently."""
+    (folder / "meshes" / "a.obj").touch()
+
+    said = refusal(folder)
+
+    assert f"{folder}/meshes: " in said
+    assert "a.obj" in said
+    assert "a.PLY" in said
+    assert "keep one" in said
+
+
+@pytest.mark.parametrize(
+    ("rows", "value"),
+    [
+        (["object_id,left_x,left_y,right_x,right_y", "a,1,2,3,4"], ": no column left_z, right_z; expected object_id,"),
+        ([HEADER.replace("object_id", "id"), row("a")], ": no column object_id; expected object_id,left_x"),
+        ([], ": no column"),
+        ([HEADER], ": no rows; expected one for each labelled object"),
+        ([HEADER, row("b"), "a,1,2,three,4,5,6"], " line 3: left_z is 'three'; expected a number"),
+        ([HEADER, "", "", "a,,2,3,4,5,6"], " line 4: left_x is ''; expected a number"),
+        ([HEADER, "a,1,2,3,4,5"], " line 2: right_z is ''; expected a number"),
+        ([HEADER, "a,1,5,2,5,3,5,4,5"], " line 2: more values than the header's 7 columns"),
+        ([HEADER, "a,1,2,3,nan,5,6"], " line 2: right_x is nan; expected a finite number"),
+        ([HEADER, "a,1,2,3,4,-inf,6"], " line 2: right_y is -inf; expected a finite number"),
+        ([HEADER, row("a"), row("b"), row("a")], " line 4: object 'a' stands there twice; keep one row"),
+        ([HEADER, row("")], " line 2: object_id is empty; expected the mesh file's name"),
+        ([f"{HEADER},split", row("a", "training")], " line 2: split 'training'; expected train, val, test or nothing"),
+    ],
+)
+def test_bad_rows_are_named(folder, rows, value):
+    """What is wrong in landmarks.csv is said with the file, the line, the column and the value."""
+    write_rows(folder, rows)
+
+    assert f"{folder}/landmarks.csv{value}" in refusal(folder)
+
+
+def test_all_faults_can_be_collected(folder):
+    """With a list for them, every bad row and file is named in the words of the error, and the rest is read."""
+    (folder / "meshes" / "a.obj").touch()
+    rows = ["a,1,2,3,4,5,?,g,", row("b", "g", "train"), row("b"), row("c", "g", "test"), row("", "", ""), row("d")]
+    write_rows(folder, [f"{HEADER},group,split", *rows])
+    faults = []
+
+    objects = open_dataset(str(folder), faults=faults).objects
+
+    assert objects["object_id"].to_pylist() == ["b", "c", "d"]
+    assert objects["split"].to_pylist()[:2] == ["train", "train"]
+    assert [(object_id, says.removeprefix(f"{folder}/")) for object_id, says in faults] == [
+        ("a", "meshes: a.obj and a.PLY are both object a; keep one"),
+        ("a", "landmarks.csv line 2: right_z is '?'; expected a number"),
+        ("b", "landmarks.csv line 4: object 'b' stands there twice; keep one row"),
+        (None, "landmarks.csv line 6: object_id is empty; expected the mesh file's name without its ending"),
+        ("c", "landmarks.csv: group 'g' is in train and test (object 'c'); a group has one split"),
+    ]
+
+
+def test_a_table_in_another_encoding(folder):
+    """Latin-1 text is refused with the place where it stops being UTF-8."""
+    (folder / "landmarks.csv").write_bytes(f"{HEADER}\n{row('Müller')}\n".encode("latin-1"))
+
+    assert f"{folder}/landmarks.csv: byte {len(HEADER) + 2} is not UTF-8" in refusal(folder)
+
+
+def test_a_group_in_two_splits(folder):
+    """Members of one group that are fixed to different splits are refused: a family must not straddle them."""
+    write_rows(folder, [f"{HEADER},group,split", row("a", "g", "train"), row("b", "g", ""), row("c", "g", "test")])
+
+    said = refusal(folder)
+
+    assert "landmarks.csv: group 'g' is in train and test (object 'c'); a group has one split" in said
+
+
+def test_an_object_may_be_turned_by_itself(tmp_path):
+    """alignment.csv turns single objects after dataset.json's alignment; the rest stand as before."""
+    write_dataset(tmp_path, 3, unit="inch", alignment=Alignment(((0.5, 0.5, 0.5, 0.5),), scale=2.0))
+    before = open_dataset(str(tmp_path))
+    turn = (0.9, 0.1, -0.3, 0.2)
+    (tmp_path / "alignment.csv").write_bytes(write_turns({"body-00001": turn, "long-gone": turn}))
+    after = open_dataset(str(tmp_path))
+
+    assert after.objects["turn"].to_pylist() == [None, list(turn), None]
+    rotation = rigid(matrix_from_wxyz(turn))
+    for object_id, file in after.files.items():
+        expected = before.load(before.files[object_id]).vertices_mm
+        if object_id == "body-00001":
+            expected = apply(rotation, expected)
+        np.testing.assert_allclose(after.load(file).vertices_mm, expected, atol=1e-4)
+
+
+def test_turns_are_written_to_the_last_bit():
+    turns = {"a": (0.1 + 0.2, 1e-17, -1.0, 3.0), "b": (1.0, 0.0, 0.0, 0.0)}
+
+    assert read_turns(write_turns(turns), "alignment.csv") == turns
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"object_id,w,x,y\na,1,0,0\n", "no column z; expected object_id,w,x,y,z"),
+        (b"object_id,w,x,y,z\na,1,0,0,b\n", "line 2: z is 'b'; expected a number"),
+        (b"object_id,w,x,y,z\na,0,0,0,0\n", "line 2: 0, 0, 0, 0 is no rotation"),
+        (b"object_id,w,x,y,z\na,1,0,0,0\na,1,0,0,0\n", "line 3: object 'a' stands there twice"),
+    ],
+)
+def test_a_bad_turn_is_named(content, says):
+    with pytest.raises(DataError, match=f"alignment.csv:? {says}"):
+        read_turns(content, "alignment.csv")

@@ -1,0 +1,90 @@
+"""Bootstrap intervals, by object."""
+
+import numpy as np
+import pytest
+
+from featurelib.errors import DataError, UsageError
+from featurelib.evaluation.bootstrap import STATISTICS, difference, interval
+
+ERRORS = np.random.default_rng(0).gamma(2, size=(60, 2))
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+def test_the_interval_surrounds_the_statistic(statistic) -> None:
+    """What was measured lies inside; more objects narrow it, a higher level widens it."""
+    measured = STATISTICS[statistic](ERRORS.reshape(1, -1), axis=1)[0]
+
+    low, high = interval(ERRORS, statistic)
+
+    assert low < measured < high
+    many = np.random.default_rng(1).gamma(2, size=(960, 2))
+    assert np.ptp(interval(many, statistic)) < 0.5 * (high - low)
+    assert np.ptp(interval(ERRORS, statistic, level=0.99)) > high - low > np.ptp(interval(ERRORS, statistic, level=0.5))
+
+
+def test_the_mean_of_many_objects_has_the_textbook_interval() -> None:
+    """With instances that are copies of each other, it is the normal one of the objects, not of twice as many."""
+    errors = np.repeat(np.random.default_rng(2).normal(5, 1, size=(400, 1)), 2, axis=1)
+
+    low, high = interval(errors, num_boot=4000)
+
+    expected = 1.96 * errors[:, 0].std() / np.sqrt(400)
+    np.testing.assert_allclose([low, high], errors.mean() + np.array([-1, 1]) * expected, atol=0.1 * expected)
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
+    """Of 200 samples of 60 objects, the 95 % interval of the mean holds the true mean about 95 % of the time."""
+    random = np.random.default_rng(3)
+    intervals = [interval(random.gamma(2, size=(60, 2)), num_boot=300, seed=i) for i in range(200)]
+
+    held = sum(low <= 2 <= high for low, high in intervals)
+    assert 178 <= held <= 200  # binomial, 3.9 standard deviations below 0.95
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+def test_missing_answers_are_left_out(statistic) -> None:
+    """An object without an answer changes nothing, and one with a single answer counts with that."""
+    with_missing = np.concatenate([ERRORS, np.full((1, 2), np.nan)])
+    half = ERRORS.copy()
+    half[0, 1] = np.nan
+
+    assert interval(with_missing, statistic) == interval(ERRORS, statistic)
+    assert np.isfinite(interval(half, statistic)).all()
+
+
+def test_a_seed_repeats_and_chunks_do_not_show(monkeypatch) -> None:
+    """The same seed gives the same ends, also where not all draws fit into memory at once."""
+    whole = interval(ERRORS, "p95", seed=4)
+
+    assert interval(ERRORS, "p95", seed=4) == whole
+    assert interval(ERRORS, "p95", seed=5) != whole
+    monkeypatch.setattr("featurelib.evaluation.bootstrap.MAX_NUMBERS", 5000)
+    assert interval(ERRORS, "p95", seed=4) == whole
+
+
+def test_a_difference_is_surer_than_its_parts() -> None:
+    """A method that is 0.1 better on every object is better for certain, though the two intervals overlap."""
+    better = ERRORS - 0.1
+
+    low, high = difference(better, ERRORS)
+
+    assert low == pytest.approx(-0.1)
+    assert high == pytest.approx(-0.1)
+    assert interval(better)[1] > interval(ERRORS)[0]
+    assert difference(ERRORS, ERRORS, "p95") == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda: interval(ERRORS, "mode"), UsageError, "expected one of mean, median, p95"),
+        (lambda: interval(ERRORS, level=95), UsageError, "between 0 and 1"),
+        (lambda: interval(np.full((3, 2), np.nan)), DataError, "no errors"),
+        (lambda: interval([]), DataError, "no errors"),
+        (lambda: difference(ERRORS, ERRORS[1:]), UsageError, "same objects"),
+    ],
+)
+def test_refuses_what_has_no_answer(call, kind, message) -> None:
+    """Unknown statistics, impossible levels and empty samples are errors in words."""
+    with pytest.raises(kind, match=message):
+        call()

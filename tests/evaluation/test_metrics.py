@@ -1,0 +1,236 @@
+import json
+
+import numpy as np
+import pytest
+
+from featurelib.evaluation import bootstrap, detector_report, lifter_report, method_errors_mm, summary, table
+from featurelib.evaluation.metrics import intervals, worse_by
+from featurelib.geometry import DEFAULT_RIG, Rig
+from featurelib.models.lifter.vectors import Vectors
+
+NAN = float("nan")
+
+
+def vectors_with(errors: np.ndarray) -> Vectors:
+    """n objects whose detected positions are off by `errors` (n, v), in shares of the width."""
+    count, views = errors.shape
+    xy_true = np.full((count, views, 2), 0.5)
+    xy = xy_true + errors[..., None] * [0.6, -0.8]
+    ids = np.array([f"head-{i}" for i in range(count)])
+    pair_mm = np.arange(count * 6, dtype=float).reshape(count, 2, 3)
+    return Vectors(ids, np.full(count, "test"), xy, xy_true, pair_mm, np.zeros((count, 3)))
+
+
+def moved(vectors: Vectors, *by_mm: float) -> np.ndarray:
+    """The true landmarks, all moved by the same (x, y, z)."""
+    return vectors.pair_mm + np.array(by_mm)
+
+
+def report_of(predictions: dict[str, np.ndarray], vectors: Vectors, chosen: str) -> dict:
+    """A whole report of one projection."""
+    return {
+        "schema": 1,
+        "objects": {"test": len(vectors), "train": 70, "val": 15},
+        "frame_mm": {"orthographic": 420.0},
+        "detector": {"orthographic": detector_report(vectors, DEFAULT_RIG)},
+        "lifter": {"orthographic": lifter_report(predictions, vectors, chosen)},
+    }
+
+
+def test_a_summary_is_mean_median_and_95th_percentile():
+    """Of 0 to 100 they are 50, 50 and 95, in any shape and order."""
+    errors = np.random.default_rng(0).permutation(np.arange(102.0)[:101])
+
+    assert summary(errors) == pytest.approx({"mean": 50, "median": 50, "p95": 95})
+    assert summary(np.array([[1.0, 2.0], [3.0, 10.0]])) == pytest.approx({"mean": 4, "median": 2.5, "p95": 8.95})
+
+
+def test_no_answer_is_no_error():
+    """Objects without an answer are left out of the errors, neither right nor wrong."""
+    assert summary(np.array([1.0, NAN, 3.0, np.inf])) == summary(np.array([1.0, 3.0]))
+
+
+@pytest.mark.parametrize("errors", [np.empty((0, 2)), np.full((3, 2), NAN)])
+def test_no_answer_at_all_is_null(errors):
+    """Nothing to sum up is JSON's null: NaN is no JSON, and browsers refuse the whole report for it."""
+    assert json.loads(json.dumps(summary(errors), allow_nan=False)) == {"mean": None, "median": None, "p95": None}
+
+
+def test_the_detector_is_measured_in_per_cent_of_the_width():
+    """View i of nine is off by i per cent for each object: so say by_view, and the mean over all."""
+    errors = np.tile(np.arange(9) / 100, (4, 1))
+
+    test = detector_report(vectors_with(errors), DEFAULT_RIG)["test"]
+
+    assert set(test) == {
+        *("error_pct_width", "interval_pct_width", "by_view", "interval_by_view"),
+        *("error_pct_width_without_front", "interval_pct_width_without_front"),
+    }
+    assert test["by_view"] == pytest.approx({str(i): i for i in range(9)})
+    assert test["error_pct_width"] == pytest.approx({"mean": 4, "median": 4, "p95": 8})
+    assert test["interval_by_view"] == {str(i): pytest.approx([i, i]) for i in range(9)}  # all objects alike
+
+
+def test_the_detector_names_its_views():
+    """The rig stands beside the numbers, so that a view can be called by its angle."""
+    part = detector_report(vectors_with(np.zeros((4, 9))), DEFAULT_RIG)
+
+    assert Rig.from_dict(part["rig"]) == DEFAULT_RIG
+
+
+def test_the_front_view_stands_apart():
+    """A detector that is wrong in the exact front view only is without error where that view is left out."""
+    errors = np.zeros((4, 9))
+    errors[:, 4] = 0.18
+
+    test = detector_report(vectors_with(errors), DEFAULT_RIG)["test"]
+
+    assert test["error_pct_width"]["mean"] == pytest.approx(2)
+    assert test["error_pct_width_without_front"] == {"mean": 0, "median": 0, "p95": 0}
+
+
+def test_a_rig_of_the_front_view_alone_has_no_error_without_it():
+    """Without any other view that number is null, not a crash and not NaN."""
+    test = detector_report(vectors_with(np.full((2, 1), 0.01)), Rig.evenly(1, 0.0))["test"]
+
+    assert test["error_pct_width_without_front"]["mean"] is None
+    assert test["interval_pct_width_without_front"] == {"mean": None, "median": None, "p95": None}
+
+
+def test_the_lifter_is_measured_over_both_instances():
+    """Left landmarks 3 mm off and right ones 5 mm are 4 mm off on average."""
+    vectors = vectors_with(np.zeros((10, 9)))
+    off = np.zeros((10, 2, 3))
+    off[:, 0], off[:, 1] = (0, 3, 0), (3, 0, -4)
+
+    report = lifter_report({"mlp": vectors.pair_mm + off, "exact": vectors.pair_mm}, vectors, "mlp")
+
+    assert set(report) == {"test", "chosen"}
+    assert report["chosen"] == "mlp"
+    assert report["test"]["mlp"] == {
+        "error_mm": pytest.approx({"mean": 4, "median": 4, "p95": 5}),
+        "interval_mm": {name: pytest.approx([mean, mean]) for name, mean in (("mean", 4), ("median", 4), ("p95", 5))},
+        "n": 10,
+    }
+    assert report["test"]["exact"] == {
+        "error_mm": {"mean": 0, "median": 0, "p95": 0},
+        "interval_mm": {"mean": [0, 0], "median": [0, 0], "p95": [0, 0]},
+        "n": 10,
+        "worse_by_mm": {"mean": pytest.approx([-4, -4]), "median": pytest.approx([-4, -4])},
+    }
+
+
+def test_n_counts_the_objects_that_have_an_answer():
+    """An object without an answer counts for neither n nor the error; a method without any says so."""
+    vectors = vectors_with(np.zeros((4, 9)))
+    some = moved(vectors, 0, 0, 2)
+    some[1] = NAN
+
+    test = lifter_report({"some": some, "none": np.full((4, 2, 3), NAN)}, vectors, "some")["test"]
+
+    assert (test["some"]["error_mm"], test["some"]["n"]) == ({"mean": 2, "median": 2, "p95": 2}, 3)
+    assert test["none"] == {
+        "error_mm": {"mean": None, "median": None, "p95": None},
+        "interval_mm": {"mean": None, "median": None, "p95": None},
+        "n": 0,
+        "worse_by_mm": {"mean": None, "median": None},
+    }
+
+
+def test_intervals_are_those_of_objects():
+    """Each statistic's interval is the bootstrap's over objects, of errors that hold together."""
+    errors = np.random.default_rng(0).gamma(2, size=(40, 2))
+
+    found = intervals(errors)
+
+    assert found == {name: list(bootstrap.interval(errors, name)) for name in ("mean", "median", "p95")}
+    twice = np.repeat(errors[:, :1], 2, axis=1)  # a second instance that says nothing new
+    assert intervals(twice)["mean"] == pytest.approx(intervals(errors[:, :1])["mean"])
+
+
+def test_methods_are_compared_on_the_same_objects():
+    """What is 0.3 mm worse on every object is so for certain, however much the objects differ among each other."""
+    errors = np.random.default_rng(0).gamma(2, size=(40, 2))
+    worse = errors + 0.3
+    worse[7] = NAN
+
+    assert worse_by(worse, errors) == {"mean": pytest.approx([0.3, 0.3]), "median": pytest.approx([0.3, 0.3])}
+    assert np.ptp(intervals(worse)["mean"]) > 0.3
+
+
+def test_methods_without_a_common_object_are_not_compared():
+    """Where one answers only what the other does not, there is no difference, not a crash."""
+    first, second = np.full((4, 2), 1.0), np.full((4, 2), 1.0)
+    first[:2], second[2:] = NAN, NAN
+
+    assert worse_by(first, second) == {"mean": None, "median": None}
+
+
+@pytest.mark.parametrize(("max_drawn", "num_boot"), [(10**9, 2000), (40 * 2 * 300, 300), (1, 200)])
+def test_many_objects_are_drawn_less_often(monkeypatch, max_drawn, num_boot):
+    """Only so many numbers are drawn for one interval, so that half a million objects take seconds."""
+    errors = np.random.default_rng(0).gamma(2, size=(40, 2))
+    monkeypatch.setattr("featurelib.evaluation.metrics.MAX_DRAWN", max_drawn)
+
+    assert intervals(errors)["mean"] == list(bootstrap.interval(errors, "mean", num_boot=num_boot))
+
+
+def test_errors_are_one_row_an_object():
+    """Left and right of each object, by method, NaN where there is no answer: what the curves are drawn from."""
+    vectors = vectors_with(np.zeros((3, 9)))
+    moved_mm = moved(vectors, 3, 4, 0)
+    moved_mm[1, 0] = NAN
+
+    errors_mm = method_errors_mm({"mlp": moved_mm}, vectors)
+
+    np.testing.assert_array_equal(errors_mm["mlp"], [[5, 5], [NAN, 5], [5, 5]])
+
+
+def test_a_report_is_json_without_nan():
+    """Even where a method has no answer at all, the report is strict JSON."""
+    vectors = vectors_with(np.zeros((4, 9)))
+
+    report = report_of({"triangulation": np.full((4, 2, 3), NAN)}, vectors, "mlp")
+
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+
+
+def test_the_table_has_a_line_for_every_number():
+    """The text says what was tested, both detector numbers and every method, marked as chosen or as baseline."""
+    vectors = vectors_with(np.full((4, 9), 0.0125))
+    predictions = {
+        "mlp": moved(vectors, 0, 0, 2),
+        "triangulation": np.full((4, 2, 3), NAN),
+        "mean_point": moved(vectors, 0, 12.5, 0),
+        "template": moved(vectors, 7.25, 0, 0),
+    }
+
+    text = table(report_of(predictions, vectors, "mlp"))
+
+    head, _, projection, *lines = text.splitlines()
+    assert head == "test objects: 4 (training 70, validation 15)"
+    assert projection == "orthographic, image 420 mm wide"
+    assert [line.split() for line in lines] == [
+        ["detector,", "%", "of", "the", "width", "mean", "median", "p95", "mean,", "95", "%"],
+        ["all", "views", "1.25", "1.25", "1.25", "1.25", "to", "1.25"],
+        ["without", "the", "exact", "front", "1.25", "1.25", "1.25", "1.25", "to", "1.25"],
+        ["both", "landmarks,", "mm", "mean", "median", "p95", "mean,", "95", "%"],
+        ["mlp", "(chosen)", "2.00", "2.00", "2.00", "2.00", "to", "2.00"],
+        ["triangulation", "-", "-", "-", "-"],
+        ["mean_point", "(baseline)", "12.50", "12.50", "12.50", "12.50", "to", "12.50"],
+        ["template", "(baseline)", "7.25", "7.25", "7.25", "7.25", "to", "7.25"],
+    ]
+    assert len({len(line) for line in lines}) == 1  # the columns stand below each other
+
+
+def test_a_report_without_intervals_is_printed_too():
+    """A run that was evaluated before there were intervals is not evaluated again: its table has dashes there."""
+    vectors = vectors_with(np.full((4, 9), 0.0125))
+    report = report_of({"mlp": moved(vectors, 0, 0, 2)}, vectors, "mlp")
+    whole = table(report)
+    del report["lifter"]["orthographic"]["test"]["mlp"]["interval_mm"]
+    for name in ("interval_pct_width", "interval_pct_width_without_front"):
+        del report["detector"]["orthographic"]["test"][name]
+
+    assert [line[:54] for line in table(report).splitlines()] == [line[:54] for line in whole.splitlines()]
+    assert table(report).splitlines()[-1].split() == ["mlp", "(chosen)", "2.00", "2.00", "2.00", "-"]

@@ -1,0 +1,291 @@
+import copy
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from featurelib.evaluation import Picture, WorstObject, detector_report, lifter_report, method_errors_mm, page
+from featurelib.evaluation.sections import drawn_methods
+from featurelib.geometry import DEFAULT_RIG
+from featurelib.models.lifter.vectors import Vectors
+
+NAN = float("nan")
+WICKED = """<img src=x onerror="alert('1')">&amp;"""
+SPREAD_MM = {"refined": 0.3, "mlp": 2, "triangulation": 1.5, "robust": 1.2, "robust_all": 1.1, "consensus": 1.3}
+SPREAD_MM |= {"mean_point": 9, "template": 3}
+NOTHING = dict.fromkeys(("mean", "median", "p95"))
+
+
+def made(projections=("orthographic", "perspective"), methods=tuple(SPREAD_MM), chosen="refined"):
+    """A report, its curves and its worst objects, of eight objects with random errors."""
+    random = np.random.default_rng(0)
+    ids = np.array([f"head-{i}" for i in range(7)] + [WICKED])
+    xy_true = random.uniform(0.3, 0.7, (8, 9, 2))
+    xy = xy_true + random.normal(0, 0.01, (8, 9, 2))
+    vectors = Vectors(ids, np.full(8, "test"), xy, xy_true, random.normal(0, 70, (8, 2, 3)), np.zeros((8, 3)))
+    report = {"schema": 1, "objects": {"train": 70, "val": 15, "test": 8}, "frame_mm": {}, "detector": {}, "lifter": {}}
+    curves, worst = {}, []
+    for projection in projections:
+        found = {name: vectors.pair_mm + random.normal(0, SPREAD_MM[name], (8, 2, 3)) for name in methods}
+        report["frame_mm"][projection] = 420.0
+        report["detector"][projection] = detector_report(vectors, DEFAULT_RIG)
+        report["lifter"][projection] = lifter_report(found, vectors, chosen)
+        curves[projection] = method_errors_mm(found, vectors)
+        worst += [worst_object(object_id, projection) for object_id in ids[-2:]]
+    return json.loads(json.dumps(report)), curves, worst
+
+
+def worst_object(object_id: str, projection: str) -> WorstObject:
+    """An object with three pictures."""
+    file = io.BytesIO()
+    Image.new("L", (64, 64), 200).save(file, "PNG")
+    at = np.array([[0.4, 0.5], [0.6, 0.5]])
+    pictures = tuple(Picture(file.getvalue(), i, 45.0 * i - 45, at, at + 0.02) for i in range(3))
+    return WorstObject(str(object_id), projection, np.array([3.25, NAN]), pictures)
+
+
+def claims(**changes):
+    """What the accuracy work says of its answers."""
+    return {
+        "method": "refined",
+        "calibration": [[0.1 * i, 0.1 * i] for i in range(1, 10)],
+        "coverage_68": 0.70,
+        "coverage_95": 0.94,
+        "accepted": {"n": 6, "median_mm": 0.39},
+        "rejected": {"n": 2, "median_mm": 1.1, "reasons": {WICKED: f"moved by {WICKED}"}},
+        **changes,
+    }
+
+
+def headings(root) -> list[str]:
+    """The titles of the page's sections."""
+    [main] = root.all("main")
+    return [heading.text for heading in main.all("h2")]
+
+
+def test_the_page_is_one_file_that_asks_for_nothing(parsed):
+    """No script, no address, no style sheet or font from elsewhere: it can be mailed and read without a network."""
+    html = page(*made())
+
+    root = parsed(html)
+    assert html.startswith("<!doctype html>")
+    assert re.findall(r"https?:|//[a-z]|url\(|@import|@font-face", html) == []
+    assert [e for name in ("script", "link", "iframe", "object", "embed", "form") for e in root.all(name)] == []
+    assert all(img.attributes["src"].startswith("data:image/png;base64,") for img in root.all("img"))
+    assert not re.search(r"""<[^>]*\son\w+=["']""", html)
+
+
+def test_ids_are_unique_and_are_found(parsed):
+    """Whatever labels a plot is on the page, once."""
+    root = parsed(page(*made()))
+
+    names = ("svg", "title", "desc", "section", "div", "figure")
+    ids = [e.attributes["id"] for name in names for e in root.all(name) if "id" in e.attributes]
+    assert len(ids) == len(set(ids)) > 0
+    for plot in root.all("svg"):
+        if plot.attributes.get("role") == "img":
+            assert {plot.attributes["aria-labelledby"], plot.attributes["aria-describedby"]} <= set(ids)
+        else:
+            assert plot.attributes["aria-hidden"] == "true"
+
+
+def test_what_users_named_is_text(parsed):
+    """An object's id with HTML in it is shown as it is, wherever it stands: as a heading, a reason, a leak."""
+    report, curves, worst = made()
+    report["lifter"]["orthographic"]["claims"] = claims()
+    report["audit"] = {"leaks": [f"object {WICKED} is in test and in train"], "near_duplicates": [WICKED]}
+
+    html = page(report, curves, worst)
+
+    root = parsed(html)
+    assert "onerror=" not in re.sub(r"onerror=&quot;", "", html)
+    assert html.count("<img src=x") == 0
+    shown = [e.words() for name in ("h4", "th", "li") for e in root.all(name)]
+    assert sum(WICKED in words for words in shown) == 2 + 1 + 2
+    assert {img.attributes["alt"].split(" from azimuth")[0] for img in root.all("img")} >= {WICKED, "head-6"}
+
+
+def test_the_table_has_every_method_beside_both_baselines(parsed):
+    """A row each, the best first, a heading for each column and each row; numbers with the interval below them."""
+    report, curves, worst = made()
+
+    table = parsed(page(report, curves, worst)).all("table")[0]
+
+    rows = table.all("tbody")[0].all("tr")
+    names = [row.all("span", "method")[0].text for row in rows]
+    means = [report["lifter"]["orthographic"]["test"][name]["error_mm"]["mean"] for name in names]
+    assert sorted(names) == sorted(SPREAD_MM)
+    assert means == sorted(means)
+    assert all(th.attributes["scope"] in ("col", "colgroup", "row") for th in table.all("th"))
+    assert [th.text for th in table.all("th") if th.attributes["scope"] == "colgroup"] == [
+        "orthographic, 8 objects",
+        "perspective, 8 objects",
+    ]
+    assert all(len(row.all("td")) == 2 * 4 for row in rows)
+    scores = report["lifter"]["perspective"]["test"]["mlp"]
+    cells = rows[names.index("mlp")].all("td")[4:]
+    low, high = scores["interval_mm"]["mean"]
+    assert cells[0].text == f"{scores['error_mm']['mean']:.2f}"
+    assert cells[0].all("span", "ends")[0].text == f"{low:.2f} to {high:.2f}"
+    assert cells[3].text == "{:+.2f} to {:+.2f}".format(*scores["worse_by_mm"]["mean"])
+    assert [span.text for row in rows for span in row.all("span", "badge")] == ["chosen", "baseline", "baseline"]
+
+
+def test_both_projections_share_their_axis(parsed):
+    """Curves stand beside each other on the same range, and so do views; each method has the same colour in both."""
+    root = parsed(page(*made()))
+
+    svgs = {e.attributes.get("aria-labelledby"): e for e in root.all("svg")}
+    for name in ("curves", "views"):
+        one, other = (svgs[f"{name}-{i}-title"] for i in range(2))
+        ticks = [
+            [(t.text, t.attributes["x"], t.attributes["y"]) for t in svg.all("text", "tick")] for svg in (one, other)
+        ]
+        assert ticks[0] == ticks[1]
+    drawn = [[e.attributes["class"] for e in svgs[f"curves-{i}-title"].all("path", "curve")] for i in range(2)]
+    assert sorted(drawn[0]) == sorted(drawn[1])
+    assert len(drawn[0]) == 6
+    assert drawn[0][-1].endswith("chosen")
+    assert sum("baseline" in style for style in drawn[0]) == 2
+
+
+def test_at_most_nine_curves_are_drawn():
+    """The chosen, the refined, the MLP, triangulation, the best of the others and both baselines."""
+    report, _, _ = made(chosen="robust_all")
+
+    assert drawn_methods(report["lifter"]) == sorted(
+        {"robust_all", "refined", "mlp", "triangulation", "robust", "mean_point", "template"},
+        key=lambda name: report["lifter"]["orthographic"]["test"][name]["error_mm"]["mean"],
+    )
+
+
+def test_a_part_that_is_missing_is_left_out(parsed):
+    """One projection, no refiner, no claims, no worst objects, no intervals: the rest stands there all the same."""
+    report, _, _ = made(("perspective",), ("mlp", "mean_point", "template"), chosen="mlp")
+    for scores in report["lifter"]["perspective"]["test"].values():
+        del scores["interval_mm"]
+        scores.pop("worse_by_mm", None)
+    detector = report["detector"]["perspective"]
+    del detector["rig"]
+    for name in ("interval_pct_width", "interval_pct_width_without_front", "interval_by_view"):
+        del detector["test"][name]
+
+    root = parsed(page(report, {}, []))
+
+    assert headings(root) == ["Every method, in millimetres", "The detector, in its picture"]
+    assert "orthographic" not in root.words()
+
+
+def test_methods_without_an_answer_do_not_break_it(parsed):
+    """They say so in the table, and have no curve; also where it is the chosen one."""
+    report, curves, worst = made()
+    for method in ("refined", "triangulation"):
+        scores = report["lifter"]["orthographic"]["test"][method]
+        scores.update(error_mm=NOTHING, interval_mm=NOTHING, n=0, worse_by_mm={"mean": None, "median": None})
+        curves["orthographic"][method] = np.full((8, 2), NAN)
+
+    root = parsed(page(report, curves, worst))
+
+    assert root.all("section", "tile")[0].all("p", "big")[0].text == "no answer"
+    rows = {row.all("span", "method")[0].text: row for row in root.all("tbody")[0].all("tr")}
+    assert [cell.words() for cell in rows["triangulation"].all("td")[:4]] == ["no answer"] * 3 + ["-"]
+    curves_drawn = [
+        len(e.all("path", "curve")) for e in root.all("svg") if "curves" in e.attributes.get("aria-labelledby", "")
+    ]
+    assert curves_drawn == [4, 6]
+
+
+def test_a_report_without_any_answer_is_a_page(parsed):
+    """Even one without test objects."""
+    report, _, _ = made(("orthographic",))
+    for scores in report["lifter"]["orthographic"]["test"].values():
+        scores.update(error_mm=NOTHING, interval_mm=NOTHING, n=0)
+    report["detector"]["orthographic"]["test"].update(
+        error_pct_width=NOTHING, error_pct_width_without_front=NOTHING, by_view={str(i): None for i in range(9)}
+    )
+
+    assert headings(parsed(page(report, {"orthographic": {m: np.empty((0, 2)) for m in SPREAD_MM}}, [])))
+
+
+def test_intervals_of_few_objects_carry_a_warning(parsed):
+    """Eight objects are too few for a bootstrap, twenty will do."""
+    report, curves, worst = made()
+    assert "too narrow" in parsed(page(report, curves, worst)).words()
+
+    for lifter in report["lifter"].values():
+        for scores in lifter["test"].values():
+            scores["n"] = 20
+    assert "too narrow" not in parsed(page(report, curves, worst)).words()
+
+
+def test_fewer_answers_are_said(parsed):
+    """A method that answered fewer objects than others says how many are missing."""
+    report, curves, worst = made()
+    report["lifter"]["perspective"]["test"]["mlp"]["n"] = 5
+
+    assert "3 without an answer" in parsed(page(report, curves, worst)).all("tbody")[0].words()
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        {},
+        {"calibration": None, "coverage_68": None, "coverage_95": None},
+        {"accepted": None, "rejected": None},
+        {"calibration": [[0.5, None], [None, 0.5]], "method": None},
+        {"rejected": {"n": 0, "median_mm": None, "reasons": {}}, "accepted": {"n": None, "median_mm": None}},
+        {"rejected": {"n": 0, "median_mm": None, "reasons": None}},
+    ],
+)
+def test_claims_are_shown_as_far_as_they_are_known(parsed, missing):
+    """Any value may be null; the plot, the shares and the tables each stand for themselves."""
+    report, curves, worst = made()
+    report["lifter"]["perspective"]["claims"] = claims(**missing)
+
+    root = parsed(page(report, curves, worst))
+
+    assert "Claimed against real" in headings(root)
+    assert ("70 %" in root.words()) == ("coverage_68" not in missing)
+    plots = [e for e in root.all("svg") if e.attributes.get("aria-labelledby") == "claims-0-title"]
+    assert len(plots) == ("calibration" not in missing)
+    assert ("Handed back as doubtful" in root.words()) == ("rejected" not in missing)
+
+
+@pytest.mark.parametrize(
+    ("audit", "said"),
+    [
+        ({"leaks": [], "near_duplicates": []}, "Nothing shared between the splits."),
+        ({"leaks": ["object a is in test and in train"], "near_duplicates": []}, "object a is in test and in train"),
+        ({"near_duplicates": ["a (test) is b (train)"]}, "a (test) is b (train)"),
+    ],
+)
+def test_what_the_splits_share_is_said(parsed, audit, said):
+    """A line for each finding, or that there is none."""
+    report, curves, worst = made()
+    report["audit"] = audit
+
+    root = parsed(page(report, curves, worst))
+
+    assert headings(root)[-1] == "The splits"
+    assert said in root.all("main")[0].all("section")[-1].words()
+
+
+def test_views_are_called_by_their_angle(parsed):
+    """Error by view is over azimuth, the front at 0 degrees."""
+    root = parsed(page(*made()))
+
+    [svg] = [e for e in root.all("svg") if e.attributes.get("aria-labelledby") == "views-0-title"]
+    angles = [t.text for t in svg.all("text", "tick") if t.text.endswith("°")]
+    assert angles == ["-90°", "-67.5°", "-45°", "-22.5°", "0°", "22.5°", "45°", "67.5°", "90°"]
+
+
+def test_the_report_is_left_as_it_is():
+    """Drawing the page changes NOTHING in what report.json says, and draws the same again."""
+    report, curves, worst = made()
+    before = copy.deepcopy(report)
+
+    assert page(report, curves, worst) == page(report, curves, worst)
+    assert report == before

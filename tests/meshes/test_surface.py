@@ -1,0 +1,165 @@
+"""Closest points and even samples of a triangle mesh, against shapes with a known answer."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from featurelib.errors import GeometryError
+from featurelib.meshes.surface import closest_points, sample_surface, sample_with_normals
+
+CUBE = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float)
+CUBE_FACES = np.array(
+    [
+        [0, 1, 3], [0, 3, 2], [4, 6, 7], [4, 7, 5], [0, 4, 5], [0, 5, 1],
+        [2, 3, 7], [2, 7, 6], [0, 2, 6], [0, 6, 4], [1, 5, 7], [1, 7, 3],
+    ]
+)  # fmt: skip
+
+
+def _cube_answer(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the closest points of the cube's surface and their distances, from the formula of a box."""
+    clipped = np.clip(points, -1, 1)
+    inside = (np.abs(points) < 1).all(axis=1)
+    axis = np.abs(points).argmax(axis=1)  # the face nearest to a point inside
+    pushed = points.copy()
+    rows = np.arange(len(points))
+    pushed[rows, axis] = np.where(points[rows, axis] < 0, -1, 1)
+    answer = np.where(inside[:, None], pushed, clipped)
+    return answer, np.linalg.norm(points - answer, axis=1)
+
+
+def _triangle_answer(point: np.ndarray, triangle: np.ndarray, steps: int = 200) -> float:
+    """Return the least distance from a point to a dense grid of points of a triangle."""
+    u, v = np.meshgrid(np.linspace(0, 1, steps), np.linspace(0, 1, steps))
+    inside = u + v <= 1
+    u, v = u[inside][:, None], v[inside][:, None]
+    grid = triangle[0] + u * (triangle[1] - triangle[0]) + v * (triangle[2] - triangle[0])
+    return float(np.linalg.norm(grid - point, axis=1).min())
+
+
+def test_matches_the_formula_of_a_box() -> None:
+    """Inside and outside a cube, over faces, edges and corners, points and distances are the analytic ones."""
+    points = np.random.default_rng(0).uniform(-2, 2, (500, 3))
+
+    found, distances, _ = closest_points(points, CUBE, CUBE_FACES)
+
+    expected, expected_distances = _cube_answer(points)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    np.testing.assert_allclose(distances, expected_distances, atol=1e-12)
+
+
+coordinate = st.floats(-5, 5, allow_subnormal=False)
+triangles = st.lists(st.tuples(coordinate, coordinate, coordinate), min_size=3, max_size=3).map(np.array)
+
+
+@given(triangles, st.tuples(coordinate, coordinate, coordinate).map(np.array))
+@settings(deadline=None, max_examples=100)
+def test_no_point_of_a_triangle_is_closer(triangle: np.ndarray, point: np.ndarray) -> None:
+    """The distance is that of a dense grid on the triangle, to the grid's step; also for slivers and points."""
+    found, distances, _ = closest_points(point[None], triangle, [[0, 1, 2]])
+
+    dense = _triangle_answer(point, triangle)
+    longest = max(np.linalg.norm(triangle - np.roll(triangle, 1, axis=0), axis=1))
+    assert distances[0] <= dense + 1e-9
+    assert dense - longest / 199 <= distances[0] + 1e-9
+    assert np.linalg.norm(found[0] - point) == pytest.approx(distances[0], abs=1e-12)
+    _, off_surface, _ = closest_points(found, triangle, [[0, 1, 2]])
+    assert off_surface[0] < 1e-7
+
+
+def test_points_of_the_surface_are_their_own_closest_points() -> None:
+    """Snapping is idempotent."""
+    points = sample_surface(CUBE, CUBE_FACES, 100)
+
+    found, distances, _ = closest_points(points, CUBE, CUBE_FACES)
+
+    np.testing.assert_allclose(found, points, atol=1e-12)
+    np.testing.assert_allclose(distances, 0, atol=1e-12)
+
+
+def test_the_face_named_is_the_face_found() -> None:
+    """The closest point of the named face alone is the point returned."""
+    points = np.random.default_rng(1).uniform(-2, 2, (30, 3))
+
+    found, distances, faces = closest_points(points, CUBE, CUBE_FACES)
+
+    for point, expected, distance, face in zip(points, found, distances, faces, strict=True):
+        alone, alone_distance, _ = closest_points(point[None], CUBE, CUBE_FACES[face : face + 1])
+        np.testing.assert_array_equal(alone[0], expected)
+        assert alone_distance[0] == distance
+
+
+@pytest.mark.parametrize("corners", [[[0, 0, 0], [1, 0, 0], [2, 0, 0]], [[0, 0, 0], [2, 0, 0], [0, 0, 0]]])
+def test_a_triangle_without_area_is_a_segment(corners: list[list[float]]) -> None:
+    """Corners in a line, or two in one place, give the closest point of the segment, not a NaN."""
+    found, distances, _ = closest_points([[1.5, 2, 0], [-3, 0, 0], [9, 0, 0]], corners, [[0, 1, 2]])
+
+    np.testing.assert_allclose(found, [[1.5, 0, 0], [0, 0, 0], [2, 0, 0]], atol=1e-12)
+    np.testing.assert_allclose(distances, [2, 3, 7])
+
+
+def test_a_triangle_of_one_point_is_that_point() -> None:
+    """Three equal corners are found as a point."""
+    found, distances, _ = closest_points([[1, 0, 0]], [[4, 4, 0]], [[0, 0, 0]])
+
+    np.testing.assert_array_equal(found, [[4, 4, 0]])
+    assert distances[0] == 5
+
+
+def test_no_points_give_no_answers() -> None:
+    """An empty question has an empty answer."""
+    found, distances, faces = closest_points(np.empty((0, 3)), CUBE, CUBE_FACES)
+
+    assert (found.shape, distances.shape, faces.shape) == ((0, 3), (0,), (0,))
+
+
+@pytest.mark.parametrize(
+    ("points", "vertices", "faces", "message"),
+    [
+        ([[0, 0, 0]], CUBE, np.empty((0, 3), int), "without faces"),
+        ([[0, np.nan, 0]], CUBE, CUBE_FACES, "finite"),
+        ([[0, 0, 0]], CUBE * np.inf, CUBE_FACES, "finite"),
+    ],
+)
+def test_refuses_what_has_no_answer(points, vertices, faces, message) -> None:
+    """No faces and numbers that are not finite are errors, not quiet nonsense."""
+    with pytest.raises(GeometryError, match=message):
+        closest_points(points, vertices, faces)
+
+
+def test_a_sample_lies_on_the_surface_with_its_normals() -> None:
+    """Every point lies on the cube, and its normal is the outward axis of the side it lies on."""
+    points, normals = sample_with_normals(CUBE, CUBE_FACES, 500)
+
+    np.testing.assert_allclose(np.abs(points).max(axis=1), 1, atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1, atol=1e-12)
+    np.testing.assert_allclose((points * normals).sum(axis=1), 1, atol=1e-12)
+
+
+def test_a_sample_is_spread_by_area() -> None:
+    """Each triangle gets its share of the points to within one, and they fill it evenly."""
+    vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [9, 0, 0], [12, 0, 0], [9, 3, 0]], dtype=float)
+    points = sample_surface(vertices, [[0, 1, 2], [3, 4, 5]], 5000)
+
+    large = points[points[:, 0] > 5]
+    assert abs(len(large) - 4500) <= 1
+    np.testing.assert_allclose(large.mean(axis=0), [10, 1, 0], atol=0.05)
+
+
+def test_a_sample_repeats_with_its_seed() -> None:
+    """The same seed gives the same points, another seed others."""
+    np.testing.assert_array_equal(sample_surface(CUBE, CUBE_FACES, 50, 3), sample_surface(CUBE, CUBE_FACES, 50, 3))
+    assert not np.array_equal(sample_surface(CUBE, CUBE_FACES, 50, 3), sample_surface(CUBE, CUBE_FACES, 50, 4))
+
+
+def test_triangles_without_area_are_never_sampled() -> None:
+    """A triangle of no area, even as the last one, gets no point; a mesh of only such is refused."""
+    vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [7, 7, 7]], dtype=float)
+
+    points, normals = sample_with_normals(vertices, [[0, 1, 2], [3, 3, 3]], 100)
+
+    assert points.max() <= 1
+    assert np.isfinite(normals).all()
+    with pytest.raises(GeometryError, match="area zero"):
+        sample_surface(vertices, [[3, 3, 3]], 10)

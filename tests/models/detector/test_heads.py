@@ -1,0 +1,238 @@
+"""The heads: what they build, what they make small, what they read. Mostly on a backbone of five layers."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+
+from featurelib.geometry import mirror_xy
+from featurelib.models import heatmaps
+from featurelib.models.detector.heads import HEADS, TAPS, HeatmapHead, RegressionHead
+from featurelib.models.detector.samples import Labels
+
+SIZE = 64
+CELLS = SIZE // 4
+
+
+def attached(head, policy="float32", backbone=None):
+    """A head on a backbone, as a model of scaled pictures."""
+    keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy(policy)
+    try:
+        pictures = keras.Input((SIZE, SIZE, 3))
+        return keras.Model(pictures, head.attach(backbone or small_backbone(), pictures))
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def small_backbone():
+    """Five strided convolutions, named like the layers that the head listens to: quick to build and to train."""
+    x = pictures = keras.Input((SIZE, SIZE, 3))
+    for name in ("stem", *reversed(TAPS)):
+        x = keras.layers.Conv2D(16, 3, strides=2, padding="same", activation="relu", name=name)(x)
+    return keras.Model(pictures, x, name="backbone")
+
+
+def mobilenet():
+    """The real one, untrained."""
+    shape = (SIZE, SIZE, 3)
+    return keras.applications.MobileNetV2(
+        input_shape=shape, alpha=0.35, include_top=False, weights=None, name="backbone"
+    )
+
+
+@pytest.fixture(scope="module")
+def model():
+    """The heatmap head on MobileNetV2; tests leave it as it is."""
+    return attached(HeatmapHead(), backbone=mobilenet())
+
+
+def labels_of(count=5, seed=0):
+    """Random labels."""
+    rng = np.random.default_rng(seed)
+    points = rng.uniform(0.3, 0.7, (count, 2, 2)).astype(np.float32)
+    near, visible = rng.integers(0, 2, count).astype(np.int32), rng.integers(0, 2, (count, 2)).astype(np.float32)
+    return Labels(points, near, visible, np.ones(count, np.float32))
+
+
+def in_the_mirror(labels):
+    """The labels of the mirrored pictures."""
+    points = mirror_xy(labels.points)[:, ::-1].astype(np.float32)
+    return Labels(points, 1 - labels.near, labels.visible[:, ::-1], labels.weight)
+
+
+def outputs_of(labels, seed=1):
+    """Random outputs of the heatmap head for so many labels."""
+    rng = np.random.default_rng(seed)
+    scores = 3 * rng.normal(size=(len(labels.near), CELLS, CELLS, 2))
+    return {"maps": scores.astype(np.float32), "visible": rng.normal(size=labels.visible.shape).astype(np.float32)}
+
+
+def perfect(labels):
+    """Outputs that say what the labels say."""
+    scores = np.asarray(heatmaps.gaussian(labels.points, CELLS, CELLS, HeatmapHead().sigma_cells))
+    return {"maps": scores, "visible": 40 * labels.visible - 20}
+
+
+def test_labels_mirrored_twice_are_themselves():
+    """Sides, places and visibility come back."""
+    labels = labels_of()
+    for once, again in zip(labels, in_the_mirror(in_the_mirror(labels)), strict=True):
+        np.testing.assert_allclose(once, again, atol=1e-6)
+
+
+def test_the_mirror_changes_nothing():
+    """Flipped maps with the sides swapped have the same loss and the same error against mirrored labels."""
+    head, labels = HeatmapHead(), labels_of()
+    outputs = outputs_of(labels)
+    flipped = {"maps": outputs["maps"][:, :, ::-1, ::-1], "visible": outputs["visible"][:, ::-1]}
+
+    np.testing.assert_allclose(head.losses(flipped, in_the_mirror(labels)), head.losses(outputs, labels), rtol=1e-4)
+    np.testing.assert_allclose(
+        head.distances(flipped, in_the_mirror(labels)), head.distances(outputs, labels), atol=1e-6
+    )
+    sighting, mirrored = head.read(outputs), head.read(flipped)
+    np.testing.assert_allclose(mirrored.xy, mirror_xy(sighting.xy)[:, ::-1], atol=1e-6)
+    np.testing.assert_allclose(mirrored.visible, sighting.visible[:, ::-1], atol=1e-6)
+    np.testing.assert_allclose(mirrored.covariance, (sighting.covariance * [[1, -1], [-1, 1]])[:, ::-1], atol=1e-6)
+
+
+def test_true_maps_are_read_as_the_truth():
+    """Maps drawn at the labels are read there, with their own spread and visibility, at no loss."""
+    head, labels = HeatmapHead(), labels_of()
+    sighting = head.read(perfect(labels))
+
+    np.testing.assert_allclose(sighting.xy, labels.points, atol=1e-3 / CELLS)
+    np.testing.assert_allclose(sighting.visible, labels.visible, atol=1e-6)
+    spread = np.broadcast_to(np.eye(2) * (head.sigma_cells / CELLS) ** 2, sighting.covariance.shape)
+    np.testing.assert_allclose(np.asarray(sighting.covariance), spread, rtol=1e-2, atol=1e-5)
+    np.testing.assert_allclose(head.losses(perfect(labels), labels), 0, atol=1e-4)
+    np.testing.assert_allclose(head.distances(perfect(labels), labels), 0, atol=1e-4)
+
+
+def near(labels):
+    """The true positions (n, 2) of the near instances."""
+    return labels.points[np.arange(len(labels.near)), labels.near]
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_only_the_near_instance_is_measured(name):
+    """Its distance, whatever is said of the far one: a 3-4-5 triangle."""
+    labels = labels_of()
+    said = labels.points.copy()
+    said[np.arange(5), labels.near] += (0.03, 0.04)
+    said[np.arange(5), 1 - labels.near] = 0.5
+    outputs = perfect(labels._replace(points=said)) if name == "heatmap" else near(labels._replace(points=said))
+
+    np.testing.assert_allclose(HEADS[name].distances(outputs, labels), 0.05, atol=1e-4)
+
+
+def test_each_sample_has_its_own_loss():
+    """No term leaks from one picture to another, so that a caller may weigh some with 0."""
+    head, labels = HeatmapHead(), labels_of()
+    outputs = outputs_of(labels)
+    alone = [
+        head.losses({k: v[i : i + 1] for k, v in outputs.items()}, Labels(*(v[i : i + 1] for v in labels)))
+        for i in range(5)
+    ]
+
+    np.testing.assert_allclose(head.losses(outputs, labels), np.concatenate(alone), rtol=1e-5)
+
+
+def test_the_regression_head_is_the_recipes():
+    """Near positions in [0, 1]; the mean of two squares; which side it is, how sure and whether seen is not said."""
+    head, labels = RegressionHead(), labels_of()
+    model = attached(head)
+    xy = np.asarray(model(np.random.default_rng(0).uniform(-1, 1, (5, SIZE, SIZE, 3)), training=False))
+    sighting = head.read(xy)
+
+    assert model.output_shape == (None, 2)
+    assert ((xy > 0) & (xy < 1)).all()
+    np.testing.assert_allclose(head.losses(xy, labels), np.mean((xy - near(labels)) ** 2, -1), rtol=1e-5)
+    np.testing.assert_allclose(head.distances(xy, labels), np.linalg.norm(xy - near(labels), axis=-1), rtol=1e-4)
+    np.testing.assert_array_equal(sighting.xy, np.stack([xy, xy], axis=1))
+    assert np.isnan(np.asarray(sighting.covariance)).all()
+    assert np.isnan(np.asarray(sighting.visible)).all()
+
+
+def test_the_maps_are_a_quarter_of_the_picture(model):
+    """The tapped layers have the strides they are named for, and the backbone keeps its name."""
+    backbone = model.get_layer("backbone")
+
+    assert {name: tuple(shape) for name, shape in ((k, v.shape) for k, v in model.output.items())} == {
+        "maps": (None, CELLS, CELLS, 2),
+        "visible": (None, 2),
+    }
+    assert [SIZE // backbone.get_layer(name).output.shape[1] for name in TAPS] == [32, 16, 8, 4]
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert not norms, "outside the backbone nothing has statistics to learn"
+
+
+def test_a_saved_network_gives_the_same_answer(model, tmp_path):
+    """The file needs nothing of ours to be opened."""
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
+    pictures = np.random.default_rng(0).uniform(-1, 1, (2, SIZE, SIZE, 3)).astype(np.float32)
+
+    for name, values in model(pictures, training=False).items():
+        np.testing.assert_allclose(again(pictures, training=False)[name], values, atol=1e-5)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_stays_in_the_network(policy):
+    """Outputs, losses and errors are float32, and finite."""
+    labels, head = labels_of(), HeatmapHead()
+    pictures = np.random.default_rng(0).uniform(-1, 1, (5, SIZE, SIZE, 3)).astype(np.float32)
+    outputs = attached(head, policy)(pictures, training=False)
+    values = [*outputs.values(), head.losses(outputs, labels), head.distances(outputs, labels)]
+
+    assert {value.dtype for value in values} == {tf.float32}
+    assert all(np.isfinite(value).all() for value in values)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_compiled_step_gives_the_same_with_shapes_known_before(name):
+    """Under XLA, which wants shapes as constants; the loss's slope is finite even where nothing is wrong."""
+    labels = labels_of()
+    outputs = perfect(labels) if name == "heatmap" else near(labels)
+
+    @tf.function(jit_compile=True)
+    def measure(outputs, labels):
+        with tf.GradientTape() as tape:
+            tape.watch(outputs)
+            losses = HEADS[name].losses(outputs, labels)
+        assert losses.shape == (5,)
+        return losses, HEADS[name].distances(outputs, labels), tape.gradient(losses, outputs)
+
+    losses, distances, slopes = measure(*tf.nest.map_structure(tf.constant, (outputs, labels)))
+    np.testing.assert_allclose(losses, HEADS[name].losses(outputs, labels), atol=1e-6)
+    np.testing.assert_allclose(distances, HEADS[name].distances(outputs, labels), atol=1e-6)
+    assert all(np.isfinite(slope).all() for slope in tf.nest.flatten(slopes))
+
+
+def test_a_few_steps_tell_a_bright_dot_from_a_dim_one():
+    """Left is bright and right is dim, wherever they are: the loss falls, and so does the error."""
+    head, model, labels = HeatmapHead(), attached(HeatmapHead()), labels_of(16)
+    pictures = np.repeat(dots(labels), 3, axis=-1)
+    optimizer = keras.optimizers.Adam(1e-2)
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            outputs = model(pictures, training=True)
+            loss = ops.mean(head.losses(outputs, labels))
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        return loss, ops.mean(head.distances(outputs, labels))
+
+    optimizer.build(model.trainable_variables)
+    losses, distances = np.array([step() for _ in range(40)]).T
+    assert losses[-1] < 0.5 * losses[0]
+    assert distances[-1] < 0.5 * distances[0]
+
+
+def dots(labels):
+    """Scaled pictures (n, s, s, 1): a white dot at each left point, a grey one at each right."""
+    drawn = np.exp(np.asarray(heatmaps.gaussian(labels.points, SIZE, SIZE, 2.0)))
+    drawn /= drawn.max(axis=(1, 2), keepdims=True)
+    return 2 * np.max(drawn * (1.0, 0.5), axis=-1, keepdims=True).astype(np.float32) - 1

@@ -1,0 +1,199 @@
+"""The detector's network and its two phases, at the smallest size there is."""
+
+import keras
+import numpy as np
+import pytest
+
+from featurelib.errors import DataError, UsageError
+from featurelib.models.detector.checkpoint import Checkpoint
+from featurelib.models.detector.heads import HEADS
+from featurelib.models.detector.network import batch_norms, build_detector
+from featurelib.models.detector.recipe import Recipe
+from featurelib.models.detector.samples import Batch, Labels, as_rgb
+from featurelib.models.detector.training import fit
+
+
+@pytest.fixture
+def model():
+    """An untrained detector of 32 px."""
+    keras.utils.set_random_seed(0)
+    return build_detector(head="regression", alpha=0.35, input_size=32, weights="none")
+
+
+HEAD = HEADS["regression"]
+
+
+def batches(epoch=0, count=3, size=8):
+    """Random pictures and positions, the same in every epoch."""
+    rng = np.random.default_rng(0)
+    for _ in range(count):
+        pictures = rng.integers(0, 256, (size, 32, 32, 1)).astype(np.uint8)
+        points = rng.random((size, 2, 2)).astype(np.float32)
+        near = rng.integers(0, 2, size).astype(np.int32)
+        yield Batch(pictures, Labels(points, near, np.ones((size, 2), np.float32), np.ones(size, np.float32)))
+
+
+def statistics(model):
+    """The moving means and variances of every BatchNorm."""
+    layers = batch_norms(model.get_layer("backbone"))
+    return [values.numpy() for layer in layers for values in (layer.moving_mean, layer.moving_variance)]
+
+
+def trained(model, checkpoint=None, **recipe):
+    """Train for a moment and return where the training stood after each epoch."""
+    checkpoints = []
+    fit(model, HEAD, Recipe(batch_size=8, **recipe), batches, batches, checkpoints.append, checkpoint=checkpoint)
+    return checkpoints
+
+
+def test_the_head_is_the_recipes(model):
+    """Pooling, 256 and 128 units with L2 and dropout 0.4 and 0.3, two sigmoids; scaling is inside the model."""
+    kinds = [type(layer).__name__ for layer in model.layers]
+    dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+
+    assert kinds == [
+        *("InputLayer", "Rescaling", "Functional", "GlobalAveragePooling2D"),
+        *("Dense", "Dropout", "Dense", "Dropout", "Dense"),
+    ]
+    assert [layer.units for layer in dense] == [256, 128, 2]
+    assert [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)] == [0.4, 0.3]
+    assert [layer.kernel_regularizer is not None for layer in dense] == [True, True, False]
+    assert dense[-1].activation is keras.activations.sigmoid
+    np.testing.assert_allclose(model.layers[1](np.array([0.0, 127.5, 255.0])), [-1, 0, 1])
+
+
+def test_batch_norm_keeps_its_statistics_when_the_backbone_is_unfrozen(model):
+    """The trap of Keras 3: unfrozen, BatchNorm trains and its statistics lag; here they do not move."""
+    before = statistics(model)
+    weights = [w.numpy() for w in model.get_layer("backbone").trainable_weights]
+    trained(model, epochs=1, frozen_epochs=0, pretrained=True)
+
+    assert all(np.array_equal(a, b) for a, b in zip(before, statistics(model), strict=True))
+    after = [w.numpy() for w in model.get_layer("backbone").trainable_weights]
+    assert not all(np.array_equal(a, b) for a, b in zip(weights, after, strict=True))
+
+
+def test_an_untrained_backbone_learns_its_statistics(model):
+    """There is nothing to keep, and no frozen phase: BatchNorm follows the data from the first step."""
+    before = statistics(model)
+    rows = trained(model, epochs=2, frozen_epochs=1, pretrained=False)[-1].rows
+
+    assert [row.phase for row in rows] == ["tune", "tune"]
+    assert not any(np.array_equal(a, b) for a, b in zip(before, statistics(model), strict=True))
+
+
+def test_the_backbone_is_held_up_to_a_layer(model):
+    """What a recipe freezes does not move in the second phase; what comes after it does."""
+    backbone = model.get_layer("backbone")
+    names = [layer.name for layer in backbone.layers]
+    held = names.index("block_2_add") + 1
+    before = [[w.numpy() for w in layer.weights] for layer in backbone.layers]
+    trained(model, epochs=1, frozen_epochs=0, frozen_to="block_2_add", tune_rate=1.0)
+
+    moved = [
+        not all(np.array_equal(a, b.numpy()) for a, b in zip(arrays, layer.weights, strict=True))
+        for arrays, layer in zip(before, backbone.layers, strict=True)
+    ]
+    assert not any(moved[:held])
+    assert any(moved[held:])
+
+
+def test_the_first_phase_leaves_the_backbone_alone(model):
+    """Only the head trains while the backbone is frozen."""
+    backbone, head = model.get_layer("backbone"), model.layers[-1]
+    before, first = [w.numpy() for w in backbone.weights], head.kernel.numpy()
+    rows = trained(model, epochs=1, frozen_epochs=1)[-1].rows
+
+    assert [row.phase for row in rows] == ["frozen"]
+    assert all(np.array_equal(a, b.numpy()) for a, b in zip(before, backbone.weights, strict=True))
+    assert not np.array_equal(first, head.kernel.numpy())
+
+
+def test_the_best_weights_are_left_in_the_model(model):
+    """Training that only gets worse ends after `patience` epochs, with the weights of its best."""
+    last = trained(model, epochs=9, frozen_epochs=9, head_rate=10.0, patience=2)[-1]
+
+    assert len(last.rows) == last.best_row.epoch + 3 < 9
+    assert all(np.array_equal(a, b) for a, b in zip(last.best, model.get_weights(), strict=True))
+    found = [(np.array(model(as_rgb(p).astype(np.float32), training=False)), labels) for p, labels in batches()]
+    errors = [np.linalg.norm(xy - labels.points[range(8), labels.near], axis=-1) for xy, labels in found]
+    assert 100 * np.mean(errors) == pytest.approx(last.best_row.val_error_pct, rel=1e-4)
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 3])
+def test_a_resumed_training_goes_on_as_if_nothing_had_happened(model, stop_after):
+    """From a checkpoint's bytes, before, at and after the change of phases, the curve and the weights are the same."""
+    recipe = {"epochs": 4, "frozen_epochs": 2}
+    undisturbed = trained(model, **recipe)
+    weights = model.get_weights()
+
+    keras.utils.set_random_seed(5)
+    other = build_detector(head="regression", alpha=0.35, input_size=32, weights="none")
+    again = Checkpoint.from_bytes(undisturbed[stop_after - 1].to_bytes({"a": 1}), {"a": 1})
+    resumed = trained(other, again, **recipe)
+
+    assert again.next_epoch == stop_after
+    assert len(resumed) == 4 - stop_after
+    for row, expected in zip(resumed[-1].rows, undisturbed[-1].rows, strict=True):
+        assert row[:6] == expected[:6]
+    assert all(np.array_equal(a, b) for a, b in zip(weights, other.get_weights(), strict=True))
+
+
+def test_a_finished_training_only_gives_its_best_weights(model):
+    """A training that is over when it is taken up runs no further epoch."""
+    last = trained(model, epochs=2, frozen_epochs=1)[-1]
+    weights = model.get_weights()
+    model.set_weights([0 * w for w in weights])
+
+    assert trained(model, last, epochs=2, frozen_epochs=1) == []
+    assert all(np.array_equal(a, b) for a, b in zip(weights, model.get_weights(), strict=True))
+
+
+def test_padding_does_not_count(model):
+    """Samples of weight 0 change neither the figures nor the weights."""
+
+    def padded(epoch):
+        for pictures, labels in batches():
+            doubled = Labels(*(np.concatenate([part, part[::-1]]) for part in labels))
+            doubled.weight[8:] = 0
+            yield Batch(np.concatenate([pictures, 255 - pictures]), doubled)
+
+    weights, found = model.get_weights(), []
+    for passes in (batches, padded):
+        keras.utils.set_random_seed(0)
+        model.set_weights(weights)
+        for layer in model.layers:
+            layer.rate = 0.0  # dropout draws by place in the batch
+        fit(model, HEAD, Recipe(batch_size=8, epochs=1, frozen_epochs=1), passes, passes, found.append)
+
+    plain, filled = (checkpoint.rows[0] for checkpoint in found)
+    np.testing.assert_allclose(filled[2:6], plain[2:6], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"alpha": 0.4}, "--alpha 0.4: expected one of"),
+        ({"input_size": 100}, "--input-size 100: expected a multiple of 32"),
+        ({"head": "guess"}, "--head guess: expected one of regression, heatmap"),
+    ],
+)
+def test_impossible_networks_are_refused(arguments, words):
+    """The message names the flag, the value and what is possible."""
+    with pytest.raises(UsageError, match=words):
+        build_detector(**{"alpha": 0.35, "input_size": 32, "weights": "none"} | arguments)
+
+
+def test_weights_of_another_width_are_refused(model, tmp_path):
+    """A file of weights for one alpha does not fit another, and the message says so; its own width does."""
+    backbone = model.get_layer("backbone")
+    arrays = {variable.path.removeprefix("backbone/"): variable.numpy() for variable in backbone.weights}
+    np.savez(tmp_path / "w.npz", **arrays)
+    again = build_detector(head="regression", alpha=0.35, input_size=32, weights=str(tmp_path / "w.npz"))
+
+    same = zip(backbone.weights, again.get_layer("backbone").weights, strict=True)
+    assert all(np.array_equal(a.numpy(), b.numpy()) for a, b in same)
+    with pytest.raises(DataError, match="another alpha"):
+        build_detector(alpha=0.5, input_size=32, weights=str(tmp_path / "w.npz"))
+    with pytest.raises(DataError, match="no such file"):
+        build_detector(alpha=0.35, input_size=32, weights=str(tmp_path / "gone.h5"))

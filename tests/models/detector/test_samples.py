@@ -1,0 +1,211 @@
+import weakref
+
+import numpy as np
+import pytest
+
+from featurelib.datasets.shards import encode_png
+from featurelib.models.detector.samples import Sample, as_rgb, batches, decode_pictures, shuffled, with_mirrors
+
+RNG = np.random.default_rng(0)
+
+
+def pictures(count: int, size: int = 4, channels: int = 1) -> np.ndarray:
+    return RNG.integers(0, 256, (count, size, size, channels)).astype(np.uint8)
+
+
+def view(picture: np.ndarray, **columns) -> dict:
+    """A view's row, with its left instance near and seen at the marked place and its right one hidden."""
+    labels = {"left_xy": [0.25, 0.5], "right_xy": [0.625, 0.75], "left_visible": True, "right_visible": False}
+    return {"png": encode_png(picture.squeeze()), **labels, "near_side": "left", **columns}
+
+
+def numbered(count: int):
+    """Yield samples whose left instance is at x = i."""
+    picture = pictures(1)[0]
+    for i in range(count):
+        yield Sample(view(picture, left_xy=[i, 0.0]), False)
+
+
+def numbers_of(samples) -> list[int]:
+    return [int(sample.view["left_xy"][0]) for sample in samples]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_mirroring_doubles_the_samples(channels):
+    """The lesson of the near instance: a flipped picture is a second sample, of the other instance at 1 - x."""
+    originals = pictures(5, channels=channels)
+
+    [(decoded, labels)] = batches(with_mirrors(map(view, originals)), 10, 4)
+
+    assert (decoded[0::2] == originals).all()
+    assert (decoded[1::2] == originals[:, :, ::-1]).all()
+    assert (labels.points[0::2] == [[0.25, 0.5], [0.625, 0.75]]).all()
+    assert (labels.points[1::2] == [[0.375, 0.75], [0.75, 0.5]]).all()
+    assert (labels.near.reshape(-1, 2) == [0, 1]).all()
+    assert (labels.visible[0::2] == [1, 0]).all()
+    assert (labels.visible[1::2] == [0, 1]).all()
+
+
+def test_a_lesson_left_out_leaves_as_many_samples():
+    """Without mirroring each picture comes twice; without hidden instances their pictures count for nothing."""
+    seen, hidden = pictures(2)
+    views = [view(seen), view(hidden, left_visible=False)]
+
+    [(plain, labels)] = batches(with_mirrors(views, mirror=False), 4, 4)
+    assert (plain == np.repeat([seen, hidden], 2, axis=0)).all()
+    assert (labels.weight == 1).all()
+    [(_, labels)] = batches(with_mirrors(views, hidden=False), 4, 4)
+    assert (labels.weight == [1, 1, 0, 0]).all()
+
+
+def test_mirroring_moves_the_landmark_with_its_pixel():
+    """A landmark at a marked pixel's centre is at that pixel's centre in the mirrored picture too."""
+    picture = np.zeros((8, 8, 1), np.uint8)
+    picture[2, 6] = 255
+    samples = with_mirrors([view(picture, left_xy=[(6 + 0.5) / 8, (2 + 0.5) / 8])])
+
+    [(decoded, labels)] = batches(samples, 2, 8)
+
+    for pixels, points, near in zip(decoded, labels.points, labels.near, strict=True):
+        column, row = np.floor(points[near] * 8).astype(int)
+        assert pixels[row, column, 0] == 255
+
+
+def test_the_mirror_of_a_mirrored_picture_is_the_picture():
+    """A view stored as its own mirror image, shown in the mirror, is the sample of the original."""
+    original = pictures(1, 8)[0]
+    flipped = view(original[:, ::-1], left_xy=[0.375, 0.75], right_xy=[0.75, 0.5], near_side="right")
+    flipped |= {"left_visible": False, "right_visible": True}
+
+    samples = (Sample(view(original), False), Sample(flipped, True))
+    [plain], [again] = (list(batches([sample], 1, 8)) for sample in samples)
+
+    assert (plain.pictures == again.pictures).all()
+    assert all((a == b).all() for a, b in zip(plain.labels, again.labels, strict=True))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_are_decoded_to_one_array(channels):
+    """PNGs of one kind become (n, size, size, c); at their own size nothing is lost."""
+    originals = pictures(3, 8, channels)
+    pngs = [encode_png(picture.squeeze()) for picture in originals]
+
+    assert (decode_pictures(pngs, 8) == originals).all()
+    assert decode_pictures(pngs, 4).shape == (3, 4, 4, channels)
+
+
+def test_grey_among_colour_becomes_colour():
+    """Where any picture has colour, grey ones take three equal channels."""
+    grey, colour = pictures(1, 8)[0], pictures(1, 8, 3)[0]
+
+    decoded = decode_pictures([encode_png(grey[:, :, 0]), encode_png(colour)], 8)
+
+    assert (decoded[0] == grey).all()
+    assert (decoded[1] == colour).all()
+    assert decoded.shape == (2, 8, 8, 3)
+
+
+def test_nothing_to_decode():
+    """A shard without rows of a split gives an empty array of the right rank, and no batch."""
+    assert decode_pictures([], 8).shape == (0, 8, 8, 1)
+    assert list(batches(with_mirrors([]), 4, 8, pad=True)) == []
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_three_channels_cost_no_memory(channels):
+    """The network's three channels are the picture's own, or a view of its one."""
+    originals = pictures(2, channels=channels)
+
+    rgb = as_rgb(originals)
+
+    assert rgb.shape == (2, 4, 4, 3)
+    assert (rgb == originals).all()
+    assert np.shares_memory(rgb, originals)
+
+
+@pytest.mark.parametrize(("count", "size"), [(100, 8), (96, 8), (7, 8), (0, 8), (5, 1)])
+def test_batches_are_whole(count, size):
+    """All batches have the wanted size: training drops the rest, validation fills it up with weight 0."""
+    trained = list(batches(numbered(count), size, 4))
+    validated = list(batches(numbered(count), size, 4, pad=True))
+
+    assert [len(batch.pictures) for batch in trained] == [size] * (count // size)
+    assert [len(batch.pictures) for batch in validated] == [size] * -(-count // size)
+    seen = [batch.labels.points[batch.labels.weight == 1, 0, 0] for batch in validated]
+    assert np.array_equal(np.concatenate([[], *seen]), np.arange(count))
+
+
+@pytest.mark.parametrize(("count", "buffer_size"), [(100, 30), (20, 50), (0, 30), (50, 0)])
+def test_each_sample_comes_once(count, buffer_size):
+    """Shuffling loses nothing and repeats nothing."""
+    order = numbers_of(shuffled(numbered(count), buffer_size, np.random.default_rng(1)))
+
+    assert sorted(order) == list(range(count))
+
+
+def test_the_seed_decides_the_order():
+    """The same seed gives the same order, another seed another."""
+    first, same, other = (numbers_of(shuffled(numbered(200), 50, np.random.default_rng(seed))) for seed in (1, 1, 2))
+
+    assert first == same != other
+
+
+def test_samples_are_really_shuffled():
+    """With room for all, neighbours in the stream are strangers afterwards: positions hardly correlate."""
+    order = numbers_of(shuffled(numbered(2000), 2000, np.random.default_rng(3)))
+
+    # Ranks of a random order correlate by 0 +- 1 / sqrt(2000).
+    assert abs(np.corrcoef(order, np.arange(2000))[0, 1]) < 4 / np.sqrt(2000)
+    assert (np.diff(order) == 1).mean() < 0.01
+
+
+def test_a_small_buffer_mixes_objects():
+    """A buffer of a few objects (18 samples each) puts samples of different objects into each batch."""
+    order = np.array(numbers_of(shuffled(numbered(900), 180, np.random.default_rng(4))))
+
+    assert all(len(set(batch // 18)) > 4 for batch in order[:896].reshape(-1, 16))
+
+
+@pytest.mark.parametrize("buffer_size", [0, 30, 100])
+def test_the_stream_is_never_read_far_ahead(buffer_size):
+    """The lesson of the endless shuffle: when a sample comes, no more than the buffer was read beyond it."""
+    read = 0
+
+    def counted():
+        nonlocal read
+        for sample in numbered(500):
+            read += 1
+            yield sample
+
+    for given, _ in enumerate(shuffled(counted(), buffer_size, np.random.default_rng(1)), start=1):
+        assert read <= given + buffer_size
+    assert read == 500
+
+
+def test_a_sample_is_let_go_when_it_is_taken():
+    """The buffer bounds what is alive, and what it holds are PNGs: nothing is decoded before its batch is made."""
+
+    class Row(dict):
+        """A dict that a weak reference can watch."""
+
+    alive = most = 0
+
+    def free() -> None:
+        nonlocal alive
+        alive -= 1
+
+    def watched():
+        nonlocal alive, most
+        for sample in numbered(400):
+            row = Row(sample.view)
+            weakref.finalize(row, free)
+            alive += 1
+            most = max(most, alive)
+            assert isinstance(row["png"], bytes)
+            yield Sample(row, False)
+
+    for _ in batches(shuffled(watched(), 100, np.random.default_rng(1)), 8, 4):
+        pass
+
+    assert alive == 0
+    assert most <= 100 + 8 + 3  # the buffer, the batch, and what is in the hands of the generators

@@ -1,0 +1,52 @@
+"""What becomes of views that are wrong."""
+
+import numpy as np
+import pytest
+
+from featurelib.geometry import DEFAULT_RIG, lens_for
+from featurelib.models.fusion import from_cameras, fuse
+
+
+def _with_outliers(count: int, seed: int, noise_mm: float = 0.3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return cameras, the truth and positions of which `count` are anywhere in the picture."""
+    random = np.random.default_rng(seed)
+    cameras = DEFAULT_RIG.cameras([0, 0, 0], lens_for("perspective", 400.0), 400.0)
+    truth_mm = random.uniform(-80, 80, 3)
+    xy = np.array([camera.project(truth_mm) for camera in cameras]) + random.normal(size=(9, 2)) * noise_mm / 400
+    xy[random.permutation(9)[:count]] = random.random((count, 2))
+    return cameras, truth_mm, xy
+
+
+@pytest.mark.parametrize("method", ["consensus", "robust"])
+@pytest.mark.parametrize("count", [1, 3, 4])
+def test_scattered_outliers_do_not_matter(method, count) -> None:
+    """Of nine views up to four may be anywhere: the others agree on the point and the answer is theirs."""
+    for seed in range(20):
+        cameras, truth_mm, xy = _with_outliers(count, seed)
+
+        found = fuse(from_cameras(cameras, xy, 0.3, at_mm=[0, 0, 0]), method)
+
+        assert np.linalg.norm(found.xyz_mm - truth_mm) < 1.5
+        assert found.used.sum() >= 9 - count - 3  # 2.45 sigma turn away one honest view of twenty
+
+
+@pytest.mark.parametrize("method", ["consensus", "robust"])
+def test_views_that_all_disagree_still_give_a_point(method) -> None:
+    """Nothing is within any bound of anything: there is an answer, its residual tells, and two views carry it."""
+    cameras, _, xy = _with_outliers(9, seed=0)
+
+    found = fuse(from_cameras(cameras, xy, 0.01, at_mm=[0, 0, 0]), method)
+
+    assert np.isfinite(found.xyz_mm).all()
+    assert found.used.sum() >= 2
+
+
+def test_robust_is_weighted_where_all_agree(scene) -> None:
+    """Residuals small beside sigma leave the weights as they were."""
+    seen = scene(noise_mm=1.0)
+    calm = from_cameras(
+        DEFAULT_RIG.cameras([4, -6, 9], lens_for("orthographic", 420.0), 420.0), seen.xy, 300.0, at_mm=seen.truth_mm
+    )
+
+    np.testing.assert_allclose(fuse(calm, "robust").xyz_mm, fuse(calm, "weighted").xyz_mm, atol=1e-3)
+    np.testing.assert_allclose(fuse(calm, "consensus").xyz_mm, fuse(calm, "weighted").xyz_mm, atol=1e-6)

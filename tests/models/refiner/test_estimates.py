@@ -1,0 +1,69 @@
+"""First estimates: which to start from, and how far off that is."""
+
+import numpy as np
+import pytest
+
+from featurelib.models.refiner.estimates import FirstEstimates
+from featurelib.models.refiner.stages import Frame
+
+COUNT = 40
+
+
+def _estimates(**sigmas_mm: float) -> FirstEstimates:
+    random = np.random.default_rng(0)
+    truths_mm = random.normal(0, 50, (COUNT, 2, 3))
+    pairs_mm = {method: truths_mm + random.normal(0, sigma, truths_mm.shape) for method, sigma in sigmas_mm.items()}
+    return FirstEstimates(tuple(f"{i}.ply" for i in range(COUNT)), truths_mm, pairs_mm)
+
+
+def test_the_start_is_the_method_with_the_better_median() -> None:
+    """A few wild answers are no reason to start from a worse method; many without an answer are."""
+    estimates = _estimates(template=3.0, mlp=1.0)
+    estimates.pairs_mm["mlp"][:10] += 500.0
+
+    assert estimates.start == "mlp"
+    assert estimates.validation_mm["mlp"] > estimates.validation_mm["template"]
+    estimates.pairs_mm["mlp"][:25] = np.nan
+    assert estimates.start == "template"
+    assert _estimates(template=3.0, mlp=9.0).start == "template"
+
+
+def test_objects_without_an_answer_of_the_start_are_left_out() -> None:
+    estimates = _estimates(template=3.0, mlp=1.0)
+    estimates.pairs_mm["mlp"][[2, 5]] = np.nan
+    answered = estimates.answered()
+
+    assert len(answered.meshes) == COUNT - 2
+    assert {"2.ply", "5.ply"}.isdisjoint(answered.meshes)
+    assert np.array_equal(answered.truths_mm, np.delete(estimates.truths_mm, [2, 5], axis=0))
+
+
+@pytest.mark.parametrize("failures", [1, 5])
+def test_wild_residuals_do_not_widen_the_frame(failures) -> None:
+    """The frame holds the errors of nearly all objects, whatever the rest says."""
+    estimates = _estimates(template=3.0)
+    alone = estimates.frame(100.0).width_mm
+    estimates.pairs_mm["template"][:failures] += 400.0
+
+    assert alone <= estimates.frame(100.0).width_mm < 2.5 * alone
+
+
+def test_starts_are_the_errors_of_all_methods_that_fit_the_frame() -> None:
+    """Whole vectors of both sides; what is not finite or beyond the picture is left out."""
+    estimates = _estimates(template=3.0, mlp=1.0)
+    estimates.pairs_mm["mlp"][0] = np.nan
+    estimates.pairs_mm["template"][0] += 400.0
+    starts = estimates.starts(Frame(80.0))
+
+    assert len(starts.residuals_mm) == 2 * (2 * COUNT - 2)
+    assert np.abs(starts.residuals_mm).max() <= 40.0
+    left = estimates.pairs_mm["template"][7, 0] - estimates.truths_mm[7, 0]
+    right = (estimates.pairs_mm["mlp"][7, 1] - estimates.truths_mm[7, 1]) * (-1, 1, 1)
+    for residual in (left, right):
+        assert np.isclose(starts.residuals_mm, residual).all(axis=1).any()
+
+
+def test_a_method_that_never_reaches_the_frame_still_gives_starts() -> None:
+    starts = _estimates(template=300.0).starts(Frame(10.0))
+
+    assert len(starts.residuals_mm) == 2 * COUNT

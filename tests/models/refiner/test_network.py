@@ -1,0 +1,76 @@
+"""The network's shape, and how its maps are read."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from featurelib.errors import UsageError
+from featurelib.models.refiner.network import build_network, cell_centres, read_maps
+from featurelib.models.refiner.stages import NETWORKS
+from featurelib.models.refiner.training import LookRecipe, _losses
+
+
+def _bells(xy: np.ndarray, count: int, sigma_cells: float) -> np.ndarray:
+    """Return logits (n, count, count) of Gaussians."""
+    cells = (cell_centres(count) - xy[:, :, None]) * count / sigma_cells
+    return -(cells[:, 1, :, None] ** 2 + cells[:, 0, None, :] ** 2) / 2
+
+
+def test_the_map_has_half_the_pictures_resolution() -> None:
+    model = build_network(32, width=4)
+
+    assert model(np.zeros((2, 32, 32, 3), np.float32)).shape == (2, NETWORKS, 16, 16)
+
+
+def test_the_networks_of_a_look_begin_apart_and_stay_apart() -> None:
+    """They share the picture and no weight."""
+    model = build_network(32, width=4)
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
+    maps = model(pictures).numpy()
+
+    assert not np.allclose(maps[:, 0], maps[:, 1])
+    assert model.count_params() == NETWORKS * build_network(32, width=4, networks=1).count_params()
+
+
+def test_sizes_that_cannot_be_halved_are_refused() -> None:
+    with pytest.raises(UsageError, match="multiple of 16"):
+        build_network(40)
+
+
+def test_a_gaussian_map_is_read_as_its_middle_and_its_width() -> None:
+    xy = np.random.default_rng(0).uniform(0.3, 0.7, (20, 2))
+    found = read_maps(_bells(xy, 32, 1.5))
+
+    assert np.allclose(found.xy, xy, atol=1e-6)
+    assert np.allclose(found.spread, 1.5 / 32, rtol=1e-3)
+
+
+def test_a_flipped_map_is_read_as_the_mirrored_position() -> None:
+    logits = np.random.default_rng(0).normal(size=(5, 12, 12))
+    found, flipped = read_maps(logits), read_maps(logits[:, :, ::-1])
+
+    assert np.allclose(flipped.xy, found.xy * (-1, 1) + (1, 0))
+    assert np.allclose(flipped.spread, found.spread)
+
+
+def test_the_training_reads_maps_as_looking_does() -> None:
+    """A picture's distance is the mean over its networks."""
+    logits = np.random.default_rng(0).normal(size=(4, 3, 16, 16)).astype(np.float32)
+    xy = np.random.default_rng(1).uniform(size=(4, 2)).astype(np.float32)
+    distances = _losses(tf.constant(logits), tf.constant(xy), LookRecipe())[1].numpy()
+
+    expected = np.linalg.norm(read_maps(logits).xy - xy[:, None], axis=-1).mean(axis=1)
+    assert np.allclose(distances, expected, atol=1e-5)
+
+
+def test_the_loss_vanishes_for_the_map_that_is_asked_for_and_only_there() -> None:
+    xy = np.array([[0.4, 0.6]])
+    wanted, wider = (
+        _losses(tf.constant(_bells(xy, 32, s)[:, None], tf.float32), tf.constant(xy, tf.float32), LookRecipe())[
+            0
+        ].numpy()
+        for s in (1.0, 3.0)
+    )
+
+    assert abs(wanted[0]) < 1e-3
+    assert wider[0] > 0.1

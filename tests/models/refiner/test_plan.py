@@ -1,0 +1,66 @@
+"""The plan of a look's samples."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from featurelib.datasets.dataset import Dataset, MeshFile, open_dataset
+from featurelib.models.refiner.plan import OBJECTS_AT_ONCE, SamplePlan
+from featurelib.models.refiner.stages import Frame, Starts
+
+
+@pytest.fixture(scope="module")
+def plan(bodies) -> SamplePlan:
+    """Samples of all bodies, their labels brought to the object frame."""
+    dataset: Dataset = open_dataset(str(bodies))
+    points = np.array([[row["left"], row["right"]] for row in dataset.objects.to_pylist()])
+    to_object = dataset.object_from_source
+    pairs_mm = points @ to_object[:3, :3].T + to_object[:3, 3]
+    starts = Starts(np.empty((0, 3)), 4.0)
+    return SamplePlan(dataset, tuple(dataset.files.values()), pairs_mm, Frame(80.0, 32), starts, 48, 25)
+
+
+def test_the_segments_hold_just_the_planned_batches(plan) -> None:
+    sizes = [len(batch.xy) for segment in range(plan.num_segments) for batch in plan.batches(segment)]
+
+    assert sizes == [48] * 25
+
+
+def test_each_pass_takes_every_object_once_in_an_order_of_its_own(plan) -> None:
+    many = replace(plan, meshes=plan.meshes * 5, num_batches=10_000)  # 70 objects
+    parts = -(-len(many.meshes) // OBJECTS_AT_ONCE)
+    passes = [[many.objects(n) for n in range(parts * i, parts * (i + 1))] for i in range(2)]
+
+    for number, segments in enumerate(passes):
+        assert {one_pass for one_pass, _ in segments} == {number}
+        assert Counter(i for _, objects in segments for i in objects.tolist()) == Counter(range(70))
+    assert not np.array_equal(passes[0][0][1], passes[1][0][1])
+
+
+def test_the_seed_is_all_that_decides(plan) -> None:
+    """The same seed gives the same bytes, another one, another pass or another look gives others."""
+    first, again, other = plan.draw(0), plan.draw(0), replace(plan, seed=(1,)).draw(0)
+
+    assert np.array_equal(first.pictures, again.pictures)
+    assert np.array_equal(first.xy, again.xy)
+    for drawn in (other, plan.draw(1)):
+        assert not np.isin(drawn.xy, first.xy).any()
+
+
+def test_a_mesh_that_cannot_be_read_is_named_and_its_place_taken(plan) -> None:
+    broken = replace(plan, meshes=(MeshFile("gone.ply"), *plan.meshes[1:]))
+    drawn = broken.draw(0)
+
+    assert len(drawn.xy) == len(plan.draw(0).xy)
+    [reason] = drawn.skipped
+    assert "gone.ply" in reason
+    assert [len(batch.skipped) for batch in broken.batches(0)] == [1] + [0] * 9
+
+
+def test_without_any_mesh_there_are_no_batches(plan) -> None:
+    nothing = replace(plan, meshes=(MeshFile("gone.ply"),), pairs_mm=plan.pairs_mm[:1])
+
+    assert list(nothing.batches(0)) == []
+    assert len(nothing.draw(0).skipped) == 1

@@ -1,0 +1,155 @@
+"""Looking, with networks that know the answer, and with one trained on bumps; and the refiner on disk."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from featurelib.errors import DataError
+from featurelib.geometry import View, mirror_pair
+from featurelib.models.refiner.model import load_refiner, save_refiner
+from featurelib.models.refiner.network import build_network, read_maps
+from featurelib.models.refiner.refiner import EARLY_VIEWS, Look, Refiner, ray_errors_mm, refine, see
+from featurelib.models.refiner.samples import both_sides, closeup_samples
+from featurelib.models.refiner.stages import Frame, Starts
+from featurelib.models.refiner.training import LookRecipe, fit_look
+from featurelib.models.uncertainty.model import learn_claims
+
+VIEWS = (View(40.0), View(70.0, 20.0), View(90.0, -20.0), View(110.0))
+FRAME = Frame(50.0, 32)
+
+
+def _look(model: keras.Model, frame: Frame = FRAME) -> Look:
+    return Look(frame, VIEWS, np.linspace(0.8, 1.2, len(VIEWS)), model)
+
+
+@pytest.fixture(scope="module")
+def trained(ball) -> Refiner:
+    """A refiner of one small network, trained for a few seconds on bumps of other sizes than the test's."""
+    random, starts = np.random.default_rng(0), Starts(np.empty((0, 3)), 3.0)
+    objects = [side for bump_mm in np.linspace(8, 18, 6) for side in both_sides(*ball(bump_mm, 40, 60))]
+    parts = [closeup_samples(mesh, point_mm, FRAME, starts, random, 80) for mesh, point_mm in objects]
+    pictures, xy = (np.concatenate(part) for part in zip(*parts, strict=True))
+    batches = [(pictures[i], xy[i]) for i in random.permutation(len(pictures)).reshape(-1, 24)]
+    keras.utils.set_random_seed(0)
+    model = build_network(32, width=8)
+    recipe = LookRecipe(steps=120, rate=5e-3, warm_up=10, report_steps=120)
+    fit_look(model, recipe, lambda: batches, lambda: batches[:2], lambda row: None)
+    look = _look(model)
+    against = [{"move": random.gamma(2, size=2)} for _ in range(30)]
+    claims = learn_claims(random.normal(size=(30, 2, 3)), np.broadcast_to(np.eye(3), (30, 2, 3, 3)), against)
+    return Refiner((look, look), claims=claims)
+
+
+def test_a_trained_refiner_finds_bumps_that_it_has_not_seen(ball, trained) -> None:
+    mesh, pair_mm = ball(12.5)
+    estimate_mm = pair_mm + np.random.default_rng(1).normal(0, 3, (2, 3))
+
+    refined = refine(trained, mesh, estimate_mm)
+    errors = np.linalg.norm(refined.pair_mm - pair_mm, axis=1)
+
+    assert (errors < 1.5).all()
+    assert errors.mean() < np.linalg.norm(estimate_mm - pair_mm, axis=1).mean() / 2
+    assert (refined.snap_mm < 3).all()
+    assert refined.moves_mm.shape == (2, 2)
+    assert (refined.moves_mm[:, 1] < refined.moves_mm[:, 0]).all()
+    assert (np.linalg.eigvalsh(refined.covariance_mm2) > 0).all()
+
+
+def test_the_mirrored_object_gives_the_mirrored_pair(ball, trained) -> None:
+    mesh, pair_mm = ball(14.0)
+    estimate_mm = pair_mm + 2.0
+
+    straight = refine(trained, mesh, estimate_mm)
+    mirrored = refine(trained, mesh.mirrored(), mirror_pair(estimate_mm))
+
+    assert np.allclose(mirrored.pair_mm, mirror_pair(straight.pair_mm), atol=1e-3)
+    flip = np.diag([-1, 1, 1])
+    assert np.allclose(mirrored.covariance_mm2[::-1], flip @ straight.covariance_mm2 @ flip, atol=1e-3)
+
+
+def test_only_the_last_look_takes_all_views(ball, trained) -> None:
+    """The looks before it take the EARLY_VIEWS that erred least, and give the answer that those alone give."""
+    mesh, pair_mm = ball(12.0)
+    look, extra = trained.looks[0], (View(50.0), View(60.0), View(80.0, 10.0))
+    many = replace(look, views=(*extra, *VIEWS), variances_mm2=np.array([7.0, 6.0, 5.0, 1.0, 2.0, 3.0, 4.0]))
+
+    best = many.from_best(EARLY_VIEWS)
+    first_many, first_best, last_many = (
+        refine(replace(trained, looks=looks), mesh, pair_mm + 1.0)
+        for looks in ((many, look), (best, look), (look, many))
+    )
+
+    assert best.views == (*VIEWS, extra[2])
+    assert best.variances_mm2.tolist() == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert np.array_equal(first_many.pair_mm, first_best.pair_mm)
+    assert last_many.map_spread_mm.size == first_many.map_spread_mm.size // len(VIEWS) * len(many.views)
+
+
+def test_a_refiner_comes_back_from_disk_as_it_was(trained, tmp_path) -> None:
+    uri = str(tmp_path / "refiner")
+    save_refiner(trained, uri)
+    loaded = load_refiner(uri)
+
+    assert loaded.looks[0] is loaded.looks[1]
+    assert [path.name for path in (tmp_path / "refiner").glob("*.keras")] == ["look-0.keras"]
+    assert loaded.looks[0].views == VIEWS
+    assert loaded.looks[1].frame == FRAME
+    assert (loaded.snap, loaded.claims) == (True, trained.claims)
+    for before, after in zip(trained.looks, loaded.looks, strict=True):
+        pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
+        assert np.array_equal(before.model(pictures), after.model(pictures))
+        assert np.array_equal(before.variances_mm2, after.variances_mm2)
+
+
+def test_a_missing_or_broken_refiner_is_one_line(tmp_path) -> None:
+    with pytest.raises(DataError, match="train-refiner"):
+        load_refiner(str(tmp_path))
+    (tmp_path / "refiner.json").write_text('{"looks": 3}')
+    with pytest.raises(DataError, match=r"refiner\.json: not a refiner"):
+        load_refiner(str(tmp_path))
+
+
+def test_a_network_that_is_not_the_refiners_is_refused(trained, tmp_path) -> None:
+    """A training that was killed while it wrote leaves no mixture."""
+    save_refiner(trained, str(tmp_path))
+    _look(build_network(32, width=4)).model.save(tmp_path / "look-0.keras")
+    with pytest.raises(DataError, match=r"look-0\.keras: not the network of refiner\.json"):
+        load_refiner(str(tmp_path))
+
+
+def test_rays_pass_through_what_the_maps_show(bumpy) -> None:
+    """Each ray, projected by its own camera, is the position that was found."""
+    mesh, pair_mm = bumpy
+    look = _look(build_network(32, width=4))
+    found, rays = see(look, [mesh], pair_mm[:1] + 1.0)
+
+    along = rays.origins_mm + 7.0 * rays.directions
+    for view, xy, point in zip(VIEWS, found.xy[:, 1], along[0, :, 1], strict=True):
+        right, up, _ = view.object_from_view.T @ (point - pair_mm[0] - 1.0) / FRAME.width_mm
+        assert np.allclose(xy, [0.5 + right, 0.5 - up], atol=1e-6)
+    assert np.allclose(ray_errors_mm(rays, along[0, 2, 1])[0, 2, 1], 0, atol=1e-6)
+    assert found.xy.shape == read_maps(np.zeros((4, 2, 16, 16))).xy.shape == (4, 2, 2)
+
+
+def test_a_networks_answer_counts_as_often_as_it_is_given(ball, trained) -> None:
+    """Two networks alike find what either finds alone, and agree; one that has learnt nothing does not."""
+    mesh, pair_mm = ball(13.0)
+    look = trained.looks[0]
+    pictures = keras.Input(look.model.input_shape[1:])
+    first = look.model(pictures)[:, :1]
+    untrained = build_network(32, width=8, networks=1)
+    untrained.name = "untrained"
+    odd = untrained(pictures)
+
+    def found(*maps):
+        model = keras.Model(pictures, keras.ops.concatenate(maps, axis=1))
+        return refine(replace(trained, looks=(replace(look, model=model),)), mesh, pair_mm + 1.0)
+
+    of_one, of_two, of_odd = found(first), found(first, first), found(first, odd)
+    assert np.allclose(of_one.unsnapped_mm, of_two.unsnapped_mm, atol=1e-4)
+    assert np.isnan(of_one.network_spread_mm).all()
+    assert np.allclose(of_two.network_spread_mm, 0, atol=1e-4)
+    assert (of_odd.network_spread_mm > 0.1).all()
+    assert of_odd.map_spread_mm.shape == (2, 2 * len(VIEWS))

@@ -1,0 +1,81 @@
+"""Reading places from maps."""
+
+import numpy as np
+import pytest
+
+from featurelib.models import heatmaps
+
+HEIGHT, WIDTH = 24, 32
+CENTRES = np.array([[[0.5, 0.5], [0.4137, 0.6213]], [[0.61, 0.33], [0.3, 0.7]]], np.float32)  # (n, k, 2)
+
+
+def log_maps(xy=CENTRES, sigma_cells=1.5):
+    """Log maps of Gaussians, as an array."""
+    return np.asarray(heatmaps.gaussian(xy, HEIGHT, WIDTH, sigma_cells))
+
+
+def test_the_mean_of_a_gaussian_is_its_centre():
+    """Between cells as well as on them, to a thousandth of a cell."""
+    found = np.asarray(heatmaps.means(log_maps()))
+
+    np.testing.assert_allclose(found * (WIDTH, HEIGHT), CENTRES * (WIDTH, HEIGHT), atol=1e-3)
+
+
+def test_the_covariance_of_a_gaussian_is_its_own():
+    """Round in cells, so in fractions of the picture sigma / width along x and sigma / height along y."""
+    log_p = log_maps()
+    found = np.asarray(heatmaps.covariances(log_p, heatmaps.means(log_p)))
+
+    expected = np.diag([(1.5 / WIDTH) ** 2, (1.5 / HEIGHT) ** 2])
+    np.testing.assert_allclose(found, np.broadcast_to(expected, (2, 2, 2, 2)), atol=2e-6)
+
+
+def test_a_slanted_map_has_a_slanted_covariance():
+    """Two equal cells on a diagonal: the covariance is known by hand."""
+    scores = np.full((1, HEIGHT, WIDTH, 1), -np.inf, np.float32)
+    scores[0, 10, 20] = scores[0, 13, 24] = 0.0  # two cells, 4 apart along x and 3 along y
+    log_p = np.maximum(np.asarray(heatmaps.log_probabilities(scores)), -100)
+    mean = np.asarray(heatmaps.means(log_p))
+
+    np.testing.assert_allclose(mean[0, 0], [22.5 / WIDTH, 12.0 / HEIGHT], atol=1e-6)
+    offset = np.array([2 / WIDTH, 1.5 / HEIGHT])
+    np.testing.assert_allclose(heatmaps.covariances(log_p, mean)[0, 0], np.outer(offset, offset), atol=1e-6)
+
+
+def test_a_flipped_map_is_read_at_the_flipped_place():
+    """x -> 1 - x, with the same spread and the opposite slant."""
+    scores = np.random.default_rng(0).normal(size=(2, HEIGHT, WIDTH, 2)).astype(np.float32)
+    here, there = (heatmaps.log_probabilities(s) for s in (scores, scores[:, :, ::-1]))
+    mean, flipped = np.asarray(heatmaps.means(here)), np.asarray(heatmaps.means(there))
+
+    np.testing.assert_allclose(flipped, mean * (-1, 1) + (1, 0), atol=1e-6)
+    np.testing.assert_allclose(
+        heatmaps.covariances(there, flipped), heatmaps.covariances(here, mean) * np.array([[1, -1], [-1, 1]]), atol=1e-6
+    )
+
+
+def test_maps_are_normalised_wherever_their_centre_is():
+    """Even far outside the picture, where every cell of a Gaussian would underflow to nothing."""
+    outside = np.array([[[-2.0, 0.5], [0.5, 3.0]]], np.float32)
+
+    np.testing.assert_allclose(np.exp(log_maps(outside)).sum(axis=(1, 2)), 1.0, rtol=1e-4)
+
+
+def test_the_divergence_is_a_distance_of_distributions():
+    """Nothing from a map to itself, the same both ways, ln 2 at most: reached where two maps do not meet."""
+    here, there = log_maps(), log_maps(CENTRES[::-1])
+    apart = np.asarray(heatmaps.jensen_shannon(log_maps(CENTRES * 0 + 0.1, 0.3), log_maps(CENTRES * 0 + 0.9, 0.3)))
+
+    np.testing.assert_allclose(heatmaps.jensen_shannon(here, here), 0, atol=1e-6)
+    np.testing.assert_allclose(heatmaps.jensen_shannon(here, there), heatmaps.jensen_shannon(there, here), rtol=1e-5)
+    np.testing.assert_allclose(apart, np.log(2), rtol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e4])
+def test_no_logit_is_too_large(scale):
+    """A map as sharp as one cell or as flat as a table still reads as a finite place."""
+    scores = scale * np.random.default_rng(1).normal(size=(3, HEIGHT, WIDTH, 2)).astype(np.float32)
+    log_p = heatmaps.log_probabilities(scores)
+
+    assert np.isfinite(heatmaps.means(log_p)).all()
+    assert np.isfinite(heatmaps.jensen_shannon(log_p, log_maps(np.zeros((3, 2, 2), np.float32) + 0.5))).all()

@@ -1,0 +1,73 @@
+"""Claims learnt on some objects, held against others."""
+
+import json
+
+import numpy as np
+import pytest
+
+from featurelib.errors import DataError
+from featurelib.models.uncertainty.model import LEVELS, Claims, learn_claims
+
+COUNT = 4000
+SHAPE = np.diag([0.04, 0.09, 0.25])
+"""What a method makes of its errors; they are twice as large."""
+
+
+def _answers(seed: int, count: int = COUNT) -> tuple[np.ndarray, np.ndarray, list[dict]]:
+    """Return residuals (n, 2, 3), the method's own covariances and what speaks against the answers."""
+    random = np.random.default_rng(seed)
+    residuals_mm = 2 * random.normal(size=(count, 2, 3)) * np.sqrt(np.diag(SHAPE))
+    against = [{"move": random.gamma(2, size=2), "size": float(random.gamma(2))} for _ in range(count)]
+    return residuals_mm, np.broadcast_to(SHAPE, (count, 2, 3, 3)), against
+
+
+@pytest.fixture(scope="module")
+def claims() -> Claims:
+    return learn_claims(*_answers(0))
+
+
+def test_regions_hold_as_often_as_they_say(claims) -> None:
+    """On new objects of the same kind, at every level."""
+    residuals_mm, covariance_mm2, _ = _answers(1)
+
+    for level, held in claims.held(residuals_mm, covariance_mm2):
+        assert held == pytest.approx(level, abs=0.02)
+
+
+def test_the_covariance_claimed_is_the_one_of_the_errors(claims) -> None:
+    """However wrong the method's own was by a factor, in every direction."""
+    _, covariance_mm2, against = _answers(2, 1)
+
+    claim = claims.of(covariance_mm2[0], against[0])
+
+    np.testing.assert_allclose(claim.covariance_mm2, np.broadcast_to(4 * SHAPE, (2, 3, 3)), rtol=0.1)
+    np.testing.assert_allclose(claim.sigma_mm, np.sqrt(4 * np.trace(SHAPE) / 3), rtol=0.05)
+
+
+def test_an_answer_that_stands_out_is_not_accepted_and_says_why(claims) -> None:
+    usual, far = {"move": np.array([1.0, 1.0]), "size": 1.0}, {"move": np.array([1.0, 99.0]), "size": 1.0}
+    own = np.broadcast_to(SHAPE, (2, 3, 3))
+
+    assert claims.of(own, usual)[2:] == (True, "")
+    accepted, reason = claims.of(own, far)[2:]
+    assert not accepted
+    assert reason.startswith("right: the close-ups moved the first estimate by 99 mm, more than")
+
+
+def test_claims_come_back_from_json_as_they_were(claims) -> None:
+    assert Claims.from_dict(json.loads(json.dumps(claims.to_dict()))) == claims
+    assert len(claims.scales) == len(LEVELS)
+
+
+def test_objects_without_an_answer_do_not_count() -> None:
+    """They neither widen the regions nor count as held."""
+    residuals_mm, covariance_mm2, against = _answers(3, 100)
+    some = residuals_mm.copy()
+    some[::4] = np.nan
+
+    claims = learn_claims(some, covariance_mm2, against)
+
+    assert claims.scales == learn_claims(residuals_mm[np.arange(100) % 4 > 0], covariance_mm2[:75], against).scales
+    assert claims.held(some, covariance_mm2)[-1][1] == pytest.approx(0.95, abs=0.05)
+    with pytest.raises(DataError, match="no validation object has an answer"):
+        learn_claims(np.full((3, 2, 3), np.nan), covariance_mm2[:3], against[:3])

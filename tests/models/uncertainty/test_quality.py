@@ -1,0 +1,73 @@
+"""What speaks against an answer."""
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from featurelib.datasets.synthetic import make_body
+from featurelib.geometry import mirror_pair
+from featurelib.meshes.template import build_template, locate
+from featurelib.models.uncertainty import quality
+
+
+@pytest.fixture(scope="module")
+def shape():
+    """A body's vertices, faces and pair, and the mean shape of that body alone."""
+    body = make_body(np.random.default_rng(1))
+    vertices_mm, faces = np.asarray(body.vertices_mm, np.float64), body.faces
+    return vertices_mm, faces, body.pair_mm, build_template([(vertices_mm, faces, body.pair_mm)])
+
+
+def test_the_shape_itself_has_nothing_against_it(shape) -> None:
+    vertices_mm, faces, pair_mm, template = shape
+    against = quality.of_shape(locate(template, vertices_mm, faces))
+
+    assert set(against) <= set(quality.WORDINGS)
+    assert against["shape"] < 0.3
+    assert (np.asarray(against["surroundings"]) < 0.3).all()
+    assert against["size"] < 1
+    assert against["turn"] < 1
+    assert (quality.of_disagreement(pair_mm, pair_mm)["disagreement"] == 0).all()
+
+
+def test_size_and_turn_are_told_from_the_shape(shape) -> None:
+    """Twice as large is 100 % larger, half as large 100 % smaller by a factor; neither changes the fit."""
+    vertices_mm, faces, _, template = shape
+    turn = Rotation.from_rotvec(np.radians([0, 20, 0])).as_matrix()
+    middle = vertices_mm.mean(axis=0)
+
+    large, small = (quality.of_shape(locate(template, k * vertices_mm, faces)) for k in (2, 0.5))
+    turned = quality.of_shape(locate(template, (vertices_mm - middle) @ turn.T, faces))
+
+    assert large["size"] == pytest.approx(100, abs=2)
+    assert small["size"] == pytest.approx(100, abs=2)
+    assert large["shape"] == pytest.approx(small["shape"], abs=0.1)
+    assert turned["turn"] == pytest.approx(20, abs=1)
+
+
+def test_a_missing_part_is_missed_where_it_was(shape) -> None:
+    """Cutting off the left landmark's surroundings shows on the left."""
+    vertices_mm, faces, pair_mm, template = shape
+    away = np.linalg.norm(vertices_mm - pair_mm[0], axis=1)
+    reach = 0.1 * np.linalg.norm(np.ptp(vertices_mm, axis=0))
+    left, right = quality.of_shape(locate(template, vertices_mm, faces[(away[faces] > reach).all(axis=1)]))[
+        "surroundings"
+    ]
+
+    assert left > 2 * right
+
+
+def test_a_landmark_seen_in_one_view_is_seen() -> None:
+    visible = np.array([[0.1, 0.0], [0.9, 0.2], [0.3, 0.1]])
+
+    assert quality.of_detector(visible)["unseen"] == pytest.approx([0.1, 0.8])
+    assert quality.of_detector(np.full((3, 2), np.nan)) == {}
+
+
+def test_evidence_of_the_mirrored_pair_is_mirrored() -> None:
+    pair_mm, located_mm = np.random.default_rng(0).normal(size=(2, 2, 3))
+
+    straight = quality.of_disagreement(pair_mm, located_mm)["disagreement"]
+    mirrored = quality.of_disagreement(mirror_pair(pair_mm), mirror_pair(located_mm))["disagreement"]
+
+    np.testing.assert_allclose(mirrored, np.asarray(straight)[::-1])

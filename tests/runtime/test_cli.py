@@ -1,0 +1,276 @@
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+
+from featurelib.__main__ import COMMANDS, make_app
+from featurelib.errors import DataError, UsageError
+from featurelib.runtime import cli
+from featurelib.runtime.progress import say, say_result
+
+
+@cli.config
+@dataclass(frozen=True, kw_only=True)
+class BakeConfig:
+    """What to bake.
+
+    Attributes:
+        dough: Folder with the dough.
+        heat: How hot.
+        minutes: How long, in minutes.
+        trays: Which trays.
+        dry: Only say what would be done.
+    """
+
+    dough: str
+    heat: Literal["low", "high"] = "low"
+    minutes: int = 30
+    trays: tuple[int, ...] = (1, 2)
+    dry: bool = False
+
+
+def bake(config: BakeConfig) -> None:
+    """Bake the dough."""
+    if config.minutes > 60:
+        raise DataError(f"{config.dough}: burnt\n  after {config.minutes} minutes; expected 60 at most")
+    if config.minutes < 0:
+        raise UsageError(f"--minutes {config.minutes}: expected at least 0")
+    print(config)
+
+
+NO_RUN = ("bench", "validate", "align", "import-dataset", "export-landmarks")
+"""Commands without the flag --run."""
+
+
+def ran(*flags: str) -> int:
+    """Run the command and return the exit code."""
+    with pytest.raises(SystemExit) as ended:
+        cli.run(cli.single_command(bake, "bake"), list(flags))
+    return ended.value.code
+
+
+def test_flags_are_the_fields(capsys):
+    """Each field of the config is a flag of its own; a flag may take several values."""
+    assert ran("--dough", "d", "--heat", "high", "--minutes", "5", "--trays", "3", "4", "--dry") == 0
+
+    out, err = capsys.readouterr()
+    assert out == f"{BakeConfig(dough='d', heat='high', minutes=5, trays=(3, 4), dry=True)}\n"
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("flags", "names"),
+    [
+        ([], ["--dough"]),
+        (["--dough", "d", "--speed", "9"], ["--speed"]),
+        (["--dough", "d", "--heat", "medium"], ["--heat", "medium", "low", "high"]),
+        (["--dough", "d", "--minutes", "five"], ["--minutes", "five"]),
+        (["--dough", "d", "--trays", "1", "b"], ["--trays", "b"]),
+        (["--dough"], ["--dough"]),
+        (["--dough", "d", "--minutes", "-1"], ["--minutes", "-1", "expected at least 0"]),
+        (["--dough", "d", "--minutes", "99"], ["d: burnt after 99 minutes; expected 60 at most"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_errors_are_one_line_and_code_2(capsys, flags, names):
+    """Whatever is wrong with flags or data, stderr is one line `error: ...` that names it; stdout is empty."""
+    assert ran(*flags) == 2
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert err.endswith("\n")
+    assert all(name in err for name in names)
+
+
+def test_help_gives_every_flag_with_its_default(capsys):
+    """`--help` ends well and shows each flag, what it is and its default."""
+    assert ran("--help") == 0
+
+    text = " ".join(capsys.readouterr().out.split())
+    assert all(f"--{flag}" in text for flag in ("dough", "heat", "minutes", "trays", "dry"))
+    assert "How long, in minutes." in text
+    assert "default: 30" in text
+    assert "Bake the dough." in text
+
+
+def test_an_error_from_a_ray_task_is_its_own_message(capsys):
+    """A DataError raised in a worker comes back with a traceback for its text; the user sees the message alone."""
+    from ray.exceptions import RayTaskError
+
+    message = "meshes/a.ply: the file is empty"
+    error = RayTaskError("register", "Traceback (most recent call last):\n  File ...\n", DataError(message))
+
+    def fail() -> None:
+        raise error.as_instanceof_cause()
+
+    with pytest.raises(SystemExit) as ended:
+        cli.run(cli.single_command(fail, "fail"), [])
+
+    assert (ended.value.code, capsys.readouterr().err) == (2, f"error: {message}\n")
+
+
+def test_an_unknown_command_is_one_line(capsys):
+    """A misspelt command is bad usage."""
+    with pytest.raises(SystemExit) as ended:
+        cli.run(make_app(), ["rendre"])
+
+    err = capsys.readouterr().err
+    expected = f"error: no command 'rendre'; did you mean render? expected one of {', '.join(COMMANDS)}\n"
+    assert (ended.value.code, err) == (2, expected)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("rendr --dataset d --run r", "no command 'rendr'; did you mean render?"),
+        ("bench rendr", "no command 'rendr'; did you mean render?"),
+        ("render --run r", "--dataset requires an argument"),
+        ("render --dataset", "--dataset requires an argument"),
+        ("render --dataset d --run r --imge-size 64", "Unknown option: --imge-size. Did you mean --image-size?"),
+        ("render --dataset d --run r --image-size big", 'unable to convert "big" into int'),
+        ("render --dataset d --run r --projections side", 'Choose from: "orthographic", "perspective"'),
+        ("render --dataset d --dataset e --run r", "--dataset specified multiple times"),
+        ("render --dataset d --run r heads", "'heads' belongs to no flag; values come after their --flag"),
+        ("render --dataset nowhere --run r", "nowhere/dataset.json: cannot be read (No such file or directory)"),
+        ("evaluate --run nowhere", "no trained lifter; run `featurelib train-lifter`"),
+        ("import-dataset --out nowhere", "nowhere/dataset.json: is not there, so --landmark and --unit must be given"),
+        ("validate --dataset d --out", "--out requires an argument"),
+    ],
+)
+def test_a_wrong_call_ends_with_code_2_and_one_helpful_line(capsys, line, says):
+    """Whatever is wrong, the line names it and what was expected; nothing else is printed."""
+    with pytest.raises(SystemExit) as ended:
+        cli.run(make_app(), line.split())
+
+    out, err = capsys.readouterr()
+    assert (ended.value.code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("error: ")
+    assert says in err
+
+
+def greet(name: str) -> None:
+    """Greet."""
+    say("thinking")
+    say_result(f"hello {name}", {"greeted": name})
+    if name == "nobody":
+        raise DataError("nobody: is not there")
+
+
+def spoken(capsys, *tokens: str) -> tuple[str, str]:
+    """Stdout and stderr of a command."""
+    with pytest.raises(SystemExit):
+        cli.run(cli.single_command(greet, "greet"), [*tokens])
+    return tuple(capsys.readouterr())
+
+
+def test_results_go_to_stdout_and_progress_to_stderr(capsys):
+    """--quiet leaves out the progress, and --json makes each result one line of JSON, wherever the flags stand."""
+    assert spoken(capsys, "--name", "Ada") == ("hello Ada\n", "thinking\n")
+    assert spoken(capsys, "--quiet", "--name", "Ada") == ("hello Ada\n", "")
+    assert spoken(capsys, "--name", "Ada", "--json", "-q") == ('{"greeted": "Ada"}\n', "")
+
+
+def test_verbose_shows_where_an_error_came_from(capsys):
+    """The last line is the same as without it."""
+    plain, verbose = (spoken(capsys, "--name", "nobody", *flags)[1].splitlines() for flags in ((), ("--verbose",)))
+
+    assert plain == ["thinking", "error: nobody: is not there"]
+    assert verbose[1].startswith("Traceback")
+    assert verbose[-1] == plain[-1]
+
+
+def commands() -> list[str]:
+    """All commands and those of `bench`, as a user types them."""
+    from jobs.bench import COMMANDS as BENCH
+
+    return [*(name for name in COMMANDS if name != "bench"), *(f"bench {name}" for name in BENCH)]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_help_shows_an_example_that_parses(capsys, command):
+    """Each example is a line to copy: its flags are there and their values fit."""
+    with pytest.raises(SystemExit):
+        cli.run(make_app(), [*command.split(), "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+
+    examples = re.findall(rf"Example: featurelib ({command}(?: [^╭]*?)?) (?=╭|Every|Example:)", text)
+    assert examples, text
+    for example in examples:
+        make_app().parse_args(shlex.split(example), exit_on_error=False, print_error=False)
+
+
+@pytest.mark.parametrize(
+    ("command", "flag"),
+    [(command, "--run") for command in COMMANDS if command not in NO_RUN]
+    + [
+        ("align", "--front"),
+        ("import-dataset", "--landmarks"),
+        ("export-landmarks", "--predictions"),
+        ("validate", "--out"),
+        ("bench render", "--image-size"),
+        ("bench vectorize", "--batch-sizes"),
+        ("bench plan", "--objects"),
+    ],
+)
+def test_every_command_has_help(capsys, command, flag):
+    """The text of the table leads to a command whose every flag is explained."""
+    with pytest.raises(SystemExit) as ended:
+        cli.run(make_app(), [*command.split(), "--help"])
+
+    text = capsys.readouterr().out
+    flags = set(re.findall(r"--[a-z][a-z-]*", text))
+    assert ended.value.code == 0
+    assert f"featurelib {command}" in text
+    assert flag in flags
+
+
+def test_the_command_line_lists_all_commands_and_loads_none():
+    """`featurelib --help` is quick: it names every command, and neither Ray nor TensorFlow is imported for it."""
+    code = """
+import sys
+from featurelib.__main__ import main
+sys.argv[1:] = ["--help"]
+try:
+    main()
+except SystemExit as ended:
+    heavy = {"ray", "tensorflow", "keras", "jobs", "serve"} & set(sys.modules)
+    print("code", ended.code, "loaded", sorted(heavy))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+
+    *text, last = run.stdout.splitlines()
+    assert last == "code 0 loaded []"
+    assert run.stderr == ""
+    listed = {word for line in text for word in line.split()}
+    assert listed.issuperset(COMMANDS)
+    summaries = " ".join(" ".join(text).replace("│", " ").split())
+    assert all(summary in summaries for _, summary in COMMANDS.values())
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_command_ends_with_one_line(number, code):
+    """Even while a thread of its own still works; the exit code says which signal it was."""
+    program = """
+import signal, threading, time
+from featurelib import cli
+signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests run in the background, it is ignored
+def wait():
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    print("ready", flush=True)
+    time.sleep(60)
+cli.run(cli.single_command(wait, "wait"), [])
+"""
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(number)
+    _, said = process.communicate(timeout=20)
+
+    assert said == b"error: interrupted; the same command goes on where it stopped\n"
+    assert process.returncode == code

@@ -1,0 +1,95 @@
+import io
+import re
+import sys
+
+import pytest
+
+from featurelib.runtime.progress import Manners, Progress, duration, say, set_manners
+
+
+class Terminal(io.StringIO):
+    """A stderr at which a person looks."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 0 s"),
+        (190, "3 min 10 s"),
+        (3599.6, "1 h 0 min"),
+        (7500, "2 h 5 min"),
+        (100_000, "27 h 46 min"),
+    ],
+)
+def test_durations_are_text(seconds, text):
+    """Two units at most, and never 60 of the smaller one."""
+    assert duration(seconds) == text
+
+
+def test_progress_says_how_far_it_is(capsys):
+    """Each line that is due gives count, total, unit, note and time left; results' stdout is left alone."""
+    progress = Progress("render", 4, "objects", every_s=0.0)
+    progress.add(1, ", 9 views")
+    progress.add(2)
+
+    out, err = capsys.readouterr()
+    first, second = err.splitlines()
+    assert out == ""
+    assert re.fullmatch(r"render: 1/4 objects, 9 views, about \d+ s left", first)
+    assert re.fullmatch(r"render: 3/4 objects, about \d+ s left", second)
+
+
+def test_progress_says_its_end_once(capsys):
+    """The last unit is not announced twice: `end` says it, with the time taken."""
+    progress = Progress("render", 2, "objects", every_s=0.0)
+    progress.add(2)
+    progress.end(", 1 rejected")
+
+    assert re.fullmatch(r"render: 2/2 objects, 1 rejected in \d+ s\n", capsys.readouterr().err)
+
+
+def test_progress_is_quiet_between_its_lines(capsys):
+    """Ten thousand quick units are not ten thousand lines."""
+    progress = Progress("render", 10_001, "objects")
+    for _ in range(10_000):
+        progress.add(1)
+
+    assert capsys.readouterr().err == ""
+
+
+def test_a_person_sees_a_bar_and_its_end_as_a_line(monkeypatch):
+    """On a terminal a bar is drawn; lines said meanwhile stand above it, and it is gone at the end."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    terminal = sys.stderr
+    progress = Progress("render", 4, "objects", every_s=0.0)
+    progress.add(1)
+    say("a mesh is odd")
+    progress.add(3, ", 36 views")
+    progress.end()
+
+    text = terminal.getvalue()
+    assert "━" in text
+    assert "a mesh is odd" in text
+    assert "left\n" not in text
+    assert re.search(r"render: 4/4 objects in \d+ s\n$", text)
+    assert "\x1b[?25h" in text  # the cursor is back
+
+
+def test_a_quiet_command_shows_no_progress(monkeypatch, capsys):
+    """Neither lines nor bars."""
+    set_manners(Manners(quiet=True))
+    for stderr in (sys.stderr, Terminal()):
+        monkeypatch.setattr(sys, "stderr", stderr)
+        progress = Progress("render", 2, "objects", every_s=0.0)
+        progress.add(1)
+        progress.end()
+        said = stderr.getvalue() if isinstance(stderr, Terminal) else capsys.readouterr().err
+        assert said == ""
+    set_manners(Manners())

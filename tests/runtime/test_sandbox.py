@@ -1,0 +1,164 @@
+"""Children that crash, hang, eat memory or are killed, and the parent that goes on."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from featurelib.runtime.sandbox import Child, ChildLimits, LostError, OverLimitError
+
+
+def double(x):
+    """Work that goes well."""
+    return 2 * x
+
+
+def pid(_):
+    """The process that works."""
+    return os.getpid()
+
+
+def crash(_):
+    """A crash in native code, after a word on stderr."""
+    print("reading the faces", file=sys.stderr, flush=True)
+    ctypes.string_at(0)
+
+
+def hang(_):
+    """Work that never ends."""
+    time.sleep(1000)
+
+
+def hog(_):
+    """Three gigabytes."""
+    return len(bytearray(3 * 2**30))
+
+
+def die(_):
+    """What the kernel does when memory runs out."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def refuse(_):
+    """An exception of the work's own."""
+    raise ValueError("no faces")
+
+
+def die_once(marker):
+    """Work that is hit by chance: the second try goes well."""
+    if not Path(marker).exists():
+        Path(marker).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "done"
+
+
+@pytest.fixture(scope="module")
+def child():
+    """A child with tight limits."""
+    with Child(ChildLimits(seconds=3, memory_mb=1024, recycle_after=1000), preload=["json"]) as child:
+        yield child
+
+
+@pytest.mark.parametrize(
+    ("work", "words"),
+    [
+        (crash, "ended by SIGSEGV; it said: reading the faces Fatal Python error: Segmentation fault"),
+        (die, r"ended by SIGKILL \(out of memory\?\)"),
+        (hang, "took longer than 3 s"),
+        (hog, "needs more than 1024 MB"),
+    ],
+)
+def test_a_lost_child_costs_its_own_piece_of_work(child, work, words):
+    """The reason says how it ended, in one line, and the next piece is done as if nothing had been."""
+    with pytest.raises(LostError, match=words) as lost:
+        child(work, 0)
+
+    assert "\n" not in str(lost.value)
+    assert child(double, 21) == 42
+
+
+def test_the_works_own_errors_come_through(child):
+    """An exception is the work's answer, not the loss of its child."""
+    with pytest.raises(ValueError, match="no faces"):
+        child(refuse, 0)
+
+
+def test_a_child_that_died_by_chance_gets_a_second_try(child, tmp_path):
+    """One kill from outside loses nothing."""
+    assert child(die_once, str(tmp_path / "marker")) == "done"
+
+
+def test_too_slow_is_not_tried_twice(child):
+    """What took too long would again: the limit is waited for once."""
+    started = time.monotonic()
+    with pytest.raises(OverLimitError):
+        child(hang, 0)
+
+    assert time.monotonic() - started < 2 * child.limits.seconds
+
+
+def test_results_come_in_order_around_a_loss(child):
+    """A map yields one outcome an item, in the order of the items."""
+    first, lost, last = (outcome for work in (double, die, double) for outcome in child.map(work, [4]))
+
+    assert (first, last) == (8, 8)
+    assert isinstance(lost, LostError)
+
+
+def test_a_child_that_is_killed_while_it_rests_is_replaced(child):
+    """The next piece of work finds a new process, whatever befell the last one."""
+    for _ in range(3):
+        os.kill(child(pid, 0), signal.SIGKILL)
+
+        assert list(child.map(double, [1, 2, 3])) == [2, 4, 6]
+
+
+def test_a_child_is_replaced_after_its_share_of_work():
+    """Leaks do not add up: after `recycle_after` pieces the process is a new one."""
+    with Child(ChildLimits(recycle_after=3)) as child:
+        pids = list(child.map(pid, range(9)))
+
+    assert len(set(pids)) == 3
+    assert all(1 <= pids.count(one) <= 3 for one in set(pids))
+
+
+def test_a_closed_child_leaves_no_process():
+    """The process ends with its parent's interest in it."""
+    with Child(ChildLimits()) as child:
+        number = child(pid, 0)
+    for _ in range(100):
+        if not Path(f"/proc/{number}").exists():
+            break
+        time.sleep(0.05)
+
+    assert not Path(f"/proc/{number}").exists()
+
+
+MAKE_AND_BE_KILLED = """
+import os, signal
+from featurelib.runtime.sandbox import Child, ChildLimits
+child = Child(ChildLimits())
+print(child._folder.name, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_parent_leaves_nothing_for_long(monkeypatch, tmp_path):
+    """Ray ends its workers with SIGKILL: the next one removes what they left, and nothing of those that live."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    killed = subprocess.run([sys.executable, "-c", MAKE_AND_BE_KILLED], capture_output=True, text=True)
+    left = Path(killed.stdout.strip())
+    assert killed.returncode == -signal.SIGKILL
+    assert left.is_dir()
+    assert left.parent == tmp_path
+
+    with Child(ChildLimits()) as first, Child(ChildLimits()) as second:
+        assert not left.exists()
+        assert first(double, 1) == second(double, 1) == 2
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,123 @@
+"""Labels over HTTP: object frame outside, the dataset's own frame and unit inside, no lost update."""
+
+import asyncio
+import csv
+import json
+
+import httpx
+import numpy as np
+import pytest
+from fastapi import FastAPI
+
+from featurelib.datasets.dataset import open_dataset, write_turns
+from featurelib.datasets.synthetic import write_dataset
+from featurelib.geometry import apply
+from serve.api.annotations import add_labelling
+
+MOVED_MM = np.array([[1.0, -2.0, 3.0], [4.0, 5.0, -6.0]])
+
+
+def row_of(dataset, object_id):
+    """An object's coordinates as they are written (2, 3)."""
+    with open(dataset / "landmarks.csv", newline="") as file:
+        row = next(row for row in csv.DictReader(file) if row["object_id"] == object_id)
+    return np.array([float(row[f"{side}_{axis}"]) for side in ("left", "right") for axis in "xyz"]).reshape(2, 3)
+
+
+def label_of(client, object_id):
+    """What the server says, and the pair (2, 3) in it."""
+    label = client.get(f"/labels/{object_id}").json()
+    return label, np.array([label["left_mm"], label["right_mm"]])
+
+
+def as_body(pair_mm, version):
+    """A question of PUT /labels/{object_id}."""
+    return {"left_mm": pair_mm[0].tolist(), "right_mm": pair_mm[1].tolist(), "version": version}
+
+
+def test_a_label_is_told_in_the_object_frame(client, dataset):
+    """What is written in inches and turned axes comes out aligned, in mm."""
+    _, pair_mm = label_of(client, "body-00004")
+    object_from_source = open_dataset(str(dataset)).object_from_source
+
+    np.testing.assert_allclose(apply(object_from_source, row_of(dataset, "body-00004")), pair_mm, atol=1e-9)
+
+
+def test_a_label_is_saved_in_the_source_frame(client, dataset):
+    """What comes in aligned is written as the mesh file has it, and read back the same."""
+    label, pair_mm = label_of(client, "body-00005")
+    answer = client.put("/labels/body-00005", json=as_body(pair_mm + MOVED_MM, label["version"]))
+    object_from_source = open_dataset(str(dataset)).object_from_source
+    again, saved_mm = label_of(client, "body-00005")
+
+    assert (answer.status_code, answer.json()) == (200, again)
+    np.testing.assert_allclose(saved_mm, pair_mm + MOVED_MM, atol=1e-5)
+    np.testing.assert_allclose(apply(object_from_source, row_of(dataset, "body-00005")), saved_mm, atol=1e-9)
+
+
+def test_an_objects_own_turn_is_undone_where_its_label_is_saved(tmp_path):
+    """An object that stands otherwise is told as it is shown, and written as its own file has it."""
+    write_dataset(tmp_path / "bodies", 2)
+    (tmp_path / "bodies" / "alignment.csv").write_bytes(write_turns({"body-00001": (0.5, 0.5, 0.5, 0.5)}))
+    dataset, web = open_dataset(str(tmp_path / "bodies"), labelled=False), FastAPI()
+    add_labelling(web, dataset)
+
+    async def move() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(web), base_url="http://here") as here:
+            label = (await here.get("/labels/body-00001")).json()
+            pair_mm = np.array([label["left_mm"], label["right_mm"]])
+            return await here.put("/labels/body-00001", json=as_body(pair_mm + MOVED_MM, label["version"]))
+
+    before = row_of(tmp_path / "bodies", "body-00001")
+    saved = asyncio.run(move()).json()
+    to_object = dataset.object_from_source_of(dataset.files["body-00001"].turn)
+
+    assert not np.allclose(to_object, dataset.object_from_source)
+    written = apply(to_object, row_of(tmp_path / "bodies", "body-00001"))
+    np.testing.assert_allclose(written, [saved["left_mm"], saved["right_mm"]], atol=1e-9)
+    np.testing.assert_allclose(written, apply(to_object, before) + MOVED_MM, atol=1e-5)
+
+
+def test_of_two_who_read_the_same_label_one_saves(client, dataset):
+    """The other gets 409 in the form of all errors, and finds what was saved."""
+    label, pair_mm = label_of(client, "body-00006")
+    first = client.put("/labels/body-00006", json=as_body(pair_mm + 1, label["version"]))
+    second = client.put("/labels/body-00006", json=as_body(pair_mm + 2, label["version"]))
+
+    assert (first.status_code, second.status_code) == (200, 409)
+    assert second.json()["error"]["code"] == "conflict"
+    np.testing.assert_allclose(label_of(client, "body-00006")[1], pair_mm + 1, atol=1e-5)
+
+
+def test_the_dataset_is_listed_in_pages(client):
+    """Every mesh once, with whether it has a label."""
+    first = client.get("/labels", params={"limit": 5}).json()
+    rest = client.get("/labels", params={"offset": 5}).json()
+    ids = [one["object_id"] for one in first["objects"] + rest["objects"]]
+
+    assert [f"body-{i:05d}" for i in range(14)] == ids
+    assert {True} == {one["labelled"] for one in first["objects"]}
+
+
+@pytest.mark.parametrize(
+    ("object_id", "change", "status"),
+    [
+        ("nobody", {}, 404),
+        ("..%2Fdataset", {}, 404),
+        ("body-00001", {"left_mm": [1, 2]}, 422),
+        ("body-00001", {"left_mm": [1, 2, "NaN"]}, 422),
+        ("body-00001", {"left_mm": [1, 2, 1e999]}, 422),
+        ("body-00001", {"more": 1}, 422),
+        ("body-00001", {"version": "0"}, 409),
+    ],
+)
+def test_what_is_no_label_is_refused(client, dataset, object_id, change, status):
+    """Nothing is written for an unknown object, for numbers that are none, or over an unknown version."""
+    before = (dataset / "landmarks.csv").read_bytes()
+    body = {"left_mm": [0, 0, 0], "right_mm": [0, 0, 0], "version": "none", **change}
+    headers = {"content-type": "application/json"}
+    answer = client.put(f"/labels/{object_id}", content=json.dumps(body), headers=headers)
+
+    assert answer.status_code == status, answer.text
+    assert str(dataset) not in answer.text
+    assert before == (dataset / "landmarks.csv").read_bytes()

@@ -1,0 +1,99 @@
+"""What answers tell beside positions: both instances, rays, covariances, cameras, scores, scenes."""
+
+import base64
+import csv
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from featurelib.datasets.shards import open_renders, read_views
+from featurelib.geometry import SIDES
+from featurelib.meshes import load_mesh
+
+QUESTION = {"object_id": "body-00003"}
+
+
+def test_it_says_what_it_serves(client, dataset):
+    """The dataset's name for the landmark, the projections that have a detector, and that labels may be saved."""
+    assert client.get("/about").json() == {"landmark": "ear_tip", "projections": ["orthographic"], "labelling": True}
+
+
+def test_a_picture_has_both_instances(client):
+    """The near one of both is xy, in /infer as in /infer/3d, and the parts of sigma_px make up the whole."""
+    whole = client.post("/infer/3d", json=QUESTION).json()
+    for view in whole["views"]:
+        one = client.post("/infer", json={**QUESTION, "view": view["view"]}).json()
+        near = view["pair"][view["near_side"]]
+
+        assert (near["xy"], near["px"]) == (view["xy"], view["px"])
+        np.testing.assert_allclose(one["xy"], view["xy"], atol=1e-5)
+        np.testing.assert_allclose(one["pair"]["left"]["xy"], view["pair"]["left"]["xy"], atol=1e-5)
+        assert np.hypot(*view["sigma_xy_px"]) == pytest.approx(view["sigma_px"])
+        assert all(0 <= view["pair"][side]["visible"] <= 1 for side in SIDES)
+
+
+def test_a_ray_s_distance_is_the_answer_s_from_the_ray(client, run):
+    """ray_mm by hand, from the picture's own camera; inlier is told by it and the view's noise."""
+    spec = open_renders(str(run), "orthographic").spec
+    centre_mm = client.get(f"/objects/{QUESTION['object_id']}").json()["centre_mm"]
+    answer = client.post("/infer/3d", json={**QUESTION, "method": "robust_all"}).json()
+
+    for camera, view in zip(spec.cameras(np.array(centre_mm)), answer["views"], strict=True):
+        ray = camera.backproject(view["xy"])
+        offset = np.array(answer[view["near_side"]]["xyz"]) - ray.origins_mm
+        assert view["ray_mm"] == pytest.approx(np.linalg.norm(np.cross(offset, ray.directions)), abs=1e-6)
+        sigma_mm = view["sigma_px"] / np.sqrt(2) / spec.image_size * spec.frame_mm
+        assert view["inlier"] == (view["ray_mm"] <= 3.03 * sigma_mm)
+
+
+def test_the_covariance_is_the_claim_s(client):
+    """Its mean variance is sigma_mm squared; a method without a claim has none."""
+    answer = client.post("/infer/3d", json=QUESTION).json()
+    other = client.post("/infer/3d", json={**QUESTION, "method": "mlp"}).json()
+
+    for side in SIDES:
+        assert np.trace(answer[side]["covariance_mm2"]) / 3 == pytest.approx(answer[side]["sigma_mm"] ** 2)
+        assert other[side]["covariance_mm2"] is None
+
+
+def test_an_object_has_its_cameras_and_true_positions(client, run):
+    """Every view as it stands in the shard."""
+    views = client.get("/objects/body-00003").json()["views"]
+    rows = read_views(open_renders(str(run), "orthographic").shard_of("body-00003"), object_id="body-00003")
+    names = ("object_from_camera", "half_height_mm", "yfov_deg", "left_xy", "right_xy", "left_visible", "near_side")
+
+    assert [{name: row[name] for name in names} for row in rows] == [{n: view[n] for n in names} for view in views]
+
+
+def test_a_scene_is_what_is_drawn(client, bodies, run):
+    """With `scene` an upload's answer has the rig's pictures of it and its mesh; without, it has none."""
+    content = (bodies / "meshes" / "body-00003.ply").read_bytes()
+    plain = client.post("/infer/3d", files={"mesh": content}).json()
+    scene = client.post("/infer/3d", files={"mesh": content}, data={"scene": "true"}).json()["scene"]
+    rows = read_views(open_renders(str(run), "orthographic").shard_of("body-00003"), object_id="body-00003")
+    mesh = load_mesh(base64.b64decode(scene["glb"]), "glb", np.eye(4), name="scene.glb")
+
+    assert plain["scene"] is None
+    np.testing.assert_allclose(mesh.centre_mm, scene["centre_mm"], atol=1e-4)
+    for row, view, picture in zip(rows, scene["views"], scene["pictures"], strict=True):
+        np.testing.assert_allclose(view["object_from_camera"], row["object_from_camera"], atol=1e-4)
+        drawn, stored = (Image.open(io.BytesIO(png)) for png in (base64.b64decode(picture), row["png"]))
+        np.testing.assert_array_equal(np.asarray(drawn), np.asarray(stored))
+
+
+def test_scores_are_the_report_s(client, run):
+    """The worse error of both sides, and the larger distance from the registered mean shape."""
+    scores = client.get("/scores").json()
+    with open(run / "report" / "per_object.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["projection"] == "orthographic"]
+    by_method = {(row["object_id"], row["method"], row["side"]): row for row in rows}
+    xyz = {key: np.array([float(row[f"{axis}_mm"]) for axis in "xyz"]) for key, row in by_method.items()}
+
+    assert {row["object_id"] for row in rows} == set(scores["objects"])
+    for object_id, score in scores["objects"].items():
+        chosen = [(object_id, scores["method"], side) for side in SIDES]
+        apart = [np.linalg.norm(xyz[key] - xyz[object_id, "template", key[2]]) for key in chosen]
+        assert score["error_mm"] == max(float(by_method[key]["error_mm"]) for key in chosen)
+        assert score["disagreement_mm"] == pytest.approx(max(apart))

@@ -1,0 +1,324 @@
+"""Every planted fault is found, named and explained, and nothing else is."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from scipy.spatial.transform import Rotation
+
+from featurelib.geometry import mirror_pair
+from featurelib.validation.dataset.rules import RULES, check
+
+ABOUT_Y = np.diag([-1.0, 1.0, -1.0])
+
+
+def body(i: int) -> str:
+    return f"body-{i:05d}"
+
+
+def found(findings, severities=("error", "warning")) -> set[tuple[str, str | None]]:
+    """The rule and the object of each finding of these severities."""
+    return {(f.rule, f.object_id) for f in findings if f.severity in severities}
+
+
+def line(findings, rule: str, object_id: str | None = None) -> str:
+    """The one finding of a rule about an object, as the user reads it."""
+    (finding,) = [f for f in findings if (f.rule, f.object_id) == (rule, object_id)]
+    return str(finding)
+
+
+def plant(dataset) -> dict[tuple[str, str], list[str]]:
+    """Spoil objects of a dataset of 44, one fault each; return what must be found, and what each line must say."""
+    expected = {}
+
+    def expect(rule, i, *words):
+        expected[rule, i if isinstance(i, str) else body(i)] = words
+
+    dataset.path(body(0)).write_bytes(b"")
+    expect("mesh-file", 0, "meshes/body-00000.ply: the file is empty", "copy it again")
+    whole = dataset.path(body(1)).read_bytes()
+    dataset.path(body(1)).write_bytes(whole[: len(whole) // 2])
+    expect("mesh-file", 1, "meshes/body-00001.ply")
+    dataset.move(body(2), np.eye(3) / 1000)
+    expect("unit", 2, "as if in m among mm", "multiply its vertices and labels by 1000")
+    dataset.move(body(3), np.eye(3) / 25.4)
+    expect("unit", 3, "as if in inch among mm", "by 25.4")
+    dataset.move(body(4), ABOUT_Y)
+    expect("turned", 4, "its face looks to -z, its top to +y and its left to -x", "turned by", "degrees about")
+    dataset.move(body(5), Rotation.from_euler("x", 90, degrees=True).as_matrix())
+    expect("turned", 5, "its face looks to -y, its top to +z and its left to +x")
+    dataset.move(body(6), np.diag([1.0, 1.0, -1.0]))
+    expect("turned", 6, "its face looks to -z, its top to +y and its left to +x", "z axis looks flipped", "in z")
+    dataset.label(body(7), dataset.pair(body(7))[::-1])
+    expect("swapped", 7, "the other way round than in the others", "swap left and right in its row")
+    outwards = dataset.pair(body(8)) + np.array([[12.0, 0, 0], [0, 0, 0]])
+    dataset.label(body(8), outwards)
+    expect("off-surface", 8, "left is", "mm off the surface", "label its left again")
+    dataset.label(body(9), dataset.pair(body(9)) / 10)
+    expect("off-surface", 9, "another unit")
+    mesh = dataset.mesh(body(10))
+    nose = mesh.vertices[mesh.vertices[:, 2].argmax()]
+    dataset.label(body(10), [dataset.pair(body(10))[0], nose])
+    expect("misplaced", 10, "right is", "from where the mean shape has it", "look at its right")
+    dataset.label(body(11), dataset.pair(body(11))[[0, 0]])
+    expect("one-place", 11, "left and right are 0 mm apart", "label the other side")
+    mesh = dataset.mesh(body(12))
+    screen = trimesh.creation.box([2, 30, 30]).apply_translation(dataset.pair(body(12))[0] + [12, 0, 0])
+    joined = trimesh.util.concatenate([mesh, screen])
+    dataset.write(body(12), joined.vertices, joined.faces)
+    expect("hidden", 12, "the surface hides its left, seen from its own side", "look at its left")
+    mesh = dataset.mesh(body(13))
+    rod = trimesh.creation.box([4, 260, 4]).apply_translation([0, mesh.bounds[1, 1] + 120, mesh.bounds[:, 2].mean()])
+    joined = trimesh.util.concatenate([mesh, rod])
+    dataset.write(body(13), joined.vertices, joined.faces)
+    expect("frame", 13, "it needs a picture", "the median object", "all pictures are made so wide")
+    shutil.copy(dataset.path(body(14)), dataset.path(body(15)))  # 14 is in val, 15 in test
+    dataset.label(body(15), dataset.pair(body(14)))
+    expect("duplicate", 15, "the same content as that of body-00014, in test and in val", "`group`")
+    shutil.copy(dataset.path(body(16)), dataset.path(body(17)))  # both in train
+    dataset.label(body(17), dataset.pair(body(16)))
+    expect("duplicate", 17, "the same content as that of body-00016", "keep one")
+    twin, turn = dataset.mesh(body(18)), Rotation.from_rotvec([3, 5, 2], degrees=True).as_matrix() * 1.03
+    dataset.write(body(19), (twin.vertices @ turn.T).round(1), twin.faces)
+    dataset.label(body(19), dataset.pair(body(18)) @ turn.T)
+    expect("near-duplicate", 19, "the same shape as that of body-00018, in test and in val")
+    dataset.rows[body(20)]["group"] = dataset.rows[body(22)]["group"] = "family"
+    expect("table", 22, "group 'family' is in train and val", "a group has one split")
+    dataset.rows[body(21)].update(left_x="", left_y="", left_z="")
+    expect("table", 21, "landmarks.csv line 23: left_x is ''", "expected a number")
+    dataset.path(body(23)).unlink()
+    expect("label-without-mesh", 23, "meshes/ has no body-00023.ply|", "add the mesh or correct")
+    del dataset.rows[body(24)]
+    expect("mesh-without-label", 24, "meshes/body-00024.ply has no row in landmarks.csv", "label it")
+    dataset.mesh(body(25)).export(dataset.path(body(25)).with_suffix(".off"))
+    expect("table", 25, "body-00025.ply and body-00025.off are both object body-00025", "keep one")
+    dataset.label(body(26), dataset.pair(body(27)))
+    expect("copied-label", 27, "the very coordinates of body-00026, but another mesh")
+    dataset.more_rows.append(dataset.rows[body(28)])
+    expect("table", 28, "object 'body-00028' stands there twice", "keep one row")
+    dataset.write(body(29), *_torus())
+    expect("unlike", 29, "the mean shape", "another kind of thing")
+    dataset.rows[body(30)]["split"] = "training"
+    expect("table", 30, "split 'training'", "expected train, val, test or nothing")
+    return expected
+
+
+def _torus():
+    torus = trimesh.creation.torus(120, 40)
+    return torus.vertices, torus.faces
+
+
+MAY_FOLLOW = {
+    ("off-surface", body(26)),  # another's label
+    ("misplaced", body(26)),
+    ("hidden", body(9)),
+    ("off-surface", body(29)),
+    ("unlike", body(13)),
+}
+"""What one fault brings with it."""
+
+
+@pytest.fixture(scope="module")
+def planted(clean, spoiler, survey_of, tmp_path_factory):
+    """The findings of a dataset with a fault of every kind, and what is expected of them."""
+    dataset = spoiler(Path(shutil.copytree(clean, tmp_path_factory.mktemp("planted") / "dataset")))
+    expected = plant(dataset)
+    dataset.save()
+    (dataset.folder / "meshes/notes.txt").write_text("of the scanner")
+    return check(survey_of(dataset.folder)), expected
+
+
+def test_a_clean_dataset_has_no_errors_and_no_warnings(clean_survey):
+    """What is said of it are notes: how large the objects are and how wide the pictures would be."""
+    findings = check(clean_survey)
+
+    assert found(findings) == set()
+    assert [finding.rule for finding in findings] == ["size", "frame"]
+
+
+def test_every_planted_fault_is_found_and_nothing_else(planted):
+    """Each fault is found by its rule at its object; only what follows from a fault may be said besides."""
+    findings, expected = planted
+
+    assert found(findings) >= set(expected)
+    assert found(findings) - set(expected) - MAY_FOLLOW == set()
+
+
+def test_every_finding_says_what_was_found_and_what_to_do(planted):
+    """A line has the value that was found and the fix; all of it is one line."""
+    findings, expected = planted
+    lines = {key: line(findings, *key) for key in expected}
+
+    missing = {key: (words, lines[key]) for key, words in expected.items() if not all(w in lines[key] for w in words)}
+    assert missing == {}
+    assert all("\n" not in str(finding) and finding.says and finding.fix for finding in findings)
+
+
+def test_errors_come_first(planted):
+    """What must be mended stands above what should be looked at, and notes come last."""
+    severities = [finding.severity for finding in planted[0]]
+
+    assert severities == sorted(severities, key=("error", "warning", "note").index)
+
+
+def test_a_file_that_is_no_mesh_is_noted(planted):
+    """It may be anything, so it is no warning."""
+    assert "meshes/notes.txt is not read" in line(planted[0], "unused-file")
+
+
+def test_every_rule_has_a_name_and_says_what_it_is():
+    """The tuple of rules is all there is to add a rule to."""
+    assert len({rule.__name__ for rule in RULES}) == len(RULES)
+    assert all(rule.__doc__ for rule in RULES)
+
+
+def few(spoilt, count: int = 12) -> None:
+    """Keep the first objects only."""
+    for name in list(spoilt.rows)[count:]:
+        del spoilt.rows[name]
+        spoilt.path(name).unlink()
+
+
+def align(spoilt, wxyz, unit="mm") -> None:
+    text = f'{{"unit": "{unit}", "landmark": "ear_tip", "alignment": {{"rotations_wxyz": [{wxyz}]}}}}'
+    (spoilt.folder / "dataset.json").write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("wxyz", "words"),
+    [
+        ([0, 0, 1, 0], ["left is at -x", "left_x > right_x in 0 of 12", "x looks flipped", "[[0, 0, 1, 0]]"]),
+        ([0.5**0.5, 0, 0, 0.5**0.5], ["runs towards +y, not +x", '"rotations_wxyz": [[0.7']),
+        ([0.5**0.5, 0, 0.5**0.5, 0], ["runs towards -z, not +x"]),
+    ],
+)
+def test_a_whole_dataset_in_other_axes_is_one_error(spoilt, survey_of, wxyz, words):
+    """No object is odd among the others, so that one line about them all is enough."""
+    few(spoilt)
+    align(spoilt, wxyz)
+    spoilt.save()
+
+    findings = check(survey_of(spoilt.folder))
+
+    assert {key for key in found(findings) if key[0] != "split"} == {("axes", None)}
+    assert all(word in line(findings, "axes") for word in words)
+
+
+def test_without_labels_shapes_tell_the_axes(spoilt, survey_of):
+    """Objects that are symmetric across z are turned; which way, the contact sheet must show."""
+    few(spoilt)
+    align(spoilt, [0.5**0.5, 0, 0.5**0.5, 0])
+    (spoilt.folder / "landmarks.csv").unlink()
+
+    findings = check(survey_of(spoilt.folder))
+
+    assert found(findings) == {("axes", None)}
+    assert "symmetric across z, not across x" in line(findings, "axes")
+
+
+def test_without_labels_the_rest_is_checked(spoilt, survey_of):
+    """A dataset for predicting has no labels: their rules are left out, which is said, and all others are applied."""
+    few(spoilt, 16)
+    spoilt.move(body(3), ABOUT_Y)
+    spoilt.move(body(5), np.eye(3) * 10)
+    shutil.copy(spoilt.path(body(1)), spoilt.path(body(6)))
+    (spoilt.folder / "landmarks.csv").unlink()
+
+    findings = check(survey_of(spoilt.folder))
+
+    assert found(findings) == {("turned", body(3)), ("unit", body(5)), ("duplicate", body(6))}
+    assert "about y, or its z axis is flipped" in line(findings, "turned", body(3))
+    assert "no landmarks.csv: the rules on labels and on the split were left out" in line(findings, "labels")
+
+
+def test_labels_in_another_unit_than_all_meshes_are_one_error(spoilt, survey_of):
+    """Labels in cm beside meshes in mm are off every surface: the line says so once."""
+    few(spoilt)
+    for name in spoilt.rows:
+        spoilt.label(name, spoilt.pair(name) / 10)
+    spoilt.save()
+
+    findings = check(survey_of(spoilt.folder))
+
+    assert ("labels-frame", None) in found(findings)
+    assert "different units or axes" in line(findings, "labels-frame")
+    assert not any(rule == "off-surface" for rule, _ in found(findings))
+
+
+def test_a_wrong_unit_of_all_is_asked_for(spoilt, survey_of):
+    """Busts of nine metres are possible, so it is a warning, and it says which unit would make them usual."""
+    few(spoilt)
+    (spoilt.folder / "dataset.json").write_text('{"unit": "inch", "landmark": "ear_tip"}')
+
+    findings = check(survey_of(spoilt.folder))
+
+    assert ("size", None) in found(findings)
+    assert "may be mm (3" in line(findings, "size")
+
+
+def test_labels_beside_the_middle_are_asked_for(spoilt, survey_of):
+    """Landmarks of one side of the objects only are no pair."""
+    few(spoilt)
+    for name in spoilt.rows:
+        left, _ = spoilt.pair(name)
+        spoilt.label(name, [left, left * [0.3, 1, 1]])
+    spoilt.save()
+
+    assert ("middle", None) in found(check(survey_of(spoilt.folder)))
+
+
+def test_a_side_of_the_split_without_objects_is_an_error(spoilt, survey_of):
+    """Training needs all three; few objects are a warning."""
+    few(spoilt)
+    for i, row in enumerate(spoilt.rows.values()):
+        row["split"] = "train" if i < 10 else "val"
+    spoilt.save()
+
+    findings = check(survey_of(spoilt.folder))
+
+    splits = {(f.severity, f.says) for f in findings if f.rule == "split"}
+    assert splits == {
+        ("warning", "2 objects in val (of 12), expected at least 5"),
+        ("error", "0 objects in test (of 12), expected at least 5"),
+    }
+
+
+def test_few_objects_are_not_judged_by_each_other(spoilt, survey_of):
+    """Of three objects nobody can say which is odd: it is said, and sides are still told by most."""
+    few(spoilt, 3)
+    spoilt.move(body(0), np.eye(3) / 1000)
+    spoilt.label(body(1), spoilt.pair(body(1))[::-1])
+    spoilt.save()
+
+    findings = check(survey_of(spoilt.folder))
+
+    assert ("swapped", body(1)) in found(findings)
+    assert not {"unit", "unlike", "turned", "misplaced"} & {finding.rule for finding in findings}
+    assert "only 3 objects: none was judged" in line(findings, "spread")
+
+
+def test_mirror_images_are_one_shape(spoilt, survey_of):
+    """A mirrored copy is a near duplicate, not a new object."""
+    few(spoilt, 16)
+    mesh = spoilt.mesh(body(4))
+    spoilt.write(body(9), mesh.vertices * [-1, 1, 1], mesh.faces[:, ::-1])
+    spoilt.label(body(9), mirror_pair(spoilt.pair(body(4))))
+    spoilt.save()
+
+    findings = check(survey_of(spoilt.folder))
+
+    assert {key for key in found(findings) if key[0] != "split"} == {("near-duplicate", body(9))}
+
+
+def test_a_dataset_whose_every_row_is_bad_still_has_findings(spoilt, survey_of):
+    """Nothing can be measured then, and every row says why."""
+    few(spoilt, 4)
+    for row in spoilt.rows.values():
+        row["left_x"] = "?"
+    spoilt.save()
+
+    findings = check(survey_of(spoilt.folder))
+
+    assert {("table", body(i)) for i in range(4)} <= found(findings)
