@@ -1,4 +1,4 @@
-"""Find a feature point on every mesh: geometry, pictures, tables and networks, without a cluster (ARCHITECTURE.md).
+"""Find a feature point on every mesh: geometry, images, tables and networks, without a cluster (ARCHITECTURE.md).
 
 What a user's own program needs is here by name (docs/python.md); a name's module is imported when it is asked for, so
 that a process that renders stays light.

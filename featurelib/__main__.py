@@ -7,14 +7,14 @@ from featurelib.runtime import cli
 COMMANDS = {
     "demo": ("jobs.demo:demo", "Make a small synthetic dataset and run the whole path on it."),
     "pipeline": ("jobs.pipeline:pipeline", "Dataset to report in one command."),
-    "doctor": ("jobs.doctor:doctor", "Say what this machine can do, and what to mend."),
+    "doctor": ("jobs.doctor:doctor", "Say what this machine can do, and what to fix."),
     "import-dataset": ("jobs.import_dataset:import_dataset", "Make a dataset from meshes and other programs' points."),
     "align": ("jobs.align:align", "Propose how meshes have to be turned, and write it."),
     "validate": ("jobs.validate:validate", "Check a dataset before any compute."),
     "render": ("jobs.render:render", "Render every object from the rig's angles."),
     "train-detector": (
         "jobs.train_detector:train_detector",
-        "Train the network that finds the landmark in one picture.",
+        "Train the network that finds the landmark in one image.",
     ),
     "vectorize": ("jobs.vectorize:vectorize", "Run the detector over all views and gather each object's positions."),
     "train-lifter": (
@@ -23,7 +23,7 @@ COMMANDS = {
     ),
     "train-refiner": (
         "jobs.train_refiner:train_refiner",
-        "Train the close-up networks that correct a first estimate.",
+        "Train the crop networks that correct a first estimate.",
     ),
     "evaluate": ("jobs.evaluate:evaluate", "Measure everything on held-out objects and write the report."),
     "predict": ("jobs.predict:predict", "Find the landmarks of meshes without labels."),

@@ -17,15 +17,22 @@ from featurelib.datasets.dataset import Dataset, MeshFile, Quaternion, open_data
 from featurelib.errors import DataError, UsageError
 from featurelib.geometry import matrix_from_wxyz, rigid, wxyz_from_matrix
 from featurelib.geometry.named_axes import Axis, named_rotation
-from featurelib.meshes.orientation import Turned, TurnJob, Upright, mean_upright, settled, turn_of
+from featurelib.meshes.orientation import (
+    OrientationJob,
+    Oriented,
+    ReferenceShape,
+    mean_reference_shape,
+    orientation_of,
+    recentred,
+)
 from featurelib.runtime import cli, storage
 from featurelib.runtime.progress import say, say_result
-from featurelib.runtime.sandbox import ChildLimits
+from featurelib.runtime.sandbox import SandboxLimits
 from featurelib.validation.alignment_sheet import Row, alignment_sheet, chosen
 from featurelib.validation.dataset.drawing import Drawing, draw
 from featurelib.validation.dataset.measure import MeasureJob
 from jobs.workers import cluster
-from jobs.workers.sandbox import in_children
+from jobs.workers.sandbox import map_sandboxed
 
 SAMPLE = 48
 """Objects of the mean shape, evenly spread over the ids."""
@@ -48,8 +55,8 @@ class AlignConfig:
         reference: Objects that stand as they should once the axes are named, to which all others are turned; five
             average out what is odd in each.
         out: Folder or s3:// URI that receives sheet.html (before and after) and alignment.json; default: none.
-        dry: Only say what would be written.
-        object_seconds: Time limit for one object, in seconds.
+        dry_run: Only say what would be written.
+        object_timeout: Time limit for one object, in seconds.
         object_memory_mb: Memory limit for one object, in MB.
     """
 
@@ -58,14 +65,14 @@ class AlignConfig:
     up: Annotated[Axis | None, cli.hyphened] = None
     reference: tuple[str, ...] = ()
     out: str | None = None
-    dry: bool = False
-    object_seconds: float = 120.0
+    dry_run: bool = False
+    object_timeout: float = 120.0
     object_memory_mb: int = 8192
 
     @property
-    def child_limits(self) -> ChildLimits:
+    def child_limits(self) -> SandboxLimits:
         """What a process that reads meshes may use."""
-        return ChildLimits(seconds=self.object_seconds, memory_mb=self.object_memory_mb)
+        return SandboxLimits(seconds=self.object_timeout, memory_mb=self.object_memory_mb)
 
 
 def align(config: AlignConfig) -> None:
@@ -87,28 +94,28 @@ def align(config: AlignConfig) -> None:
     rows = _rows(found)
     if config.out:
         _write_sheet(config, dataset, found, rows)
-    if not config.dry:
+    if not config.dry_run:
         _write(dataset, uri, found)
     _say(config, uri, dataset, rows)
 
 
-def _turns_to(config: AlignConfig, dataset: Dataset) -> dict[str, Turned]:
+def _turns_to(config: AlignConfig, dataset: Dataset) -> dict[str, Oriented]:
     """Return how every object has to be turned to stand as the references do, which stay as they are."""
     files = dataset.files
     for object_id in config.reference:
         if object_id not in files:
             raise UsageError(f"--reference {object_id}: no such object in {dataset.uri}, as {next(iter(files))}")
     to_object = dataset.object_from_source
-    jobs = {i: TurnJob(i, dataset.mesh_uri(file.name), to_object) for i, file in files.items()}
-    upright = Upright.of(dataset.load(MeshFile(files[config.reference[0]].name)))
+    jobs = {i: OrientationJob(i, dataset.mesh_uri(file.name), to_object) for i, file in files.items()}
+    upright = ReferenceShape.of(dataset.load(MeshFile(files[config.reference[0]].name)))
     references = [jobs.pop(object_id) for object_id in dict.fromkeys(config.reference)]
     cluster.connect()
-    return find_turns(config.child_limits, [*jobs.values()], references, upright)
+    return find_orientations(config.child_limits, [*jobs.values()], references, upright)
 
 
-def find_turns(
-    limits: ChildLimits, jobs: Sequence[TurnJob], references: Sequence[TurnJob], upright: Upright
-) -> dict[str, Turned]:
+def find_orientations(
+    limits: SandboxLimits, jobs: Sequence[OrientationJob], references: Sequence[OrientationJob], upright: ReferenceShape
+) -> dict[str, Oriented]:
     """Return how objects have to be turned to stand as some do; those without an answer are said and left out.
 
     Args:
@@ -119,41 +126,41 @@ def find_turns(
     """
     count = min(len(jobs), SAMPLE)
     sample = [*references, *(jobs[i * len(jobs) // count] for i in range(count))]
-    turned = _found(in_children(limits, "align: mean shape", turn_of, _to(upright, sample)))
+    turned = _found(map_sandboxed(limits, "align: mean shape", orientation_of, _to(upright, sample)))
     if not turned:
         raise DataError("none of the objects can be turned to the reference; is it the same kind of object?")
-    mean = mean_upright(upright, [*turned.values()])
-    known = _found(in_children(limits, "align: references", turn_of, _to(mean, references)))
+    mean = mean_reference_shape(upright, [*turned.values()])
+    known = _found(map_sandboxed(limits, "align: references", orientation_of, _to(mean, references)))
     for object_id, one in known.items():
         if one.turn_deg > ALIKE_DEG:
             others = f"{one.turn_deg:.0f} degrees away from {references[0].object_id}"
             raise DataError(f"--reference {object_id}: stands {others}; name objects that all stand as they should")
-    mean = settled(mean, [*known.values()]) if known else mean
-    return _found(in_children(limits, "align", turn_of, _to(mean, jobs)), say_lost=True)
+    mean = recentred(mean, [*known.values()]) if known else mean
+    return _found(map_sandboxed(limits, "align", orientation_of, _to(mean, jobs)), say_lost=True)
 
 
-def _to(upright: Upright, jobs: Sequence[TurnJob]) -> list[TurnJob]:
+def _to(upright: ReferenceShape, jobs: Sequence[OrientationJob]) -> list[OrientationJob]:
     return [replace(job, upright=upright) for job in jobs]
 
 
-def _found(answers: Sequence[tuple[TurnJob, Any]], *, say_lost: bool = False) -> dict[str, Turned]:
+def _found(answers: Sequence[tuple[OrientationJob, Any]], *, say_lost: bool = False) -> dict[str, Oriented]:
     for job, answer in answers:
-        if say_lost and not isinstance(answer, Turned):
+        if say_lost and not isinstance(answer, Oriented):
             say(f"align: {job.object_id} stays as it is: {answer}")
-    return {job.object_id: answer for job, answer in answers if isinstance(answer, Turned)}
+    return {job.object_id: answer for job, answer in answers if isinstance(answer, Oriented)}
 
 
-def _rows(found: dict[str, Turned]) -> list[Row]:
+def _rows(found: dict[str, Oriented]) -> list[Row]:
     usual = float(np.median([turned.residual for turned in found.values()])) if found else 0.0
     return [Row(i, turned.turn_deg, 100 * turned.residual, turned.doubt(usual)) for i, turned in sorted(found.items())]
 
 
-def _quaternion(turned: Turned) -> Quaternion:
+def _quaternion(turned: Oriented) -> Quaternion:
     w, x, y, z = wxyz_from_matrix(turned.rotation).tolist()
     return w, x, y, z
 
 
-def _write(dataset: Dataset, uri: str, found: dict[str, Turned]) -> None:
+def _write(dataset: Dataset, uri: str, found: dict[str, Oriented]) -> None:
     """Write the turns first: without them the new dataset.json alone would be right for nobody."""
     turns = storage.join(uri, "alignment.csv")
     if found:
@@ -166,7 +173,7 @@ def _write(dataset: Dataset, uri: str, found: dict[str, Turned]) -> None:
     storage.write_bytes(settings, f"{json.dumps(values, indent=2)}\n".encode())
 
 
-def _write_sheet(config: AlignConfig, dataset: Dataset, found: dict[str, Turned], rows: Sequence[Row]) -> None:
+def _write_sheet(config: AlignConfig, dataset: Dataset, found: dict[str, Oriented], rows: Sequence[Row]) -> None:
     """Draw objects before and after, and write the page beside the numbers."""
     out, files = storage.absolute(str(config.out)), dataset.files
     shown = [row.object_id for row in chosen(rows)] or [*files][:60]
@@ -181,7 +188,7 @@ def _write_sheet(config: AlignConfig, dataset: Dataset, found: dict[str, Turned]
     drawn = [
         {
             job.object_id: drawing
-            for job, drawing in in_children(config.child_limits, f"align: sheet, {name}", draw, jobs)
+            for job, drawing in map_sandboxed(config.child_limits, f"align: sheet, {name}", draw, jobs)
             if isinstance(drawing, Drawing)
         }
         for name, jobs in (("before", before), ("after", after))
@@ -200,7 +207,7 @@ def _say(config: AlignConfig, uri: str, dataset: Dataset, rows: Sequence[Row]) -
         say(str(row))
     if len(doubted) > DOUBTS_SHOWN:
         say(f"and {len(doubted) - DOUBTS_SHOWN} more that are not sure, in alignment.json (--out)")
-    what = "would be aligned" if config.dry else "aligned"
+    what = "would be aligned" if config.dry_run else "aligned"
     turned = f", {len(rows)} objects turned, {len(doubted)} of them not sure" if config.reference else ""
     say_result(
         f"{uri}: {what}{turned}; check it: featurelib validate --dataset {config.dataset} --out checks",
@@ -209,7 +216,7 @@ def _say(config: AlignConfig, uri: str, dataset: Dataset, rows: Sequence[Row]) -
             "alignment": dataset.alignment.to_dict(),
             "turned": len(rows),
             "not_sure": [asdict(row) for row in doubted],
-            "is_written": not config.dry,
+            "is_written": not config.dry_run,
         },
     )
 

@@ -48,7 +48,7 @@ def demo(config: DemoConfig = DEFAULTS) -> None:
             run=config.run,
             image_size=256,
             weights="none",
-            refiner_pictures=3_840,  # on bodies these and as few epochs are enough to see it work
+            refiner_crops=3_840,  # on bodies these and as few epochs are enough to see it work
             epochs=6,
         )
     )

@@ -19,18 +19,18 @@ from numpy.typing import NDArray
 
 from featurelib.datasets.dataset import open_dataset
 from featurelib.datasets.leakage import find_leaks
-from featurelib.datasets.schemas import SCHEMA_VERSION
 from featurelib.datasets.shards import Manifest, open_renders, read_views
 from featurelib.errors import DataError
 from featurelib.evaluation import (
-    Picture,
+    REPORT_SCHEMA,
+    ReportImage,
     WorstObject,
-    claims_report,
     detector_report,
     lifter_report,
     method_errors_mm,
     page,
     table,
+    uncertainty_report,
     views_to_show,
     worst_rows,
 )
@@ -38,13 +38,13 @@ from featurelib.geometry import PROJECTIONS, SIDES
 from featurelib.models.lifter.files import is_trained, lifter_version
 from featurelib.models.lifter.files import read_numbers as read_lifter
 from featurelib.models.lifter.vectors import Vectors, read_config, read_vectors, vectors_uri
+from featurelib.models.refiner.files import current_version, refiner_uri
 from featurelib.models.refiner.files import read_numbers as read_refiner
-from featurelib.models.refiner.files import refiner_uri, whole_version
-from featurelib.models.uncertainty.model import Claims
+from featurelib.models.uncertainty.model import UncertaintyModel
 from featurelib.runtime import cli, completion, storage
 from featurelib.runtime.progress import say_result
 from jobs.workers import cluster
-from jobs.workers.inference import FinderKey, Found, find_all, lifter_pairs, mesh_files
+from jobs.workers.inference import Found, PredictorKey, find_all, lifter_pairs, mesh_files
 from jobs.workers.leakage import gather_contents, near_duplicates
 
 
@@ -71,14 +71,14 @@ def evaluate(config: EvaluateConfig) -> None:
         raise DataError(f"{run}: no trained lifter; run `featurelib train-lifter`")
     uri = storage.join(run, "report")
     config_uri = storage.join(uri, "config.json")
-    refiners: dict[str, str | None] = {projection: whole_version(run, projection) for projection in projections}
+    refiners: dict[str, str | None] = {projection: current_version(run, projection) for projection in projections}
     made_from: dict[str, Any] = {
         p: [read_config(vectors_uri(run, p)), lifter_version(run, p), refiners[p]] for p in projections
     }
-    if not completion.is_done(config_uri, made_from):
-        completion.mark_begun(config_uri)
+    if not completion.is_complete(config_uri, made_from):
+        completion.invalidate(config_uri)
         _write([_evaluated(run, projection, version) for projection, version in refiners.items()], uri)
-        completion.mark_done(config_uri, made_from)
+        completion.mark_complete(config_uri, made_from)
     report = json.loads(storage.read_bytes(storage.join(uri, "report.json")))
     say_result(f"{table(report)}\n\n{uri}/report.json\n{uri}/report.html", {"uri": uri, **report})
 
@@ -91,7 +91,7 @@ class Evaluated(NamedTuple):
     pairs_mm: Mapping[str, NDArray[np.float64]]
     found: Sequence[Found | None]
     chosen: str
-    claims: Claims
+    uncertainty: UncertaintyModel
 
     @property
     def projection(self) -> str:
@@ -107,7 +107,7 @@ def _evaluated(run: str, projection: str, refiner: str | None) -> Evaluated:
         raise DataError(f"{vectors_uri(run, projection)}: no objects in the test split; add objects or set `split`")
     lifted = lifter_pairs.remote(run, manifest, vectors, all_methods=True)
     dataset = open_dataset(manifest.dataset)
-    key = FinderKey(run, manifest.spec, f"{lifter_version(run, projection)} {refiner}")
+    key = PredictorKey(run, manifest.spec, f"{lifter_version(run, projection)} {refiner}")
     found = find_all(f"evaluate {projection}", dataset, key, mesh_files(dataset, vectors.object_ids), vectors)
     answers = [of_one.answer for of_one in found if of_one]
     if not answers:
@@ -115,7 +115,7 @@ def _evaluated(run: str, projection: str, refiner: str | None) -> Evaluated:
     chosen = answers[0].method
     numbers = read_refiner(refiner_uri(run, projection)) if chosen == "refined" else read_lifter(run, projection)
     pairs_mm = {**ray.get(lifted), **_pairs_on_meshes(found)}
-    return Evaluated(manifest, vectors, pairs_mm, found, chosen, Claims.from_dict(numbers["claims"]))
+    return Evaluated(manifest, vectors, pairs_mm, found, chosen, UncertaintyModel.from_dict(numbers["uncertainty"]))
 
 
 def _write(evaluated: Sequence[Evaluated], uri: str) -> None:
@@ -134,33 +134,36 @@ def _report(evaluated: Sequence[Evaluated]) -> dict[str, Any]:
     leaks = {str(leak) for rows in contents for leak in find_leaks(rows)}
     twins = near_duplicates(open_dataset(evaluated[0].manifest.dataset), contents[0])
     return {
-        "schema": SCHEMA_VERSION,
+        "schema": REPORT_SCHEMA,
         "objects": evaluated[0].manifest.objects,
         "frame_mm": {part.projection: part.manifest.spec.frame_mm for part in evaluated},
         "detector": {part.projection: detector_report(part.vectors, part.manifest.spec.rig) for part in evaluated},
         "lifter": {
-            part.projection: {**lifter_report(part.pairs_mm, part.vectors, part.chosen), "claims": _claims(part)}
+            part.projection: {
+                **lifter_report(part.pairs_mm, part.vectors, part.chosen),
+                "uncertainty": _uncertainty(part),
+            }
             for part in evaluated
         },
         "audit": {"leaks": sorted(leaks), "near_duplicates": twins},
     }
 
 
-def _claims(part: Evaluated) -> dict[str, Any]:
+def _uncertainty(part: Evaluated) -> dict[str, Any]:
     known = [i for i, of_one in enumerate(part.found) if of_one]
     answers = [of_one.answer for of_one in part.found if of_one]
-    return claims_report(
-        part.claims,
+    return uncertainty_report(
+        part.uncertainty,
         part.chosen,
         part.vectors.object_ids[known].tolist(),
         part.pairs_mm[part.chosen][known] - part.vectors.pair_mm[known],
         np.array([answer.covariance_mm2 for answer in answers]),
-        [answer.claim.reason for answer in answers],
+        [answer.uncertainty.reason for answer in answers],
     )
 
 
 def _worst(part: Evaluated, errors_mm: NDArray[np.float64]) -> Iterator[WorstObject]:
-    """Yield the objects on which the chosen method is most wrong, by its errors (n, 2), with the pictures of a side."""
+    """Yield the objects on which the chosen method is most wrong, by its errors (n, 2), with the images of a side."""
     spec = part.manifest.spec
     for i in worst_rows(errors_mm):
         object_id, side = str(part.vectors.object_ids[i]), SIDES[int(np.nanargmax(errors_mm[i]))]
@@ -168,11 +171,11 @@ def _worst(part: Evaluated, errors_mm: NDArray[np.float64]) -> Iterator[WorstObj
         views = read_views(part.manifest.shard_of(object_id), object_id=object_id, columns=columns)
         pngs, cameras = {view["view"]: view["png"] for view in views}, spec.cameras(part.vectors.centre_mm[i])
         pairs_mm = part.pairs_mm[part.chosen][i], part.vectors.pair_mm[i]
-        pictures = [
-            Picture(pngs[view], view, spec.rig.views[view].azimuth_deg, *map(cameras[view].project, pairs_mm))
+        images = [
+            ReportImage(pngs[view], view, spec.rig.views[view].azimuth_deg, *map(cameras[view].project, pairs_mm))
             for view in views_to_show(spec.rig, side)
         ]
-        yield WorstObject(object_id, part.projection, errors_mm[i], tuple(pictures))
+        yield WorstObject(object_id, part.projection, errors_mm[i], tuple(images))
 
 
 def _pairs_on_meshes(found: Sequence[Found | None]) -> dict[str, NDArray[np.float64]]:

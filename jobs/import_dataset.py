@@ -111,7 +111,7 @@ def _settings(config: ImportConfig, uri: str) -> dict[str, Any]:
     try:
         known = dict(json.loads(storage.read_bytes(uri)))
     except ValueError as error:
-        raise DataError(f"{uri}: not a JSON object ({error}); mend or remove it") from None
+        raise DataError(f"{uri}: not a JSON object ({error}); fix or remove it") from None
     for name, value in asked.items():
         if known.get(name, value) != value:
             raise UsageError(f"--{name} {value}: {uri} says {known[name]}; leave it out, or choose another --out")
@@ -193,14 +193,14 @@ def _placed(imported: Imported, meshes: Mapping[str, str], unit: str, read_unit:
 
 
 def _refuse_elsewhere(config: ImportConfig, placed: Placement | None) -> None:
-    """Raise DataError, with the flags that would mend it, if the landmarks are not on the meshes but could be."""
+    """Raise DataError, with the flags that would fix it, if the landmarks are not on the meshes but could be."""
     if placed is None or not placed.is_off:
         return
     flags = [f"--landmark-unit {placed.unit}"] if placed.unit != (config.landmark_unit or config.unit) else []
     flags += [f"--mesh-space {'LPS' if config.mesh_space == 'RAS' else 'RAS'}"] if placed.is_turned else []
     raise DataError(
         f"{config.landmarks}: the landmarks are {placed.share:.3g} mesh sizes off the meshes, and "
-        f"{placed.best_share:.2g} with {' '.join(flags)}; give these flags, or mend the files"
+        f"{placed.best_share:.2g} with {' '.join(flags)}; give these flags, or fix the files"
     )
 
 

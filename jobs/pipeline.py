@@ -1,8 +1,8 @@
 """DATASET -> RUN/report in one command. Every step that has ended already is left alone.
 
-1. render: both projections at once, since a mesh is loaded once for all its pictures.
+1. render: both projections at once, since a mesh is loaded once for all its images.
 2. For each projection: train-detector, vectorize, train-lifter, train-refiner. Side by side where the cluster has room;
-   the refiner's networks are trained once, for the first projection, since close-ups do not depend on it.
+   the refiner's networks are trained once, for the first projection, since crops do not depend on it.
 3. evaluate.
 """
 
@@ -28,12 +28,12 @@ class PipelineConfig(RenderConfig, DetectorTraining):
     """The flags of all steps: what to render, and how to train.
 
     Attributes:
-        refine: Train the close-up refiner too.
-        refiner_pictures: Close-ups that each of its two looks is trained on.
+        refine: Train the crop refiner too.
+        refiner_crops: Crops that each of its two looks is trained on.
     """
 
     refine: bool = True
-    refiner_pictures: int = 51_200
+    refiner_crops: int = 51_200
 
 
 def pipeline(config: PipelineConfig) -> None:
@@ -62,8 +62,8 @@ def _lanes(config: PipelineConfig) -> int:
 
 
 def _train(config: PipelineConfig, projection: Projection, first: "Future[None] | None" = None) -> None:
-    """Train on one projection's pictures; the refiner's networks are those of the first projection, once it is done."""
-    say(f"pipeline: training on the {projection} pictures")
+    """Train on one projection's images; the refiner's networks are those of the first projection, once it is done."""
+    say(f"pipeline: training on the {projection} images")
     training = _flags_of(DetectorTraining, config)
     train_detector(TrainDetectorConfig(run=config.run, projection=projection, **training))
     vectorize(VectorizeConfig(run=config.run, projection=projection))
@@ -75,8 +75,8 @@ def _train(config: PipelineConfig, projection: Projection, first: "Future[None] 
             TrainRefinerConfig(
                 run=config.run,
                 projection=projection,
-                networks_of=config.projections[0] if first else None,
-                pictures=config.refiner_pictures,
+                reuse_networks=config.projections[0] if first else None,
+                num_crops=config.refiner_crops,
                 cpus=config.cpus_per_worker,
                 seed=config.seed,
             )

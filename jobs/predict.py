@@ -27,9 +27,9 @@ from featurelib.models.predictions import PREDICTIONS, to_csv, to_markups
 from featurelib.models.versions import ModelVersions, validation_mm
 from featurelib.runtime import cli, completion, storage
 from featurelib.runtime.progress import Progress, say_result
-from featurelib.runtime.sandbox import ChildLimits
+from featurelib.runtime.sandbox import SandboxLimits
 from jobs.workers import cluster
-from jobs.workers.predict import Answerer, Models, Part, look_at_part
+from jobs.workers.predict import Models, Part, PartPredictor, look_at_part
 
 LOOK_CPUS, ANSWER_CPUS = 0.25, 0.5
 """A CPU is given to a task that looks and an actor that answers, which share it as the objects have it. A quarter of
@@ -49,7 +49,7 @@ class PredictConfig:
         slicer: Also write a 3D Slicer markups file (OUT/slicer/<object_id>.mrk.json) for each object.
         max_workers: Pairs of processes that look and answer, one CPU each; default: as many as the cluster has CPUs.
         gpus_per_worker: Share of a GPU that an answering process takes.
-        object_seconds: Time limit for loading and rendering one object, in seconds.
+        object_timeout: Time limit for loading and rendering one object, in seconds.
         object_memory_mb: Memory limit for loading and rendering one object, in MB.
     """
 
@@ -60,7 +60,7 @@ class PredictConfig:
     slicer: bool = False
     max_workers: int | None = None
     gpus_per_worker: float = 0.0
-    object_seconds: float = 120.0
+    object_timeout: float = 120.0
     object_memory_mb: int = 8192
 
 
@@ -76,12 +76,12 @@ def predict(config: PredictConfig) -> None:
     config_uri = storage.join(out, "config.json")
     made_from = {"dataset": dataset.uri, "models": models.versions, "slicer": config.slicer}
     made_from["parts"] = sha256("\n".join(part.name for part in parts).encode()).hexdigest()
-    if not completion.is_done(config_uri, made_from):
-        completion.mark_begun(config_uri)
+    if not completion.is_complete(config_uri, made_from):
+        completion.invalidate(config_uri)
         present = {entry.name for entry in storage.list_files(storage.join(out, "parts"))}
         _make(config, dataset, models, [part for part in parts if part.name not in present])
         _put_together(config, dataset, parts, out)
-        completion.mark_done(config_uri, made_from)
+        completion.mark_complete(config_uri, made_from)
     _say_result(out)
 
 
@@ -122,7 +122,7 @@ def _make(config: PredictConfig, dataset: Dataset, models: Models, parts: Sequen
         return
     cluster.connect_for_data()
     progress = Progress("predict", sum(len(part.objects) for part in parts), "objects")
-    limits = ChildLimits(seconds=config.object_seconds, memory_mb=config.object_memory_mb, recycle_after=500)
+    limits = SandboxLimits(seconds=config.object_timeout, memory_mb=config.object_memory_mb, recycle_after=500)
     rejected = 0
     lanes = min(config.max_workers or cluster.num_cpus(), len(parts))
     for made in part_stream(dataset.uri, models, limits, parts, lanes, config.gpus_per_worker).iter_rows():
@@ -132,7 +132,7 @@ def _make(config: PredictConfig, dataset: Dataset, models: Models, parts: Sequen
 
 
 def part_stream(
-    dataset: str, models: Models, limits: ChildLimits, parts: Sequence[Part], lanes: int, gpus: float = 0.0
+    dataset: str, models: Models, limits: SandboxLimits, parts: Sequence[Part], lanes: int, gpus: float = 0.0
 ) -> ray.data.Dataset:
     """Return the stream that makes the parts; a row of it says how many objects one has, and how many are rejected.
 
@@ -151,7 +151,7 @@ def part_stream(
         compute=ray.data.TaskPoolStrategy(size=lanes),
         num_cpus=LOOK_CPUS,
     ).map_batches(
-        Answerer,
+        PartPredictor,
         fn_constructor_kwargs={"models": models},
         batch_size=None,
         batch_format="numpy",

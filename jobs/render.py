@@ -38,7 +38,7 @@ from featurelib.geometry import DEFAULT_RIG, Projection, Rig
 from featurelib.rendering import open_renderer
 from featurelib.runtime import cli, storage
 from featurelib.runtime.progress import Progress, say, say_result
-from featurelib.runtime.sandbox import Child, ChildLimits, LostError
+from featurelib.runtime.sandbox import ProcessLostError, SandboxedProcess, SandboxLimits
 from jobs.workers import cluster
 from jobs.workers.render import ShardJob, make_shards
 
@@ -52,15 +52,15 @@ class RenderConfig:
         dataset: Folder or s3:// URI with dataset.json, meshes/ and landmarks.csv.
         run: Folder or s3:// URI that receives the run.
         projections: Which projections to render.
-        image_size: Width and height of a picture, in pixels.
+        image_size: Width and height of an image, in pixels.
         rig: JSON file with other views than the nine default ones (azimuth -90 to +90 degrees).
         frame_mm: Width of the image at the object, in mm; default: from a sample of the objects, with a margin.
         backend: Renderer: raster (CPU), pyrender (GPU through EGL), auto (pyrender where there is a GPU).
-        overwrite: Render anew where the run holds pictures of another configuration.
+        overwrite: Render anew where the run holds images of another configuration.
         max_reject_fraction: End with an error, and no manifest, if more than this share of the objects fails.
         max_workers: Worker processes at most, one CPU each; default: as many as the cluster has, and grows to have.
         gpus_per_worker: Share of a GPU that a worker takes, for pyrender.
-        object_seconds: Time limit for one object, in seconds.
+        object_timeout: Time limit for one object, in seconds.
         object_memory_mb: Memory limit for one object, in MB.
         recycle_after: Objects after which a render process is replaced, so that leaks do not add up.
     """
@@ -76,15 +76,15 @@ class RenderConfig:
     max_reject_fraction: float = 0.5
     max_workers: int | None = None
     gpus_per_worker: float = 0.0
-    object_seconds: float = 120.0
+    object_timeout: float = 120.0
     object_memory_mb: int = 8192
     recycle_after: int = 500
 
     @property
-    def child_limits(self) -> ChildLimits:
+    def child_limits(self) -> SandboxLimits:
         """What a render process may use."""
-        return ChildLimits(
-            seconds=self.object_seconds, memory_mb=self.object_memory_mb, recycle_after=self.recycle_after
+        return SandboxLimits(
+            seconds=self.object_timeout, memory_mb=self.object_memory_mb, recycle_after=self.recycle_after
         )
 
 
@@ -123,7 +123,7 @@ def _with_content_tags(dataset: Dataset, uri: str) -> Dataset:
 
 
 def _specs(config: RenderConfig, dataset: Dataset) -> dict[str, RenderSpec]:
-    """Return what shapes the pictures: the flags, and for the rest what an earlier run of this job settled."""
+    """Return what shapes the images: the flags, and for the rest what an earlier run of this job settled."""
     if config.image_size < 16:
         raise UsageError(f"--image-size {config.image_size}: expected at least 16 pixels")
     if config.frame_mm is not None and config.frame_mm <= 0:
@@ -188,8 +188,10 @@ def _frames_mm(config: RenderConfig, dataset: Dataset, rig: Rig, projections: Se
         FrameJob(dataset.mesh_uri(file.name), dataset.object_from_source_of(file.turn), rig, tuple(projections))
         for file in frame_sample([*dataset.files.values()])
     ]
-    with Child(config.child_limits, preload=["featurelib.datasets.shards.warm"]) as child:
-        needed_mm = [found for found in child.map(needed_frames_mm, jobs) if found and not isinstance(found, LostError)]
+    with SandboxedProcess(config.child_limits, preload=["featurelib.datasets.shards.warm"]) as child:
+        needed_mm = [
+            found for found in child.map(needed_frames_mm, jobs) if found and not isinstance(found, ProcessLostError)
+        ]
     if not needed_mm:
         raise DataError(
             f"{dataset.uri}: no mesh of the sample can be read, so the image's width is unknown; see --frame-mm"

@@ -1,4 +1,4 @@
-"""RUN/renders -> RUN/detector: the network that finds the near landmark in one picture, on Ray Train.
+"""RUN/renders -> RUN/detector: the network that finds the near landmark in one image, on Ray Train.
 
 1. Open the manifest; an unfinished rendering, a split without both sides or one that leaks is refused.
 2. Stream samples from the shards: CPU tasks mirror, shuffle and decode, each worker takes its share of every step.
@@ -40,7 +40,7 @@ class DetectorTraining:
         head: What the network says: heatmap (a map for each instance), or regression (the near one's position).
         weights: Of the backbone: imagenet (Keras downloads them), none, or the path of an .h5 or .npz without top.
         alpha: Width of MobileNetV2: 0.35, 0.5, 0.75, 1.0, 1.3 or 1.4.
-        input_size: Width and height of the network's picture, in pixels; a multiple of 32.
+        input_size: Width and height of the network's image, in pixels; a multiple of 32.
         workers: Processes that share each step.
         cpus_per_worker: CPU threads of each worker's step; default: what is left beside one for decoding.
         gpu: One GPU for each worker.
@@ -49,11 +49,11 @@ class DetectorTraining:
         epochs: Of both phases together, at most; default: the head's, 8 (up to 40 where there are few objects) or 60.
         frozen_epochs: Of a first phase in which only the head trains; default: the head's, 0 or 15.
         batch_size: Samples a step, over all workers: another number of workers trains alike.
-        head_rate: Learning rate of the first phase (Adam), for the whole batch; default: the head's.
-        tune_rate: Learning rate of the second phase, likewise; default: the head's, 2e-3 or 1e-4.
+        head_learning_rate: Learning rate of the first phase (Adam), for the whole batch; default: the head's.
+        finetune_learning_rate: Learning rate of the second phase, likewise; default: the head's, 2e-3 or 1e-4.
         patience: Epochs without a better validation error after which training stops.
-        mirror: Train on each picture and its mirror image; without, on each picture twice.
-        hidden: Train on views in which the near landmark is hidden, too.
+        mirror: Train on each image and its mirror image; without, on each image twice.
+        occluded: Train on views in which the near landmark is occluded, too.
         shuffle_buffer: Samples mixed in memory, beside the random order of the shards.
         seed: Of the weights, the dropout and the order of the samples.
     """
@@ -70,11 +70,11 @@ class DetectorTraining:
     epochs: int | None = None
     frozen_epochs: int | None = None
     batch_size: int = 32
-    head_rate: float | None = None
-    tune_rate: float | None = None
+    head_learning_rate: float | None = None
+    finetune_learning_rate: float | None = None
     patience: int = 15
     mirror: bool = True
-    hidden: bool = True
+    occluded: bool = True
     shuffle_buffer: int = 2000
     seed: int = 0
 
@@ -86,7 +86,7 @@ class TrainDetectorConfig(DetectorTraining):
 
     Attributes:
         run: Folder or s3:// URI of the run.
-        projection: Which pictures to train on.
+        projection: Which images to train on.
     """
 
     run: str
@@ -98,7 +98,7 @@ MACHINE_FLAGS = ("run", "workers", "cpus_per_worker", "gpu", "max_restarts")
 
 
 def train_detector(config: TrainDetectorConfig) -> None:
-    """Train the network that finds the landmark in one picture.
+    """Train the network that finds the landmark in one image.
 
     Example: featurelib train-detector --run runs/heads --projection orthographic --alpha 0.35
     """
@@ -110,9 +110,9 @@ def train_detector(config: TrainDetectorConfig) -> None:
     recipe = _recipe(config, manifest)
     resolved = _resolved(config, recipe, manifest)
     config_uri = storage.join(uri, "config.json")
-    if not completion.is_done(config_uri, resolved):
+    if not completion.is_complete(config_uri, resolved):
         audit_renders(manifest)
-        completion.mark_begun(config_uri)
+        completion.invalidate(config_uri)
         _train(config, recipe, manifest, uri, resolved)
         say_result(f"{uri}: trained", {"detector": uri})
     else:
@@ -138,7 +138,7 @@ def _check(config: TrainDetectorConfig, manifest: Manifest) -> None:
 def _recipe(config: TrainDetectorConfig, manifest: Manifest) -> Recipe:
     """Return the head's recipe with what the user wants otherwise."""
     recipe = RECIPES[config.head]
-    names = ("epochs", "frozen_epochs", "batch_size", "head_rate", "tune_rate", "patience")
+    names = ("epochs", "frozen_epochs", "batch_size", "head_learning_rate", "finetune_learning_rate", "patience")
     wanted = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
     recipe = replace(recipe, **wanted, pretrained=config.weights != "none")
     if config.epochs is not None:
@@ -152,7 +152,7 @@ def _resolved(config: TrainDetectorConfig, recipe: Recipe, manifest: Manifest) -
 
 
 @dataclass(frozen=True)
-class Loop:
+class WorkerContext:
     """What every worker is told. lines: takes progress for the user's terminal, and what the user did wrong."""
 
     config: TrainDetectorConfig
@@ -183,7 +183,7 @@ class Loop:
             shuffle_buffer=self.config.shuffle_buffer,
             seed=self.config.seed,
             mirror=self.config.mirror,
-            hidden=self.config.hidden,
+            occluded=self.config.occluded,
         )
 
 
@@ -193,7 +193,9 @@ def _train(config: TrainDetectorConfig, recipe: Recipe, manifest: Manifest, uri:
     lines = Queue(actor_options={"num_cpus": 0})
     share = max(1, cluster.num_cpus() - 1) / config.workers
     threads = config.cpus_per_worker or max(1, int(share))
-    training = fit_on_cluster.remote(Loop(config, recipe, manifest, uri, resolved, threads, lines), min(share, threads))
+    training = fit_on_cluster.remote(
+        WorkerContext(config, recipe, manifest, uri, resolved, threads, lines), min(share, threads)
+    )
     try:
         while not ray.wait([training], timeout=1)[0] or not lines.empty():
             _repeat(lines)
@@ -213,7 +215,7 @@ def _repeat(lines: Queue) -> None:
 
 
 @ray.remote(num_cpus=0, max_retries=0)
-def fit_on_cluster(loop: Loop, cpus: float) -> None:
+def fit_on_cluster(loop: WorkerContext, cpus: float) -> None:
     """Run Ray Train to its end. A task of its own, since TensorflowTrainer brings TensorFlow and its chatter along."""
     from ray.train.tensorflow import TensorflowTrainer
 
@@ -232,7 +234,7 @@ def fit_on_cluster(loop: Loop, cpus: float) -> None:
             storage_path=path,
             storage_filesystem=filesystem,
             failure_config=FailureConfig(max_failures=loop.config.max_restarts),
-            callbacks=[SayLosses(loop)],
+            callbacks=[ReportLosses(loop)],
         ),
         datasets={"samples": loop.stream},
         dataset_config=DataConfig(execution_options=in_order(), enable_shard_locality=False),
@@ -241,7 +243,7 @@ def fit_on_cluster(loop: Loop, cpus: float) -> None:
 
 def _train_worker(settings: dict[str, Any]) -> None:
     """One worker's process. Only a loss (of a worker, a node, a connection) is a reason to start again."""
-    loop: Loop = settings["loop"]
+    loop: WorkerContext = settings["loop"]
     try:
         _fit_worker(loop)
     except Exception as error:
@@ -265,10 +267,10 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         yield from _causes(getattr(error, "cause", None) or error.__cause__)
 
 
-class SayLosses(ray.train.UserCallback):
+class ReportLosses(ray.train.UserCallback):
     """Tells the user why the training starts again."""
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: WorkerContext) -> None:
         self.loop = loop
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
@@ -278,7 +280,7 @@ class SayLosses(ray.train.UserCallback):
             self.loop.lines.put(f"train-detector {self.loop.config.projection}: worker {rank} failed: {reason}")
 
 
-def _fit_worker(loop: Loop) -> None:
+def _fit_worker(loop: WorkerContext) -> None:
     """Train. TensorFlow is imported here, after its environment is set."""
     config = loop.config
     import keras

@@ -26,7 +26,7 @@ from featurelib.models.lifter.files import lifter_uri
 from featurelib.models.lifter.fusing import side_noise
 from featurelib.models.lifter.vectors import Vectors, read_config, read_vectors, vectors_uri
 from featurelib.models.uncertainty import quality
-from featurelib.models.uncertainty.model import Claims, learn_claims
+from featurelib.models.uncertainty.model import UncertaintyModel, fit_uncertainty
 from featurelib.runtime import cli, completion, storage
 from featurelib.runtime.progress import say_result
 from jobs.workers import cluster
@@ -62,17 +62,17 @@ def train_lifter(config: TrainLifterConfig) -> None:
     uri = lifter_uri(config.run, config.projection)
     config_uri = storage.join(uri, "config.json")
     made_from = {"seed": config.seed, **read_config(vectors_uri(config.run, config.projection))}
-    if completion.is_done(config_uri, made_from):
+    if completion.is_complete(config_uri, made_from):
         say_result(f"{uri}: trained already; nothing to do", {"lifter": uri, "done_before": True})
         return
     for split in ("train", "val"):
         if not len(vectors.where(split)):
             raise DataError(f"{vectors_uri(config.run, config.projection)}: no objects in the {split} split")
-    completion.mark_begun(config_uri)
+    completion.invalidate(config_uri)
     cluster.connect()
     numbers = _train(config, manifest, vectors, uri)
     storage.write_bytes(storage.join(uri, "lifter.json"), json.dumps(numbers, indent=1).encode())
-    completion.mark_done(config_uri, made_from)
+    completion.mark_complete(config_uri, made_from)
     scores = ", ".join(f"{method} {error_mm:.2f} mm" for method, error_mm in numbers["validation_mm"].items())
     say_result(
         f"{uri}: trained; on validation objects {scores}; chosen: {numbers['chosen']}",
@@ -102,29 +102,29 @@ def _train(config: TrainLifterConfig, manifest: Manifest, vectors: Vectors, uri:
         "validation_mm": means_mm | _means_on_mesh_mm(meshed, sample),
         "sigma_mm": sigma_mm,
         "view_noise": {str(int(key)): [n.to_dict() for n in of_sides] for key, of_sides in view_noise.items()},
-        "claims": _claims(pairs_mm[chosen][asked], sigma_mm[chosen], meshed, sample).to_dict(),
+        "uncertainty": _uncertainty(pairs_mm[chosen][asked], sigma_mm[chosen], meshed, sample).to_dict(),
     }
     return numbers
 
 
-def _claims(
+def _uncertainty(
     pairs_mm: NDArray[np.float64], sigma_mm: float, meshed: Sequence[OnMesh | None], validation: Vectors
-) -> Claims:
+) -> UncertaintyModel:
     """Return what may be claimed of a method's answers (n, 2, 3) with one standard deviation for all."""
     known = [i for i, found in enumerate(meshed) if found is not None]
     if not known:
         raise DataError("train-lifter: no mesh of a validation object can be read, so that no claim is possible")
     against = [
         {
-            **quality.of_shape(found.located),
-            **quality.of_detector(validation.visible[i]),
-            **quality.of_disagreement(pairs_mm[i], found.located.pair_mm),
+            **quality.shape_scores(found.located),
+            **quality.detector_scores(validation.visible[i]),
+            **quality.disagreement_scores(pairs_mm[i], found.located.pair_mm),
         }
         for i, found in enumerate(meshed)
         if found is not None
     ]
     covariance_mm2 = np.broadcast_to(np.eye(3) * sigma_mm**2, (len(known), 2, 3, 3))
-    return learn_claims(pairs_mm[known] - validation.pair_mm[known], covariance_mm2, against)
+    return fit_uncertainty(pairs_mm[known] - validation.pair_mm[known], covariance_mm2, against)
 
 
 def _means_on_mesh_mm(meshed: Sequence[OnMesh | None], validation: Vectors) -> dict[str, float]:

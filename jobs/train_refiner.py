@@ -1,8 +1,8 @@
-"""Meshes + RUN's first look -> RUN/refiner: the networks that look at a first estimate from near and correct it.
+"""Meshes + RUN's first stage -> RUN/refiner: the networks that look at a first estimate from near and correct it.
 
 1. Ask the lifter and the template of the run for the landmarks of validation objects. What they err there is what a
    refinement starts from, and the better of the two is the `start`.
-2. Train two looks in one task on close-ups that are drawn meanwhile on the rest of the cluster, object by object;
+2. Train two stages in one task on crops that are drawn meanwhile on the rest of the cluster, object by object;
    what the first leaves on validation objects is what the second starts from (featurelib/models/refiner/cascade.py).
 3. Write look-<i>.keras, refiner.json and, last, config.json.
 """
@@ -27,7 +27,7 @@ from featurelib.runtime import cli, completion, storage
 from featurelib.runtime.progress import say, say_result
 from jobs.workers import cluster
 from jobs.workers.inference import VALIDATION_OBJECTS, MeshMethods, lifter_pairs, mesh_files, on_meshes, without_objects
-from jobs.workers.refiner_training import Training, fit_refiner, training_room
+from jobs.workers.refiner_training import Training, fit_refiner, training_budget
 
 
 @cli.config
@@ -39,28 +39,28 @@ class TrainRefinerConfig:
         run: Folder or s3:// URI of the run.
         dataset: Folder or s3:// URI with the meshes; default: that of the rendering.
         projection: Which lifter's estimates to start from.
-        networks_of: Take the networks of this other projection's refiner as they are, and learn only how far to trust
-            them after this projection's first estimates.
-        pictures: Close-ups that each of the two looks is trained on.
-        batch_size: Close-ups a step.
-        rate: Learning rate (Adam) at the start; it falls to zero as a cosine.
+        reuse_networks: Take the networks of this other projection's refiner as they are, and learn only how far to
+            trust them after this projection's first estimates.
+        num_crops: Crops that each of the two stages is trained on.
+        batch_size: Crops a step.
+        learning_rate: Learning rate (Adam) at the start; it falls to zero as a cosine.
         cpus: CPUs of the training; default: all of the largest node's but one, which draws.
-        seed: Of the weights and the close-ups.
+        seed: Of the weights and the crops.
     """
 
     run: str
     dataset: str | None = None
     projection: Projection = "orthographic"
-    networks_of: Projection | None = None
-    pictures: int = 51_200
+    reuse_networks: Projection | None = None
+    num_crops: int = 51_200
     batch_size: int = 32
-    rate: float = 1e-3
+    learning_rate: float = 1e-3
     cpus: int | None = None
     seed: int = 0
 
 
 def train_refiner(config: TrainRefinerConfig) -> None:
-    """Train the close-up networks that correct a first estimate.
+    """Train the crop networks that correct a first estimate.
 
     Example: featurelib train-refiner --run runs/heads --projection orthographic
     """
@@ -70,14 +70,14 @@ def train_refiner(config: TrainRefinerConfig) -> None:
     uri = refiner_uri(config.run, config.projection)
     config_uri = storage.join(uri, "config.json")
     resolved = _resolved(config)
-    if completion.is_done(config_uri, resolved):
+    if completion.is_complete(config_uri, resolved):
         say_result(f"{uri}: trained already; nothing to do", {"refiner": uri, "done_before": True})
         return
     _check(config, vectors)
-    completion.mark_begun(config_uri)
+    completion.invalidate(config_uri)
     cluster.connect()
     validation_mm = _train(config, manifest, vectors, uri)
-    completion.mark_done(config_uri, resolved)
+    completion.mark_complete(config_uri, resolved)
     scores = ", ".join(f"{method} {error_mm:.2f} mm" for method, error_mm in validation_mm.items())
     say_result(f"{uri}: trained; on validation objects {scores}", {"refiner": uri, "validation_mm": validation_mm})
 
@@ -85,7 +85,7 @@ def train_refiner(config: TrainRefinerConfig) -> None:
 def _resolved(config: TrainRefinerConfig) -> dict[str, Any]:
     what = {name: value for name, value in asdict(config).items() if name not in ("run", "cpus")}
     vectors = read_config(vectors_uri(config.run, config.projection))
-    networks = config.networks_of and refiner_version(refiner_uri(config.run, config.networks_of))
+    networks = config.reuse_networks and refiner_version(refiner_uri(config.run, config.reuse_networks))
     return {
         **what,
         "vectors": vectors,
@@ -98,12 +98,12 @@ def _check(config: TrainRefinerConfig, vectors: Vectors) -> None:
     for split in ("train", "val"):
         if not len(vectors.where(split)):
             raise DataError(f"{vectors_uri(config.run, config.projection)}: no objects in the {split} split")
-    if config.networks_of == config.projection:
-        raise UsageError(f"--networks-of {config.networks_of}: expected another projection than --projection")
+    if config.reuse_networks == config.projection:
+        raise UsageError(f"--reuse-networks {config.reuse_networks}: expected another projection than --projection")
     if config.batch_size < 2:
         raise UsageError(f"--batch-size {config.batch_size}: expected at least 2")
-    if config.pictures < 2 * config.batch_size:
-        raise UsageError(f"--pictures {config.pictures}: expected at least two batches of {config.batch_size}")
+    if config.num_crops < 2 * config.batch_size:
+        raise UsageError(f"--num-crops {config.num_crops}: expected at least two batches of {config.batch_size}")
 
 
 def first_estimates(
@@ -122,7 +122,7 @@ def first_estimates(
     none = np.full((2, 3), np.nan)
     pairs_mm = {"template": np.array([found.located.pair_mm if found else none for found in meshed])}
     against = tuple(
-        {**quality.of_shape(found.located), **quality.of_detector(visible)} if found else {}
+        {**quality.shape_scores(found.located), **quality.detector_scores(visible)} if found else {}
         for found, visible in zip(meshed, validation.visible, strict=True)
     )
     estimates = FirstEstimates(tuple(meshes), validation.pair_mm, {**pairs_mm, **ray.get(lifted)}, against)
@@ -136,10 +136,10 @@ def _train(config: TrainRefinerConfig, manifest: Manifest, vectors: Vectors, uri
     estimates = first_estimates(config, manifest, vectors, dataset)
     shape_mm = read_template(config.run, config.projection).points_mm
     frame = estimates.frame(float(np.linalg.norm(np.ptp(shape_mm, axis=0))))
-    how = f"the networks of {config.networks_of}" if config.networks_of else f"frame {frame.width_mm:.0f} mm"
+    how = f"the networks of {config.reuse_networks}" if config.reuse_networks else f"frame {frame.width_mm:.0f} mm"
     say(f"train-refiner {config.projection}: starts from {estimates.start}, {how}")
     lines = Queue(actor_options={"num_cpus": 0})
-    room = training_room(config.cpus)
+    room = training_budget(config.cpus)
     told = Training(
         name=f"train-refiner {config.projection}",
         uri=uri,
@@ -148,13 +148,13 @@ def _train(config: TrainRefinerConfig, manifest: Manifest, vectors: Vectors, uri
         pairs_mm=training.pair_mm,
         estimates=estimates,
         frame=frame,
-        pictures=config.pictures,
+        images=config.num_crops,
         batch_size=config.batch_size,
-        rate=config.rate,
+        learning_rate=config.learning_rate,
         seed=config.seed,
         threads=room.threads,
         lines=lines,
-        networks_uri=config.networks_of and refiner_uri(config.run, config.networks_of),
+        networks_uri=config.reuse_networks and refiner_uri(config.run, config.reuse_networks),
     )
     return followed(fit_refiner.options(num_cpus=room.cpus).remote(told), lines)
 

@@ -18,7 +18,7 @@ from featurelib.geometry import apply
 from featurelib.meshes.reference import REFERENCE_SAMPLE, Reference
 from featurelib.runtime import cli, storage
 from featurelib.runtime.progress import say, say_result
-from featurelib.runtime.sandbox import ChildLimits, LostError
+from featurelib.runtime.sandbox import ProcessLostError, SandboxLimits
 from featurelib.validation.dataset.drawing import Drawing, draw
 from featurelib.validation.dataset.finding import Finding
 from featurelib.validation.dataset.measure import (
@@ -34,7 +34,7 @@ from featurelib.validation.dataset.sheet import chosen, sheet
 from featurelib.validation.dataset.summary import summary, table, verdict
 from featurelib.validation.dataset.survey import Survey
 from jobs.workers import cluster
-from jobs.workers.sandbox import in_children, work_in_child
+from jobs.workers.sandbox import map_sandboxed, work_sandboxed
 
 
 @cli.config
@@ -45,19 +45,19 @@ class ValidateConfig:
     Attributes:
         dataset: Folder or s3:// URI with dataset.json, meshes/ and, unless it is for `predict`, landmarks.csv.
         out: Folder or s3:// URI that receives sheet.html (the contact sheet) and findings.json; default: none.
-        object_seconds: Time limit for one object, in seconds.
+        object_timeout: Time limit for one object, in seconds.
         object_memory_mb: Memory limit for one object, in MB.
     """
 
     dataset: str
     out: str | None = None
-    object_seconds: float = 120.0
+    object_timeout: float = 120.0
     object_memory_mb: int = 8192
 
     @property
-    def child_limits(self) -> ChildLimits:
+    def child_limits(self) -> SandboxLimits:
         """What a process that reads meshes may use."""
-        return ChildLimits(seconds=self.object_seconds, memory_mb=self.object_memory_mb)
+        return SandboxLimits(seconds=self.object_timeout, memory_mb=self.object_memory_mb)
 
 
 def validate(config: ValidateConfig) -> None:
@@ -89,8 +89,8 @@ def _survey(config: ValidateConfig) -> Survey:
     cluster.connect()
     reference = _reference(config, dataset)
     jobs = [replace(job, reference=reference) for job in _jobs(dataset)]
-    rows = in_children(config.child_limits, "validate", measure, jobs)
-    outcomes = [Unread(job.object_id, str(row)) if isinstance(row, LostError) else row for job, row in rows]
+    rows = map_sandboxed(config.child_limits, "validate", measure, jobs)
+    outcomes = [Unread(job.object_id, str(row)) if isinstance(row, ProcessLostError) else row for job, row in rows]
     measured = [row for row in outcomes if isinstance(row, Measurement)]
     unread = [row for row in outcomes if isinstance(row, Unread)]
     return Survey(dataset, is_labelled, faults, files, measured, unread, reference)
@@ -113,8 +113,8 @@ def _reference(config: ValidateConfig, dataset: Dataset) -> Reference | None:
     count = min(len(files), REFERENCE_SAMPLE)
     sample = [files[i * len(files) // count] for i in range(count)]
     job = ReferenceJob([(dataset.mesh_uri(file.name), dataset.object_from_source_of(file.turn)) for file in sample])
-    (found,) = ray.get(work_in_child.remote(config.child_limits, measure_reference, [job]))
-    if isinstance(found, LostError):
+    (found,) = ray.get(work_sandboxed.remote(config.child_limits, measure_reference, [job]))
+    if isinstance(found, ProcessLostError):
         say(f"validate: no object is compared with the others: {found}")
         return None
     return found
@@ -126,7 +126,7 @@ def _write(config: ValidateConfig, survey: Survey, findings: Sequence[Finding], 
     shown = chosen(survey, findings)
     wanted = {*shown[0], *shown[1]}
     jobs = [job for job in _jobs(survey.dataset) if job.object_id in wanted]
-    drawn = (drawing for _, drawing in in_children(config.child_limits, "contact sheet", draw, jobs))
+    drawn = (drawing for _, drawing in map_sandboxed(config.child_limits, "contact sheet", draw, jobs))
     drawings = {drawing.object_id: drawing for drawing in drawn if isinstance(drawing, Drawing)}
     files = {
         "sheet.html": sheet(survey, findings, shown, drawings),

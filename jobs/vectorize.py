@@ -23,17 +23,17 @@ from featurelib.datasets.shards import Manifest, open_renders, read_views
 from featurelib.datasets.shards.png import encode_png
 from featurelib.geometry import SIDES, Projection
 from featurelib.models.detector.files import model_version, read_model
-from featurelib.models.detector.samples import decode_pictures
+from featurelib.models.detector.samples import decode_images
 from featurelib.models.lifter.vectors import read_config, vectors_uri, write_vectors
 from featurelib.runtime import cli
 from featurelib.runtime.progress import Progress, duration, say_result
-from featurelib.runtime.threads import bound_tensorflow
+from featurelib.runtime.threads import limit_threads
 from jobs.workers import cluster
 
 COLUMNS = ("object_id", "split", "view", "png", "xy", "near_side", "left_mm", "right_mm", "centre_mm")
 
 BATCH = 32
-"""Pictures a forward pass, across the borders of shards. On one core 16 and 64 take as long a picture, 8 and 128 a
+"""Images a forward pass, across the borders of shards. On one core 16 and 64 take as long an image, 8 and 128 a
 quarter to a half longer."""
 
 SHARDS_AT_ONCE = 8
@@ -54,7 +54,7 @@ class VectorizeConfig:
 
     Attributes:
         run: Folder or s3:// URI of the run.
-        projection: Which pictures and which detector.
+        projection: Which images and which detector.
         cpus_per_worker: CPU threads of each detector; default: 1, or with GPUs an equal share for each GPU.
     """
 
@@ -101,8 +101,8 @@ def vectorize(config: VectorizeConfig) -> None:
     write_vectors(uri, found.rows, len(manifest.spec.rig), made_from)
     rate = len(found.rows) * len(manifest.spec.rig) / found.work_s
     say_result(
-        f"{uri}: {len(found.rows)} objects; start {duration(found.start_s)}, then {rate:.0f} pictures/s",
-        {"vectors": uri, "objects": len(found.rows), "pictures_per_s": rate},
+        f"{uri}: {len(found.rows)} objects; start {duration(found.start_s)}, then {rate:.0f} images/s",
+        {"vectors": uri, "objects": len(found.rows), "images_per_s": rate},
     )
 
 
@@ -171,7 +171,7 @@ class ShardVectorizer:
 
     def __init__(self, run: str, projection: str, num_views: int, cpus: int) -> None:
         """Load the detector of a run, let it use so many CPUs, and make it look once: 0.6 s for the decoder alone."""
-        bound_tensorflow(cpus)
+        limit_threads(cpus)
         from featurelib.models.detector.model import Detector
 
         self.detector = Detector.load(run, projection)
@@ -185,8 +185,8 @@ class ShardVectorizer:
         with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(self.cpus) as decoder:
             read = partial(read_views, columns=COLUMNS)
             rows_read = chain.from_iterable(ahead(reader, read, shards["uri"].to_pylist(), 1))
-            coming, views = tee(rows_read)  # the second keeps the rows of the pictures that are on their way
-            decode = partial(decode_pictures, size=self.detector.input_size)
+            coming, views = tee(rows_read)  # the second keeps the rows of the images that are on their way
+            decode = partial(decode_images, size=self.detector.input_size)
             batches = ahead(decoder, decode, batched((view["png"] for view in coming), BATCH), self.cpus + 1)
             found = chain.from_iterable(_one_by_one(self.detector.find(batch)) for batch in batches)
             rows = [{**row, READY: self.ready_s} for row in _vectors(zip(found, views, strict=True))]
@@ -210,7 +210,7 @@ def ahead(pool: Executor, function: Callable[[Any], Any], items: Iterable[Any], 
 
 
 def _one_by_one(sighting: Any) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield what was seen in each picture: positions (2, 2), spreads (2,) and visibility (2,), left and right."""
+    """Yield what was seen in each image: positions (2, 2), spreads (2,) and visibility (2,), left and right."""
     return zip(sighting.xy, sighting.spread, sighting.visible, strict=True)
 
 

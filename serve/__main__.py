@@ -40,7 +40,7 @@ class ServeConfig:
         renderer_replicas: Processes that read and render uploads, one mesh at a time each.
         max_body_mb: Largest upload, in MiB.
         max_faces: Most triangles of an uploaded mesh.
-        max_pixels: Most pixels of an uploaded picture.
+        max_pixels: Most pixels of an uploaded image.
         mesh_seconds: Time limit for reading and rendering an uploaded mesh, in seconds.
         reload_seconds: How often to see whether the run has newer models, in seconds; 0 is never.
     """

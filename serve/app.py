@@ -8,11 +8,11 @@ from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import LoggingConfig
 from starlette.types import ASGIApp
 
-from serve.api.middleware import Door, DoorRules, digest_of
+from serve.api.middleware import Middleware, MiddlewareRules, digest_of
 from serve.api.routes import build_web
 from serve.deployments import DetectorStage, LifterStage, RendererStage
 from serve.metrics import Meters
-from serve.orchestrator import Graph
+from serve.orchestrator import Orchestrator
 from serve.settings import AppSettings, StageSettings
 
 TOKEN_VARIABLE = "FEATURELIB_TOKEN"  # noqa: S105 (its name, not a token)
@@ -24,7 +24,7 @@ so that a refusal has the contract's form; Serve's own would be plain text."""
 
 @serve.deployment
 @serve.ingress()
-class Front:
+class Ingress:
     """The door and the routes, over the stages."""
 
     def __init__(
@@ -37,15 +37,15 @@ class Front:
     ) -> None:
         """Take the stages, and open the run's catalogue."""
         self.settings = settings
-        self.rules = DoorRules(token_sha256, settings.cors_origins, settings.limits.body_mb * 2**20)
+        self.rules = MiddlewareRules(token_sha256, settings.cors_origins, settings.limits.body_mb * 2**20)
         self.meters = Meters()
-        self.graph = Graph(settings, detector, lifter, renderer, self.meters)
+        self.graph = Orchestrator(settings, detector, lifter, renderer, self.meters)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Return the application that Serve gives this replica's requests to."""
         web = build_web(self.graph, self.settings.limits, with_token=self.rules.token_sha256 is not None)
         bodies = self.graph.gate("bodies", self.settings.queues.bodies_mb * 2**20)
-        return Door(web, self.rules, bodies, self.meters)
+        return Middleware(web, self.rules, bodies, self.meters)
 
 
 def build_app(settings: AppSettings) -> serve.Application:
@@ -56,7 +56,7 @@ def build_app(settings: AppSettings) -> serve.Application:
     detector = _deployment(DetectorStage, settings.detector, MAX_ONGOING)
     lifter = _deployment(LifterStage, settings.lifter, MAX_ONGOING)
     renderer = _deployment(RendererStage, settings.renderer, 1)
-    front = _deployment(Front, settings.front, MAX_ONGOING)
+    front = _deployment(Ingress, settings.front, MAX_ONGOING)
     token = settings.token or os.environ.get(TOKEN_VARIABLE) or None
     run, dataset, version = settings.run, settings.dataset, settings.version
     app: serve.Application = front.bind(

@@ -1,4 +1,4 @@
-"""Pictures that wait for the detector go to it together: a call takes both sides 7 ms of CPU, whatever it brings."""
+"""Images that wait for the detector go to it together: a call takes both sides 7 ms of CPU, whatever it brings."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -8,32 +8,32 @@ from ray import serve
 from featurelib.geometry import Projection
 from featurelib.models.requests import Seen
 
-Pictures = tuple[Projection, Sequence[bytes]]
+Images = tuple[Projection, Sequence[bytes]]
 """PNGs of one request."""
-Sight = tuple[Seen, str]
-"""What is seen of left and right in n pictures, and the network's version."""
+BatchDetection = tuple[Seen, str]
+"""What is seen of left and right in n images, and the network's version."""
 
 BATCH = 32
-"""Pictures of a call; more if one request has more."""
+"""Images of a call; more if one request has more."""
 WAIT_S = 0.002
 """How long a request waits for others. A lone one loses 2 ms; under load the queue fills while calls are under way."""
 
 
 def gathered(
-    ask: Callable[[Projection, Sequence[bytes]], Awaitable[Sight]], under_way: int
-) -> Callable[[Pictures], Awaitable[Sight]]:
-    """Return `ask` for the pictures of one request, which puts those of many into one question.
+    ask: Callable[[Projection, Sequence[bytes]], Awaitable[BatchDetection]], under_way: int
+) -> Callable[[Images], Awaitable[BatchDetection]]:
+    """Return `ask` for the images of one request, which puts those of many into one question.
 
     Args:
-        ask: for pictures of one projection.
+        ask: for images of one projection.
         under_way: questions at the same time.
     """
 
     @serve.batch(
-        max_batch_size=BATCH, batch_wait_timeout_s=WAIT_S, max_concurrent_batches=under_way, batch_size_fn=num_pictures
+        max_batch_size=BATCH, batch_wait_timeout_s=WAIT_S, max_concurrent_batches=under_way, batch_size_fn=num_images
     )
-    async def ask_together(requests: list[Pictures]) -> list[Sight]:
-        answers: dict[int, Sight] = {}
+    async def ask_together(requests: list[Images]) -> list[BatchDetection]:
+        answers: dict[int, BatchDetection] = {}
         for projection in {projection for projection, _ in requests}:
             mine = [i for i, request in enumerate(requests) if request[0] == projection]
             seen, version = await ask(projection, [png for i in mine for png in requests[i][1]])
@@ -45,6 +45,6 @@ def gathered(
     return ask_together
 
 
-def num_pictures(requests: list[Pictures]) -> int:
+def num_images(requests: list[Images]) -> int:
     """Return how much of a batch some requests fill; a lone one always fits."""
     return sum(len(pngs) for _, pngs in requests) if len(requests) > 1 else 1

@@ -11,22 +11,22 @@ import numpy as np
 from ray import serve
 
 from featurelib.datasets.dataset import Dataset, MeshFile, open_dataset
-from featurelib.datasets.shards.sandboxed import FirstLook, GlbJob, UploadJob, as_glb, first_look_at_upload
+from featurelib.datasets.shards.sandboxed import GlbJob, PreparedMesh, UploadJob, as_glb, prepare_upload
 from featurelib.errors import DataError, FeaturelibError, UsageError
 from featurelib.geometry import Projection
 from featurelib.meshes import Limits, Mesh
 from featurelib.meshes.template import LocatedPair
 from featurelib.models.requests import REFINED, Seen
-from featurelib.models.uncertainty.model import Claim
+from featurelib.models.uncertainty.model import Uncertainty
 from featurelib.models.versions import ModelVersions
-from featurelib.runtime.sandbox import Child, ChildLimits, LostError, OverLimitError
-from featurelib.runtime.threads import bound_tensorflow
-from serve.batching import Sight
+from featurelib.runtime.sandbox import OverLimitError, ProcessLostError, SandboxedProcess, SandboxLimits
+from featurelib.runtime.threads import limit_threads
+from serve.batching import BatchDetection
 from serve.run_index import manifests_of
 from serve.settings import LimitSettings
 
 if TYPE_CHECKING:
-    from featurelib.models.predictor import Finder
+    from featurelib.models.predictor import Predictor
 
 LOOKING = (REFINED, "template")
 """Methods that need the object's mesh."""
@@ -38,11 +38,11 @@ Result = TypeVar("Result")
 
 @serve.deployment
 class DetectorStage:
-    """Finds the landmark in pictures. One network a projection, warm before the first request."""
+    """Finds the landmark in images. One network a projection, warm before the first request."""
 
     def __init__(self, run: str, version: str = "") -> None:
         """Load the detectors of a run; `version` only tells Serve when they are others."""
-        bound_tensorflow(os.cpu_count() or 1)
+        limit_threads(os.cpu_count() or 1)
         from featurelib.datasets.shards import encode_png
         from featurelib.models.detector.model import Detector
 
@@ -57,10 +57,10 @@ class DetectorStage:
         """Say that the networks are warm; nobody can ask before."""
         return True
 
-    async def __call__(self, projection: Projection, pngs: Sequence[bytes]) -> Sight:
+    async def __call__(self, projection: Projection, pngs: Sequence[bytes]) -> BatchDetection:
         """Return what is seen of left and right in n PNGs and the network's version.
 
-        Calls go on side by side: while one's pictures are decoded, another's are in the network.
+        Calls go on side by side: while one's images are decoded, another's are in the network.
         """
         detector = self.detectors[projection]
         sighting = await asyncio.to_thread(detector, pngs)
@@ -79,14 +79,14 @@ class Lifted(NamedTuple):
     pair_mm: list[list[float]]
     method: str
     sigma_mm: tuple[float | None, float | None]
-    claim: Claim | None = None
+    uncertainty: Uncertainty | None = None
     covariance_mm2: list[list[list[float]]] | None = None
     near: list[int] | None = None
     versions: Mapping[str, str] = {}
 
 
-class Laid(NamedTuple):
-    """A mesh in the object frame, and where the mean shape that is laid onto it has the landmarks."""
+class RegisteredMesh(NamedTuple):
+    """A mesh in the object frame, and where the mean shape that is registered to it has the landmarks."""
 
     mesh: Mesh
     located: LocatedPair
@@ -98,53 +98,53 @@ class LifterStage:
 
     def __init__(self, run: str, dataset: str | None = None, version: str = "") -> None:
         """Load what comes after the detectors of a run; `version` only tells Serve when it is other."""
-        bound_tensorflow(os.cpu_count() or 1)
+        limit_threads(os.cpu_count() or 1)
         from featurelib.models.lifter.files import is_trained
         from featurelib.models.lifter.model import Lifter
-        from featurelib.models.predictor import Finder
+        from featurelib.models.predictor import Predictor
 
         manifests = manifests_of(run)
-        self.finders = {p: Finder.load(run, p, m.spec) for p, m in manifests.items() if is_trained(run, p)}
+        self.predictors = {p: Predictor.load(run, p, m.spec) for p, m in manifests.items() if is_trained(run, p)}
         self.lifters = {
-            p: self.finders[p].lifter if p in self.finders else Lifter.load(run, p, m.spec)
+            p: self.predictors[p].lifter if p in self.predictors else Lifter.load(run, p, m.spec)
             for p, m in manifests.items()
         }
-        self.versions = {p: _versions(run, p) if p in self.finders else {} for p in manifests}
+        self.versions = {p: _versions(run, p) if p in self.predictors else {} for p in manifests}
         self.datasets = {p: _meshes(dataset or m.dataset) for p, m in manifests.items()}
         for projection, lifter in self.lifters.items():
             middle = np.full((len(manifests[projection].spec.rig), 2, 2), 0.5)
             lifter(middle[:, 0], np.zeros(3), pair_xy=middle)
-        for finder in self.finders.values():
-            _warm(finder)
+        for predictor in self.predictors.values():
+            _warm(predictor)
 
     def ready(self) -> bool:
         """Say that the networks are warm; nobody can ask before."""
         return True
 
-    async def lay(self, projection: Projection, object_id: str, method: str | None) -> Laid | None:
-        """Return an object's mesh with the mean shape laid onto it; None if a method does without the mesh.
+    async def lay(self, projection: Projection, object_id: str, method: str | None) -> RegisteredMesh | None:
+        """Return an object's mesh with the mean shape registered to it; None if a method does without the mesh.
 
         The run's own choice looks at the mesh, if the dataset is where the rendering found it.
 
         Raises:
             DataError: if the method needs the mesh and that cannot be read.
         """
-        finder, (dataset, files) = self.finders.get(projection), self.datasets[projection]
-        if finder is None or not (method in LOOKING or (method is None and object_id in files)):
+        predictor, (dataset, files) = self.predictors.get(projection), self.datasets[projection]
+        if predictor is None or not (method in LOOKING or (method is None and object_id in files)):
             return None
         if dataset is None or object_id not in files:
             raise DataError(f"method {method}: needs the object's mesh, which is not with the dataset")
-        return await asyncio.to_thread(lambda: _lay(finder, dataset.load(files[object_id])))
+        return await asyncio.to_thread(lambda: _register(predictor, dataset.load(files[object_id])))
 
-    async def lay_upload(self, projection: Projection, mesh: Mesh) -> Laid:
-        """Return a mesh that is no object of the run with the mean shape laid onto it.
+    async def lay_upload(self, projection: Projection, mesh: Mesh) -> RegisteredMesh:
+        """Return a mesh that is no object of the run with the mean shape registered to it.
 
         Raises:
             DataError: if the run has no lifter.
         """
-        if projection not in self.finders:
+        if projection not in self.predictors:
             raise DataError(f"mesh: this run has no {projection} lifter, without which no uploads are answered")
-        return await asyncio.to_thread(_lay, self.finders[projection], mesh)
+        return await asyncio.to_thread(_register, self.predictors[projection], mesh)
 
     async def __call__(
         self, projection: Projection, xy: np.ndarray, seen: Seen, centre_mm: list[float], method: str | None
@@ -160,13 +160,13 @@ class LifterStage:
         sigma_mm = lifter.sigma_mm.get(method)
         return Lifted(pair_mm.tolist(), method, (sigma_mm, sigma_mm), versions=self.versions[projection])
 
-    async def on_mesh(self, projection: Projection, laid: Laid, seen: Seen, method: str | None) -> Lifted:
+    async def on_mesh(self, projection: Projection, laid: RegisteredMesh, seen: Seen, method: str | None) -> Lifted:
         """Return the landmarks by any method, or by the run's own choice, and which side is near in each view.
 
         Raises:
             UsageError: if the method is unknown.
         """
-        lifted = await asyncio.to_thread(_on_mesh, self.finders[projection], laid, seen, method)
+        lifted = await asyncio.to_thread(_on_mesh, self.predictors[projection], laid, seen, method)
         return lifted._replace(versions=self.versions[projection])
 
 
@@ -176,16 +176,16 @@ def _versions(run: str, projection: Projection) -> dict[str, str]:
     return {stage: version for stage, version in versions.items() if version and stage != "detector"}
 
 
-def _lay(finder: "Finder", mesh: Mesh) -> Laid:
-    return Laid(mesh, finder.locate(mesh))
+def _register(predictor: "Predictor", mesh: Mesh) -> RegisteredMesh:
+    return RegisteredMesh(mesh, predictor.locate(mesh))
 
 
-def _on_mesh(finder: "Finder", laid: Laid, seen: Seen, method: str | None) -> Lifted:
+def _on_mesh(predictor: "Predictor", laid: RegisteredMesh, seen: Seen, method: str | None) -> Lifted:
     from featurelib.models.predictor import near_indices
 
-    lifter = finder.lifter
+    lifter = predictor.lifter
     if method is None or method in LOOKING:
-        lifted = _looked(finder, laid, seen, method)
+        lifted = _looked(predictor, laid, seen, method)
         return lifted._replace(near=near_indices(lifter.spec, laid.mesh, np.array(lifted.pair_mm)))
     near = near_indices(lifter.spec, laid.mesh, laid.located.pair_mm)
     pair_mm = lifter(seen.pair_xy[np.arange(len(near)), near], laid.mesh.centre_mm, method, seen.pair_xy)
@@ -193,27 +193,27 @@ def _on_mesh(finder: "Finder", laid: Laid, seen: Seen, method: str | None) -> Li
     return Lifted(pair_mm.tolist(), method, (sigma_mm, sigma_mm), near=near)
 
 
-def _looked(finder: "Finder", laid: Laid, seen: Seen, method: str | None) -> Lifted:
-    """Return what a finder makes of a mesh: its own choice, or one of the methods LOOKING."""
-    answer = finder(laid.mesh, seen, laid.located)
+def _looked(predictor: "Predictor", laid: RegisteredMesh, seen: Seen, method: str | None) -> Lifted:
+    """Return what a predictor makes of a mesh: its own choice, or one of the methods LOOKING."""
+    answer = predictor(laid.mesh, seen, laid.located)
     if method is None or method == answer.method:
-        left, right = answer.claim.sigma_mm.tolist()
-        covariance_mm2 = answer.claim.covariance_mm2.tolist()
-        return Lifted(answer.pair_mm.tolist(), answer.method, (left, right), answer.claim, covariance_mm2)
+        left, right = answer.uncertainty.sigma_mm.tolist()
+        covariance_mm2 = answer.uncertainty.covariance_mm2.tolist()
+        return Lifted(answer.pair_mm.tolist(), answer.method, (left, right), answer.uncertainty, covariance_mm2)
     if method not in answer.pairs_mm:
         raise UsageError(f"method {method!r}: this run has no refiner; expected one of {', '.join(answer.pairs_mm)}")
     return Lifted(answer.pairs_mm[method].tolist(), method, (None, None))
 
 
-def _warm(finder: "Finder") -> None:
-    """Let a finder look at a ball, so that no request waits for its graphs to be traced."""
+def _warm(predictor: "Predictor") -> None:
+    """Let a predictor look at a ball, so that no request waits for its graphs to be traced."""
     from trimesh.creation import icosphere
 
-    assert finder.lifter.template is not None  # a finder has one
-    ball = icosphere(subdivisions=4, radius=float(np.abs(finder.lifter.template.points_mm).max()))
-    seen = Seen(np.full((len(finder.lifter.spec.rig), 2, 2), 0.5), np.full((len(finder.lifter.spec.rig), 2), 0.5))
+    assert predictor.lifter.template is not None  # a predictor has one
+    ball = icosphere(subdivisions=4, radius=float(np.abs(predictor.lifter.template.points_mm).max()))
+    seen = Seen(np.full((len(predictor.lifter.spec.rig), 2, 2), 0.5), np.full((len(predictor.lifter.spec.rig), 2), 0.5))
     with contextlib.suppress(FeaturelibError):  # a ball need not have an answer
-        finder(Mesh.smooth(ball.vertices, ball.faces), seen)
+        predictor(Mesh.smooth(ball.vertices, ball.faces), seen)
 
 
 def _meshes(uri: str) -> tuple[Dataset | None, dict[str, MeshFile]]:
@@ -240,19 +240,19 @@ class RendererStage:
             max_faces=limits.mesh_faces,
             max_texture_pixels=limits.texture_pixels,
         )
-        child = ChildLimits(seconds=limits.mesh_seconds, memory_mb=limits.mesh_memory_mb, recycle_after=200)
-        self.child = Child(child, preload=["featurelib.datasets.shards.warm"])
+        child = SandboxLimits(seconds=limits.mesh_seconds, memory_mb=limits.mesh_memory_mb, recycle_after=200)
+        self.child = SandboxedProcess(child, preload=["featurelib.datasets.shards.warm"])
         self.child(abs, -1)  # starts the fork server, which takes seconds
 
-    async def look(self, projection: Projection, content: bytes, file_type: str, unit: str | None) -> FirstLook:
-        """Return a mesh file's mesh in the object frame and the pictures of it.
+    async def look(self, projection: Projection, content: bytes, file_type: str, unit: str | None) -> PreparedMesh:
+        """Return a mesh file's mesh in the object frame and the images of it.
 
         Raises:
             DataError: if it cannot be read or rendered within the limits.
         """
         spec = self.specs[projection]
         job = UploadJob(content, file_type, replace(spec, unit=unit or spec.unit), self.mesh_limits)
-        look = await asyncio.to_thread(self._in_child, first_look_at_upload, job)
+        look = await asyncio.to_thread(self._in_child, prepare_upload, job)
         if isinstance(look, str):
             raise DataError(look)
         return look
@@ -277,5 +277,5 @@ class RendererStage:
             return self.child(work, item)
         except OverLimitError as error:
             raise DataError(f"mesh: {error}") from None
-        except LostError:
+        except ProcessLostError:
             raise DataError("mesh: the process that read it died of it, twice") from None

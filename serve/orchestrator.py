@@ -17,36 +17,36 @@ from featurelib.errors import FeaturelibError
 from featurelib.geometry import SIDES, Projection
 from featurelib.meshes import MESH_SUFFIXES
 from featurelib.models.requests import Seen
-from serve.api.errors import RefusedError
-from serve.api.images import read_picture
-from serve.api.limiter import Gate
-from serve.api.responses import Noise, answer_3d, place, scene_of, seen_pair, spread, view_answers
+from serve.api.errors import ApiError
+from serve.api.images import read_image
+from serve.api.limiter import ConcurrencyLimiter
+from serve.api.responses import Noise, answer_3d, pair_detection, place, scene_of, spread, view_answers
 from serve.api.schemas import (
+    ImageRequest,
     Infer3dAnswer,
     Infer3dRequest,
     InferAnswer,
     InferRequest,
-    PictureRequest,
-    SeenPair,
+    PairDetection,
     UploadRequest,
     ViewAnswer,
 )
-from serve.batching import Sight, gathered
-from serve.deployments import Laid, Lifted
+from serve.batching import BatchDetection, gathered
+from serve.deployments import Lifted, RegisteredMesh
 from serve.metrics import Meters
-from serve.run_index import Catalogue
+from serve.run_index import RunIndex
 from serve.settings import AppSettings
 
 READY_SECONDS = 10.0
 """How long /healthz waits for the stages."""
 
 CALLS_A_DETECTOR = 2
-"""One whose pictures are in the network, one whose pictures are decoded meanwhile."""
+"""One whose images are in the network, one whose images are decoded meanwhile."""
 
 Rows = list[dict[str, Any]]
 
 
-class Graph:
+class Orchestrator:
     """Answers by asking the stages; used by one event loop."""
 
     def __init__(
@@ -58,14 +58,14 @@ class Graph:
         meters: Meters,
     ) -> None:
         """Open the run's catalogue; without a run there is neither detector nor lifter."""
-        self.catalogue = Catalogue.of(settings.run) if settings.run else Catalogue({}, ())
+        self.catalogue = RunIndex.of(settings.run) if settings.run else RunIndex({}, ())
         self.run, self.dataset = settings.run, _dataset(settings, self.catalogue)
         self.labelled = self.dataset if settings.label else None
         self.limits, self.queues, self.meters = settings.limits, settings.queues, meters
         self.detector, self.lifter, self.renderer = detector, lifter, renderer
         detectors = settings.detector.max_replicas or settings.detector.replicas
-        self._sight = gathered(self._ask_detector, CALLS_A_DETECTOR * detectors)
-        self.pictures = self.gate("pictures", settings.queues.pictures)
+        self._batched_detection = gathered(self._ask_detector, CALLS_A_DETECTOR * detectors)
+        self.images = self.gate("images", settings.queues.images)
         self.lifts = self.gate("lifts", settings.queues.lifts)
         self.meshes = self.gate("meshes", settings.queues.meshes)
 
@@ -75,15 +75,15 @@ class Graph:
         rendered = [manifest.dataset for manifest in self.catalogue.manifests.values()]
         return sorted({uri for uri in (self.run, *rendered, self.dataset and self.dataset.uri) if uri})
 
-    def gate(self, stage: str, limit: int) -> Gate:
+    def gate(self, stage: str, limit: int) -> ConcurrencyLimiter:
         """Return what bounds one thing that is under way."""
-        return Gate(stage, limit, self.queues.retry_s, self.meters)
+        return ConcurrencyLimiter(stage, limit, self.queues.retry_s, self.meters)
 
     async def check_ready(self) -> None:
         """Return once both networks' stages have answered.
 
         Raises:
-            RefusedError: 503 if they have not in READY_SECONDS.
+            ApiError: 503 if they have not in READY_SECONDS.
         """
         try:
             async with asyncio.timeout(READY_SECONDS):
@@ -96,25 +96,25 @@ class Graph:
         """Return the projection asked for, else the one whose models erred least.
 
         Raises:
-            RefusedError: 404 if the run does not have it, or there is no run.
+            ApiError: 404 if the run does not have it, or there is no run.
         """
         known = self.catalogue.manifests
         if not known:
-            raise RefusedError(404, "this server has no run: it is for labelling only")
+            raise ApiError(404, "this server has no run: it is for labelling only")
         if asked is not None and asked not in known:
-            raise RefusedError(404, f"projection {asked}: not in this run; it has {', '.join(known)}")
+            raise ApiError(404, f"projection {asked}: not in this run; it has {', '.join(known)}")
         return asked if asked is not None else next(iter(known))
 
     async def rows(self, object_id: str, projection: Projection, view: int | None = None) -> Rows:
         """Return the rows of records.SHARD of an object, all views or one.
 
         Raises:
-            RefusedError: 404 if there are none.
+            ApiError: 404 if there are none.
         """
         rows = await asyncio.to_thread(self.catalogue.views, object_id, projection, view)
         if not rows:
             what = "" if view is None else f" view {view}"
-            raise RefusedError(404, f"object {object_id!r}{what}: not in this run's {projection} pictures")
+            raise ApiError(404, f"object {object_id!r}{what}: not in this run's {projection} images")
         return rows
 
     async def find_in_view(self, asked: InferRequest) -> InferAnswer:
@@ -129,27 +129,27 @@ class Graph:
             version,
             started,
             spec.rig.views[asked.view].near_side,
-            seen_pair(seen, 0, size),
+            pair_detection(seen, 0, size),
             place(seen.pair_xy[0, SIDES.index(row["near_side"])], size)
             | spread(None if noise_xy is None else noise_xy[asked.view], row["width"]),
         )
 
-    async def find_in_picture(self, content: bytes, asked: PictureRequest) -> InferAnswer:
-        """Find the landmark in an uploaded picture: the instance that is seen best."""
+    async def find_in_picture(self, content: bytes, asked: ImageRequest) -> InferAnswer:
+        """Find the landmark in an uploaded image: the instance that is seen best."""
         started = perf_counter()
         projection = self.projection(asked.projection)
-        picture = await asyncio.to_thread(read_picture, content, self.limits.picture_pixels)
-        seen, version = await self._detect(projection, [picture.png], {})
+        image = await asyncio.to_thread(read_image, content, self.limits.picture_pixels)
+        seen, version = await self._detect(projection, [image.png], {})
         is_told = bool(np.isfinite(seen.visible).all())
         best = int(seen.visible[0].argmax()) if is_told else 0
-        there, noise_xy = seen._replace(pair_xy=picture.xy(seen.pair_xy)), self._noise_xy(projection)
+        there, noise_xy = seen._replace(pair_xy=image.xy(seen.pair_xy)), self._noise_xy(projection)
         return _answer_2d(
             version,
             started,
             SIDES[best] if is_told else None,
-            seen_pair(there, 0, picture.size),
-            place(there.pair_xy[0, best], picture.size)
-            | spread(None if noise_xy is None else np.sqrt(np.mean(noise_xy**2, axis=0)), picture.side),
+            pair_detection(there, 0, image.size),
+            place(there.pair_xy[0, best], image.size)
+            | spread(None if noise_xy is None else np.sqrt(np.mean(noise_xy**2, axis=0)), image.side),
         )
 
     async def find_in_object(self, asked: Infer3dRequest) -> Infer3dAnswer:
@@ -163,7 +163,7 @@ class Graph:
         with self.lifts():
             (seen, version), laid = await asyncio.gather(
                 self._detect(projection, pngs, timings_ms),
-                self._lay(lifter.lay, timings_ms, projection, asked.object_id, asked.method),
+                self._register(lifter.lay, timings_ms, projection, asked.object_id, asked.method),
             )
             with self.meters.stage("lift", timings_ms):
                 if laid is not None:
@@ -187,7 +187,7 @@ class Graph:
         with self.lifts():
             (seen, version), laid = await asyncio.gather(
                 self._detect(projection, list(look.pngs), timings_ms),
-                self._lay(lifter.lay_upload, timings_ms, projection, look.mesh),
+                self._register(lifter.lay_upload, timings_ms, projection, look.mesh),
             )
             with self.meters.stage("lift", timings_ms):
                 lifted = await self._ask(lifter.on_mesh.remote, projection, laid, seen, asked.method)
@@ -201,35 +201,39 @@ class Graph:
         """Return an object's mesh as GLB in the object frame.
 
         Raises:
-            RefusedError: 404 if there is no such object, or its mesh is not at hand.
+            ApiError: 404 if there is no such object, or its mesh is not at hand.
         """
         if object_id not in self.catalogue and self.labelled is None:
-            raise RefusedError(404, f"object {object_id!r}: not in this run")
+            raise ApiError(404, f"object {object_id!r}: not in this run")
         with self.meshes():
             glb: bytes | None = await self._ask(self.renderer.glb.remote, object_id)
         if glb is None:
-            raise RefusedError(404, f"object {object_id!r}: its mesh is not at hand; serve with --dataset")
+            raise ApiError(404, f"object {object_id!r}: its mesh is not at hand; serve with --dataset")
         return glb
 
-    async def _detect(self, projection: Projection, pngs: Sequence[bytes], timings_ms: dict[str, float]) -> Sight:
-        with self.pictures(len(pngs)), self.meters.stage("detect", timings_ms):
-            return await self._sight((projection, pngs))
+    async def _detect(
+        self, projection: Projection, pngs: Sequence[bytes], timings_ms: dict[str, float]
+    ) -> BatchDetection:
+        with self.images(len(pngs)), self.meters.stage("detect", timings_ms):
+            return await self._batched_detection((projection, pngs))
 
-    async def _ask_detector(self, projection: Projection, pngs: Sequence[bytes]) -> Sight:
-        sight: Sight = await self._ask(_there(self.detector).remote, projection, pngs)
+    async def _ask_detector(self, projection: Projection, pngs: Sequence[bytes]) -> BatchDetection:
+        sight: BatchDetection = await self._ask(_there(self.detector).remote, projection, pngs)
         return sight
 
-    async def _lay(self, how: DeploymentHandle, timings_ms: dict[str, float], *arguments: Any) -> Laid | None:
+    async def _register(
+        self, how: DeploymentHandle, timings_ms: dict[str, float], *arguments: Any
+    ) -> RegisteredMesh | None:
         """Lay the mean shape onto a mesh, which needs no network and so goes on beside the detection."""
         with self.meters.stage("lay", timings_ms):
-            laid: Laid | None = await self._ask(how.remote, *arguments)
+            laid: RegisteredMesh | None = await self._ask(how.remote, *arguments)
         return laid
 
     async def _ask(self, call: Callable[..., Any], *arguments: Any) -> Any:
         """Ask a stage; a question whose replica died meanwhile is put once more, to another.
 
         Raises:
-            RefusedError: 503 if that died too, or there is none.
+            ApiError: 503 if that died too, or there is none.
         """
         for _ in range(2):
             try:
@@ -240,11 +244,11 @@ class Graph:
                 break
         raise self._busy("a stage was lost and is being started again")
 
-    def _busy(self, message: str) -> RefusedError:
-        return RefusedError(503, message, {"retry-after": str(self.queues.retry_s)})
+    def _busy(self, message: str) -> ApiError:
+        return ApiError(503, message, {"retry-after": str(self.queues.retry_s)})
 
     def _noise_xy(self, projection: Projection) -> Noise:
-        """Return the detector's root mean square error (v, 2) by view, in shares of the picture."""
+        """Return the detector's root mean square error (v, 2) by view, in shares of the image."""
         noise = self.catalogue.noise_xy.get(projection)
         return None if noise is None else np.array(noise)
 
@@ -254,7 +258,7 @@ class Graph:
 
 
 def _answer_2d(
-    version: str, started: float, side: str | None, pair: SeenPair | None, position: dict[str, Any]
+    version: str, started: float, side: str | None, pair: PairDetection | None, position: dict[str, Any]
 ) -> InferAnswer:
     fields = {"side": side, "pair": pair, "model": version, "ms": 1000 * (perf_counter() - started)}
     return InferAnswer.model_validate(fields | position)
@@ -266,7 +270,7 @@ def _there(stage: DeploymentHandle | None) -> DeploymentHandle:
     return stage
 
 
-def _dataset(settings: AppSettings, catalogue: Catalogue) -> Dataset | None:
+def _dataset(settings: AppSettings, catalogue: RunIndex) -> Dataset | None:
     """Return the dataset that labels are saved to and that names the landmark; None where it is not at hand."""
     uris = [settings.dataset] if settings.dataset else [m.dataset for m in catalogue.manifests.values()]
     try:

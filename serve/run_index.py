@@ -18,12 +18,12 @@ from featurelib.models.versions import ModelVersions, validation_mm
 from featurelib.runtime import storage
 
 OBJECTS_AT_HAND = 64
-"""Objects whose pictures stay in memory, a third of a megabyte each. Reading a shard anew took half of what the front
+"""Objects whose images stay in memory, a third of a megabyte each. Reading a shard anew took half of what the front
 did for an answer."""
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class RunIndex:
     """What a run can be asked about.
 
     manifests: by projection, of those rendered and with a trained detector; first the one whose models erred least on
@@ -90,7 +90,7 @@ def manifests_of(run: str) -> dict[Projection, Manifest]:
 
 
 def run_version(run: str) -> str:
-    """Return a hash of all that a run is asked with: its pictures and its models, in every projection.
+    """Return a hash of all that a run is asked with: its images and its models, in every projection.
 
     Raises:
         DataError: if nothing has been rendered, or no detector trained.
@@ -100,10 +100,10 @@ def run_version(run: str) -> str:
 
 
 def _versions(run: str, manifest: Manifest, projection: Projection) -> list[str]:
-    pictures = [projection, manifest.content_hash]
+    images = [projection, manifest.content_hash]
     if has_lifter(run, projection):
-        return [*pictures, *ModelVersions.of(run, projection).to_dict().values()]
-    return [*pictures, model_version(read_model(run, projection))]
+        return [*images, *ModelVersions.of(run, projection).to_dict().values()]
+    return [*images, model_version(read_model(run, projection))]
 
 
 def _ids(uri: str) -> list[dict[str, Any]]:

@@ -44,7 +44,7 @@ class LimitSettings(Settings):
     """What a request may bring. Whatever is beyond is refused before it costs memory or time.
 
     body_mb: a whole upload, in MiB; 32 hold a binary PLY of 1.7 million faces. json_kb: a JSON body, in KiB.
-    picture_pixels: width times height of a picture, read from its header before it is decoded.
+    image_pixels: width times height of an image, read from its header before it is decoded.
     mesh_faces: triangles of a mesh. texture_pixels: of all its base colour textures together.
     mesh_seconds, mesh_memory_mb: for reading and rendering a mesh, in its child process.
     body_seconds: for a body to arrive.
@@ -63,12 +63,12 @@ class LimitSettings(Settings):
 class QueueSettings(Settings):
     """How much may be under way in one front; more is answered with 503 and Retry-After, at once.
 
-    bodies_mb: MiB of bodies that are read or worked on. pictures: that wait for the detector or are in it.
+    bodies_mb: MiB of bodies that are read or worked on. images: that wait for the detector or are in it.
     lookups: objects in the lifter. meshes: uploads in the renderers. retry_s: what Retry-After says.
     """
 
     bodies_mb: int = Field(default=256, ge=1)
-    pictures: int = Field(default=180, ge=9)
+    images: int = Field(default=180, ge=9)
     lifts: int = Field(default=16, ge=1)
     meshes: int = Field(default=8, ge=1)
     retry_s: int = Field(default=1, ge=0)

@@ -69,7 +69,7 @@ def recipe(bodies, tmp_path_factory):
         weights="none",
         epochs=2,
         batch_size=16,
-        refiner_pictures=64,
+        refiner_crops=64,
     )
 
 

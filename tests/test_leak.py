@@ -14,29 +14,29 @@ OBJECTS, VIEWS, SIZE = 16, 13, 64
 
 @pytest.fixture(scope="module")
 def views():
-    """Few objects from many near angles: object number, picture (64 * 64,) and the left tip's position (2,) of each."""
+    """Few objects from many near angles: object number, image (64 * 64,) and the left tip's position (2,) of each."""
     rig, renderer = Rig.evenly(VIEWS, 30.0), open_renderer("raster")
     rows = []
     for number in range(OBJECTS):
         body = make_body(number)
         mesh = Mesh(body.vertices_mm, body.faces, smooth_normals(body.vertices_mm, body.faces))
         cameras = rig.cameras(mesh.centre_mm, lens_for("orthographic", 400.0), 400.0)
-        pictures = renderer.render(mesh, cameras, SIZE)
+        images = renderer.render(mesh, cameras, SIZE)
         rows += [
-            (number, p.pixels.ravel() / 255, c.project(body.pair_mm[0])) for p, c in zip(pictures, cameras, strict=True)
+            (number, p.pixels.ravel() / 255, c.project(body.pair_mm[0])) for p, c in zip(images, cameras, strict=True)
         ]
     return [np.array(column) for column in zip(*rows, strict=True)]
 
 
 def error_pct(views, held_out):
-    """Return the error, in % of the width, of the most similar training picture's label."""
-    _, pictures, xy = views
-    distances = ((pictures[held_out][:, None] - pictures[~held_out][None]) ** 2).sum(-1)
+    """Return the error, in % of the width, of the most similar training image's label."""
+    _, images, xy = views
+    distances = ((images[held_out][:, None] - images[~held_out][None]) ** 2).sum(-1)
     return 100 * np.linalg.norm(xy[~held_out][distances.argmin(1)] - xy[held_out], axis=-1).mean()
 
 
 def test_a_split_by_picture_reports_an_error_that_unseen_objects_do_not_get(views):
-    """A model that only looks up the nearest picture seems good by picture and is poor by object."""
+    """A model that only looks up the nearest image seems good by image and is poor by object."""
     objects = views[0]
     by_picture = np.random.default_rng(0).random(len(objects)) < 0.25
     by_object = np.array([split_of(f"body-{number:05d}") != "train" for number in objects])

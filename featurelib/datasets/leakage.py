@@ -79,7 +79,7 @@ class Leak:
 
 
 def read_contents(uri: str, names: Sequence[str]) -> Contents:
-    """Return what the shards of these names in the folder `uri` hold; no picture is read.
+    """Return what the shards of these names in the folder `uri` hold; no image is read.
 
     Raises:
         DataError: if a shard is missing or damaged.
@@ -139,11 +139,11 @@ def refuse_missing_splits(manifest: Manifest, splits: Iterable[str]) -> None:
 
 
 def refuse_leaks(manifest: Manifest, leaks: Sequence[Leak]) -> None:
-    """Raise DataError with the first leak and what mends it, if there is any."""
+    """Raise DataError with the first leak and what fixes it, if there is any."""
     if leaks:
         raise DataError(
             f"{storage.join(manifest.uri, 'manifest.json')}: the split leaks: {leaks[0]}"
-            f"{_also(len(leaks) - 1, 'leak')}; {_mend(manifest, leaks[0])} {AGAIN}"
+            f"{_also(len(leaks) - 1, 'leak')}; {_fix(manifest, leaks[0])} {AGAIN}"
         )
 
 
@@ -223,7 +223,7 @@ def _leaks_of(kind: str, column: str, rows: pa.Table) -> Iterator[Leak]:
             yield Leak(kind, value, pairs)
 
 
-def _mend(manifest: Manifest, leak: Leak) -> str:
+def _fix(manifest: Manifest, leak: Leak) -> str:
     """Return what to do about a leak; a dataset gives a group one split, so only a mesh can leak from there."""
     if leak.kind == "mesh":
         return "give these objects one `group` in landmarks.csv, or keep one of them,"

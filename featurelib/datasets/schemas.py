@@ -5,7 +5,8 @@ xy are image positions in [0, 1]; mm columns are in the object frame unless a na
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version of a rendering's manifest and shards. 2: the key names of version 0.2.0."""
 
 XY = pa.list_(pa.float32(), 2)
 POINT = pa.list_(pa.float64(), 3)

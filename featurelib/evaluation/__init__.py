@@ -1,25 +1,34 @@
 """The report: how far off the landmarks of held-out objects are, as numbers and as one page.
 
 `numbers` and `claims` (what report.json says) and `page` (report.html, of `sections` of `tables`, `plots` on their
-`axes`, and the pictures of the `worst` objects, all written as `markup`).
+`axes`, and the images of the `worst` objects, all written as `markup`).
 """
 
-from featurelib.evaluation.coverage import claims_report
-from featurelib.evaluation.metrics import BASELINES, detector_report, lifter_report, method_errors_mm, summary, table
+from featurelib.evaluation.coverage import uncertainty_report
+from featurelib.evaluation.metrics import (
+    BASELINES,
+    REPORT_SCHEMA,
+    detector_report,
+    lifter_report,
+    method_errors_mm,
+    summary,
+    table,
+)
 from featurelib.evaluation.page import page
-from featurelib.evaluation.worst import Picture, WorstObject, views_to_show, worst_rows
+from featurelib.evaluation.worst import ReportImage, WorstObject, views_to_show, worst_rows
 
 __all__ = [
     "BASELINES",
-    "Picture",
+    "REPORT_SCHEMA",
+    "ReportImage",
     "WorstObject",
-    "claims_report",
     "detector_report",
     "lifter_report",
     "method_errors_mm",
     "page",
     "summary",
     "table",
+    "uncertainty_report",
     "views_to_show",
     "worst_rows",
 ]

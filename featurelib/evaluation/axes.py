@@ -22,10 +22,10 @@ TICK = 5
 
 @dataclass(frozen=True)
 class Scale:
-    """Values to positions along one axis of a picture.
+    """Values to positions along one axis of an image.
 
     low, high: the values at its ends; those beyond are drawn at the end.
-    start, end: where the ends lie, in units of the picture; y grows downwards there.
+    start, end: where the ends lie, in units of the image; y grows downwards there.
     is_log: whether equal ratios, in place of equal differences, are equally far apart.
     """
 
@@ -79,7 +79,7 @@ def per_cent(share: float) -> str:
     return f"{100 * share:.10g} %"
 
 
-def picture(name: str, size: tuple[float, float], title: str, description: str, *drawn: str | None) -> Markup:
+def image(name: str, size: tuple[float, float], title: str, description: str, *drawn: str | None) -> Markup:
     """Return an SVG with the two texts that a screen reader says in its place.
 
     Args:

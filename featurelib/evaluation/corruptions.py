@@ -1,4 +1,4 @@
-"""Objects spoiled on purpose: what a scanner, an export or a wrong file may do to a mesh."""
+"""Objects corrupted on purpose: what a scanner, an export or a wrong file may do to a mesh."""
 
 from collections.abc import Callable, Mapping
 

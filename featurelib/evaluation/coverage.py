@@ -6,28 +6,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurelib.models.uncertainty.model import Claims
+from featurelib.models.uncertainty.model import UncertaintyModel
 
 
-def claims_report(
-    claims: Claims,
+def uncertainty_report(
+    uncertainty: UncertaintyModel,
     method: str,
     object_ids: Sequence[str],
     residuals_mm: NDArray[np.float64],
     covariance_mm2: NDArray[np.float64],
     reasons: Sequence[str],
 ) -> dict[str, Any]:
-    """Return what stands under `claims` of a projection's lifter in report.json.
+    """Return the value of `uncertainty` for a projection's lifter in report.json.
 
     Args:
-        claims: that were made.
+        uncertainty: the model whose regions are checked.
         method: of the answers.
         object_ids: (n,) those with an answer.
         residuals_mm: (n, 2, 3) found minus true.
-        covariance_mm2: (n, 2, 3, 3) the answers' own, before the claims scaled them.
+        covariance_mm2: (n, 2, 3, 3) the answers' own, before the uncertainty model scaled them.
         reasons: (n,) why an answer was not accepted; empty where it was.
     """
-    held = claims.held(residuals_mm, covariance_mm2)
+    held = uncertainty.held(residuals_mm, covariance_mm2)
     shares = dict(held)
     errors_mm = np.linalg.norm(residuals_mm, axis=-1)
     rejected = np.array([bool(reason) for reason in reasons])

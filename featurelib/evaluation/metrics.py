@@ -15,6 +15,9 @@ from featurelib.evaluation import bootstrap
 from featurelib.geometry import Rig
 from featurelib.models.lifter.vectors import Vectors
 
+REPORT_SCHEMA = 1
+"""Version of report.json; docs/records.md lists its keys."""
+
 BASELINES = ("mean_point", "template")
 
 STATISTICS = ("mean", "median", "p95")

@@ -12,11 +12,11 @@ from featurelib.evaluation.metrics import BASELINES
 from featurelib.evaluation.sections import (
     Errors,
     Json,
-    claims_section,
     curves_section,
     detector_section,
     errors_section,
     section,
+    uncertainty_section,
 )
 from featurelib.evaluation.worst import WorstObject, card, legend
 
@@ -29,12 +29,12 @@ def page(report: Json, curves: Mapping[str, Errors], worst: Sequence[WorstObject
     Args:
         report: what report.json says; the parts `claims` and `audit`, and all intervals, may be missing.
         curves: by projection and method the errors (n, 2) in mm of all test objects, NaN where there is no answer.
-        worst: with their pictures, in the order in which they are shown.
+        worst: with their images, in the order in which they are shown.
     """
     sections = [
         errors_section(report),
         curves_section(report, curves),
-        claims_section(report),
+        uncertainty_section(report),
         detector_section(report),
         _worst(report, worst),
         _audit(report),

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from featurelib.evaluation.axes import (
     Scale,
     horizontal,
+    image,
     line,
     path,
     per_cent,
-    picture,
     round_down,
     round_up,
     text,
@@ -103,7 +103,7 @@ def curves_plot(name: str, title: str, curves: Sequence[Curve], limits_mm: tuple
     x = Scale(*limits_mm, LEFT, WIDTH - RIGHT, is_log=True)
     y = Scale(0, 1, HEIGHT - BOTTOM, TOP)
     medians = [f"{curve.label} {_median_text(curve.errors_mm)}" for curve in curves]
-    return picture(
+    return image(
         name,
         (WIDTH, HEIGHT),
         title,
@@ -122,7 +122,7 @@ def bars_plot(name: str, title: str, bars: Sequence[Estimate], top: float, x_tit
     centres = [LEFT + (i + 0.5) * step for i in range(len(bars))]
     labels = zip(centres[::every], bars[::every], strict=True)
     spoken = (f"{bar.label} {_number(bar.value)}" for bar in bars)
-    return picture(
+    return image(
         name,
         (WIDTH, HEIGHT),
         title,
@@ -141,7 +141,7 @@ def dots_plot(name: str, title: str, rows: Sequence[Row], limits: tuple[float, f
     x = Scale(*limits, LABELS, width - 2 * RIGHT, is_log=True)
     bottom = TOP / 2 + ROW * len(rows)
     spoken = (f"{row.label} {', '.join(_spoken(each) for each in row.estimates)}" for row in rows)
-    return picture(
+    return image(
         name,
         (width, bottom + BOTTOM),
         title,
@@ -157,7 +157,7 @@ def calibration_plot(name: str, title: str, points: Sequence[tuple[float, float]
     y = Scale(0, 1, SQUARE - BOTTOM, TOP)
     at = [(x(claimed), y(real)) for claimed, real in points]
     spoken = (f"claimed {per_cent(round(c, 3))}, real {per_cent(round(r, 3))}" for c, r in points)
-    return picture(
+    return image(
         name,
         (SQUARE, SQUARE),
         title,

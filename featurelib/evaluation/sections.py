@@ -116,12 +116,12 @@ def _drawn_curves(errors: Errors, styles: Mapping[str, str], chosen: str) -> lis
     return [plots.Curve(m, errors[m], f"{styles[m]} chosen" if m == chosen else styles[m]) for m in methods]
 
 
-def claims_section(report: Json) -> Markup | None:
+def uncertainty_section(report: Json) -> Markup | None:
     """Return what answers claimed of their errors beside what is true; nothing where the report has none of it."""
-    parts = {name: part["claims"] for name, part in report["lifter"].items() if part.get("claims")}
+    parts = {name: part["uncertainty"] for name, part in report["lifter"].items() if part.get("uncertainty")}
     if not parts:
         return None
-    panels = [_claim(i, projection, claims) for i, (projection, claims) in enumerate(parts.items())]
+    panels = [_uncertainty(i, projection, uncertainty) for i, (projection, uncertainty) in enumerate(parts.items())]
     return section(
         "Claimed against real",
         tag(
@@ -133,29 +133,29 @@ def claims_section(report: Json) -> Markup | None:
     )
 
 
-def _claim(i: int, projection: str, claims: Json) -> Markup:
-    points = [(c, r) for c, r in claims.get("calibration") or () if c is not None and r is not None]
+def _uncertainty(i: int, projection: str, uncertainty: Json) -> Markup:
+    points = [(c, r) for c, r in uncertainty.get("calibration") or () if c is not None and r is not None]
     coverage = [
         f"{level} % bounds hold for {100 * share:.0f} %"
         for level in (68, 95)
-        for share in [claims.get(f"coverage_{level}")]
+        for share in [uncertainty.get(f"coverage_{level}")]
         if share is not None
     ]
     title = f"Claimed against real, {projection}"
-    said = f"{claims.get('method') or 'chosen method'}: {', '.join(coverage) or 'coverage unknown'}."
+    said = f"{uncertainty.get('method') or 'chosen method'}: {', '.join(coverage) or 'coverage unknown'}."
     plot = plots.calibration_plot(f"claims-{i}", title, points) if points else None
     return tag(
         "div",
         tag("h3", projection),
         figure(plot, said, class_="square") if plot else tag("p", said),
-        _answers(claims),
+        _answers(uncertainty),
         class_="panel",
     )
 
 
-def _answers(claims: Json) -> Markup | None:
+def _answers(uncertainty: Json) -> Markup | None:
     """Return how many answers were accepted and which were not, and why."""
-    groups = {name: claims.get(name) for name in ("accepted", "rejected")}
+    groups = {name: uncertainty.get(name) for name in ("accepted", "rejected")}
     rows = [
         (name, None if part.get("n") is None else str(part["n"]), tables.number(part.get("median_mm")))
         for name, part in groups.items()
@@ -196,7 +196,7 @@ def detector_section(report: Json) -> Markup:
         for i, (projection, part) in enumerate(detector.items())
     )
     return section(
-        "The detector, in its picture",
+        "The detector, in its image",
         tables.detector_table(detector),
         tag("h3", "Error by view"),
         figure(

@@ -1,4 +1,4 @@
-"""The tables of the page: every method's errors, the detector's, which answers were handed back as doubtful."""
+"""The tables of the page: every method's errors, the detector's, which answers were rejected as doubtful."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

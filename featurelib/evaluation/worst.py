@@ -1,8 +1,8 @@
-"""The objects that the chosen method is worst at: their pictures, with what was found and what is true in them.
+"""The objects that the chosen method is worst at: their images, with what was found and what is true in them.
 
-A millimetre is a pixel or two of a whole picture, so that each stands beside a close-up of its landmark. Pictures are
-made smaller for the page: 15 of heads at 512 px weigh 432 kB as they are, 139 kB as whole pictures of 256 px and
-close-ups.
+A millimetre is a pixel or two of a whole view_image, so that each stands beside a crop of its landmark. Images are
+made smaller for the page: 15 of heads at 512 px weigh 432 kB as they are, 139 kB as whole images of 256 px and
+crops.
 """
 
 import base64
@@ -22,20 +22,20 @@ from featurelib.geometry import SIDES, Rig
 Floats = NDArray[np.floating]
 
 WHOLE_PX = 256
-"""Width of a whole picture on the page, if it is larger."""
+"""Width of a whole view_image on the page, if it is larger."""
 
 CLOSEUP_PX = 36
-"""Least width of what a close-up shows, in pixels of the picture."""
+"""Least width of what a crop shows, in pixels of the view_image."""
 
 MARGIN = 4
-"""A close-up is at least this many times as wide as found and true place are apart."""
+"""A crop is at least this many times as wide as found and true place are apart."""
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class ReportImage:
     """One view of an object.
 
-    png: the picture. view: its number. azimuth_deg: of the view.
+    png: the view_image. view: its number. azimuth_deg: of the view.
     found_xy, true_xy: (2, 2) positions of left and right in [0, 1], or (2,) of the near landmark; NaN where unknown.
     """
 
@@ -53,11 +53,11 @@ class WorstObject:
     object_id: str
     projection: str
     error_mm: Floats
-    pictures: tuple[Picture, ...]
+    images: tuple[ReportImage, ...]
 
 
 class Window(NamedTuple):
-    """A part of a picture, in its pixels: its top-left corner, and its width and height."""
+    """A part of a view_image, in its pixels: its top-left corner, and its width and height."""
 
     left: float
     top: float
@@ -86,14 +86,14 @@ def views_to_show(rig: Rig, side: str) -> list[int]:
 
 
 def legend() -> Markup:
-    """Return what the marks in the pictures mean."""
+    """Return what the marks in the images mean."""
     found = tag("svg", _cross(10, 10, 6), viewBox="0 0 20 20", class_="key overlay-key", aria_hidden="true")
     true = tag("svg", _ring(10, 10, 6), viewBox="0 0 20 20", class_="key overlay-key", aria_hidden="true")
     return tag("ul", tag("li", found, "found"), tag("li", true, "true place"), class_="legend")
 
 
 def card(worst: WorstObject, frame_mm: float | None) -> Markup:
-    """Return an object's pictures below its name and its errors; `frame_mm` is the pictures' width, for a scale bar."""
+    """Return an object's images below its name and its errors; `frame_mm` is the images' width, for a scale bar."""
     errors = ", ".join(
         f"{side} {error:.2f} mm" if np.isfinite(error) else f"{side} no answer"
         for side, error in zip(SIDES, worst.error_mm, strict=True)
@@ -101,17 +101,17 @@ def card(worst: WorstObject, frame_mm: float | None) -> Markup:
     return tag(
         "article",
         tag("h4", worst.object_id, " ", tag("span", errors, class_="muted")),
-        tag("div", *(_view(worst, each, frame_mm) for each in worst.pictures), class_="views"),
+        tag("div", *(_view(worst, each, frame_mm) for each in worst.images), class_="views"),
         class_="card",
     )
 
 
-def _view(worst: WorstObject, picture: Picture, frame_mm: float | None) -> Markup:
-    image: Image.Image = Image.open(io.BytesIO(picture.png))
-    found_px, true_px = (_pixels(xy, image) for xy in (picture.found_xy, picture.true_xy))
+def _view(worst: WorstObject, view_image: ReportImage, frame_mm: float | None) -> Markup:
+    image: Image.Image = Image.open(io.BytesIO(view_image.png))
+    found_px, true_px = (_pixels(xy, image) for xy in (view_image.found_xy, view_image.true_xy))
     whole = Window(0, 0, image.width, image.height)
     near = closeup(found_px, true_px, worst.error_mm, image)
-    alt = f"{worst.object_id} from azimuth {picture.azimuth_deg:g} degrees, with found and true landmarks"
+    alt = f"{worst.object_id} from azimuth {view_image.azimuth_deg:g} degrees, with found and true landmarks"
     bar = None if frame_mm is None else _scale_bar(near, frame_mm / image.width)
     return tag(
         "figure",
@@ -121,13 +121,13 @@ def _view(worst: WorstObject, picture: Picture, frame_mm: float | None) -> Marku
             _shot(image, near, f"The same from near. {_apart(found_px, true_px)}", _dots(found_px, true_px, near), bar),
             class_="shots",
         ),
-        tag("figcaption", f"view {picture.view}, azimuth {picture.azimuth_deg:g}°, and a close-up"),
+        tag("figcaption", f"view {view_image.view}, azimuth {view_image.azimuth_deg:g}°, and a crop"),
         class_="view",
     )
 
 
 def closeup(found_px: Floats, true_px: Floats, error_mm: Floats, image: Image.Image) -> Window:
-    """Return the part of a picture around the worse landmark, or the one that is known, found and true place in it."""
+    """Return the part of an image around the worse landmark, or the one that is known, found and true place in it."""
     known = np.isfinite(np.hstack([found_px, true_px])).all(axis=1)
     if not known.any():
         return Window(0, 0, image.width, image.height)
@@ -141,19 +141,19 @@ def closeup(found_px: Floats, true_px: Floats, error_mm: Floats, image: Image.Im
 
 
 def _pixels(xy: Floats, image: Image.Image) -> Floats:
-    """Return positions (1 or 2, 2) in pixels of the picture."""
+    """Return positions (1 or 2, 2) in pixels of the view_image."""
     return np.asarray(xy, dtype=np.float64).reshape(-1, 2) * image.size
 
 
 def _shot(image: Image.Image, window: Window, alt: str, *drawn: Markup | None) -> Markup:
-    """Return a part of a picture with marks over it, whose coordinates are pixels of the whole picture."""
+    """Return a part of a view_image with marks over it, whose coordinates are pixels of the whole view_image."""
     view_box = " ".join(f"{value:g}" for value in window)
     overlay = tag("svg", *drawn, viewBox=view_box, class_="overlay", aria_hidden="true")
     return tag("div", tag("img", src=_source(image, window), alt=alt, loading="lazy"), overlay, class_="shot")
 
 
 def _source(image: Image.Image, window: Window) -> str:
-    """Return a part of a picture as a URL that holds it."""
+    """Return a part of a view_image as a URL that holds it."""
     left, top, width, height = (int(value) for value in window)
     part = image.crop((left, top, left + width, top + height))
     if part.width > WHOLE_PX:
@@ -196,7 +196,7 @@ def _cross(x: float, y: float, radius: float) -> Markup:
 
 
 def _twice(name: str, *, class_: str, **attributes: object) -> Markup:
-    """Return a mark over its own wide pale shadow, so that it can be seen on any picture."""
+    """Return a mark over its own wide pale shadow, so that it can be seen on any view_image."""
     return join(tag(name, **attributes, class_="halo"), tag(name, **attributes, class_=class_))
 
 
@@ -217,7 +217,7 @@ def _scale_bar(window: Window, mm_per_px: float) -> Markup:
 
 
 def _size(height: float) -> str:
-    """Return a text's height in pixels of the picture; as an attribute, the page's style would override it."""
+    """Return a text's height in pixels of the view_image; as an attribute, the page's style would override it."""
     return f"font-size:{height:.2f}px"
 
 

@@ -1,6 +1,6 @@
 """Cameras: a lens (orthographic or perspective) and a pose in the object frame.
 
-Camera frame: +x to the image's right, +y to its top, +z out of the picture towards the viewer, so the
+Camera frame: +x to the image's right, +y to its top, +z out of the image towards the viewer, so the
 camera looks along -z (the convention of OpenGL, glTF and Three.js).
 
 Image position `xy`: (0, 0) is the top-left corner of the square image and (1, 1) its bottom-right corner;

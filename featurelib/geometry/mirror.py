@@ -1,6 +1,6 @@
 """Mirroring in the object's left-right plane, for image positions, points and whole sets of views.
 
-The mirrored picture of view i shows the mirrored object from view n - 1 - i, with the other instance near.
+The mirrored image of view i shows the mirrored object from view n - 1 - i, with the other instance near.
 """
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def mirror_xy(xy: ArrayLike) -> NDArray[np.float64]:
-    """Return the image positions xy (..., 2) after flipping the picture horizontally: x -> 1 - x."""
+    """Return the image positions xy (..., 2) after flipping the image horizontally: x -> 1 - x."""
     return np.asarray(xy, dtype=np.float64) * (-1, 1) + (1, 0)
 
 

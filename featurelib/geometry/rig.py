@@ -133,7 +133,7 @@ def lens_for(projection: str, frame_mm: float) -> Lens:
 def camera_distance_mm(lens: Lens, frame_mm: float) -> float:
     """Return how far from the centre a camera stands so that its image is `frame_mm` wide there.
 
-    Any distance gives an orthographic camera the same picture; two frames leave the object in front of it.
+    Any distance gives an orthographic camera the same image; two frames leave the object in front of it.
     """
     return 2 * frame_mm if isinstance(lens, Orthographic) else frame_mm / 2 / float(lens.half_height_at(1.0))
 

@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 from featurelib.errors import DataError, GeometryError
 from featurelib.meshes import Mesh
 from featurelib.meshes.loading import parse_mesh
-from featurelib.meshes.shape import Reach, likeliest, reach
+from featurelib.meshes.shape import RadialExtent, most_similar, reach
 from featurelib.meshes.surface import sample_surface
 from featurelib.meshes.template import Registration, Target, register_sampled
 from featurelib.runtime import storage
@@ -47,7 +47,7 @@ ODD = 1.7
 
 
 @dataclass(frozen=True, eq=False)
-class Upright:
+class ReferenceShape:
     """What objects are turned to.
 
     points: (m, 3) of its surface, in the object frame. reach: its own.
@@ -55,7 +55,7 @@ class Upright:
     """
 
     points: NDArray[np.float64]
-    reach: Reach
+    reach: RadialExtent
     weights: NDArray[np.float64] | None = None
 
     @classmethod
@@ -70,7 +70,7 @@ class Upright:
 
 
 @dataclass(frozen=True, eq=False)
-class Turned:
+class Oriented:
     """How an object is turned.
 
     rotation: (3, 3) from the object as it stands to the reference's axes.
@@ -99,7 +99,7 @@ class Turned:
 
 
 @dataclass(frozen=True, eq=False)
-class TurnJob:
+class OrientationJob:
     """One object that is to be turned.
 
     object_from_source: (4, 4) as it stands now. upright: what it is turned to.
@@ -108,20 +108,20 @@ class TurnJob:
     object_id: str
     mesh_uri: str
     object_from_source: NDArray[np.float64]
-    upright: Upright | None = None
+    upright: ReferenceShape | None = None
 
 
-def turn_of(job: TurnJob) -> Turned | str:
+def orientation_of(job: OrientationJob) -> Oriented | str:
     """Load an object's mesh and return how it has to be turned, or why that cannot be told."""
     assert job.upright is not None
     try:
         mesh = parse_mesh(storage.read_bytes(job.mesh_uri), job.mesh_uri, job.object_from_source)
-        return find_turn(mesh, job.upright)
+        return find_orientation(mesh, job.upright)
     except (DataError, GeometryError, np.linalg.LinAlgError) as error:
         return str(error)
 
 
-def find_turn(mesh: Mesh, upright: Upright) -> Turned:
+def find_orientation(mesh: Mesh, upright: ReferenceShape) -> Oriented:
     """Return how a mesh has to be turned to stand as the reference does.
 
     Raises:
@@ -131,7 +131,7 @@ def find_turn(mesh: Mesh, upright: Upright) -> Turned:
     middle = upright.points.mean(axis=0)
     scale = here.mean_mm / float(np.linalg.norm(upright.points - middle, axis=1).mean())
     fits = []
-    for turn in likeliest(here.shares, upright.reach.shares, STARTS, APART_DEG):
+    for turn in most_similar(here.shares, upright.reach.shares, STARTS, APART_DEG):
         start = Registration(scale, turn, here.centroid_mm - scale * turn @ middle, float("inf"))
         fit = register_sampled(upright.points, target, upright.weights, start)
         if SCALES[0] <= fit.scale / scale <= SCALES[1]:
@@ -140,7 +140,7 @@ def find_turn(mesh: Mesh, upright: Upright) -> Turned:
         raise GeometryError("no turn brings it near the reference; is it the same kind of object?")
     best = min(fits, key=_left_over)
     others = [fit for fit in fits if _angle_deg(fit.rotation, best.rotation) > OTHER_DEG]
-    return Turned(
+    return Oriented(
         best.rotation.T,
         _left_over(best) / upright.size_mm,
         min(map(_left_over, others), default=float("inf")) / upright.size_mm,
@@ -148,7 +148,7 @@ def find_turn(mesh: Mesh, upright: Upright) -> Turned:
     )
 
 
-def mean_upright(upright: Upright, turned: Sequence[Turned]) -> Upright:
+def mean_reference_shape(upright: ReferenceShape, turned: Sequence[Oriented]) -> ReferenceShape:
     """Return the mean shape of objects, in the axes of the reference that they were turned to.
 
     Its points weigh the more the less they differ among the objects (generalized Procrustes analysis; Gower, 1975),
@@ -162,13 +162,13 @@ def mean_upright(upright: Upright, turned: Sequence[Turned]) -> Upright:
     kept = sorted(turned, key=lambda one: one.residual)[: max(1, -(-3 * len(turned) // 4))]
     mean, weights = upright.points, np.ones(len(upright.points))
     for _ in range(MEAN_ROUNDS):
-        shapes = np.array([_laid_onto(mean, one.points, weights) for one in kept])
+        shapes = np.array([_registered_to(mean, one.points, weights) for one in kept])
         mean, variances = shapes.mean(axis=0), ((shapes - shapes.mean(axis=0)) ** 2).sum(axis=2).mean(axis=0)
         weights = 1 / (variances + max(float(np.percentile(variances, 20)), 1e-9 * upright.size_mm**2))
-    return Upright(mean, upright.reach, weights / weights.mean())
+    return ReferenceShape(mean, upright.reach, weights / weights.mean())
 
 
-def settled(upright: Upright, references: Sequence[Turned]) -> Upright:
+def recentred(upright: ReferenceShape, references: Sequence[Oriented]) -> ReferenceShape:
     """Return a mean shape turned so that objects that stand as they should need no turn, on average.
 
     What is odd in one object turns all others: of 16 heads as the only reference, one in three leaves more than 5 % of
@@ -187,7 +187,7 @@ def settled(upright: Upright, references: Sequence[Turned]) -> Upright:
     return replace(upright, points=points)  # its reach only tells starts, for which a few degrees do not matter
 
 
-def _laid_onto(
+def _registered_to(
     mean: NDArray[np.float64], points: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return points (m, 3) moved, turned and scaled to the same points of a mean shape.
@@ -212,5 +212,5 @@ def _angle_deg(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     return float(np.degrees(Rotation.from_matrix(one @ other.T).magnitude()))
 
 
-def _reach(mesh: Mesh) -> Reach:
+def _reach(mesh: Mesh) -> RadialExtent:
     return reach(sample_surface(mesh.vertices_mm, mesh.faces, REACH_POINTS))

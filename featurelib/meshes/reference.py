@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from featurelib.errors import GeometryError
 from featurelib.meshes import Mesh
-from featurelib.meshes.shape import facing, likeness, reach
+from featurelib.meshes.shape import facing, reach, similarity
 from featurelib.meshes.surface import sample_surface
 from featurelib.meshes.template import Registration, build_template, register
 
@@ -77,7 +77,7 @@ class Fit:
 def build_reference(meshes: Sequence[Mesh]) -> Reference:
     """Return the mean shape of the half of the meshes (at least one) that look most like the others."""
     reaches = np.array([reach(sample_surface(mesh.vertices_mm, mesh.faces, REACH_POINTS)).shares for mesh in meshes])
-    typical = np.median(likeness(reaches), axis=1)
+    typical = np.median(similarity(reaches), axis=1)
     kept = np.sort(np.argsort(-typical, kind="stable")[: (len(meshes) + 1) // 2])
     shapes = [(meshes[i].vertices_mm, meshes[i].faces, np.zeros((2, 3))) for i in kept]
     template = build_template(shapes, num_points=REFERENCE_POINTS)

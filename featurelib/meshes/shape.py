@@ -18,7 +18,7 @@ NUM_TURNS = 2000
 """Turns that a shape is tried in, besides the 24 of a cube. Some turn is within 25 degrees of any other, from where
 registration finds the rest."""
 
-FACING_DEG = 40.0
+BEST_ORIENTATION_DEG = 40.0
 """A turn of less is pose, not a wrong axis."""
 
 
@@ -41,7 +41,7 @@ other object, or the second number; in spreads of the dataset. Of 400 heads the 
 median is 0.6."""
 
 
-class Reach(NamedTuple):
+class RadialExtent(NamedTuple):
     """How far a surface reaches: `shares` (NUM_DIRECTIONS,) from its centroid, in units of its mean distance.
 
     centroid_mm: (3,). mean_mm: the mean distance of the surface from its centroid.
@@ -52,7 +52,7 @@ class Reach(NamedTuple):
     mean_mm: float
 
 
-class Facing(NamedTuple):
+class BestOrientation(NamedTuple):
     """How a shape may be turned against another.
 
     turns: (2, 3, 3) the turn by FACING_DEG or more in which the other is most like it, and the best that is far from
@@ -110,7 +110,7 @@ def same_shapes(values: ArrayLike) -> list[tuple[int, int]]:
     return sorted(tree.query_pairs(limit, p=np.inf))
 
 
-def reach(points_mm: NDArray[np.float64]) -> Reach:
+def reach(points_mm: NDArray[np.float64]) -> RadialExtent:
     """Return the reach of a surface given by points (n, 3) spread evenly over it; 0 where there is none."""
     centroid_mm = points_mm.mean(axis=0)
     offsets = points_mm - centroid_mm
@@ -118,10 +118,10 @@ def reach(points_mm: NDArray[np.float64]) -> Reach:
     mean_mm = float(distances.mean())
     shares = np.zeros(NUM_DIRECTIONS)
     np.maximum.at(shares, _cells().query(offsets / np.maximum(distances, 1e-12)[:, None])[1], distances / mean_mm)
-    return Reach(shares, centroid_mm, mean_mm)
+    return RadialExtent(shares, centroid_mm, mean_mm)
 
 
-def facing(shares: NDArray[np.float64], of_reference: NDArray[np.float64]) -> Facing:
+def facing(shares: NDArray[np.float64], of_reference: NDArray[np.float64]) -> BestOrientation:
     """Return how a shape is turned against a reference, both given by the shares of their reach."""
     turns, cells, is_large = _turns()
     like = _standard(of_reference[cells]) @ _standard(shares)
@@ -129,10 +129,10 @@ def facing(shares: NDArray[np.float64], of_reference: NDArray[np.float64]) -> Fa
     best = int(large.argmax())
     cosines = (np.einsum("txy,xy->t", turns, turns[best]) - 1) / 2  # of the angles between the turns
     other = int(np.where(cosines < np.cos(np.radians(APART_DEG)), large, -np.inf).argmax())
-    return Facing(turns[[best, other]], float(like[best] - like[~is_large].max()))
+    return BestOrientation(turns[[best, other]], float(like[best] - like[~is_large].max()))
 
 
-def likeliest(
+def most_similar(
     shares: NDArray[np.float64], of_reference: NDArray[np.float64], count: int, apart_deg: float
 ) -> NDArray[np.float64]:
     """Return (count, 3, 3) turns of a reference in which it is most like a shape, the likeliest first.
@@ -156,7 +156,7 @@ def likeliest(
     return turns[chosen]
 
 
-def likeness(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+def similarity(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the (n, n) correlations of the reaches (n, NUM_DIRECTIONS) of n shapes as they stand."""
     standard = _standard(shares)
     return np.asarray(standard @ standard.T)
@@ -197,4 +197,4 @@ def _turns() -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.bool_]]:
     turns = Rotation.concatenate([Rotation.create_group("O"), Rotation.random(NUM_TURNS, rng=0)])
     matrices = turns.as_matrix()
     cells = _cells().query(np.einsum("tji,dj->tdi", matrices, _cells().data))[1]
-    return matrices, cells, np.degrees(turns.magnitude()) > FACING_DEG
+    return matrices, cells, np.degrees(turns.magnitude()) > BEST_ORIENTATION_DEG

@@ -1,4 +1,4 @@
-"""The template baseline: the mean training shape, laid onto an object, carries its landmark pair there.
+"""The template baseline: the mean training shape, registered to an object, carries its landmark pair there.
 
 A template is registered by iterative closest points (Besl and McKay, A Method for Registration of 3-D Shapes,
 IEEE PAMI 14(2), 1992) with rotation, translation and scale, and its landmarks are snapped to the surface. It
@@ -124,7 +124,7 @@ class LocatedPair:
 
     pair_mm: (2, 3) left and right, on the surface.
     unsnapped_mm: (2, 3) the same before the closest surface points were taken.
-    whole: how the whole template was laid onto the surface.
+    whole: how the whole template was registered to the surface.
     near_residual_mm: (2,) mean distance of the landmark's surroundings from the surface after their own registration.
     snap_mm: (2,) how far the snap moved each landmark.
     """
@@ -190,7 +190,7 @@ def locate(template: Template, vertices_mm: ArrayLike, faces: ArrayLike) -> Loca
     """Return the landmark pair of an object, in the frame of its vertices (v, 3), by registering the template.
 
     The whole shape is registered first. Then, for each landmark, it is registered again with weights that
-    fall off around the landmark, so that an ear is laid onto the ear and not onto what suits the chin.
+    fall off around the landmark, so that an ear is registered to the ear and not onto what suits the chin.
     """
     target, points_mm = Target.sample(vertices_mm, faces), template.points_mm
     whole = register_sampled(points_mm, target, start=register_sampled(points_mm[::COARSE_STEP], target))

@@ -1,8 +1,8 @@
-"""Maps over a picture and what is read from them: a place as the mean of a map, a spread as its covariance.
+"""Maps over an image and what is read from them: a place as the mean of a map, a spread as its covariance.
 
 Reading a position as the mean of a normalised map (soft-argmax) can be differentiated, and is finer than the map's
 cells: Nibali et al. 2018, https://arxiv.org/abs/1801.07372. Maps are logits (n, h, w, k); positions are fractions of
-the picture, and the cell in row 0 and column 0 has its centre at (0.5 / w, 0.5 / h). Built of keras.ops alone, so
+the image, and the cell in row 0 and column 0 has its centre at (0.5 / w, 0.5 / h). Built of keras.ops alone, so
 the same function serves a network in training and plain arrays.
 """
 
@@ -17,12 +17,12 @@ Tensor = Any
 
 
 def cell_centres(count: int) -> NDArray[np.float32]:
-    """Return where the centres of `count` cells lie along a picture's side, (count,) in [0, 1]."""
+    """Return where the centres of `count` cells lie along an image's side, (count,) in [0, 1]."""
     return ((np.arange(count) + 0.5) / count).astype(np.float32)
 
 
 def log_probabilities(maps: Tensor) -> Tensor:
-    """Return the logarithms (n, h, w, k) of the maps normalised over the picture: each map's exponentials sum to 1."""
+    """Return the logarithms (n, h, w, k) of the maps normalised over the image: each map's exponentials sum to 1."""
     return maps - ops.logsumexp(maps, axis=(1, 2), keepdims=True)
 
 
@@ -50,7 +50,7 @@ def covariances(log_p: Tensor, mean_xy: Tensor) -> Tensor:
 def gaussian(xy: Tensor, height: int, width: int, sigma_cells: float) -> Tensor:
     """Return normalised log maps (n, h, w, k) of round Gaussians at xy (n, k, 2), with a deviation in cells.
 
-    Normalised over the picture, so that one whose centre lies outside still sums to 1.
+    Normalised over the image, so that one whose centre lies outside still sums to 1.
     """
     dx = (cell_centres(width)[:, None] - xy[:, None, :, 0]) * width
     dy = (cell_centres(height)[:, None] - xy[:, None, :, 1]) * height

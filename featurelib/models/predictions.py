@@ -34,13 +34,13 @@ answer is accepted."""
 def prediction(object_id: str, answer: Answer, object_from_source: NDArray[np.float64]) -> dict[str, Any]:
     """Return the row of PREDICTIONS of an answer; object_from_source (4, 4) is the dataset's."""
     pair = apply(np.linalg.inv(object_from_source), answer.pair_mm)
-    claim = answer.claim
+    uncertainty = answer.uncertainty
     return {
         "object_id": object_id,
         **dict(zip(COORDINATES, pair.ravel().tolist(), strict=True)),
-        **{f"{side}_sigma_mm": float(sigma) for side, sigma in zip(SIDES, claim.sigma_mm, strict=True)},
-        "accepted": claim.accepted,
-        "reason": claim.reason,
+        **{f"{side}_sigma_mm": float(sigma) for side, sigma in zip(SIDES, uncertainty.sigma_mm, strict=True)},
+        "accepted": uncertainty.accepted,
+        "reason": uncertainty.reason,
     }
 
 

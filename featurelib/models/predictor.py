@@ -1,4 +1,4 @@
-"""What a run has learnt after its detector, on one mesh: first estimates, the close-ups, and what may be claimed."""
+"""What a run has learnt after its detector, on one mesh: first estimates, the crops, and what may be claimed."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -12,17 +12,17 @@ from featurelib.geometry import SIDES, near_side
 from featurelib.meshes import Mesh
 from featurelib.meshes.template import LocatedPair, locate
 from featurelib.models.lifter.model import Lifter
-from featurelib.models.refiner.files import refiner_uri, whole_version
+from featurelib.models.refiner.files import current_version, refiner_uri
 from featurelib.models.refiner.model import load_refiner
-from featurelib.models.refiner.refinement import quality_scores
+from featurelib.models.refiner.refinement import refinement_scores
 from featurelib.models.refiner.refiner import Refiner, refine
 from featurelib.models.requests import REFINED, Answer, Seen
 from featurelib.models.uncertainty import quality
-from featurelib.models.uncertainty.model import Claims
+from featurelib.models.uncertainty.model import UncertaintyModel
 
 
 @dataclass(frozen=True, eq=False)
-class Finder:
+class Predictor:
     """A run's lifter and, where there is one, its refiner, in one projection."""
 
     lifter: Lifter
@@ -30,7 +30,7 @@ class Finder:
 
     @classmethod
     def load(cls, run: str, projection: str, spec: RenderSpec) -> Self:
-        """Return the finder of a run.
+        """Return the predictor of a run.
 
         Raises:
             DataError: if no lifter was trained, or files are not what was written.
@@ -38,7 +38,7 @@ class Finder:
         lifter = Lifter.load(run, projection, spec)
         if lifter.template is None:
             raise DataError(f"{run}: no trained lifter; run `featurelib train-lifter --projection {projection}`")
-        version = whole_version(run, projection)
+        version = current_version(run, projection)
         return cls(lifter, load_refiner(refiner_uri(run, projection)) if version else None)
 
     @property
@@ -49,9 +49,9 @@ class Finder:
         return REFINED if is_better else self.lifter.chosen
 
     @property
-    def claims(self) -> Claims:
+    def uncertainty(self) -> UncertaintyModel:
         """What may be claimed of the method's answers."""
-        found = self.refiner.claims if self.refiner and self.method == REFINED else self.lifter.claims
+        found = self.refiner.uncertainty if self.refiner and self.method == REFINED else self.lifter.uncertainty
         if found is None:
             raise DataError(f"method {self.method}: no claims were learnt; train it again")
         return found
@@ -73,15 +73,15 @@ class Finder:
         near_xy = near_positions(lifter.spec, mesh, seen.pair_xy, located.pair_mm)
         first_mm = lifter(near_xy, mesh.centre_mm, pair_xy=seen.pair_xy)
         pairs_mm = {"template": located.pair_mm, lifter.chosen: first_mm}
-        against = {**quality.of_shape(located), **quality.of_detector(seen.visible)}
+        against = {**quality.shape_scores(located), **quality.detector_scores(seen.visible)}
         covariance_mm2 = np.broadcast_to(np.eye(3) * lifter.sigma_mm[lifter.chosen] ** 2, (2, 3, 3))
         if self.refiner is not None:
             refined = refine(self.refiner, mesh, pairs_mm[self.refiner.start])
             pairs_mm[REFINED] = refined.pair_mm
-            against |= quality_scores(refined, pairs_mm[self.refiner.start])
+            against |= refinement_scores(refined, pairs_mm[self.refiner.start])
             covariance_mm2 = refined.covariance_mm2 if self.method == REFINED else covariance_mm2
-        against |= quality.of_disagreement(pairs_mm[self.method], located.pair_mm)
-        return Answer(pairs_mm, self.method, covariance_mm2, against, self.claims.of(covariance_mm2, against))
+        against |= quality.disagreement_scores(pairs_mm[self.method], located.pair_mm)
+        return Answer(pairs_mm, self.method, covariance_mm2, against, self.uncertainty.of(covariance_mm2, against))
 
 
 def near_positions(

@@ -1,4 +1,4 @@
-"""What goes into a run's finder and what comes out; needs no network."""
+"""What goes into a run's predictor and what comes out; needs no network."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from featurelib.models.uncertainty.model import Claim
-from featurelib.models.uncertainty.quality import Evidence
+from featurelib.models.uncertainty.model import Uncertainty
+from featurelib.models.uncertainty.quality import QualityScores
 
 REFINED = "refined"
-"""The close-ups' name among the methods."""
+"""The crops' name among the methods."""
 
 
 class Seen(NamedTuple):
@@ -31,8 +31,8 @@ class Answer(NamedTuple):
     pairs_mm: Mapping[str, NDArray[np.float64]]
     method: str
     covariance_mm2: NDArray[np.float64]
-    evidence: Evidence
-    claim: Claim
+    quality_scores: QualityScores
+    uncertainty: Uncertainty
 
     @property
     def pair_mm(self) -> NDArray[np.float64]:

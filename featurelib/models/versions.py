@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from featurelib.models.detector.files import model_version, read_model
 from featurelib.models.lifter.files import lifter_version
 from featurelib.models.lifter.files import read_numbers as read_lifter
+from featurelib.models.refiner.files import current_version, refiner_uri
 from featurelib.models.refiner.files import read_numbers as read_refiner
-from featurelib.models.refiner.files import refiner_uri, whole_version
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class ModelVersions:
         return cls(
             model_version(read_model(run, projection)),
             lifter_version(run, projection),
-            whole_version(run, projection) or "",
+            current_version(run, projection) or "",
         )
 
     def to_dict(self) -> dict[str, str]:
@@ -43,6 +43,6 @@ def validation_mm(run: str, projection: str) -> float:
     """
     numbers = read_lifter(run, projection)
     first_mm = float(numbers["validation_mm"][numbers["chosen"]])
-    if not whole_version(run, projection):
+    if not current_version(run, projection):
         return first_mm
     return min(first_mm, float(read_refiner(refiner_uri(run, projection))["validation_mm"]["refined"]))

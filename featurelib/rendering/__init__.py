@@ -1,4 +1,4 @@
-"""Pictures of meshes: one small interface, two back ends that give the same picture.
+"""Images of meshes: one small interface, two back ends that give the same image.
 
 `raster` is our own rasteriser for the processor and needs nothing but numba. `pyrender` draws with OpenGL and is
 the right choice where there is a graphics card. How a surface is shaded is written in `featurelib.rendering.shading`.
@@ -6,6 +6,6 @@ the right choice where there is a graphics card. How a surface is shaded is writ
 
 from featurelib.rendering.backends import BACKENDS, open_renderer
 from featurelib.rendering.shading import SHADING_VERSION
-from featurelib.rendering.types import Picture, Renderer
+from featurelib.rendering.types import RenderedView, Renderer
 
-__all__ = ["BACKENDS", "SHADING_VERSION", "Picture", "Renderer", "open_renderer"]
+__all__ = ["BACKENDS", "SHADING_VERSION", "RenderedView", "Renderer", "open_renderer"]

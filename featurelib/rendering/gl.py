@@ -1,6 +1,6 @@
 """The graphics card's back end: pyrender on an EGL context, with our own two shaders.
 
-It needs no display. On a machine without a card Mesa's llvmpipe draws the same pictures, far slower than `raster`.
+It needs no display. On a machine without a card Mesa's llvmpipe draws the same images, far slower than `raster`.
 Triangles that cross shading.NEAR_MM before a perspective camera are cut there, where `raster` leaves them out.
 
 Written against pyrender 0.1.45, of which three things are replaced: its shaders, its frame buffer (multisampled there)
@@ -28,7 +28,7 @@ from pyrender.shader_program import ShaderProgramCache
 from featurelib.geometry import Camera, Perspective
 from featurelib.meshes import Mesh
 from featurelib.rendering.shading import ALBEDO, AMBIENT, BACKGROUND, NEAR_MM
-from featurelib.rendering.types import Picture
+from featurelib.rendering.types import RenderedView
 
 SHADERS = Path(__file__).parent / "shaders"
 
@@ -51,8 +51,8 @@ class GLRenderer:
         self._platform.make_current()
         return bytes(GL.glGetString(GL.GL_RENDERER)).decode()
 
-    def render(self, mesh: Mesh, cameras: Sequence[Camera], size: int) -> Iterator[Picture]:
-        """Yield the picture, `size` pixels wide and high, of each camera; the mesh is uploaded once."""
+    def render(self, mesh: Mesh, cameras: Sequence[Camera], size: int) -> Iterator[RenderedView]:
+        """Yield the image, `size` pixels wide and high, of each camera; the mesh is uploaded once."""
         scene = pyrender.Scene(bg_color=np.full(4, BACKGROUND / 255))
         primitive = _primitive(mesh)
         scene.add(pyrender.Mesh([primitive]))
@@ -63,7 +63,7 @@ class GLRenderer:
             node = scene.add(frustum, pose=camera.object_from_camera)
             scene.main_camera_node = node
             self._platform.make_current()
-            yield self._painter.picture(scene, frustum, size, is_coloured)
+            yield self._painter.image(scene, frustum, size, is_coloured)
             scene.remove_node(node)
 
     def close(self) -> None:
@@ -94,7 +94,7 @@ class _Frustum(pyrender.Camera):  # type: ignore[misc]  # pyrender has no types
         return isinstance(self.lens, Perspective)
 
     def get_projection_matrix(self, width: int | None = None, height: int | None = None) -> NDArray[np.float64]:
-        """Return the (4, 4) clip_from_camera of OpenGL, whose depth runs from -1 to 1; the picture is square."""
+        """Return the (4, 4) clip_from_camera of OpenGL, whose depth runs from -1 to 1; the image is square."""
         near, far = self.near_mm, self.far_mm
         scale = 1 / float(self.lens.half_height_at(1.0))
         matrix = np.diag([scale, scale, -2 / (far - near), 1.0])
@@ -115,18 +115,18 @@ class _Painter(PyrenderRenderer):  # type: ignore[misc]  # pyrender has no types
     """pyrender's renderer with our shaders, one sample a pixel, and buffers read as they are."""
 
     def __init__(self) -> None:
-        """Start with a frame buffer of one pixel; `picture` makes it the right size."""
+        """Start with a frame buffer of one pixel; `image` makes it the right size."""
         super().__init__(1, 1)
         self._program_cache = ShaderProgramCache(shader_dir=str(SHADERS))
         self._is_coloured = False
         self._main_fb_dims: tuple[int | None, int | None] = (None, None)
 
-    def picture(self, scene: pyrender.Scene, frustum: _Frustum, size: int, is_coloured: bool) -> Picture:
+    def image(self, scene: pyrender.Scene, frustum: _Frustum, size: int, is_coloured: bool) -> RenderedView:
         """Return what the scene's camera sees."""
         self.viewport_width = self.viewport_height = size
         self._is_coloured = is_coloured
         pixels, window_depth = self.render(scene, RenderFlags.OFFSCREEN)
-        return Picture(pixels, frustum.depth_mm(window_depth))
+        return RenderedView(pixels, frustum.depth_mm(window_depth))
 
     def _get_primitive_program(self, primitive: pyrender.Primitive, flags: int, program_flags: int) -> Any:
         """Return our shaders, compiled for the attributes the primitive has, in pyrender's order of them."""

@@ -5,7 +5,7 @@ They work in place on buffers of the caller, and share these values:
 corners: what `project` makes of the n vertices: (xy (n, 2) int32, depths (n,) float32, shades (n,) float32). xy are
     positions in 1 / SUBPIXELS of a pixel, counted from the centre of the top-left pixel, x to the right and y down.
     With a perspective camera depths hold 1 / depth and shades are divided by the depth, since those are what is
-    linear in the picture; a vertex too near to the camera has the depth 0.
+    linear in the image; a vertex too near to the camera has the depth 0.
 levels: (whether the camera is perspective, depth of level 0 in mm, levels a mm).
 z_buffer: (size * stride,) one number a pixel, rows `stride` = size + LANES apart. The upper bits are the depth's
     level, so the smaller number is nearer. Type uint32 keeps 8 bits of grey below it, uint64 32 bits of face number.
@@ -29,7 +29,7 @@ SUBPIXELS = 256
 
 LANES = 16
 """Pixels of a row that a small triangle tests at once: 16 float32 are one or two vector registers. The z-buffer's
-rows are longer than the picture's by as many, so that the last columns need no special case. Most triangles are
+rows are longer than the image's by as many, so that the last columns need no special case. Most triangles are
 narrower than 4 pixels, but a loop over 8 is unrolled by LLVM before it can be vectorised, and then takes four times
 as long as this one."""
 
@@ -252,7 +252,7 @@ def _packed_for(depth: Any, shade: Any, face: Any, levels: Any, old: Any) -> Cal
 def unpack_grey(
     z_buffer: NDArray[Any], stride: int, levels: Levels, pixels: NDArray[np.uint8], depth_mm: NDArray[np.float32]
 ) -> None:
-    """Write the picture and the depth (size, size) that a uint32 z-buffer holds, and empty it."""
+    """Write the image and the depth (size, size) that a uint32 z-buffer holds, and empty it."""
     size = len(pixels)
     mm_per_level = _f(1) / levels[2]
     for row in range(size):
@@ -277,7 +277,7 @@ def unpack_colour(
     pixels: NDArray[np.uint8],
     depth_mm: NDArray[np.float32],
 ) -> None:
-    """Write the picture (size, size, 3), where it is no background, and depth of a uint64 z-buffer, and empty it.
+    """Write the image (size, size, 3), where it is no background, and depth of a uint64 z-buffer, and empty it.
 
     colours are (n, 3); with a texture (h, w, 3) of any size but zero, uv (n, 2) is used instead.
     """

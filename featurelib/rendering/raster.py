@@ -35,7 +35,7 @@ from featurelib.rendering.kernels import (
     unpack_grey,
 )
 from featurelib.rendering.shading import ALBEDO, AMBIENT, BACKGROUND, NEAR_MM
-from featurelib.rendering.types import Picture
+from featurelib.rendering.types import RenderedView
 
 
 class RasterRenderer:
@@ -47,8 +47,8 @@ class RasterRenderer:
         """Hold nothing until the first view."""
         self._z_buffers: dict[tuple[int, bool], NDArray[Any]] = {}
 
-    def render(self, mesh: Mesh, cameras: Sequence[Camera], size: int) -> Iterator[Picture]:
-        """Yield the picture, `size` pixels wide and high, of each camera."""
+    def render(self, mesh: Mesh, cameras: Sequence[Camera], size: int) -> Iterator[RenderedView]:
+        """Yield the image, `size` pixels wide and high, of each camera."""
         prepared = _Prepared.of(mesh)
         for camera in cameras:
             yield _view(prepared, camera, size, self._z_buffer(size, prepared.is_coloured))
@@ -87,8 +87,8 @@ class _Prepared:
         return cls(mesh, len(colours) + len(texture) > 0, corners, (colours, uv, texture))
 
 
-def _view(prepared: _Prepared, camera: Camera, size: int, z_buffer: NDArray[Any]) -> Picture:
-    """Return one picture, drawn through an empty z-buffer, which is empty again afterwards."""
+def _view(prepared: _Prepared, camera: Camera, size: int, z_buffer: NDArray[Any]) -> RenderedView:
+    """Return one image, drawn through an empty z-buffer, which is empty again afterwards."""
     mesh, corners, stride = prepared.mesh, prepared.corners, size + LANES
     is_perspective = isinstance(camera.lens, Perspective)
     px_per_unit = size / 2 / float(camera.lens.half_height_at(1.0))
@@ -108,7 +108,7 @@ def _view(prepared: _Prepared, camera: Camera, size: int, z_buffer: NDArray[Any]
     else:
         pixels = np.empty((size, size), np.uint8)
         unpack_grey(z_buffer, stride, levels, pixels, depth_mm)
-    return Picture(pixels, depth_mm)
+    return RenderedView(pixels, depth_mm)
 
 
 def _depth_scale(nearest_mm: float, farthest_mm: float) -> tuple[np.float32, np.float32]:

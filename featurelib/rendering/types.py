@@ -12,7 +12,7 @@ from featurelib.meshes import Mesh
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class RenderedView:
     """One rendered view.
 
     pixels: uint8, (H, W) grey if the mesh has neither colours nor texture, else (H, W, 3) RGB; white background.
@@ -31,8 +31,8 @@ class Renderer(Protocol):
 
     name: str
 
-    def render(self, mesh: Mesh, cameras: Sequence[Camera], size: int) -> Iterator[Picture]:
-        """Yield the picture, `size` pixels wide and high, of each camera; the mesh is prepared once for all."""
+    def render(self, mesh: Mesh, cameras: Sequence[Camera], size: int) -> Iterator[RenderedView]:
+        """Yield the image, `size` pixels wide and high, of each camera; the mesh is prepared once for all."""
         ...
 
     def close(self) -> None:

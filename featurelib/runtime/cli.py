@@ -17,7 +17,7 @@ from typing import Any
 from cyclopts import App, CycloptsError, Parameter, UnknownCommandError, UnusedCliTokensError
 
 from featurelib.errors import FeaturelibError
-from featurelib.runtime.progress import Manners, give_terminal_back, manners, set_manners
+from featurelib.runtime.progress import OutputOptions, give_terminal_back, output_options, set_output_options
 
 config = Parameter(name="*", consume_multiple=True, negative_iterable=())
 """Decorate a job's dataclass with this: each field becomes a flag of its own."""
@@ -52,7 +52,7 @@ def run(app: App, tokens: list[str] | None = None) -> None:
     given = sys.argv[1:] if tokens is None else tokens
     if {"--help", "-h"} & set(given):
         _use_own_help(app, given)
-    set_manners(Manners(**{MANNERS[token]: True for token in given if token in MANNERS}))
+    set_output_options(OutputOptions(**{MANNERS[token]: True for token in given if token in MANNERS}))
     try:
         app(
             [token for token in given if token not in MANNERS],
@@ -62,7 +62,7 @@ def run(app: App, tokens: list[str] | None = None) -> None:
         )
     except (CycloptsError, FeaturelibError) as error:
         give_terminal_back()
-        if manners().verbose:
+        if output_options().verbose:
             traceback.print_exc()
         print(f"error: {' '.join(_message(error).split())}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -10,7 +10,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Manners:
+class OutputOptions:
     """How a command speaks.
 
     quiet: no progress, only results and errors. verbose: also what Ray says, and an error's traceback.
@@ -22,16 +22,16 @@ class Manners:
     json: bool = False
 
 
-_now = Manners()
+_now = OutputOptions()
 """Of this process; a command's own process sets it once, workers never speak to the user."""
 
 
-def manners() -> Manners:
+def output_options() -> OutputOptions:
     """Return how this process's command speaks."""
     return _now
 
 
-def set_manners(wanted: Manners) -> None:
+def set_output_options(wanted: OutputOptions) -> None:
     """Choose how this process's command speaks."""
     global _now
     _now = wanted

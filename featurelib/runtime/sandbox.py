@@ -34,16 +34,16 @@ STDERR_TAIL = 600
 """Characters of a lost child's stderr that its reason keeps."""
 
 
-class LostError(Exception):
+class ProcessLostError(Exception):
     """The child that did a piece of work is no more; the message says how it ended, in one line."""
 
 
-class OverLimitError(LostError):
+class OverLimitError(ProcessLostError):
     """The work took more time or memory than its limits allow; it would again."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChildLimits:
+class SandboxLimits:
     """What a child may use.
 
     seconds: for one piece of work. memory_mb: of its own data (RLIMIT_DATA), so that a greedy file meets
@@ -55,10 +55,10 @@ class ChildLimits:
     recycle_after: int = 500
 
 
-class Child:
+class SandboxedProcess:
     """One child process at a time, replaced when it is lost. Use it as a context, or close it."""
 
-    def __init__(self, limits: ChildLimits, preload: Sequence[str] = ()) -> None:
+    def __init__(self, limits: SandboxLimits, preload: Sequence[str] = ()) -> None:
         """Take the limits and the modules that a child's work needs; the first call starts the process."""
         self.limits = limits
         _remove_left_behind()
@@ -75,14 +75,14 @@ class Child:
         """Do a piece of work in the child and return its result; its own exceptions come through.
 
         Raises:
-            LostError: if the child died, twice, or took too long. The next call gets a new child.
+            ProcessLostError: if the child died, twice, or took too long. The next call gets a new child.
         """
         (result,) = self.map(work, [item])
-        if isinstance(result, LostError):
+        if isinstance(result, ProcessLostError):
             raise result
         return result
 
-    def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result | LostError]:
+    def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result | ProcessLostError]:
         """Yield each item's result in order, or how its child was lost; the child works ahead of the caller.
 
         An item whose child died gets a second one: the machine may have been at fault, not the item.
@@ -93,10 +93,10 @@ class Child:
                 yield self._result(future)
             except OverLimitError as lost:
                 yield lost
-            except LostError:
+            except ProcessLostError:
                 try:
                     yield self._result(self._schedule(work, item))
-                except LostError as lost:
+                except ProcessLostError as lost:
                     yield lost
 
     def __enter__(self) -> Self:
@@ -132,11 +132,11 @@ class Child:
         except TooLong:
             raise OverLimitError(f"took longer than {self.limits.seconds:g} s and was ended") from None
         except ProcessExpired as ended:
-            raise LostError(f"{_how(ended.exitcode)}{self._last_words(ended.pid)}") from None
+            raise ProcessLostError(f"{_how(ended.exitcode)}{self._last_words(ended.pid)}") from None
         except (BrokenExecutor, CancelledError):  # killed between two pieces of work, pebble gives its pool up
             self._pool.stop()
             self._pool.join()
-            raise LostError("its process was ended from outside") from None
+            raise ProcessLostError("its process was ended from outside") from None
         except MemoryError:
             raise OverLimitError(f"needs more than {self.limits.memory_mb} MB of memory") from None
 

@@ -3,7 +3,7 @@
 import os
 
 
-def bound_tensorflow(cpus: int, branches: int | None = None) -> None:
+def limit_threads(cpus: int, branches: int | None = None) -> None:
     """Keep TensorFlow, which is not yet loaded, to so many threads and to the GPU memory that it needs.
 
     By itself TensorFlow takes a thread for each CPU of the machine, whatever Ray gave the worker. The environment also
@@ -12,7 +12,7 @@ def bound_tensorflow(cpus: int, branches: int | None = None) -> None:
     Args:
         cpus: threads in all.
         branches: things that are computed side by side, with a thread each as far as there are; they share those that
-            split a single layer. By default as many as threads: a batch's pictures are dealt to them (`forward.dealt`).
+            split a single layer. By default as many as threads: a batch's images are dealt to them (`forward.dealt`).
     """
     branches = cpus if branches is None else branches
     os.environ.update(

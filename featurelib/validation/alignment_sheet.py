@@ -58,7 +58,7 @@ def alignment_sheet(
 
 
 def _card(row: Row, before: Drawing | None, after: Drawing | None) -> str:
-    pictures = "".join(views(drawing) for drawing in (before, after) if drawing)
+    images = "".join(views(drawing) for drawing in (before, after) if drawing)
     said = f'<li class="{"warning" if row.doubt else "soft"}">{escape(row.says)}</li>'
     style = "card has-warning" if row.doubt else "card"
-    return f'<section class="{style}"><h3>{escape(row.object_id)}</h3>{pictures}<ul>{said}</ul></section>'
+    return f'<section class="{style}"><h3>{escape(row.object_id)}</h3>{images}<ul>{said}</ul></section>'

@@ -4,7 +4,7 @@ from cyclopts import App
 
 COMMANDS = {
     "render": ("jobs.bench.render:bench_render", "Views a second of each renderer, and the job against a bare loop."),
-    "vectorize": ("jobs.bench.vectorize:bench_vectorize", "Pictures a second of the job and of its network alone."),
+    "vectorize": ("jobs.bench.vectorize:bench_vectorize", "Images a second of the job and of its network alone."),
     "ingest": ("jobs.bench.ingest:bench_ingest", "Samples a second of the stream and of tf.data, from disk and S3."),
     "train": ("jobs.bench.train:bench_train", "Images a second of stream, step and training; memory by dataset size."),
     "predict": ("jobs.bench.predict:bench_predict", "Objects a second of the job, and what its stages take of a core."),

@@ -1,4 +1,4 @@
-"""`featurelib bench ingest`: our stream of training samples against tf.data on the same pictures as loose PNG files."""
+"""`featurelib bench ingest`: our stream of training samples against tf.data on the same images as loose PNG files."""
 
 import contextlib
 import io
@@ -37,13 +37,13 @@ class BenchIngestConfig:
 
     Attributes:
         run: Folder or s3:// URI of a run with renders; default: synthetic bodies, rendered for it.
-        projection: Which pictures.
+        projection: Which images.
         objects: Bodies to make where no run is given.
-        image_size: Width and height of their pictures, in pixels.
+        image_size: Width and height of their images, in pixels.
         s3: URI of a folder in an object store, such as s3://bucket/bench; the same pair is measured there, too.
-        input_size: Width and height of the network's picture, in pixels.
+        input_size: Width and height of the network's image, in pixels.
         batch_size: Samples a batch.
-        samples: Of each figure and repeat, at most; the pictures come again as often as it takes. Default: as many
+        samples: Of each figure and repeat, at most; the images come again as often as it takes. Default: as many
             as give every CPU one full segment of the stream.
         repeats: Of each figure; the table gives the median and the range.
     """
@@ -60,11 +60,11 @@ class BenchIngestConfig:
 
 
 class Place(NamedTuple):
-    """The same pictures twice. manifest: of shards, training views alone. pictures: URIs of single PNG files."""
+    """The same images twice. manifest: of shards, training views alone. images: URIs of single PNG files."""
 
     name: str
     manifest: Manifest
-    pictures: tuple[str, ...]
+    images: tuple[str, ...]
 
 
 class Delivery(NamedTuple):
@@ -80,7 +80,7 @@ class Delivery(NamedTuple):
 
 
 def bench_ingest(config: BenchIngestConfig = BenchIngestConfig()) -> None:
-    """Pictures a second of the training's stream and of a tf.data pipeline on loose files, from disk and from S3.
+    """Images a second of the training's stream and of a tf.data pipeline on loose files, from disk and from S3.
 
     Both decode every sample to one grey channel of the same size, mirror images as samples of their own, and hand
     over equally many batches; nothing else runs. TensorFlow cannot read S3, so its pipeline asks boto3 there.
@@ -149,9 +149,9 @@ def copy_shards(manifest: Manifest, uri: str) -> Manifest:
 
 
 def spread(name: str, manifest: Manifest, uri: str) -> Place:
-    """Write the training views' pictures as single files below a folder."""
+    """Write the training views' images as single files below a folder."""
     pngs = {
-        storage.join(uri, "pictures", f"{view['object_id']}-{view['view']}.png"): view["png"]
+        storage.join(uri, "images", f"{view['object_id']}-{view['view']}.png"): view["png"]
         for shard in manifest.shard_uris
         for view in read_views(shard, split="train", columns=("object_id", "view", "png"))
     }
@@ -162,7 +162,7 @@ def spread(name: str, manifest: Manifest, uri: str) -> Place:
 
 def delete_copies(places: Sequence[Place]) -> None:
     """Remove what was copied to an object store."""
-    for uri in (uri for place in places for uri in (*place.manifest.shard_uris, *place.pictures)):
+    for uri in (uri for place in places for uri in (*place.manifest.shard_uris, *place.images)):
         storage.delete(uri)
 
 
@@ -176,7 +176,7 @@ def measure(config: BenchIngestConfig, places: Sequence[Place], samples: int) ->
             say(f"bench: {place.name}, our stream")
             ours = deliver(plan)
             say(f"bench: {place.name}, tf.data")
-            theirs = deliver_tf_data(place.pictures, plan, ours.samples // plan.batch_size)
+            theirs = deliver_tf_data(place.images, plan, ours.samples // plan.batch_size)
             found.setdefault((place.name, "our stream"), []).append(ours)
             found.setdefault((place.name, "tf.data"), []).append(theirs)
     return found
@@ -190,9 +190,9 @@ def deliver(plan: StreamPlan, workers: int = 1) -> Delivery:
     return _watched(lambda: [consume.remote(share, plan.batch_size // workers) for share in shares])
 
 
-def deliver_tf_data(pictures: Sequence[str], plan: StreamPlan, num_batches: int) -> Delivery:
+def deliver_tf_data(images: Sequence[str], plan: StreamPlan, num_batches: int) -> Delivery:
     """Run the tf.data pipeline likewise."""
-    return _watched(lambda: [consume_tf_data.remote(pictures, plan, num_batches)])
+    return _watched(lambda: [consume_tf_data.remote(images, plan, num_batches)])
 
 
 def _watched(start: Callable[[], list[Any]]) -> Delivery:
@@ -210,32 +210,32 @@ def _watched(start: Callable[[], list[Any]]) -> Delivery:
 def consume(share: ray.data.DataIterator, batch_size: int) -> list[tuple[float, int]]:
     """Return when each batch of a worker's share came, and its samples."""
     passes = passes_of(share, batch_size)
-    return [(time.time(), len(batch.pictures)) for _, one_pass in passes for batch in one_pass]
+    return [(time.time(), len(batch.images)) for _, one_pass in passes for batch in one_pass]
 
 
 @ray.remote(num_cpus=0, max_calls=1)
-def consume_tf_data(pictures: Sequence[str], plan: StreamPlan, num_batches: int) -> list[tuple[float, int]]:
+def consume_tf_data(images: Sequence[str], plan: StreamPlan, num_batches: int) -> list[tuple[float, int]]:
     """Return when each batch of the tf.data pipeline came, and its samples."""
-    return [(time.time(), len(batch)) for batch in islice(tf_data(pictures, plan), num_batches)]
+    return [(time.time(), len(batch)) for batch in islice(tf_data(images, plan), num_batches)]
 
 
-def tf_data(pictures: Sequence[str], plan: StreamPlan) -> Iterator[NDArray[np.float32]]:
+def tf_data(images: Sequence[str], plan: StreamPlan) -> Iterator[NDArray[np.float32]]:
     """Yield batches (n, s, s, 1) of the classic pipeline: shuffle names, read, decode, resize, mirror, batch, prefetch.
 
-    Its pictures are of one channel, as ours; each is decoded once as it is and once for its mirror image.
+    Its images are of one channel, as ours; each is decoded once as it is and once for its mirror image.
     """
     import tensorflow as tf
 
-    read, readers = (_s3_reader(tf), OBJECT_READERS) if storage.is_s3(pictures[0]) else (tf.io.read_file, FILE_READERS)
+    read, readers = (_s3_reader(tf), OBJECT_READERS) if storage.is_s3(images[0]) else (tf.io.read_file, FILE_READERS)
 
     def load(uri: Any, mirrored: Any) -> Any:
-        picture = tf.io.decode_png(read(uri), channels=1)
-        picture = tf.image.resize(picture, (plan.input_size, plan.input_size), method="area")
-        return tf.cond(mirrored, lambda: tf.image.flip_left_right(picture), lambda: picture)
+        image = tf.io.decode_png(read(uri), channels=1)
+        image = tf.image.resize(image, (plan.input_size, plan.input_size), method="area")
+        return tf.cond(mirrored, lambda: tf.image.flip_left_right(image), lambda: image)
 
-    mirrored = [False] * len(pictures) + [True] * len(pictures)
-    samples = tf.data.Dataset.from_tensor_slices(([*pictures, *pictures], mirrored))
-    repeated = samples.repeat(plan.manifest.views["train"] // len(pictures))
+    mirrored = [False] * len(images) + [True] * len(images)
+    samples = tf.data.Dataset.from_tensor_slices(([*images, *images], mirrored))
+    repeated = samples.repeat(plan.manifest.views["train"] // len(images))
     shuffled = repeated.shuffle(plan.shuffle_buffer, seed=plan.seed)
     decoded = shuffled.map(load, num_parallel_calls=readers)
     yield from decoded.batch(plan.batch_size, drop_remainder=True).prefetch(2).as_numpy_iterator()

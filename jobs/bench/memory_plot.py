@@ -1,8 +1,8 @@
-"""The picture of `featurelib bench train --images ... --plot FILE`: peak memory of each process over the dataset."""
+"""The image of `featurelib bench train --images ... --plot FILE`: peak memory of each process over the dataset."""
 
 from collections.abc import Mapping, Sequence
 
-from featurelib.evaluation.axes import Scale, horizontal, line, path, picture, round_up, text, vertical
+from featurelib.evaluation.axes import Scale, horizontal, image, line, path, round_up, text, vertical
 from featurelib.evaluation.markup import Markup, tag
 
 WIDTH, HEIGHT = 640.0, 360.0
@@ -37,13 +37,13 @@ def memory_plot(images: Sequence[int], found: Sequence[Mapping[str, float]]) -> 
             text(role, x.end + 18, at + 4, "name", "start"),
         ]
     spoken = (f"{role} {found[0][role]:.0f} to {found[-1].get(role, 0.0):.0f} MB" for role in reversed(roles))
-    body = picture(
+    body = image(
         "memory",
         (WIDTH, HEIGHT),
-        "Peak private memory of a training's processes over the number of training pictures",
+        "Peak private memory of a training's processes over the number of training images",
         f"{'; '.join(spoken)}.",
         tag("style", Markup(STYLE)),
-        horizontal(x, y.start, "training pictures (logarithmic)", grid_to=y.end),
+        horizontal(x, y.start, "training images (logarithmic)", grid_to=y.end),
         vertical(y, x.start, "peak private memory, MB", grid_to=x.end),
         *drawn,
     )

@@ -1,4 +1,4 @@
-"""The server that one would write in ten minutes: FastAPI, one process, Keras `predict` on one picture a request.
+"""The server that one would write in ten minutes: FastAPI, one process, Keras `predict` on one image a request.
 
 In threads, so that decoding and answering go on while another request's network runs.
 """
@@ -16,14 +16,14 @@ from featurelib.geometry import PROJECTIONS
 def plain_web(run: str, projection: str) -> FastAPI:
     """Return a server that answers a POST of a PNG to / with what the head's maps say."""
     from featurelib.models.detector.model import Detector
-    from featurelib.models.detector.samples import as_rgb, decode_pictures
+    from featurelib.models.detector.samples import as_rgb, decode_images
 
     detector = Detector.load(run, projection)
     web = FastAPI()
 
     def find(png: bytes) -> list[list[float]]:
-        pictures = decode_pictures([png], detector.input_size)
-        outputs = detector.model.predict(as_rgb(pictures).astype("float32"), verbose=0)
+        images = decode_images([png], detector.input_size)
+        outputs = detector.model.predict(as_rgb(images).astype("float32"), verbose=0)
         xy: list[list[float]] = detector.head.read(outputs).xy.numpy().tolist()
         return xy
 

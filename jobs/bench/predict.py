@@ -12,18 +12,18 @@ from dataclasses import dataclass
 import psutil
 
 from featurelib.datasets.dataset import Dataset, open_dataset, with_content_tags
-from featurelib.datasets.shards.sandboxed import FirstLookJob, first_look
+from featurelib.datasets.shards.sandboxed import PrepareJob, prepare_mesh
 from featurelib.errors import DataError
 from featurelib.geometry import Projection
 from featurelib.runtime import cli
 from featurelib.runtime.progress import say
-from featurelib.runtime.sandbox import ChildLimits
+from featurelib.runtime.sandbox import SandboxLimits
 from jobs.bench.footprint import Footprint
 from jobs.predict import choose_models, part_stream, plan_parts
 from jobs.workers import cluster
-from jobs.workers.predict import Answerer, Models
+from jobs.workers.predict import Models, PartPredictor
 
-ROLES = {"look_at_part": "looking", "Answerer": "answering", "driver": "driver"}
+ROLES = {"look_at_part": "looking", "PartPredictor": "answering", "driver": "driver"}
 """By a part of the process's title. The render child of what looks is not seen: its memory is bounded by itself."""
 
 STAGES = ("load, render and encode", "register", "detect", "look from near")
@@ -109,22 +109,22 @@ def stage_costs_ms(dataset: Dataset, models: Models, sample: int) -> dict[str, f
     Raises:
         DataError: if none of the objects can be read.
     """
-    answerer = Answerer(models)
+    part_predictor = PartPredictor(models)
     jobs = [
-        FirstLookJob(dataset.mesh_uri(row["mesh"]), models.spec, row["turn"])
+        PrepareJob(dataset.mesh_uri(row["mesh"]), models.spec, row["turn"])
         for row in dataset.objects.slice(0, sample).to_pylist()
     ]
     laps: list[float] = []
     for _ in range(2):  # the first round warms
         laps = [time.process_time()]
-        looks = [look for look in map(first_look, jobs) if not isinstance(look, str)]
+        looks = [look for look in map(prepare_mesh, jobs) if not isinstance(look, str)]
         laps.append(time.process_time())
-        located = [answerer.finder.locate(look.mesh) for look in looks]
+        located = [part_predictor.predictor.locate(look.mesh) for look in looks]
         laps.append(time.process_time())
-        seen = list(answerer.first_sight(looks))
+        seen = list(part_predictor.first_sight(looks))
         laps.append(time.process_time())
         for look, of_object, pair in zip(looks, seen, located, strict=True):
-            answerer.finder(look.mesh, of_object, pair)
+            part_predictor.predictor(look.mesh, of_object, pair)
         laps.append(time.process_time())
         if not looks:
             raise DataError(f"{dataset.uri}: none of the first {sample} meshes can be read; bench wants good ones")
@@ -137,7 +137,7 @@ def measure(dataset: Dataset, models: Models, workers: int) -> Pace:
     with tempfile.TemporaryDirectory() as out:
         started = time.perf_counter()
         ended: list[float] = []
-        limits = ChildLimits(seconds=120, memory_mb=8192)
+        limits = SandboxLimits(seconds=120, memory_mb=8192)
         rows = part_stream(dataset.uri, models, limits, plan_parts(dataset, models, out), workers).iter_rows()
         coming = iter(rows)
         for objects in (total // 2, total):

@@ -32,7 +32,7 @@ class BenchRenderConfig:
 
     Attributes:
         dataset: Folder of a dataset; default: 40 synthetic bodies.
-        image_size: Width and height of a picture, in pixels.
+        image_size: Width and height of an image, in pixels.
         processes: Processes at once; default: one for each CPU of this machine.
         seconds: For each figure and repeat.
         repeats: Of each figure; the table gives the median and the range.
@@ -149,9 +149,9 @@ def _shares(jobs: Sequence[ObjectJob]) -> dict[str, float]:
         )
     load = time.process_time() - started
     views = [row for rows in outcomes for found in rows.values() if isinstance(found, list) for row in found]
-    pictures = [decode_png(row["png"]) for row in views]
+    images = [decode_png(row["png"]) for row in views]
     started = time.process_time()
-    for pixels in pictures:
+    for pixels in images:
         encode_png(pixels)
     encode = time.process_time() - started
     return {"load": load / total, "PNG": encode / total, "render and label": 1 - (load + encode) / total}

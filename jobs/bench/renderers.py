@@ -41,7 +41,7 @@ def views_per_second(
     """Return the views that fresh processes render in a second, all together, once every one is warm.
 
     Each renders the default rig's views of one mesh after the other: what a render job does, without reading the
-    files and encoding the pictures. Start it under `if __name__ == "__main__"`, since processes are spawned.
+    files and encoding the images. Start it under `if __name__ == "__main__"`, since processes are spawned.
 
     Raises:
         UsageError: if `variant` is none of VARIANTS or cannot run on this machine.
@@ -110,7 +110,7 @@ def _cameras(mesh: Mesh, projection: str) -> list[Camera]:
 
 
 def _render_function(variant: str) -> Callable[[Mesh, Sequence[Camera], int], int]:
-    """Return what renders a mesh from some cameras and returns the number of pictures."""
+    """Return what renders a mesh from some cameras and returns the number of images."""
     if variant == "pyrender-default":
         return _as_documented
     renderer = open_renderer(variant)

@@ -39,7 +39,7 @@ class BenchServeConfig:
         dataset: Folder of its meshes, of which one is uploaded; default: where the rendering found them.
         projection: Whose detector is measured.
         alpha: Width of the untrained detector.
-        input_size: Width and height of its picture, in pixels.
+        input_size: Width and height of its image, in pixels.
         clients: That ask at once, for the throughput.
         seconds: For each figure.
         overload_seconds: How long to ask /infer at twice what it answers; 0 leaves it out.
@@ -70,7 +70,7 @@ def bench_serve(config: BenchServeConfig = BenchServeConfig()) -> None:
         plain = [Question("/", "image/png", png) for png in pngs]
         command = ["-m", "jobs.bench.plain_server", run, config.projection]
         with _server(command, "/openapi.json") as port:
-            _measure("plain server, one picture", port, plain, config)
+            _measure("plain server, one image", port, plain, config)
         meshes = ["--dataset", config.dataset] if config.dataset else []
         with _server(["-m", "serve", "--run", run, *meshes, "--reload-seconds", "0", "--port"], "/healthz") as port:
             _measure_routes(port, run, config, manifest, pngs, ids)
@@ -98,7 +98,7 @@ def _say_forward(run: str, config: BenchServeConfig, manifest: Manifest) -> None
 
 
 def _sample(manifest: Manifest) -> tuple[list[bytes], list[str]]:
-    """Return pictures of one view, and the ids of their objects."""
+    """Return images of one view, and the ids of their objects."""
     rows = [row for uri in manifest.shard_uris[:4] for row in read_views(uri, view=0, columns=["png", "object_id"])]
     return [row["png"] for row in rows[:32]], [row["object_id"] for row in rows[:32]]
 
@@ -108,8 +108,8 @@ def _measure_routes(
 ) -> None:
     projection = config.projection
     stored = [Question.of_json("/infer", object_id=i, view=0, projection=projection) for i in ids]
-    best = _measure("/infer, stored picture", port, stored, config)
-    _measure("/infer, uploaded picture", port, [Question.of_file("/infer", "image", png) for png in pngs], config)
+    best = _measure("/infer, stored image", port, stored, config)
+    _measure("/infer, uploaded image", port, [Question.of_file("/infer", "image", png) for png in pngs], config)
     objects = [Question.of_json("/infer/3d", object_id=i, projection=projection) for i in ids]
     _measure("/infer/3d, object", port, objects, config)
     first = [Question.of_json("/infer/3d", object_id=i, projection=projection, method="triangulation") for i in ids]

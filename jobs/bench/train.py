@@ -47,11 +47,11 @@ class BenchTrainConfig:
 
     Attributes:
         run: Folder or s3:// URI of a run with renders; default: synthetic bodies, rendered for it.
-        projection: Which pictures.
+        projection: Which images.
         objects: Bodies to make where no run is given.
-        image_size: Width and height of their pictures, in pixels.
+        image_size: Width and height of their images, in pixels.
         alpha: Width of the network, untrained.
-        input_size: Width and height of the network's picture, in pixels.
+        input_size: Width and height of the network's image, in pixels.
         batch_size: Samples a step, over all workers.
         workers: Numbers of workers to measure, one after another.
         cpus_per_worker: As of train-detector.
@@ -60,10 +60,10 @@ class BenchTrainConfig:
         epochs: Of each training; the first, in which the step is compiled, counts only where there is no other.
         samples: Of the stream alone.
         seconds: Of the step alone.
-        images: Training pictures of the dataset, each two samples a pass. Where they are given, memory over them is
+        images: Training images of the dataset, each two samples a pass. Where they are given, memory over them is
             measured in place of the rates, each time over as many samples: fewer images come in more epochs, so that
             all trainings are equally long.
-        plot: SVG file that receives a picture of it.
+        plot: SVG file that receives an image of it.
     """
 
     run: str | None = None
@@ -193,7 +193,7 @@ def step_alone(config: BenchTrainConfig, workers: int, batch: Batch) -> Pace:
     threads = config.cpus_per_worker or max(1, int(share))
     task = run_step.options(num_cpus=min(share, threads), num_gpus=int(config.gpu))
     size = config.batch_size // workers
-    part = Batch(batch.pictures[:size], type(batch.labels)(*(label[:size] for label in batch.labels)))
+    part = Batch(batch.images[:size], type(batch.labels)(*(label[:size] for label in batch.labels)))
     flags = _flags(config, workers, "")
     paces = ray.get([task.remote(flags, part, threads, config.seconds) for _ in range(workers)])
     return Pace(sum(pace.rate for pace in paces), statistics.mean(pace.cpu_ms for pace in paces))
@@ -219,14 +219,14 @@ def run_step(flags: TrainDetectorConfig, batch: Batch, threads: int, seconds: fl
 
     def steps(count: int) -> None:
         for _ in range(count):
-            sums = phase.train_step(batch.pictures, batch.labels)
+            sums = phase.train_step(batch.images, batch.labels)
         sums.numpy()  # a GPU works on after the call
 
     steps(2)
     count, started, cpu_s = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() - started < seconds:
         steps(10)
-        count += 10 * len(batch.pictures)
+        count += 10 * len(batch.images)
     return Pace(count / (time.perf_counter() - started), 1e3 * (time.process_time() - cpu_s) / count)
 
 
@@ -238,7 +238,7 @@ def memory(config: BenchTrainConfig, manifest: Manifest, folder: str) -> list[di
     found = []
     for images in config.images:
         epochs = max(1, round(config.epochs * max(config.images) / images))
-        say(f"bench: memory, {images} training pictures, {epochs} epochs")
+        say(f"bench: memory, {images} training images, {epochs} epochs")
         with Footprint(ROLES, pause_s=1.0) as footprint:
             run = storage.join(folder, f"images-{images}")
             train(replace(config, epochs=epochs), sized(manifest, 2 * images), config.workers[0], run)
@@ -282,7 +282,7 @@ def print_rates(config: BenchTrainConfig, found: Sequence[Measured]) -> None:
 def print_memory(config: BenchTrainConfig, found: Sequence[dict[str, float]]) -> None:
     """Print the peaks by role, and how far the last is above the first."""
     size = f"{config.input_size} px, batches of {config.batch_size}"
-    print(f"\npeak memory of its own (USS), MB, by training pictures; {size}, as many steps each")
+    print(f"\npeak memory of its own (USS), MB, by training images; {size}, as many steps each")
     print(f"{'':20}" + "".join(f"{images:>10}" for images in config.images) + f"{'growth':>10}")
     for role in ROLES.values():
         peaks = [peak.get(role, math.nan) for peak in found]

@@ -18,18 +18,18 @@ from featurelib.datasets.shards import Manifest, open_renders, read_views
 from featurelib.datasets.synthetic import write_dataset
 from featurelib.geometry import Projection
 from featurelib.models.detector.files import detector_uri
-from featurelib.models.detector.samples import decode_pictures
+from featurelib.models.detector.samples import decode_images
 from featurelib.models.lifter.vectors import write_vectors
 from featurelib.runtime import cli
 from featurelib.runtime.progress import say
-from featurelib.runtime.threads import bound_tensorflow
+from featurelib.runtime.threads import limit_threads
 from jobs.bench.renderers import Step, rate
 from jobs.render import RenderConfig, render
 from jobs.vectorize import BATCH, Pool, VectorizeConfig, choose_pool, find_all
 from jobs.workers import cluster
 
 SAMPLE = 256
-"""Pictures that a measuring process holds and takes in turn."""
+"""Images that a measuring process holds and takes in turn."""
 
 
 @cli.config
@@ -39,11 +39,11 @@ class BenchVectorizeConfig:
 
     Attributes:
         run: Folder of a run with renders and a detector; default: synthetic bodies and an untrained detector.
-        projection: Which pictures and which detector.
+        projection: Which images and which detector.
         objects: Bodies to make where no run is given.
-        image_size: Width and height of their pictures, in pixels.
+        image_size: Width and height of their images, in pixels.
         alpha: Width of the untrained detector.
-        input_size: Width and height of its picture, in pixels.
+        input_size: Width and height of its image, in pixels.
         cpus_per_worker: As of vectorize.
         batch_sizes: Of the forward pass; the job is compared to the best of them.
         seconds: For each figure and repeat but the job's, which takes what it takes.
@@ -64,9 +64,9 @@ class BenchVectorizeConfig:
 
 @dataclass(frozen=True)
 class Rates:
-    """Pictures a second by repeat.
+    """Images a second by repeat.
 
-    forward: of the network on decoded pictures, by batch size. decode: of PNG to the network's size.
+    forward: of the network on decoded images, by batch size. decode: of PNG to the network's size.
     job: of the whole job since its workers were ready. start_s: seconds until they were.
     """
 
@@ -92,7 +92,7 @@ class Rates:
 
 
 def bench_vectorize(config: BenchVectorizeConfig = BenchVectorizeConfig()) -> None:
-    """Pictures a second of the whole vectorize job, of its network alone and of decoding alone, on one machine.
+    """Images a second of the whole vectorize job, of its network alone and of decoding alone, on one machine.
 
     With the defaults it takes about two minutes on two quiet cores. On more than one GPU the forward pass alone is
     not measured rightly: its processes all take the first.
@@ -137,7 +137,7 @@ def measure(config: BenchVectorizeConfig, run: str, manifest: Manifest, pool: Po
     rates = Rates({batch: [] for batch in config.batch_sizes}, [], [], [])
     for _ in range(config.repeats):
         for batch, found in rates.forward.items():
-            say(f"bench: forward pass, {batch} pictures")
+            say(f"bench: forward pass, {batch} images")
             arguments = (run, config.projection, manifest.shard_uris, batch, pool.cpus)
             found.append(rate(forward_step, arguments, processes=pool.workers, seconds=config.seconds))
         say("bench: decoding")
@@ -151,21 +151,21 @@ def measure(config: BenchVectorizeConfig, run: str, manifest: Manifest, pool: Po
 
 
 def forward_step(run: str, projection: str, uris: Sequence[str], batch: int, cpus: int) -> Step:
-    """Return a step that runs the network on a batch of decoded pictures."""
-    bound_tensorflow(cpus)
+    """Return a step that runs the network on a batch of decoded images."""
+    limit_threads(cpus)
     from featurelib.models.detector.model import Detector
 
     detector = Detector.load(run, projection)
-    pictures = decode_pictures(_sample(uris, min(batch, SAMPLE)), detector.input_size)
-    pictures = np.resize(pictures, (batch, *pictures.shape[1:]))
-    return lambda: len(detector.find(pictures).xy)
+    images = decode_images(_sample(uris, min(batch, SAMPLE)), detector.input_size)
+    images = np.resize(images, (batch, *images.shape[1:]))
+    return lambda: len(detector.find(images).xy)
 
 
 def decode_step(uris: Sequence[str], size: int) -> Step:
-    """Return a step that decodes a batch of pictures."""
+    """Return a step that decodes a batch of images."""
     pngs = _sample(uris, SAMPLE)
     batches = [pngs[i : i + BATCH] for i in range(0, len(pngs), BATCH)]
-    return lambda: sum(len(decode_pictures(batch, size)) for batch in batches)
+    return lambda: sum(len(decode_images(batch, size)) for batch in batches)
 
 
 def _sample(uris: Sequence[str], count: int) -> list[bytes]:
@@ -180,7 +180,7 @@ def _input_size(run: str, projection: str) -> int:
 
 
 def _job(config: BenchVectorizeConfig, run: str, manifest: Manifest) -> tuple[float, float]:
-    """Run the job into a folder of its own; return pictures a second after its start, and the start in seconds."""
+    """Run the job into a folder of its own; return images a second after its start, and the start in seconds."""
     flags = VectorizeConfig(run=run, projection=config.projection, cpus_per_worker=config.cpus_per_worker)
     num_views = len(manifest.spec.rig)
     with tempfile.TemporaryDirectory() as folder:

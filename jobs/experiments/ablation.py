@@ -32,7 +32,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "head-regression": {"head": "regression", "epochs": 22},
     "projections-perspective": {"projections": ("perspective",)},
     "no-mirror": {"mirror": False},
-    "no-hidden": {"hidden": False},
+    "no-occluded": {"occluded": False},
     "five-views": {"rig": 5},
     "three-views": {"rig": 3},
     "refine": {"refine": True},
@@ -57,8 +57,8 @@ class AblationConfig(DetectorTraining):
         out: Local folder that receives a run for each row and seed; what is there is gone on with.
         seeds: Of the trainings.
         only: Rows to measure; default: all.
-        image_size: Width and height of a picture, in pixels.
-        refiner_pictures: Close-ups that each network of the refined row is trained on.
+        image_size: Width and height of an image, in pixels.
+        refiner_crops: Crops that each network of the refined row is trained on.
     """
 
     dataset: str
@@ -66,7 +66,7 @@ class AblationConfig(DetectorTraining):
     seeds: tuple[int, ...] = (0, 1, 2)
     only: tuple[str, ...] = ()
     image_size: int = 512
-    refiner_pictures: int = 51_200
+    refiner_crops: int = 51_200
 
 
 def ablation(config: AblationConfig) -> None:
@@ -117,7 +117,7 @@ def _flags(config: AblationConfig, seed: int, folder: Path, changes: Mapping[str
         projections=(PROJECTION,),
         image_size=config.image_size,
         refine=False,
-        refiner_pictures=config.refiner_pictures,
+        refiner_crops=config.refiner_crops,
     )
     return replace(plain, **changes)
 

@@ -14,11 +14,11 @@ from featurelib.datasets.dataset import Dataset, open_dataset
 from featurelib.datasets.synthetic import write_dataset
 from featurelib.errors import UsageError
 from featurelib.geometry import rigid
-from featurelib.meshes.orientation import Turned, TurnJob, Upright
+from featurelib.meshes.orientation import OrientationJob, Oriented, ReferenceShape
 from featurelib.runtime import cli
 from featurelib.runtime.progress import say
-from featurelib.runtime.sandbox import ChildLimits
-from jobs.align import find_turns
+from featurelib.runtime.sandbox import SandboxLimits
+from jobs.align import find_orientations
 from jobs.workers import cluster
 
 
@@ -71,11 +71,11 @@ def _print(config: AlignExperimentConfig, dataset: Dataset, references: Sequence
     ids = [object_id for object_id in files if object_id not in references][: config.objects]
     rotations = Rotation.random(len(ids), rng=config.seed).as_matrix()
     turns = dict(zip(ids, rotations, strict=True))
-    jobs = [TurnJob(i, dataset.mesh_uri(files[i].name), rigid(turns[i]) @ to_object) for i in ids]
-    upright = Upright.of(dataset.load(files[references[0]]))
-    standing = [TurnJob(i, dataset.mesh_uri(files[i].name), to_object) for i in references]
+    jobs = [OrientationJob(i, dataset.mesh_uri(files[i].name), rigid(turns[i]) @ to_object) for i in ids]
+    upright = ReferenceShape.of(dataset.load(files[references[0]]))
+    standing = [OrientationJob(i, dataset.mesh_uri(files[i].name), to_object) for i in references]
     started = time.monotonic()
-    found = find_turns(ChildLimits(), jobs, standing, upright)
+    found = find_orientations(SandboxLimits(), jobs, standing, upright)
     seconds = (time.monotonic() - started) * cluster.num_cpus() / len(ids)
     errors = errors_deg(turns, found)
     usual = float(np.median([turned.residual for turned in found.values()]))
@@ -89,7 +89,7 @@ def _print(config: AlignExperimentConfig, dataset: Dataset, references: Sequence
     )
 
 
-def errors_deg(turns: Mapping[str, NDArray[np.float64]], found: Mapping[str, Turned]) -> NDArray[np.float64]:
+def errors_deg(turns: Mapping[str, NDArray[np.float64]], found: Mapping[str, Oriented]) -> NDArray[np.float64]:
     """Return how far off each object is, once turned by rotations (3, 3) and back; 180 degrees without an answer."""
     return np.array(
         [

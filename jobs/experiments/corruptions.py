@@ -29,13 +29,13 @@ from jobs.workers.inference import mesh_files
 @cli.config
 @dataclass(frozen=True, kw_only=True)
 class CorruptionsConfig:
-    """What to spoil.
+    """What to corrupt.
 
     Attributes:
         run: Folder or s3:// URI of a finished run.
         projection: Which models answer.
         each: Test objects for each way of spoiling.
-        right_mm: An answer this near to the truth is right, even of a spoiled object.
+        right_mm: An answer this near to the truth is right, even of a corrupted object.
     """
 
     run: str
@@ -45,7 +45,7 @@ class CorruptionsConfig:
 
 
 class Outcome(NamedTuple):
-    """One spoiled object: how far off its answer is at each landmark (NaN without one), and what was said of it."""
+    """One corrupted object: how far off its answer is at each landmark (NaN without one), and what was said of it."""
 
     kind: str
     object_id: str
@@ -64,27 +64,27 @@ def corruptions(config: CorruptionsConfig) -> None:
     if not len(vectors):
         raise DataError(f"{vectors_uri(config.run, config.projection)}: no objects in the test split")
     with tempfile.TemporaryDirectory() as folder:
-        truths = write_spoiled(config, manifest.dataset, vectors, Path(folder, "spoiled"))
+        truths = write_corrupted(config, manifest.dataset, vectors, Path(folder, "corrupted"))
         out = str(Path(folder, "out"))
         predict(
-            PredictConfig(dataset=str(Path(folder, "spoiled")), run=config.run, out=out, projection=config.projection)
+            PredictConfig(dataset=str(Path(folder, "corrupted")), run=config.run, out=out, projection=config.projection)
         )
         table = pq.read_table(io.BytesIO(storage.read_bytes(storage.join(out, "predictions.parquet"))))
     outcomes = [_outcome(row, *truths[row["object_id"]]) for row in table.to_pylist()]
     print_outcomes(config, sorted(outcomes, key=lambda outcome: list(KINDS).index(outcome.kind)))
 
 
-def write_spoiled(
+def write_corrupted(
     config: CorruptionsConfig, dataset_uri: str, vectors: Vectors, folder: Path
 ) -> dict[str, tuple[str, str, np.ndarray]]:
-    """Write a dataset of spoiled objects in mm, object frame; return kind, object and truth (2, 3) by its id."""
+    """Write a dataset of corrupted objects in mm, object frame; return kind, object and truth (2, 3) by its id."""
     dataset = open_dataset(dataset_uri)
     meshes = mesh_files(dataset, vectors.object_ids)
     truths = {}
-    for number, (kind, spoil) in enumerate(KINDS.items()):
+    for number, (kind, corrupt) in enumerate(KINDS.items()):
         for turn in range(config.each):
             i = (number * config.each + turn) % len(vectors)
-            mesh, pair_mm = spoil(dataset.load(meshes[i]), vectors.pair_mm[i])
+            mesh, pair_mm = corrupt(dataset.load(meshes[i]), vectors.pair_mm[i])
             name = f"{number:02d}-{turn:02d}"
             storage.write_bytes(str(folder / "meshes" / f"{name}.ply"), ply(mesh.vertices_mm, mesh.faces))
             truths[name] = kind, str(vectors.object_ids[i]), pair_mm
@@ -101,7 +101,7 @@ def _outcome(row: dict[str, Any], kind: str, object_id: str, truth_mm: np.ndarra
 
 def print_outcomes(config: CorruptionsConfig, outcomes: list[Outcome]) -> None:
     """Print the table and the count."""
-    print(f"\n{'spoiled':24}{'object':16}{'left mm':>9}{'right mm':>9}  answer")
+    print(f"\n{'corrupted':24}{'object':16}{'left mm':>9}{'right mm':>9}  answer")
     for outcome in outcomes:
         left, right = (f"{error:9.2f}" if np.isfinite(error) else f"{'-':>9}" for error in outcome.errors_mm)
         said = "accepted" if outcome.accepted else outcome.reason.partition("; ")[0]
@@ -109,6 +109,6 @@ def print_outcomes(config: CorruptionsConfig, outcomes: list[Outcome]) -> None:
     wrong = sum(outcome.accepted and bool((outcome.errors_mm > config.right_mm).any()) for outcome in outcomes)
     accepted = sum(outcome.accepted for outcome in outcomes)
     print(
-        f"\n{len(outcomes)} spoiled objects: {len(outcomes) - accepted} handed back, {accepted - wrong} accepted and "
+        f"\n{len(outcomes)} corrupted objects: {len(outcomes) - accepted} rejected, {accepted - wrong} accepted and "
         f"right within {config.right_mm:g} mm, {wrong} accepted and wrong"
     )

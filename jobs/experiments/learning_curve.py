@@ -35,9 +35,9 @@ class LearningCurveConfig(DetectorTraining):
         dataset: Local folder of a labelled dataset. Its test objects stay; of the others so many are labelled.
         out: Local folder that receives a dataset and a run for each number; what is there is gone on with.
         labels: Numbers of labelled objects, training and validation together.
-        projection: Which pictures.
-        image_size: Width and height of a picture, in pixels.
-        refiner_pictures: Close-ups that each of the refiner's networks is trained on.
+        projection: Which images.
+        image_size: Width and height of an image, in pixels.
+        refiner_crops: Crops that each of the refiner's networks is trained on.
     """
 
     dataset: str
@@ -45,7 +45,7 @@ class LearningCurveConfig(DetectorTraining):
     labels: tuple[int, ...] = (5, 10, 20, 40, 100)
     projection: Projection = "orthographic"
     image_size: int = 512
-    refiner_pictures: int = 51_200
+    refiner_crops: int = 51_200
 
 
 def learning_curve(config: LearningCurveConfig) -> None:
@@ -72,7 +72,7 @@ def _measure(config: LearningCurveConfig, objects: pa.Table, count: int) -> dict
             run=str(folder / "run"),
             projections=(config.projection,),
             image_size=config.image_size,
-            refiner_pictures=config.refiner_pictures,
+            refiner_crops=config.refiner_crops,
         )
     )
     return dict(json.loads((folder / "run" / "report" / "report.json").read_text())["lifter"][config.projection])

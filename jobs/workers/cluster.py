@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import ray
 
-from featurelib.runtime.progress import manners
+from featurelib.runtime.progress import output_options
 
 Item = TypeVar("Item")
 
@@ -54,7 +54,7 @@ def connect() -> None:
     """Join the cluster named by RAY_ADDRESS, else start one on this machine; nothing if already connected."""
     os.environ.update(WORKER_ENV)
     if not ray.is_initialized():
-        verbose = manners().verbose
+        verbose = output_options().verbose
         level = logging.INFO if verbose else logging.ERROR
         handler = signal.getsignal(signal.SIGTERM)
         ray.init(

@@ -18,11 +18,11 @@ from featurelib.models.lifter.fusing import surface_pairs
 from featurelib.models.lifter.vectors import Vectors
 from featurelib.models.requests import Answer, Seen
 from featurelib.runtime.progress import Progress, say
-from featurelib.runtime.threads import bound_tensorflow
+from featurelib.runtime.threads import limit_threads
 from jobs.workers import cluster
 
 if TYPE_CHECKING:
-    from featurelib.models.predictor import Finder
+    from featurelib.models.predictor import Predictor
 
 Item = TypeVar("Item")
 
@@ -69,7 +69,7 @@ def lifter_pairs(run: str, manifest: Manifest, vectors: Vectors, all_methods: bo
 
     The process ends with the task: one that has loaded TensorFlow keeps the threads that it was given then.
     """
-    bound_tensorflow(1)
+    limit_threads(1)
     from featurelib.models.lifter.model import Lifter
 
     lifter = Lifter.load(run, manifest.spec.projection, manifest.spec)
@@ -80,7 +80,7 @@ def lifter_pairs(run: str, manifest: Manifest, vectors: Vectors, all_methods: bo
 
 
 class Found(NamedTuple):
-    """A finder's answer on an object, and pairs (2, 3) in mm by the fusions that use the surface."""
+    """A predictor's answer on an object, and pairs (2, 3) in mm by the fusions that use the surface."""
 
     answer: Answer
     fused_mm: Mapping[str, NDArray[np.float64]]
@@ -131,8 +131,8 @@ def on_mesh(
 
 
 @dataclass(frozen=True)
-class FinderKey:
-    """Which finder a task needs; version: changes whenever what the finder is made of does."""
+class PredictorKey:
+    """Which predictor a task needs; version: changes whenever what the predictor is made of does."""
 
     run: str
     spec: RenderSpec
@@ -140,39 +140,39 @@ class FinderKey:
 
 
 def find_all(
-    task: str, dataset: Dataset, key: FinderKey, meshes: Sequence[MeshFile], vectors: Vectors
+    task: str, dataset: Dataset, key: PredictorKey, meshes: Sequence[MeshFile], vectors: Vectors
 ) -> list[Found | None]:
-    """Return what a run's finder says of n objects; None where it has no answer.
+    """Return what a run's predictor says of n objects; None where it has no answer.
 
     Args:
         task: for lines of progress.
         dataset: with the meshes.
-        key: of the finder.
+        key: of the predictor.
         meshes: (n,) their files.
         vectors: of the same objects.
     """
     small, seen_xy = ray.put(without_objects(dataset)), vectors.seen_xy
-    progress = Progress(f"{task}: close-ups", len(meshes), "objects")
+    progress = Progress(f"{task}: crops", len(meshes), "objects")
     parts = [range(i, min(i + FOUND_AT_ONCE, len(meshes))) for i in range(0, len(meshes), FOUND_AT_ONCE)]
 
     def submit(part: range) -> ray.ObjectRef:
         files, chosen = [meshes[i] for i in part], list(part)
         return find_on.remote(small, key, files, seen_xy[chosen], vectors.visible[chosen])
 
-    return _known(f"{task}: close-ups", [found for part in gathered(submit, parts, len, progress) for found in part])
+    return _known(f"{task}: crops", [found for part in gathered(submit, parts, len, progress) for found in part])
 
 
 @ray.remote(num_cpus=1)
 def find_on(
     dataset: Dataset,
-    key: FinderKey,
+    key: PredictorKey,
     files: Sequence[MeshFile],
     pairs_xy: NDArray[np.floating],
     visible: NDArray[np.floating],
 ) -> list[Found | str]:
     """Return the answers for some meshes, or why there are none."""
-    bound_tensorflow(1)
-    finder = _finder(key)
+    limit_threads(1)
+    predictor = _predictor(key)
 
     def find(file: MeshFile, seen: Seen) -> Found | str:
         try:
@@ -180,21 +180,21 @@ def find_on(
         except DataError as error:
             return str(error)
         try:
-            answer = finder(mesh, seen)
+            answer = predictor(mesh, seen)
         except FeaturelibError as error:
             return f"{file.name}: {error}"
-        surface, lifter = Surface(mesh.vertices_mm, mesh.faces), finder.lifter
+        surface, lifter = Surface(mesh.vertices_mm, mesh.faces), predictor.lifter
         return Found(answer, surface_pairs(surface, *seen, mesh.centre_mm, lifter.spec, lifter.view_noise))
 
     return [find(file, Seen(*seen)) for file, *seen in zip(files, pairs_xy, visible, strict=True)]
 
 
 @lru_cache(maxsize=2)
-def _finder(key: FinderKey) -> "Finder":
-    """Load a finder once a process."""
-    from featurelib.models.predictor import Finder
+def _predictor(key: PredictorKey) -> "Predictor":
+    """Load a predictor once a process."""
+    from featurelib.models.predictor import Predictor
 
-    return Finder.load(key.run, key.spec.projection, key.spec)
+    return Predictor.load(key.run, key.spec.projection, key.spec)
 
 
 def _known(task: str, found: Sequence[Any]) -> list[Any]:

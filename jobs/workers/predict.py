@@ -1,7 +1,7 @@
 """What the workers of `predict` do, in two stages of one stream whose blocks are whole parts.
 
 1. Looking, a task a part: a child process loads each mesh, renders its views and registers the mean shape.
-2. Answering, an actor with the networks: the detector sees the pictures of the whole part in one batch, each object is
+2. Answering, an actor with the networks: the detector sees the images of the whole part in one batch, each object is
    then looked at from near, and the part is written with one PUT. What goes on is a receipt.
 
 Each stage takes about half of an object's CPU time: 0.23 s and 0.27 s on heads of 34,000 faces.
@@ -19,19 +19,19 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from featurelib.datasets.shards import RenderSpec
-from featurelib.datasets.shards.sandboxed import FirstLook, FirstLookJob, first_look
+from featurelib.datasets.shards.sandboxed import PreparedMesh, PrepareJob, prepare_mesh
 from featurelib.errors import FeaturelibError
 from featurelib.meshes.template import LocatedPair, Template, locate
 from featurelib.models.predictions import PREDICTIONS, no_prediction, prediction
 from featurelib.models.requests import Seen
 from featurelib.runtime import storage
-from featurelib.runtime.sandbox import Child, ChildLimits, LostError
-from featurelib.runtime.threads import bound_tensorflow
+from featurelib.runtime.sandbox import ProcessLostError, SandboxedProcess, SandboxLimits
+from featurelib.runtime.threads import limit_threads
 
 
 @dataclass(frozen=True)
 class Models:
-    """What answers: the run's folder, how its pictures are rendered, and hashes of its networks and numbers."""
+    """What answers: the run's folder, how its images are rendered, and hashes of its networks and numbers."""
 
     run: str
     spec: RenderSpec
@@ -64,13 +64,13 @@ class Located:
     """
 
     object_from_source: NDArray[np.float64]
-    look: FirstLook
+    look: PreparedMesh
     pair: LocatedPair
 
 
-def look_at(job: FirstLookJob, template: Template) -> Located | str:
+def look_at(job: PrepareJob, template: Template) -> Located | str:
     """Return a mesh's first look, or why there is none; runs in a child process."""
-    look = first_look(job)
+    look = prepare_mesh(job)
     if isinstance(look, str):
         return look
     pair = locate(template, look.mesh.vertices_mm, look.mesh.faces)
@@ -78,15 +78,15 @@ def look_at(job: FirstLookJob, template: Template) -> Located | str:
 
 
 def look_at_part(
-    part: pa.Table, dataset: str, spec: RenderSpec, template: Template, limits: ChildLimits
+    part: pa.Table, dataset: str, spec: RenderSpec, template: Template, limits: SandboxLimits
 ) -> dict[str, NDArray]:
     """Columns in: those of Part.to_table. Column added: found, a Located or an object's row of PREDICTIONS without."""
     ids, meshes, turns = (part[name].to_pylist() for name in ("object_id", "mesh", "turn"))
     places = [storage.join(dataset, "meshes", mesh) for mesh in meshes]
-    jobs = [FirstLookJob(place, spec, turn) for place, turn in zip(places, turns, strict=True)]
+    jobs = [PrepareJob(place, spec, turn) for place, turn in zip(places, turns, strict=True)]
     found = np.empty(len(jobs), dtype=object)
     for i, look in enumerate(_child(limits).map(partial(look_at, template=template), jobs)):
-        if isinstance(look, LostError):
+        if isinstance(look, ProcessLostError):
             found[i] = no_prediction(ids[i], "process", f"meshes/{meshes[i]}: {look}")
         else:
             found[i] = no_prediction(ids[i], "load", look) if isinstance(look, str) else look
@@ -94,23 +94,23 @@ def look_at_part(
 
 
 @cache
-def _child(limits: ChildLimits) -> Child:
+def _child(limits: SandboxLimits) -> SandboxedProcess:
     """Return this worker's process for loading and rendering, which lives from task to task."""
-    return Child(limits, preload=["featurelib.datasets.shards.warm"])
+    return SandboxedProcess(limits, preload=["featurelib.datasets.shards.warm"])
 
 
-class Answerer:
+class PartPredictor:
     """Holds a run's networks and answers whole parts."""
 
     def __init__(self, models: Models, cpus: int = 1) -> None:
         """Load the networks and let them use so many threads."""
-        bound_tensorflow(cpus)
+        limit_threads(cpus)
         from featurelib.models.detector.model import Detector
-        from featurelib.models.predictor import Finder
+        from featurelib.models.predictor import Predictor
 
         self.spec = models.spec
         self.detector = Detector.load(models.run, models.spec.projection)
-        self.finder = Finder.load(models.run, models.spec.projection, models.spec)
+        self.predictor = Predictor.load(models.run, models.spec.projection, models.spec)
 
     def __call__(self, part: Mapping[str, NDArray]) -> dict[str, NDArray]:
         """Write the part's predictions. Columns in: as of look_at_part. Columns out, one row: objects, rejected."""
@@ -122,7 +122,7 @@ class Answerer:
         rejected = sum(not row["accepted"] for row in rows)
         return {"objects": np.array([len(rows)]), "rejected": np.array([rejected])}
 
-    def first_sight(self, looks: Sequence[FirstLook]) -> Iterator[Seen]:
+    def first_sight(self, looks: Sequence[PreparedMesh]) -> Iterator[Seen]:
         """Yield what the detector sees of each object; it is asked once for all."""
         sighting = self.detector([png for look in looks for png in look.pngs])
         num_views = len(self.spec.rig)
@@ -131,7 +131,7 @@ class Answerer:
 
     def _row(self, object_id: str, found: Located, seen: Seen) -> dict[str, Any]:
         try:
-            answer = self.finder(found.look.mesh, seen, found.pair)
+            answer = self.predictor(found.look.mesh, seen, found.pair)
         except FeaturelibError as error:
             return no_prediction(object_id, "find", str(error))
         return prediction(object_id, answer, found.object_from_source)

@@ -1,7 +1,7 @@
 """What a worker of the render job does: the shards of one bucket, from mesh files to receipts.
 
 A worker keeps a child process that loads each mesh once and renders it in all projections; a mesh that kills its
-child is rejected. The worker writes its shards with one PUT each. Pictures never travel through Ray.
+child is rejected. The worker writes its shards with one PUT each. Images never travel through Ray.
 
 These are plain Ray tasks and not Ray Data's: nothing streams from one to another, and importing Ray Data, which its
 workers must, took each of them 2.4 s of a rendering that takes 30.
@@ -19,7 +19,7 @@ from ray.util.metrics import Counter
 from featurelib.datasets.shards import Receipt, RenderSpec, write_shard
 from featurelib.datasets.shards.sandboxed import ObjectJob, reject, render_object
 from featurelib.runtime import storage
-from featurelib.runtime.sandbox import Child, ChildLimits, LostError
+from featurelib.runtime.sandbox import ProcessLostError, SandboxedProcess, SandboxLimits
 
 LOST_WORKERS = 5
 """How often a bucket is begun again because its worker or node died."""
@@ -37,7 +37,7 @@ class ShardJob:
     specs: Mapping[str, RenderSpec]
     objects: pa.Table
     dataset: str
-    limits: ChildLimits
+    limits: SandboxLimits
 
     def object_jobs(self) -> list[ObjectJob]:
         """Return the pieces of work for a render child, one an object."""
@@ -56,7 +56,7 @@ def make_shards(job: ShardJob) -> dict[str, Receipt]:
     rejects: dict[str, list[dict[str, str]]] = {projection: [] for projection in job.uris}
     pieces = job.object_jobs()
     for piece, outcomes in zip(pieces, _child(job.limits).map(render_object, pieces), strict=True):
-        if isinstance(outcomes, LostError):
+        if isinstance(outcomes, ProcessLostError):
             outcomes = dict.fromkeys(job.uris, reject(piece.labels, "process", f"{piece.name}: {outcomes}"))
         for projection, outcome in outcomes.items():
             if isinstance(outcome, list):
@@ -67,9 +67,9 @@ def make_shards(job: ShardJob) -> dict[str, Receipt]:
 
 
 @functools.cache
-def _child(limits: ChildLimits) -> Child:
+def _child(limits: SandboxLimits) -> SandboxedProcess:
     """Return this worker's render process, which lives from task to task."""
-    return Child(limits, preload=["featurelib.datasets.shards.warm"])
+    return SandboxedProcess(limits, preload=["featurelib.datasets.shards.warm"])
 
 
 def _write(job: ShardJob, projection: str, rows: list[dict[str, Any]], rejects: list[dict[str, str]]) -> Receipt:
@@ -88,4 +88,4 @@ def _write(job: ShardJob, projection: str, rows: list[dict[str, Any]], rejects: 
 def _counters() -> tuple[Counter, Counter]:
     """Return this worker's share of the job's metrics: objects by outcome, and views."""
     objects = Counter("featurelib_render_objects", "Objects, by outcome and projection.", ("outcome", "projection"))
-    return objects, Counter("featurelib_render_views", "Pictures rendered, by projection.", ("projection",))
+    return objects, Counter("featurelib_render_views", "Images rendered, by projection.", ("projection",))

@@ -42,7 +42,7 @@ class Segment(NamedTuple):
 
 BLOCK_BYTES, BLOCK_STEPS = 16_000_000, 16
 """Of a block, about and at most. Whatever a block holds, it costs Ray's scheduling 20 ms of CPU, and of each task it
-takes two at once and then looks away for up to 0.1 s. Blocks of one step of 32 pictures took 0.4 of a core."""
+takes two at once and then looks away for up to 0.1 s. Blocks of one step of 32 images took 0.4 of a core."""
 
 
 AHEAD_BYTES = 64_000_000
@@ -60,8 +60,8 @@ def in_order() -> ExecutionOptions:
 class StreamPlan:
     """What the stream holds: for each epoch its training segments and then its validation segments.
 
-    manifest: of the shards. input_size: of the pictures. batch_size: over all workers. epochs: in all;
-    first_epoch: where to begin. shuffle_buffer: samples mixed in memory. seed: of the order. mirror, hidden: as of
+    manifest: of the shards. input_size: of the images. batch_size: over all workers. epochs: in all;
+    first_epoch: where to begin. shuffle_buffer: samples mixed in memory. seed: of the order. mirror, occluded: as of
     with_mirrors.
     """
 
@@ -73,7 +73,7 @@ class StreamPlan:
     shuffle_buffer: int = 2000
     seed: int = 0
     mirror: bool = True
-    hidden: bool = True
+    occluded: bool = True
 
     def num_segments(self, split: str) -> int:
         """Return into how many segments a pass over a split is cut."""
@@ -110,7 +110,7 @@ class StreamPlan:
         if segment.split == "val":
             yield from batches((Sample(view, False) for view in views), self.batch_size, self.input_size, pad=True)
             return
-        samples = with_mirrors(views, mirror=self.mirror, hidden=self.hidden)
+        samples = with_mirrors(views, mirror=self.mirror, occluded=self.occluded)
         order = shuffled(samples, self.shuffle_buffer, self._rng(segment.epoch, 1 + segment.part))
         yield from batches(order, self.batch_size, self.input_size)
 
@@ -121,7 +121,7 @@ class StreamPlan:
 def sample_stream(plan: StreamPlan, workers: int = 1) -> ray.data.Dataset:
     """Return the plan's samples; a block is one worker's share of `plan.steps_a_block`.
 
-    Columns: epoch, split, step (1 is a block's first; 0 fills a block), picture (s, s, c) uint8, and of Labels
+    Columns: epoch, split, step (1 is a block's first; 0 fills a block), image (s, s, c) uint8, and of Labels
     points (2, 2), near, visible (2,) and weight.
     """
     count = len(plan.segments())
@@ -140,21 +140,21 @@ def _read_segment(batch: dict[str, NDArray], plan: StreamPlan, workers: int) -> 
         labels = zip(*(labels for _, labels in group), strict=True)
         columns: dict[str, Sequence[NDArray]] = {
             "step": [np.full(plan.batch_size, 1 + i, np.int32) for i in range(len(group))],
-            "picture": [pictures for pictures, _ in group],
+            "image": [images for images, _ in group],
             **dict(zip(Labels._fields, labels, strict=True)),
         }
-        dealt = {name: _deal(parts, count, workers) for name, parts in columns.items()}
-        rows = len(dealt["step"])
-        yield {"epoch": np.full(rows, segment.epoch, np.int32), "split": np.full(rows, segment.split), **dealt}
+        run_in_chunks = {name: _deal(parts, count, workers) for name, parts in columns.items()}
+        rows = len(run_in_chunks["step"])
+        yield {"epoch": np.full(rows, segment.epoch, np.int32), "split": np.full(rows, segment.split), **run_in_chunks}
 
 
 def _deal(parts: Sequence[NDArray], count: int, workers: int) -> NDArray:
     """Return the rows of `count` steps, first all of the first worker's; steps that are not there are zeros."""
     rows = parts[0].shape[1:]
-    dealt = np.zeros((workers, count, len(parts[0]) // workers, *rows), parts[0].dtype)
+    run_in_chunks = np.zeros((workers, count, len(parts[0]) // workers, *rows), parts[0].dtype)
     for i, part in enumerate(parts):
-        dealt[:, i] = part.reshape(workers, -1, *rows)
-    return dealt.reshape(-1, *rows)
+        run_in_chunks[:, i] = part.reshape(workers, -1, *rows)
+    return run_in_chunks.reshape(-1, *rows)
 
 
 def passes_of(
@@ -176,4 +176,4 @@ def _steps(block: dict[str, NDArray], batch_size: int | None) -> Iterator[Batch]
         raise RuntimeError(f"steps of {share} samples; expected {batch_size}, a worker's share")
     for first in range(0, share * int(block["step"].max()), share):
         rows = slice(first, first + share)
-        yield Batch(block["picture"][rows], Labels(*(block[name][rows] for name in Labels._fields)))
+        yield Batch(block["image"][rows], Labels(*(block[name][rows] for name in Labels._fields)))

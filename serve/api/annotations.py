@@ -11,7 +11,7 @@ from featurelib.datasets.annotations import Label, read_label, read_labels, save
 from featurelib.datasets.dataset import Dataset
 from featurelib.errors import ConflictError
 from featurelib.geometry import apply, inverse
-from serve.api.errors import RefusedError, documented
+from serve.api.errors import ApiError, documented
 from serve.api.schemas import LabelAnswer, LabelledObject, LabelList, LabelRequest
 
 ObjectIdPath = Annotated[str, Path(max_length=256)]
@@ -24,9 +24,9 @@ def add_labelling(web: FastAPI, dataset: Dataset | None) -> None:
 
     def labelled(object_id: str | None = None) -> Dataset:
         if dataset is None:
-            raise RefusedError(404, "labelling is off; serve with --label")
+            raise ApiError(404, "labelling is off; serve with --label")
         if object_id is not None and object_id not in files:
-            raise RefusedError(404, f"object {object_id!r}: no mesh of the dataset has this name")
+            raise ApiError(404, f"object {object_id!r}: no mesh of the dataset has this name")
         return dataset
 
     @web.get("/labels", responses=documented(404, 422))
@@ -55,7 +55,7 @@ def add_labelling(web: FastAPI, dataset: Dataset | None) -> None:
         try:
             saved = await asyncio.to_thread(save_label, of.uri, object_id, pair, asked.version)
         except ConflictError as error:
-            raise RefusedError(409, str(error)) from None
+            raise ApiError(409, str(error)) from None
         return _answer(object_id, saved, to_object)
 
 

@@ -30,7 +30,7 @@ REASONS = {
     405: "The route has no such method.",
     408: "The body did not arrive in time.",
     409: "Somebody else saved this meanwhile.",
-    413: "The body, the picture or the mesh is larger than the server takes.",
+    413: "The body, the image or the mesh is larger than the server takes.",
     415: "The content is of no type that is read here.",
     422: "A value is not as documented, or a file is damaged.",
     500: "The server failed on this request; its log has the request's id.",
@@ -44,7 +44,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {s: {"model": ErrorAnswer, "description": REASONS[s]} for s in (*statuses, 401, 405, 500, 503)}
 
 
-class RefusedError(Exception):
+class ApiError(Exception):
     """A request that is answered with an error: `status` of CODES, a line for people, and headers."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""An uploaded picture to a PNG that the detector may decode, or one line on what is wrong with it."""
+"""An uploaded image to a PNG that the detector may decode, or one line on what is wrong with it."""
 
 import io
 import warnings
@@ -8,17 +8,17 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from featurelib.datasets.shards import encode_png
-from serve.api.errors import RefusedError
+from serve.api.errors import ApiError
 
 SIGNATURES = {"PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff"}
 """How files of the formats that are read begin; no other decoder is ever tried."""
 
 WHITE = 255
-"""Behind what is transparent and beside what is not square: the pictures that the detector knows have it too."""
+"""Behind what is transparent and beside what is not square: the images that the detector knows have it too."""
 
 
-class Picture(NamedTuple):
-    """A picture as a square PNG, with what takes positions in it back to the one that came.
+class UploadedImage(NamedTuple):
+    """An image as a square PNG, with what takes positions in it back to the one that came.
 
     size: (width, height) of the one that came, as it is to be looked at. side: of the square, in pixels.
     corner: (left, top) of the one that came, in the square.
@@ -30,41 +30,41 @@ class Picture(NamedTuple):
     corner: tuple[int, int]
 
     def xy(self, square_xy: np.ndarray) -> np.ndarray:
-        """Return a position (2,) in the square as one in the picture that came."""
+        """Return a position (2,) in the square as one in the image that came."""
         return np.asarray((square_xy * self.side - self.corner) / self.size)
 
 
-def read_picture(content: bytes, max_pixels: int) -> Picture:
-    """Return an uploaded picture: turned as its EXIF says, on white, made square by white margins.
+def read_image(content: bytes, max_pixels: int) -> UploadedImage:
+    """Return an uploaded image: turned as its EXIF says, on white, made square by white margins.
 
     Raises:
-        RefusedError: 415 if it is neither PNG nor JPEG, 413 if it has too many pixels, 422 if it is damaged.
+        ApiError: 415 if it is neither PNG nor JPEG, 413 if it has too many pixels, 422 if it is damaged.
     """
     kind = next((name for name, signature in SIGNATURES.items() if content.startswith(signature)), None)
     if kind is None:
-        raise RefusedError(415, "image: neither a PNG nor a JPEG")
+        raise ApiError(415, "image: neither a PNG nor a JPEG")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large pictures, which are refused below
+            warnings.simplefilter("ignore")  # Pillow warns of large images, which are refused below
             return _square(_opened(content, kind, max_pixels))
-    except RefusedError:
+    except ApiError:
         raise
     except Exception as error:  # whatever Pillow stumbles over in bytes that nobody has checked
-        raise RefusedError(422, f"image: a damaged {kind} ({type(error).__name__})") from None
+        raise ApiError(422, f"image: a damaged {kind} ({type(error).__name__})") from None
 
 
 def _opened(content: bytes, kind: str, max_pixels: int) -> Image.Image:
-    """Return the picture once its header says that it may be decoded."""
+    """Return the image once its header says that it may be decoded."""
     try:
         image: Image.Image = Image.open(io.BytesIO(content), formats=(kind,))
     except Image.DecompressionBombError:
-        raise RefusedError(413, f"image: far more than {max_pixels:,} pixels") from None
+        raise ApiError(413, f"image: far more than {max_pixels:,} pixels") from None
     if image.width * image.height > max_pixels:
-        raise RefusedError(413, f"image: {image.width:,} x {image.height:,} pixels; expected at most {max_pixels:,}")
+        raise ApiError(413, f"image: {image.width:,} x {image.height:,} pixels; expected at most {max_pixels:,}")
     return ImageOps.exif_transpose(image)
 
 
-def _square(image: Image.Image) -> Picture:
+def _square(image: Image.Image) -> UploadedImage:
     grey = _on_white(image)
     width, height = grey.size
     side = max(width, height)
@@ -73,11 +73,11 @@ def _square(image: Image.Image) -> Picture:
         square = Image.new(grey.mode, (side, side), WHITE if grey.mode == "L" else (WHITE,) * 3)
         square.paste(grey, corner)
         grey = square
-    return Picture(encode_png(np.asarray(grey)), (width, height), side, corner)
+    return UploadedImage(encode_png(np.asarray(grey)), (width, height), side, corner)
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    """Return 8-bit grey or RGB of any picture; 16 bits are divided, not cut off."""
+    """Return 8-bit grey or RGB of any image; 16 bits are divided, not cut off."""
     if image.mode in ("L", "RGB") and "transparency" not in image.info:
         image.load()
         return image

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from serve.api.errors import RefusedError
+from serve.api.errors import ApiError
 from serve.metrics import Meters
 
 
-class Gate:
+class ConcurrencyLimiter:
     """Counts what is under way in one stage; used by one event loop."""
 
     def __init__(self, stage: str, limit: int, retry_s: int, meters: Meters) -> None:
@@ -20,12 +20,12 @@ class Gate:
         """Let something in while there is room; a lone one always fits.
 
         Raises:
-            RefusedError: 503 with Retry-After, if there is no room.
+            ApiError: 503 with Retry-After, if there is no room.
         """
         if self.inside and self.inside + amount > self.limit:
             self.meters.refused(self.stage)
             message = f"the {self.stage} are full; ask again in {self.retry_s} s"
-            raise RefusedError(503, message, {"retry-after": str(self.retry_s)})
+            raise ApiError(503, message, {"retry-after": str(self.retry_s)})
         self._move(amount)
         try:
             yield

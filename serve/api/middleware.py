@@ -17,8 +17,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve.api.errors import RefusedError, error_answer
-from serve.api.limiter import Gate
+from serve.api.errors import ApiError, error_answer
+from serve.api.limiter import ConcurrencyLimiter
 from serve.metrics import Meters
 
 OPEN = frozenset({"/healthz", "/"})
@@ -56,7 +56,7 @@ def digest_of(token: str | None) -> bytes | None:
 
 
 @dataclass(frozen=True)
-class DoorRules:
+class MiddlewareRules:
     """What the door asks for. token_sha256: None where no token is needed. max_body: bytes."""
 
     token_sha256: bytes | None
@@ -64,10 +64,10 @@ class DoorRules:
     max_body: int
 
 
-class Door:
+class Middleware:
     """An ASGI application in front of another."""
 
-    def __init__(self, app: ASGIApp, rules: DoorRules, bodies: Gate, meters: Meters) -> None:
+    def __init__(self, app: ASGIApp, rules: MiddlewareRules, bodies: ConcurrencyLimiter, meters: Meters) -> None:
         """Take the application behind, what is asked for, and what bounds the bodies that are held at once."""
         self.app, self.rules, self.bodies, self.meters = app, rules, bodies, meters
 
@@ -100,11 +100,11 @@ class Door:
                 await Response(status_code=204, headers=PREFLIGHT_HEADERS)(scope, receive, send)
                 return
             if scope["state"]["request_id"] != headers.get("x-request-id", scope["state"]["request_id"]):
-                raise RefusedError(400, "X-Request-ID: expected 1 to 64 letters, digits, dots, dashes or underscores")
+                raise ApiError(400, "X-Request-ID: expected 1 to 64 letters, digits, dots, dashes or underscores")
             self._check_token(scope["path"], headers)
             with self.bodies(self._body_bytes(scope["method"], headers)):
                 await self.app(scope, _Metered(receive, self.rules.max_body), send)
-        except RefusedError as refusal:
+        except ApiError as refusal:
             refused = error_answer(refusal.status, str(refusal), scope["state"]["request_id"], refusal.headers)
             await refused(scope, receive, send)
 
@@ -117,7 +117,7 @@ class Door:
         given = sha256(token.strip().encode("latin-1", "replace")).digest()
         if kind.lower() != "bearer" or not hmac.compare_digest(given, expected):
             message = "this server wants `Authorization: Bearer <token>`"
-            raise RefusedError(401, message, {"www-authenticate": "Bearer"})
+            raise ApiError(401, message, {"www-authenticate": "Bearer"})
 
     def _body_bytes(self, method: str, headers: Headers) -> int:
         """Return how many bytes a body may bring; of one that does not say, the most that are allowed."""
@@ -174,10 +174,10 @@ class _Metered:
         return message
 
 
-def _too_large(max_body: int) -> RefusedError:
+def _too_large(max_body: int) -> ApiError:
     # Without `Connection: close`: uvicorn reads what is left of the body and drops it. HAProxy does not pass the header
     # on, so a client never learns that its connection will close, and 2 of 60 next requests on it had no answer.
-    return RefusedError(413, f"the body is larger than {max_body:,} bytes")
+    return ApiError(413, f"the body is larger than {max_body:,} bytes")
 
 
 def _request_id(headers: Headers) -> str:

@@ -10,7 +10,7 @@ from email.errors import HeaderParseError
 from email.message import Message
 from email.parser import HeaderParser
 
-from serve.api.errors import RefusedError
+from serve.api.errors import ApiError
 
 MAX_PARTS = 8
 MAX_HEADER_BYTES = 4096
@@ -44,23 +44,23 @@ def parse_form(content_type: str, body: bytes, file_field: str, text_fields: Col
         text_fields: names of the others, which may be there.
 
     Raises:
-        RefusedError: 400 if it is no such form, 422 if a field is missing, unknown or there twice.
+        ApiError: 400 if it is no such form, 422 if a field is missing, unknown or there twice.
     """
     files: dict[str, tuple[bytes, str]] = {}
     texts: dict[str, str] = {}
     for headers, content in _parts(content_type, body):
         name, filename = _names(headers)
         if name in files or name in texts:
-            raise RefusedError(422, f"{name[:64]}: is there twice")
+            raise ApiError(422, f"{name[:64]}: is there twice")
         if name == file_field:
             files[name] = content, filename or ""
         elif name in text_fields and filename is None:
             texts[name] = _text(name, content)
         else:
             known = ", ".join([file_field, *text_fields])
-            raise RefusedError(422, f"field {name[:64]!r}: not known here; expected a file and texts among {known}")
+            raise ApiError(422, f"field {name[:64]!r}: not known here; expected a file and texts among {known}")
     if file_field not in files:
-        raise RefusedError(422, f"{file_field}: is missing; send a file of this field name")
+        raise ApiError(422, f"{file_field}: is missing; send a file of this field name")
     return Form(*files[file_field], texts)
 
 
@@ -68,13 +68,13 @@ def _parts(content_type: str, body: bytes) -> list[tuple[Message, bytes]]:
     """Return the headers and the content of each part."""
     boundary = _header(content_type).get_param("boundary")
     if not isinstance(boundary, str) or not _BOUNDARY.fullmatch(boundary):
-        raise RefusedError(400, "the form's Content-Type names no boundary")
+        raise ApiError(400, "the form's Content-Type names no boundary")
     delimiter = b"\r\n--" + boundary.encode()
     preamble, *parts = (b"\r\n" + body).split(delimiter, MAX_PARTS + 2)
     if not parts or len(parts) > MAX_PARTS + 1 or preamble.strip():
-        raise RefusedError(400, f"the form is damaged; expected 1 to {MAX_PARTS} parts between its boundaries")
+        raise ApiError(400, f"the form is damaged; expected 1 to {MAX_PARTS} parts between its boundaries")
     if parts.pop()[:2] != b"--":
-        raise RefusedError(400, "the form is cut off: its last boundary is missing")
+        raise ApiError(400, "the form is cut off: its last boundary is missing")
     return [_part(part) for part in parts]
 
 
@@ -82,18 +82,18 @@ def _part(part: bytes) -> tuple[Message, bytes]:
     line_end, _, rest = part.partition(b"\r\n")
     head, found, content = (b"\r\n" + rest).partition(b"\r\n\r\n")
     if line_end.strip(b" \t") or not found or len(head) > MAX_HEADER_BYTES:
-        raise RefusedError(400, "a part of the form is damaged: its headers do not end")
+        raise ApiError(400, "a part of the form is damaged: its headers do not end")
     try:
         return HeaderParser().parsestr(head.strip(b"\r\n").decode("utf-8", "replace")), content
     except HeaderParseError:
-        raise RefusedError(400, "a part of the form is damaged: its headers cannot be read") from None
+        raise ApiError(400, "a part of the form is damaged: its headers cannot be read") from None
 
 
 def _names(headers: Message) -> tuple[str, str | None]:
     """Return a part's field name and, of a file, its file name."""
     name = headers.get_param("name", header="content-disposition")
     if headers.get_content_disposition() != "form-data" or not isinstance(name, str):
-        raise RefusedError(400, "a part of the form has no `Content-Disposition: form-data; name=...`")
+        raise ApiError(400, "a part of the form has no `Content-Disposition: form-data; name=...`")
     return name, headers.get_filename()
 
 
@@ -103,7 +103,7 @@ def _text(name: str, content: bytes) -> str:
             raise ValueError
         return content.decode()
     except ValueError:
-        raise RefusedError(422, f"{name}: expected at most {MAX_TEXT_BYTES} bytes of UTF-8") from None
+        raise ApiError(422, f"{name}: expected at most {MAX_TEXT_BYTES} bytes of UTF-8") from None
 
 
 def _header(content_type: str) -> Message:

@@ -7,39 +7,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurelib.datasets.shards import RenderSpec
-from featurelib.datasets.shards.sandboxed import FirstLook
+from featurelib.datasets.shards.sandboxed import PreparedMesh
 from featurelib.geometry import SIDES
 from featurelib.meshes.writers.glb import write_glb
 from featurelib.models.fusion.lines import WITHIN_SIGMAS, distances_mm
 from featurelib.models.requests import Seen
-from serve.api.schemas import Infer3dAnswer, Landmark, Scene, SeenInstance, SeenPair, ViewAnswer, ViewCamera
+from serve.api.schemas import Infer3dAnswer, InstanceDetection, Landmark, PairDetection, Scene, ViewAnswer, ViewCamera
 from serve.deployments import Lifted
 
 Noise = NDArray[np.float64] | None
-"""Root mean square errors of a detector in shares of the picture, (v, 2) or of one view (2,); None if not known."""
+"""Root mean square errors of a detector in shares of the image, (v, 2) or of one view (2,); None if not known."""
 
 
 def place(xy: NDArray[np.floating], size: tuple[int, int]) -> dict[str, Any]:
-    """Return the fields of a position (2,) in a picture of width and height."""
+    """Return the fields of a position (2,) in an image of width and height."""
     return {"xy": xy.tolist(), "px": (xy * size).tolist()}
 
 
 def spread(sigma_xy: Noise, side: int) -> dict[str, Any]:
-    """Return the fields of a standard deviation (2,) in shares of a square picture's side."""
+    """Return the fields of a standard deviation (2,) in shares of a square image's side."""
     if sigma_xy is None:
         return {"sigma_px": None, "sigma_xy_px": None}
     return {"sigma_px": side * float(np.hypot(*sigma_xy)), "sigma_xy_px": (side * sigma_xy).tolist()}
 
 
-def seen_pair(seen: Seen, view: int, size: tuple[int, int]) -> SeenPair | None:
+def pair_detection(seen: Seen, view: int, size: tuple[int, int]) -> PairDetection | None:
     """Return both instances in one view; None from a detector that does not tell them apart."""
     if not np.isfinite(seen.visible[view]).all():
         return None
     left, right = (
-        SeenInstance(**place(xy, size), visible=float(visible))
+        InstanceDetection(**place(xy, size), visible=float(visible))
         for xy, visible in zip(seen.pair_xy[view], seen.visible[view], strict=True)
     )
-    return SeenPair(left=left, right=right)
+    return PairDetection(left=left, right=right)
 
 
 def view_answers(
@@ -59,7 +59,7 @@ def view_answers(
             "view": view,
             "side": spec.rig.views[view].near_side,
             "near_side": SIDES[near],
-            "pair": seen_pair(seen, view, size),
+            "pair": pair_detection(seen, view, size),
             "ray_mm": ray_mm,
             "inlier": None if sigma_xy is None else ray_mm <= WITHIN_SIGMAS * _axis_mm(sigma_xy, spec),
         }
@@ -67,7 +67,7 @@ def view_answers(
     return answers
 
 
-def scene_of(spec: RenderSpec, look: FirstLook) -> Scene:
+def scene_of(spec: RenderSpec, look: PreparedMesh) -> Scene:
     """Return what a viewer draws of an uploaded mesh."""
     lens: dict[str, Any] = {name: getattr(spec.lens, name, None) for name in ("half_height_mm", "yfov_deg")}
     centre_mm = look.mesh.centre_mm
@@ -75,9 +75,9 @@ def scene_of(spec: RenderSpec, look: FirstLook) -> Scene:
         ViewCamera(view=i, object_from_camera=camera.object_from_camera.ravel().tolist(), **vars(view), **lens)
         for i, (view, camera) in enumerate(zip(spec.rig.views, spec.cameras(centre_mm), strict=True))
     ]
-    pictures = [b64encode(png).decode() for png in look.pngs]
+    images = [b64encode(png).decode() for png in look.pngs]
     glb = b64encode(write_glb(look.mesh)).decode()
-    return Scene(centre_mm=centre_mm.tolist(), views=views, pictures=pictures, glb=glb)
+    return Scene(centre_mm=centre_mm.tolist(), views=views, images=images, glb=glb)
 
 
 def answer_3d(
@@ -94,8 +94,8 @@ def answer_3d(
         left=left,
         right=right,
         method=lifted.method,
-        accepted=lifted.claim and lifted.claim.accepted,
-        reason=lifted.claim and lifted.claim.reason,
+        accepted=lifted.uncertainty and lifted.uncertainty.accepted,
+        reason=lifted.uncertainty and lifted.uncertainty.reason,
         model=version,
         models={"detector": version, **lifted.versions},
         views=views,
@@ -105,5 +105,5 @@ def answer_3d(
 
 
 def _axis_mm(sigma_xy: NDArray[np.float64], spec: RenderSpec) -> float:
-    """Return the standard deviation along one axis of the picture, in mm at the object."""
+    """Return the standard deviation along one axis of the image, in mm at the object."""
     return float(np.sqrt(np.mean(sigma_xy**2))) * spec.frame_mm

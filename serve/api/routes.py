@@ -17,11 +17,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from featurelib.errors import FeaturelibError
 from featurelib.geometry import Projection
 from serve.api.annotations import add_labelling
-from serve.api.errors import RefusedError, documented, error_answer
+from serve.api.errors import ApiError, documented, error_answer
 from serve.api.multipart import Form, media_type, parse_form
 from serve.api.schemas import (
     About,
     Health,
+    ImageRequest,
     Infer3dAnswer,
     Infer3dRequest,
     InferAnswer,
@@ -29,13 +30,12 @@ from serve.api.schemas import (
     KnownView,
     ObjectAnswer,
     ObjectList,
-    PictureRequest,
     Scores,
     UploadRequest,
 )
 from serve.api.scores import read_scores
 from serve.api.static_files import add_page
-from serve.orchestrator import Graph
+from serve.orchestrator import Orchestrator
 from serve.settings import LimitSettings
 
 JSON_TYPE, FORM_TYPE = "application/json", "multipart/form-data"
@@ -59,17 +59,17 @@ def _bodies(as_json: type[BaseModel], file_field: str, beside: type[BaseModel]) 
     return {"requestBody": {"required": True, "content": content}}
 
 
-def build_web(graph: Graph, limits: LimitSettings, *, with_token: bool) -> FastAPI:
+def build_web(graph: Orchestrator, limits: LimitSettings, *, with_token: bool) -> FastAPI:
     """Return the routes over a graph; `with_token` only says so in /openapi.json, the door asks for it."""
     web = FastAPI(
         title="featurelib",
-        description="Landmarks in pictures and in millimetres.",
+        description="Landmarks in images and in millimetres.",
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         dependencies=[Depends(HTTPBearer(auto_error=False))] if with_token else [],
     )
-    _add_refusals(web, graph.places)
+    _add_error_handlers(web, graph.places)
     _add_questions(web, graph, limits)
     _add_objects(web, graph)
     add_labelling(web, graph.labelled)
@@ -77,20 +77,20 @@ def build_web(graph: Graph, limits: LimitSettings, *, with_token: bool) -> FastA
     return web
 
 
-def _add_questions(web: FastAPI, graph: Graph, limits: LimitSettings) -> None:
+def _add_questions(web: FastAPI, graph: Orchestrator, limits: LimitSettings) -> None:
     @web.get("/healthz", responses=documented())
     async def healthz() -> Health:
         """Say 200 once the stages have loaded and warmed their models."""
         await graph.check_ready()
         return Health()
 
-    asks_2d = _bodies(InferRequest, "image", PictureRequest)
+    asks_2d = _bodies(InferRequest, "image", ImageRequest)
     refusals = documented(400, 404, 408, 413, 415, 422)
 
     @web.post("/infer", responses=refusals, openapi_extra=asks_2d)
     async def infer(request: Request) -> InferAnswer:
         """Find the near landmark in one view of an object, or in a PNG or JPEG."""
-        asked = await _read(request, limits, InferRequest, "image", PictureRequest)
+        asked = await _read(request, limits, InferRequest, "image", ImageRequest)
         if isinstance(asked, InferRequest):
             return await graph.find_in_view(asked)
         form, beside = asked
@@ -108,7 +108,7 @@ def _add_questions(web: FastAPI, graph: Graph, limits: LimitSettings) -> None:
         return await graph.find_in_mesh(form.content, form.filename, beside)
 
 
-def _add_objects(web: FastAPI, graph: Graph) -> None:
+def _add_objects(web: FastAPI, graph: Orchestrator) -> None:
     @web.get("/about", responses=documented())
     async def about() -> About:
         """Say what is served."""
@@ -153,7 +153,7 @@ def _add_objects(web: FastAPI, graph: Graph) -> None:
     png: dict[str, Any] = {"response_class": Response, "responses": {**documented(404, 422), **_file("image/png")}}
 
     @web.get("/objects/{object_id}/views/{view}.png", **png)
-    async def picture(object_id: ObjectIdPath, view: int, projection: Projection | None = None) -> Response:
+    async def image(object_id: ObjectIdPath, view: int, projection: Projection | None = None) -> Response:
         """Send one rendered view."""
         rows = await graph.rows(object_id, graph.projection(projection), view)
         return Response(rows[0]["png"], media_type="image/png")
@@ -176,16 +176,16 @@ async def _read(
     content_type = request.headers.get("content-type", "")
     kind = media_type(content_type)
     if kind not in (JSON_TYPE, FORM_TYPE):
-        raise RefusedError(415, f"Content-Type: expected {JSON_TYPE} or {FORM_TYPE}")
+        raise ApiError(415, f"Content-Type: expected {JSON_TYPE} or {FORM_TYPE}")
     body = await _body(request, limits.body_seconds)
     if kind == JSON_TYPE:
         if len(body) > limits.json_kb * 1024:
-            raise RefusedError(413, f"the JSON is larger than {limits.json_kb} KiB")
+            raise ApiError(413, f"the JSON is larger than {limits.json_kb} KiB")
         return _checked(lambda: as_json.model_validate_json(body))
     texts = [*beside.model_fields]
     form: Form = await asyncio.to_thread(parse_form, content_type, body, file_field, texts)
     if not form.content:
-        raise RefusedError(422, f"{file_field}: is empty")
+        raise ApiError(422, f"{file_field}: is empty")
     return form, _checked(lambda: beside.model_validate(form.texts))
 
 
@@ -194,32 +194,32 @@ async def _body(request: Request, seconds: float) -> bytes:
         async with asyncio.timeout(seconds):
             return await request.body()
     except TimeoutError:
-        raise RefusedError(408, f"the body did not arrive within {seconds:g} s", {"connection": "close"}) from None
+        raise ApiError(408, f"the body did not arrive within {seconds:g} s", {"connection": "close"}) from None
 
 
 def _checked(validate: Callable[[], Asked]) -> Asked:
     """Return what a model makes of a body.
 
     Raises:
-        RefusedError: 400 if it is no JSON, 422 if a value is not as documented.
+        ApiError: 400 if it is no JSON, 422 if a value is not as documented.
     """
     try:
         return validate()
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise _refusal_of(first) from None
+        raise _api_error_of(first) from None
 
 
-def _refusal_of(first: Any) -> RefusedError:
+def _api_error_of(first: Any) -> ApiError:
     place = ".".join(str(part)[:64] for part in first["loc"]) or "body"
-    return RefusedError(400 if first["type"] == "json_invalid" else 422, f"{place}: {first['msg']}"[:400])
+    return ApiError(400 if first["type"] == "json_invalid" else 422, f"{place}: {first['msg']}"[:400])
 
 
-def _add_refusals(web: FastAPI, places: Sequence[str]) -> None:
+def _add_error_handlers(web: FastAPI, places: Sequence[str]) -> None:
     """Give every failure the contract's form."""
 
-    @web.exception_handler(RefusedError)
-    async def refused(request: Request, refusal: RefusedError) -> JSONResponse:
+    @web.exception_handler(ApiError)
+    async def refused(request: Request, refusal: ApiError) -> JSONResponse:
         return error_answer(refusal.status, str(refusal), request.state.request_id, refusal.headers)
 
     @web.exception_handler(HTTPException)
@@ -229,7 +229,7 @@ def _add_refusals(web: FastAPI, places: Sequence[str]) -> None:
     @web.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        refusal = _refusal_of({**first, "loc": first["loc"][1:]})
+        refusal = _api_error_of({**first, "loc": first["loc"][1:]})
         return error_answer(422, str(refusal), request.state.request_id)
 
     web.add_middleware(_Failures, places=places)

@@ -27,8 +27,8 @@ class InferRequest(Strict):
     projection: Projection | None = None
 
 
-class PictureRequest(Strict):
-    """What may stand beside an uploaded picture: whose detector looks at it."""
+class ImageRequest(Strict):
+    """What may stand beside an uploaded image: whose detector looks at it."""
 
     projection: Projection | None = None
 
@@ -36,7 +36,7 @@ class PictureRequest(Strict):
 class UploadRequest(Strict):
     """What may stand beside an uploaded mesh: its unit (else the run's), and projection and method as of an object.
 
-    `scene` asks for what a viewer draws: the pictures and the mesh.
+    `scene` asks for what a viewer draws: the images and the mesh.
     """
 
     unit: Unit | None = None
@@ -45,7 +45,7 @@ class UploadRequest(Strict):
     scene: bool = False
 
 
-class SeenInstance(BaseModel):
+class InstanceDetection(BaseModel):
     """Where the detector sees one instance, hidden or not, and how sure it is that it is not hidden, 0 to 1."""
 
     xy: tuple[float, float]
@@ -53,19 +53,19 @@ class SeenInstance(BaseModel):
     visible: float
 
 
-class SeenPair(BaseModel):
-    """Both instances in one picture."""
+class PairDetection(BaseModel):
+    """Both instances in one image."""
 
-    left: SeenInstance
-    right: SeenInstance
+    left: InstanceDetection
+    right: InstanceDetection
 
 
 class InferAnswer(BaseModel):
     """Where the near landmark is; `side` is null where the view sees both alike.
 
-    Of an uploaded picture: where the landmark is that is seen best, and its side. `sigma_px` is the root mean square
+    Of an uploaded image: where the landmark is that is seen best, and its side. `sigma_px` is the root mean square
     error of this view on validation objects (of all views, for an upload), null before the lifter is trained;
-    `sigma_xy_px` are its parts along the picture's axes. `pair` is null for a detector that gives one position.
+    `sigma_xy_px` are its parts along the image's axes. `pair` is null for a detector that gives one position.
     `model` is the hash of the detector's file.
     """
 
@@ -74,7 +74,7 @@ class InferAnswer(BaseModel):
     side: Side | None
     sigma_px: float | None
     sigma_xy_px: tuple[float, float] | None
-    pair: SeenPair | None
+    pair: PairDetection | None
     model: str
     ms: float
 
@@ -113,7 +113,7 @@ class ViewAnswer(BaseModel):
     near_side: Side
     sigma_px: float | None
     sigma_xy_px: tuple[float, float] | None
-    pair: SeenPair | None
+    pair: PairDetection | None
     ray_mm: float
     inlier: bool | None
 
@@ -134,7 +134,7 @@ class Scene(BaseModel):
 
     centre_mm: tuple[float, float, float]
     views: list[ViewCamera]
-    pictures: list[str]
+    images: list[str]
     glb: str
 
 

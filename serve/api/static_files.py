@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
 
-from serve.api.errors import RefusedError, documented
+from serve.api.errors import ApiError, documented
 
 FOLDER = Path(__file__).with_name("viewer")
 
@@ -63,7 +63,7 @@ def _read(path: Path) -> PageFile:
 def _answer(request: Request, name: str) -> Response:
     file = page_files().get(name)
     if file is None:
-        raise RefusedError(404, "no such file of the viewer")
+        raise ApiError(404, "no such file of the viewer")
     headers = {"etag": file.etag, "cache-control": "no-cache"}
     if request.headers.get("if-none-match") == file.etag:
         return Response(status_code=304, headers=headers)

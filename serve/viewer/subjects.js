@@ -64,7 +64,7 @@ export function droppedMesh(file, unit, projection, signal) {
       const known = scene.views.map((view, i) => ({ ...view, near_side: views[i].near_side }));
       return { views: known, centre: scene.centre_mm, truth: null, facts: `${file.name}, not stored, ${projection}` };
     },
-    picture: async (view) => toUrl(new Blob([bytes((await answered).scene.pictures[view])], { type: "image/png" }), urls),
+    picture: async (view) => toUrl(new Blob([bytes((await answered).scene.images[view])], { type: "image/png" }), urls),
     async find2d(view) {
       const { views, model, timings_ms: timings } = await answered;
       return { ...views[view], model, ms: timings.detect };

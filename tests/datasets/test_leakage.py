@@ -209,7 +209,7 @@ def message(refuse: Any, *args: Any) -> str:
 
 
 def test_a_leak_is_refused_in_one_line_that_tells_all(manifest):
-    """File, what leaks, where, how many more, and what mends it."""
+    """File, what leaks, where, how many more, and what fixes it."""
     twice = rows_of(("a", "a", "train", "f00"), ("b", "b", "val", "f00"), ("c", "c", "val", "f00"))
     other = rows_of(("d", "d", "train", "f01"), ("e", "e", "test", "f01"))
     leaks = find_leaks(pa.concat_tables([twice, other]))
@@ -251,7 +251,7 @@ def test_a_group_on_two_sides_is_a_leak(manifest):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("corrupt", "said"),
     [
         (lambda one, other: shutil.copy(other, one), "holds the shard shard-1.parquet"),
         (lambda one, other: rewrite(one, "split", dict.fromkeys(range(99), "val")), "but its receipt says"),
@@ -260,10 +260,10 @@ def test_a_group_on_two_sides_is_a_leak(manifest):
     ],
     ids=["another shard", "other splits", "no receipt", "a row less"],
 )
-def test_a_shard_that_is_not_what_it_says_is_refused(manifest, spoil, said):
+def test_a_shard_that_is_not_what_it_says_is_refused(manifest, corrupt, said):
     """The line names the shard, what is wrong with it, and what to do."""
     one, other = (f"{manifest.uri}/shard-{i}.parquet" for i in range(2))
-    spoil(one, other)
+    corrupt(one, other)
     line = message(refuse_mismatch, manifest, contents_of(manifest))
 
     assert line.startswith(f"{one}: ")

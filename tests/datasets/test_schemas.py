@@ -7,11 +7,11 @@ import pytest
 
 from featurelib.datasets.schemas import OBJECTS, REJECTS, SCHEMA_VERSION, SHARD, vectors_schema
 from featurelib.datasets.shards import Manifest, RenderSpec
-from featurelib.evaluation import BASELINES, claims_report, detector_report, lifter_report
+from featurelib.evaluation import BASELINES, detector_report, lifter_report, uncertainty_report
 from featurelib.geometry import DEFAULT_RIG, Alignment
 from featurelib.models.lifter.vectors import Vectors
 from featurelib.models.predictions import PREDICTIONS
-from featurelib.models.uncertainty.model import learn_claims
+from featurelib.models.uncertainty.model import fit_uncertainty
 
 PAGE = Path(__file__).parents[2] / "docs" / "records.md"
 VIEWS = 1001
@@ -85,7 +85,7 @@ def test_the_page_lists_every_key_of_the_report():
         "object_id": "a",
     }
     residuals_mm, covariance_mm2 = np.ones((1, 2, 3)), np.broadcast_to(np.eye(3), (1, 2, 3, 3))
-    claims = learn_claims(residuals_mm, covariance_mm2, [{"move": 1.0}])
+    uncertainty = fit_uncertainty(residuals_mm, covariance_mm2, [{"move": 1.0}])
     predictions = {method: np.zeros((1, 2, 3)) for method in BASELINES}
     report = {
         "schema": SCHEMA_VERSION,
@@ -95,7 +95,9 @@ def test_the_page_lists_every_key_of_the_report():
         "lifter": {
             "orthographic": {
                 **lifter_report(predictions, vectors, "template"),
-                "claims": claims_report(claims, "template", ["a"], residuals_mm, covariance_mm2, ["odd"]),
+                "uncertainty": uncertainty_report(
+                    uncertainty, "template", ["a"], residuals_mm, covariance_mm2, ["odd"]
+                ),
             }
         },
         "audit": {"leaks": [], "near_duplicates": []},

@@ -1,4 +1,4 @@
-"""Ways to spoil a mesh."""
+"""Ways to corrupt a mesh."""
 
 import numpy as np
 import pytest
@@ -20,10 +20,12 @@ def test_a_spoiled_mesh_is_a_mesh_and_another_one(body, kind) -> None:
     mesh, pair_mm = body
     before = mesh.vertices_mm.copy()
 
-    spoiled, moved_mm = KINDS[kind](mesh, pair_mm)
+    corrupted, moved_mm = KINDS[kind](mesh, pair_mm)
 
-    assert set(np.unique(spoiled.faces)) == set(range(len(spoiled.vertices_mm)))
-    assert spoiled.vertices_mm.shape != mesh.vertices_mm.shape or not np.allclose(spoiled.vertices_mm, mesh.vertices_mm)
+    assert set(np.unique(corrupted.faces)) == set(range(len(corrupted.vertices_mm)))
+    assert corrupted.vertices_mm.shape != mesh.vertices_mm.shape or not np.allclose(
+        corrupted.vertices_mm, mesh.vertices_mm
+    )
     assert np.array_equal(mesh.vertices_mm, before)
     assert moved_mm.shape == (2, 3)
 
@@ -31,18 +33,18 @@ def test_a_spoiled_mesh_is_a_mesh_and_another_one(body, kind) -> None:
 @pytest.mark.parametrize("kind", ["turned about x", "turned about y", "turned about z", "twice as large"])
 def test_the_landmarks_go_with_the_surface(body, kind) -> None:
     """They are vertices of the body before and after."""
-    spoiled, moved_mm = KINDS[kind](*body)
+    corrupted, moved_mm = KINDS[kind](*body)
 
-    away = np.linalg.norm(spoiled.vertices_mm - moved_mm[:, None], axis=-1).min(axis=1)
+    away = np.linalg.norm(corrupted.vertices_mm - moved_mm[:, None], axis=-1).min(axis=1)
     assert (away < 1e-2).all()
 
 
 def test_what_is_cut_off_is_around_the_landmark(body) -> None:
     """Nothing is left within the radius, on that side alone."""
     mesh, pair_mm = body
-    spoiled, _ = KINDS["left landmark cut off"](mesh, pair_mm)
+    corrupted, _ = KINDS["left landmark cut off"](mesh, pair_mm)
 
-    left, right = np.linalg.norm(spoiled.vertices_mm - pair_mm[:, None], axis=-1).min(axis=1)
+    left, right = np.linalg.norm(corrupted.vertices_mm - pair_mm[:, None], axis=-1).min(axis=1)
     assert left > CUT * np.linalg.norm(np.ptp(mesh.bounds_mm, axis=0))
     assert right < 1e-2
 

@@ -3,26 +3,26 @@
 import numpy as np
 import pytest
 
-from featurelib.evaluation import claims_report
-from featurelib.models.uncertainty.model import learn_claims
+from featurelib.evaluation import uncertainty_report
+from featurelib.models.uncertainty.model import fit_uncertainty
 
 
 @pytest.fixture
-def claims():
+def uncertainty():
     random = np.random.default_rng(0)
     against = [{"move": random.gamma(2, size=2)} for _ in range(500)]
-    return learn_claims(random.normal(size=(500, 2, 3)), np.broadcast_to(np.eye(3), (500, 2, 3, 3)), against)
+    return fit_uncertainty(random.normal(size=(500, 2, 3)), np.broadcast_to(np.eye(3), (500, 2, 3, 3)), against)
 
 
-def test_coverage_and_groups_are_those_of_the_answers(claims) -> None:
+def test_coverage_and_groups_are_those_of_the_answers(uncertainty) -> None:
     """Errors of one standard deviation hold about as claimed; the rejected are counted apart, with their reasons."""
     random = np.random.default_rng(1)
     residuals_mm = random.normal(size=(400, 2, 3))
     residuals_mm[:4] *= 10
     reasons = ["odd"] * 4 + [""] * 396
 
-    told = claims_report(
-        claims,
+    told = uncertainty_report(
+        uncertainty,
         "refined",
         [f"o{i}" for i in range(400)],
         residuals_mm,
@@ -38,7 +38,7 @@ def test_coverage_and_groups_are_those_of_the_answers(claims) -> None:
     assert told["rejected"]["reasons"] == {f"o{i}": "odd" for i in range(4)}
 
 
-def test_no_rejected_object_has_no_median(claims) -> None:
-    told = claims_report(claims, "mlp", ["a"], np.zeros((1, 2, 3)), np.eye(3) + np.zeros((1, 2, 3, 3)), [""])
+def test_no_rejected_object_has_no_median(uncertainty) -> None:
+    told = uncertainty_report(uncertainty, "mlp", ["a"], np.zeros((1, 2, 3)), np.eye(3) + np.zeros((1, 2, 3, 3)), [""])
 
     assert told["rejected"] == {"n": 0, "median_mm": None, "reasons": {}}

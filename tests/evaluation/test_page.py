@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featurelib.evaluation import Picture, WorstObject, detector_report, lifter_report, method_errors_mm, page
+from featurelib.evaluation import ReportImage, WorstObject, detector_report, lifter_report, method_errors_mm, page
 from featurelib.evaluation.sections import drawn_methods
 from featurelib.geometry import DEFAULT_RIG
 from featurelib.models.lifter.vectors import Vectors
@@ -39,15 +39,15 @@ def made(projections=("orthographic", "perspective"), methods=tuple(SPREAD_MM), 
 
 
 def worst_object(object_id: str, projection: str) -> WorstObject:
-    """An object with three pictures."""
+    """An object with three images."""
     file = io.BytesIO()
     Image.new("L", (64, 64), 200).save(file, "PNG")
     at = np.array([[0.4, 0.5], [0.6, 0.5]])
-    pictures = tuple(Picture(file.getvalue(), i, 45.0 * i - 45, at, at + 0.02) for i in range(3))
-    return WorstObject(str(object_id), projection, np.array([3.25, NAN]), pictures)
+    images = tuple(ReportImage(file.getvalue(), i, 45.0 * i - 45, at, at + 0.02) for i in range(3))
+    return WorstObject(str(object_id), projection, np.array([3.25, NAN]), images)
 
 
-def claims(**changes):
+def uncertainty(**changes):
     """What the accuracy work says of its answers."""
     return {
         "method": "refined",
@@ -95,7 +95,7 @@ def test_ids_are_unique_and_are_found(parsed):
 def test_what_users_named_is_text(parsed):
     """An object's id with HTML in it is shown as it is, wherever it stands: as a heading, a reason, a leak."""
     report, curves, worst = made()
-    report["lifter"]["orthographic"]["claims"] = claims()
+    report["lifter"]["orthographic"]["uncertainty"] = uncertainty()
     report["audit"] = {"leaks": [f"object {WICKED} is in test and in train"], "near_duplicates": [WICKED]}
 
     html = page(report, curves, worst)
@@ -175,7 +175,7 @@ def test_a_part_that_is_missing_is_left_out(parsed):
 
     root = parsed(page(report, {}, []))
 
-    assert headings(root) == ["Every method, in millimetres", "The detector, in its picture"]
+    assert headings(root) == ["Every method, in millimetres", "The detector, in its image"]
     assert "orthographic" not in root.words()
 
 
@@ -243,7 +243,7 @@ def test_fewer_answers_are_said(parsed):
 def test_claims_are_shown_as_far_as_they_are_known(parsed, missing):
     """Any value may be null; the plot, the shares and the tables each stand for themselves."""
     report, curves, worst = made()
-    report["lifter"]["perspective"]["claims"] = claims(**missing)
+    report["lifter"]["perspective"]["uncertainty"] = uncertainty(**missing)
 
     root = parsed(page(report, curves, worst))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featurelib.evaluation.worst import Picture, WorstObject, card, views_to_show, worst_rows
+from featurelib.evaluation.worst import ReportImage, WorstObject, card, views_to_show, worst_rows
 from featurelib.geometry import DEFAULT_RIG, Rig
 
 NAN = float("nan")
@@ -14,21 +14,21 @@ SIZE = 400
 
 
 def png(size: int = SIZE) -> bytes:
-    """A square picture whose grey says the column."""
+    """A square image whose grey says the column."""
     file = io.BytesIO()
     Image.fromarray(np.tile(np.linspace(0, 255, size).astype(np.uint8), (size, 1))).save(file, "PNG")
     return file.getvalue()
 
 
 def drawn(parsed, found, true, error_mm=(1.0, 3.0), size=SIZE, frame_mm=None):
-    """The whole picture and the close-up, as elements."""
-    picture = Picture(png(size), 2, -45.0, np.array(found, float), np.array(true, float))
-    worst = WorstObject("head-1", "orthographic", np.array(error_mm), (picture,))
+    """The whole image and the crop, as elements."""
+    image = ReportImage(png(size), 2, -45.0, np.array(found, float), np.array(true, float))
+    worst = WorstObject("head-1", "orthographic", np.array(error_mm), (image,))
     return parsed(card(worst, frame_mm)).all("div", "shot")
 
 
 def decoded(shot) -> Image.Image:
-    """The picture that an element holds."""
+    """The image that an element holds."""
     kind, content = shot.all("img")[0].attributes["src"].split(",")
     assert kind == "data:image/png;base64"
     return Image.open(io.BytesIO(base64.b64decode(content)))
@@ -61,7 +61,7 @@ def test_views_that_see_a_side_are_shown():
 
 
 def test_dots_are_at_the_right_pixel(parsed):
-    """In both pictures a mark lies at xy times the picture's size, and the overlay shows the same part of it."""
+    """In both images a mark lies at xy times the image's size, and the overlay shows the same part of it."""
     found, true = [[0.25, 0.5], [0.75, 0.52]], [[0.26, 0.5], [0.78, 0.50]]
 
     whole, near = drawn(parsed, found, true)
@@ -93,7 +93,7 @@ def test_the_close_up_shows_the_worse_landmark(parsed):
 
 @pytest.mark.parametrize("found", [[[0.0, 1.0], [5.0, -3.0]], [[NAN, NAN], [NAN, NAN]], [[NAN, NAN], [0.5, 0.5]]])
 def test_a_close_up_stays_within_the_picture(parsed, found):
-    """Positions at the edge, far outside or unknown still give a part of the picture."""
+    """Positions at the edge, far outside or unknown still give a part of the image."""
     _, near = drawn(parsed, found, [[0.0, 1.0], [0.9, 0.1]])
 
     left, top, width, height = (float(v) for v in near.all("svg")[0].attributes["viewbox"].split())
@@ -135,7 +135,7 @@ def test_whole_pictures_are_small(parsed, size, width):
 
 
 def test_the_scale_bar_is_as_long_as_it_says(parsed):
-    """A 400 mm wide picture of 400 px has a bar of 10 px for its 10 mm."""
+    """A 400 mm wide image of 400 px has a bar of 10 px for its 10 mm."""
     _, near = drawn(parsed, [0.5, 0.5], [0.5, 0.5], frame_mm=400.0)
 
     [bar], [text] = near.all("line", "bar"), near.all("text", "side")

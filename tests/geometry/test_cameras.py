@@ -98,7 +98,7 @@ def test_the_image_is_one_frame_wide_at_the_centre(projection: str) -> None:
 
 
 def test_orthographic_size_does_not_depend_on_distance() -> None:
-    """Scale lives in the lens alone: moving the camera back changes no picture, moving a point back neither."""
+    """Scale lives in the lens alone: moving the camera back changes no image, moving a point back neither."""
     lens, points = Orthographic(FRAME_MM / 2), np.random.default_rng(0).uniform(-150, 150, (20, 3))
     near, far = (Camera(lens, rigid(np.eye(3), [0, 0, distance])) for distance in (500, 50_000))
 

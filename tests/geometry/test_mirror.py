@@ -1,4 +1,4 @@
-"""The mirrored picture of a view is the mirrored object in the partner view, with the other instance."""
+"""The mirrored image of a view is the mirrored object in the partner view, with the other instance."""
 
 import numpy as np
 import pytest

@@ -10,7 +10,7 @@ from featurelib.__main__ import make_app
 from featurelib.datasets.dataset import open_dataset
 from featurelib.datasets.landmark_files.tables import to_csv
 from featurelib.datasets.shards import RenderSpec, decode_png
-from featurelib.datasets.shards.sandboxed import FirstLookJob, ObjectJob, first_look, render_object
+from featurelib.datasets.shards.sandboxed import ObjectJob, PrepareJob, prepare_mesh, render_object
 from featurelib.datasets.synthetic import make_body, write_dataset
 from featurelib.geometry import DEFAULT_RIG, Alignment, apply, rigid
 from featurelib.meshes.writers.ply import ply
@@ -74,12 +74,12 @@ def test_tumbled_bodies_are_aligned_and_rendered_upright(cluster, tumbled, tmp_p
 
 
 def assert_every_reader_turns(dataset) -> None:
-    """A rendering with labels and a first look without them show the same pictures, the labels on the ears."""
+    """A rendering with labels and a first look without them show the same images, the labels on the ears."""
     row = next(row for row in dataset.objects.to_pylist() if row["turn"])
     spec = RenderSpec(dataset.unit, dataset.alignment, "orthographic", 400.0, 64, DEFAULT_RIG, "raster")
     uri = dataset.mesh_uri(row["mesh"])
     views = render_object(ObjectJob(row, uri, {"orthographic": spec}))["orthographic"]
-    look = first_look(FirstLookJob(uri, spec, tuple(row["turn"])))
+    look = prepare_mesh(PrepareJob(uri, spec, tuple(row["turn"])))
 
     for view, png in zip(views, look.pngs, strict=True):
         np.testing.assert_array_equal(decode_png(view["png"]), decode_png(png))
@@ -93,7 +93,7 @@ def assert_every_reader_turns(dataset) -> None:
 def test_a_dry_alignment_writes_nothing(cluster, tumbled, capsys):
     folder, _ = tumbled
     before = (folder / "dataset.json").read_bytes()
-    code, out, _ = run(capsys, "--dataset", str(folder), "--front", "-y", "--up", "+z", "--dry")
+    code, out, _ = run(capsys, "--dataset", str(folder), "--front", "-y", "--up", "+z", "--dry-run")
 
     assert (code, "would be aligned" in out) == (0, True)
     assert (folder / "dataset.json").read_bytes() == before

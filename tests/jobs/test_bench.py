@@ -18,7 +18,7 @@ def test_bench_vectorize_measures_the_job_beside_its_parts(cluster, run, capsys)
     text = capsys.readouterr().out
     rows = dict(re.findall(r"^(forward pass, batch 8|decoding|whole job) +([0-9.]+) ", text, re.MULTILINE))
     ratio = re.search(r"the job runs at ([0-9.]+) of the forward pass", text)
-    assert "pictures a second, 126 of 128 px" in text
+    assert "images a second, 126 of 128 px" in text
     assert set(rows) == {"forward pass, batch 8", "decoding", "whole job"}
     assert float(ratio[1]) == pytest.approx(float(rows["whole job"]) / float(rows["forward pass, batch 8"]), abs=0.01)
 
@@ -40,11 +40,11 @@ def test_bench_plan_plans_a_simulated_bucket(capsys):
 
 
 def test_corruptions_says_what_becomes_of_every_spoiled_object(cluster, run, capsys):
-    """Each is handed back, right, or accepted and wrong; the table names its kind and its object."""
+    """Each is rejected, right, or accepted and wrong; the table names its kind and its object."""
     corruptions(CorruptionsConfig(run=str(run), each=1))
 
     text = capsys.readouterr().out
-    line = r"^(\d+) spoiled objects: (\d+) handed back, (\d+) accepted and right .*, (\d+) accepted and wrong$"
+    line = r"^(\d+) corrupted objects: (\d+) rejected, (\d+) accepted and right .*, (\d+) accepted and wrong$"
     counts = re.search(line, text, re.MULTILINE)
     objects, *outcomes = map(int, counts.groups())
     assert objects == sum(outcomes) == len(KINDS)

@@ -86,17 +86,17 @@ def test_both_pipelines_are_given_the_same_pictures(manifest, place, request, tm
     size = manifest.spec.image_size
     plan = StreamPlan(copies.manifest, input_size=size, batch_size=2, epochs=1)
 
-    ours = [batch.pictures for segment in plan.segments() for batch in plan.batches(segment)]
-    theirs = list(tf_data(copies.pictures, plan))
+    ours = [batch.images for segment in plan.segments() for batch in plan.batches(segment)]
+    theirs = list(tf_data(copies.images, plan))
 
-    stored = [decode_png(storage.read_bytes(uri)) for uri in copies.pictures]
-    expected = Counter(picture.tobytes() for view in stored for picture in (view, view[:, ::-1]))
+    stored = [decode_png(storage.read_bytes(uri)) for uri in copies.images]
+    expected = Counter(image.tobytes() for view in stored for image in (view, view[:, ::-1]))
     assert 0 < expected.total() == 2 * copies.manifest.views["train"]
     for batches in (ours, theirs):
-        assert Counter(picture.astype(np.uint8).tobytes() for batch in batches for picture in batch) == expected
+        assert Counter(image.astype(np.uint8).tobytes() for batch in batches for image in batch) == expected
 
     delete_copies([copies])
-    assert not any(storage.exists(uri) for uri in (*copies.pictures, *copies.manifest.shard_uris))
+    assert not any(storage.exists(uri) for uri in (*copies.images, *copies.manifest.shard_uris))
 
 
 @pytest.mark.slow
@@ -188,7 +188,7 @@ def hold_in_store(mb):
 
 @pytest.mark.slow
 def test_the_stream_keeps_no_pictures(cluster, manifest):
-    """Ten times the pictures, 600 MB more, raise no process's peak by a tenth of that."""
+    """Ten times the images, 600 MB more, raise no process's peak by a tenth of that."""
     connect_for_data()
     alone = replace(manifest, views={**manifest.views, "val": 0})
     sizes = {}

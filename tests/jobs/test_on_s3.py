@@ -125,7 +125,7 @@ def shards_of(uri: str, projection: str) -> list[str]:
 
 
 def rows(tables) -> dict:
-    """The pictures by object and view, each once."""
+    """The images by object and view, each once."""
     found = [(row["object_id"], row["view"], row["png"]) for table in tables for row in table.to_pylist()]
     assert len(found) == len({row[:2] for row in found})
     return {row[:2]: row[2] for row in found}

@@ -118,18 +118,18 @@ def test_two_renderings_are_the_same_to_the_byte(run, cluster, bodies, tmp_path)
 
 
 @pytest.fixture
-def spoiled(bodies, tmp_path):
+def corrupted(bodies, tmp_path):
     """The bodies, with one mesh of random bytes and one that is missing."""
-    folder = tmp_path / "spoiled"
+    folder = tmp_path / "corrupted"
     shutil.copytree(bodies, folder)
     (folder / "meshes" / "body-00004.ply").write_bytes(np.random.default_rng(0).bytes(5000))
     (folder / "meshes" / "body-00005.ply").unlink()
     return folder
 
 
-def test_a_bad_mesh_is_rejected_with_its_reason_and_the_rest_is_rendered(cluster, spoiled, tmp_path):
+def test_a_bad_mesh_is_rejected_with_its_reason_and_the_rest_is_rendered(cluster, corrupted, tmp_path):
     """Objects in are objects rendered plus objects rejected; the job ends normally."""
-    render(RenderConfig(dataset=str(spoiled), run=str(tmp_path), projections=("orthographic",), image_size=64))
+    render(RenderConfig(dataset=str(corrupted), run=str(tmp_path), projections=("orthographic",), image_size=64))
     rejects = pq.read_table(tmp_path / "renders" / "orthographic" / "rejects.parquet").to_pylist()
 
     assert [row["object_id"] for row in rejects] == ["body-00004", "body-00005"]
@@ -158,7 +158,7 @@ def test_an_interrupted_rendering_goes_on(cluster, bodies, tmp_path):
 
 
 def test_another_configuration_is_refused_without_overwrite(cluster, bodies, tmp_path):
-    """Pictures of two sizes never mix in one run."""
+    """Images of two sizes never mix in one run."""
     config = RenderConfig(dataset=str(bodies), run=str(tmp_path), projections=("orthographic",), image_size=64)
     render(config)
     other = {**vars(config), "image_size": 96}
@@ -172,17 +172,17 @@ def test_another_configuration_is_refused_without_overwrite(cluster, bodies, tmp
     )
 
 
-def test_a_changed_mesh_renders_its_own_shard_again_and_no_other(cluster, spoiled, tmp_path):
+def test_a_changed_mesh_renders_its_own_shard_again_and_no_other(cluster, corrupted, tmp_path):
     """A shard's name carries its members' content."""
     config = RenderConfig(
-        dataset=str(spoiled), run=str(tmp_path), projections=("orthographic",), image_size=64, frame_mm=500
+        dataset=str(corrupted), run=str(tmp_path), projections=("orthographic",), image_size=64, frame_mm=500
     )
     render(config)
     before = set(open_renders(str(tmp_path), "orthographic").shards)
     mended = make_body(np.random.default_rng([0, 4]))
     import trimesh
 
-    trimesh.Trimesh(mended.vertices_mm, mended.faces, process=False).export(spoiled / "meshes" / "body-00004.ply")
+    trimesh.Trimesh(mended.vertices_mm, mended.faces, process=False).export(corrupted / "meshes" / "body-00004.ply")
     render(config)
     after = set(open_renders(str(tmp_path), "orthographic").shards)
 

@@ -205,7 +205,7 @@ def test_a_mesh_that_takes_too_long_is_rejected_with_the_limit(cluster, balls, t
                 run=str(tmp_path),
                 image_size=64,
                 frame_mm=300,
-                object_seconds=0.001,
+                object_timeout=0.001,
                 max_reject_fraction=0.1,
             )
         )
@@ -226,7 +226,7 @@ def test_a_finished_rendering_is_told_from_listings_alone(cluster, bad_balls, tm
     assert json.loads((tmp_path / "renders/orthographic/manifest.json").read_text())["rejected"] == 4
 
 
-def spoil(path, kind):
+def corrupt(path, kind):
     """Make a good mesh file bad in one way."""
     content = path.read_bytes()
     mesh = trimesh.load(path, process=False)
@@ -266,17 +266,17 @@ BAD = {
 
 
 def test_every_bad_mesh_ends_in_its_reason_and_good_ones_are_untouched(cluster, tmp_path):
-    """Ten objects, each bad in its own way, among ten good ones, whose pictures are those of a clean dataset."""
+    """Ten objects, each bad in its own way, among ten good ones, whose images are those of a clean dataset."""
     for name in ("clean", "mixed"):
         write_balls(tmp_path / name, 2 * len(BAD))
     for i, kind in enumerate(BAD):
-        spoil(tmp_path / "mixed" / "meshes" / f"ball-{i:04d}.ply", kind)
+        corrupt(tmp_path / "mixed" / "meshes" / f"ball-{i:04d}.ply", kind)
     labels = tmp_path / "mixed" / "landmarks.csv"
     last = f"ball-{len(BAD) - 1:04d}"
     labels.write_text(
         "\n".join(f"{last},900,0,0,-50,0,0" if row.startswith(last) else row for row in labels.read_text().splitlines())
     )
-    pictures = {}
+    images = {}
     for name in ("clean", "mixed"):
         flags = {
             "run": str(tmp_path / f"run-{name}"),
@@ -287,11 +287,11 @@ def test_every_bad_mesh_ends_in_its_reason_and_good_ones_are_untouched(cluster, 
         render(RenderConfig(dataset=str(tmp_path / name), **flags))
         manifest = open_renders(flags["run"], "orthographic")
         rows = [row for uri in manifest.shard_uris for row in pq.read_table(uri).to_pylist()]
-        pictures[name] = {(row["object_id"], row["view"]): row["png"] for row in rows}
+        images[name] = {(row["object_id"], row["view"]): row["png"] for row in rows}
     rejects = pq.read_table(tmp_path / "run-mixed/renders/orthographic/rejects.parquet").to_pylist()
 
     assert [row["object_id"] for row in rejects] == [f"ball-{i:04d}" for i in range(len(BAD))]
     for row, words in zip(rejects, BAD.values(), strict=True):
         assert words in row["reason"]
-    assert len(pictures["mixed"]) == VIEWS * len(BAD)
-    assert pictures["mixed"].items() <= pictures["clean"].items()
+    assert len(images["mixed"]) == VIEWS * len(BAD)
+    assert images["mixed"].items() <= images["clean"].items()

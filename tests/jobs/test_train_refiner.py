@@ -13,8 +13,8 @@ from featurelib.models.lifter.vectors import read_vectors
 from featurelib.models.refiner.files import read_numbers
 from featurelib.models.refiner.model import load_refiner
 from featurelib.models.refiner.plan import SamplePlan
-from featurelib.models.refiner.stages import Frame, Starts
-from featurelib.models.uncertainty.model import Claims
+from featurelib.models.refiner.stages import Frame, InitialErrors
+from featurelib.models.uncertainty.model import UncertaintyModel
 from jobs.evaluate import EvaluateConfig, evaluate
 from jobs.train_detector import TrainDetectorConfig, train_detector
 from jobs.train_lifter import TrainLifterConfig, train_lifter
@@ -33,29 +33,29 @@ def snapshot(folder):
 
 @pytest.fixture
 def plan(run, bodies) -> SamplePlan:
-    """The plan of a first look on the run's training objects, of five batches in two segments."""
+    """The plan of a first stage on the run's training objects, of five batches in two segments."""
     training, dataset = read_vectors(str(run), "orthographic").where("train"), open_dataset(str(bodies))
     meshes = tuple(mesh_files(dataset, training.object_ids))
-    starts = Starts(np.empty((0, 3)), 4.0)
+    starts = InitialErrors(np.empty((0, 3)), 4.0)
     return SamplePlan(without_objects(dataset), meshes, training.pair_mm, Frame(80.0, 32), starts, 128, 5, (3, 0))
 
 
 def test_a_refiner_has_its_files_and_says_what_it_starts_from(run):
-    """The folder holds a network a look, and the numbers name a start whose error on validation objects is known."""
+    """The folder holds a network a stage, and the numbers name a start whose error on validation objects is known."""
     folder = run / "refiner" / "orthographic"
     numbers = read_numbers(str(folder))
 
     assert {path.name for path in folder.iterdir()} == {"look-0.keras", "look-1.keras", "refiner.json", "config.json"}
     assert numbers["order"] in ([0, 1], [0, 1, 1])
     assert {numbers["start"], "template", "refined"} <= set(numbers["validation_mm"])
-    assert 0 < numbers["looks"][1]["frame"]["width_mm"] <= numbers["looks"][0]["frame"]["width_mm"]
-    assert Claims.from_dict(numbers["claims"]).bars.num_objects == 2
+    assert 0 < numbers["stages"][1]["frame"]["width_mm"] <= numbers["stages"][0]["frame"]["width_mm"]
+    assert UncertaintyModel.from_dict(numbers["uncertainty"]).bars.num_objects == 2
 
 
 def test_a_finished_training_run_again_writes_nothing(run, capsys):
     """The configuration and the inputs are what they were."""
     before = snapshot(run)
-    train_refiner(TrainRefinerConfig(run=str(run), pictures=PICTURES))
+    train_refiner(TrainRefinerConfig(run=str(run), num_crops=PICTURES))
 
     assert snapshot(run) == before
     assert "nothing to do" in capsys.readouterr().out
@@ -81,7 +81,7 @@ def test_the_stream_is_the_plan_in_its_order(plan, cluster):
 
     assert [len(batch.xy) for batch in there] == [128] * 5
     for one, other in zip(here, there, strict=True):
-        assert np.array_equal(one.pictures, other.pictures)
+        assert np.array_equal(one.images, other.images)
         assert np.array_equal(one.xy, other.xy)
 
 
@@ -102,25 +102,25 @@ def test_the_networks_serve_the_other_projection_too(run, tmp_path):
     train_detector(TrainDetectorConfig(**other, alpha=0.35, weights="none", input_size=64, epochs=1, batch_size=16))
     vectorize(VectorizeConfig(**other))
     train_lifter(TrainLifterConfig(**other))
-    train_refiner(TrainRefinerConfig(**other, networks_of="orthographic"))
+    train_refiner(TrainRefinerConfig(**other, reuse_networks="orthographic"))
 
     taken, trained = (load_refiner(str(tmp_path / "refiner" / p)) for p in ("perspective", "orthographic"))
-    for ours, theirs in zip(taken.distinct_looks, trained.distinct_looks, strict=True):
+    for ours, theirs in zip(taken.distinct_stages, trained.distinct_stages, strict=True):
         assert ours.frame == theirs.frame
         for one, other in zip(ours.model.get_weights(), theirs.model.get_weights(), strict=True):
             assert np.array_equal(one, other)
-    assert taken.validation_mm != trained.validation_mm  # the lifter's, at least, is of the other pictures
-    assert taken.claims != trained.claims
+    assert taken.validation_mm != trained.validation_mm  # the lifter's, at least, is of the other images
+    assert taken.uncertainty != trained.uncertainty
 
 
 def test_bad_meshes_among_the_objects_are_skipped_and_said(small_run, bodies, tmp_path, capfd):
     """A training and a validation mesh that have gone bad since cost those objects, and the report is renewed."""
-    shutil.copytree(bodies, tmp_path / "spoiled")
+    shutil.copytree(bodies, tmp_path / "corrupted")
     for name in ("body-00001", "body-00007"):
-        (tmp_path / "spoiled" / "meshes" / f"{name}.ply").write_bytes(b"no mesh")
+        (tmp_path / "corrupted" / "meshes" / f"{name}.ply").write_bytes(b"no mesh")
     evaluate(EvaluateConfig(run=str(small_run)))
     without = json.loads((small_run / "report" / "report.json").read_text())
-    train_refiner(TrainRefinerConfig(run=str(small_run), dataset=str(tmp_path / "spoiled"), pictures=PICTURES))
+    train_refiner(TrainRefinerConfig(run=str(small_run), dataset=str(tmp_path / "corrupted"), num_crops=PICTURES))
     evaluate(EvaluateConfig(run=str(small_run)))
     renewed = json.loads((small_run / "report" / "report.json").read_text())
     said = capfd.readouterr().err
@@ -148,9 +148,9 @@ def test_wrong_input_is_one_line(run, plan, tmp_path):
     """What is missing or too little is named."""
     with pytest.raises(DataError, match="featurelib render"):
         train_refiner(TrainRefinerConfig(run=str(tmp_path)))
-    with pytest.raises(UsageError, match="--networks-of orthographic: expected another projection"):
-        train_refiner(TrainRefinerConfig(run=str(run), networks_of="orthographic"))
-    with pytest.raises(UsageError, match="--pictures 40: expected at least two batches of 32"):
-        train_refiner(TrainRefinerConfig(run=str(run), pictures=40))
+    with pytest.raises(UsageError, match="--reuse-networks orthographic: expected another projection"):
+        train_refiner(TrainRefinerConfig(run=str(run), reuse_networks="orthographic"))
+    with pytest.raises(UsageError, match="--images 40: expected at least two batches of 32"):
+        train_refiner(TrainRefinerConfig(run=str(run), num_crops=40))
     nothing = replace(plan, meshes=(MeshFile("gone.ply"),), pairs_mm=plan.pairs_mm[:1])
     assert list(nothing.batches(0)) == []

@@ -25,14 +25,14 @@ FLAGS = {
     "input_size": 32,
     "batch_size": 16,
     "epochs": EPOCHS,
-    "tune_rate": 1e-3,
+    "finetune_learning_rate": 1e-3,
 }
 FIGURES = ("loss", "val_loss", "error_pct", "val_error_pct")
 
 
 @pytest.fixture
 def renders(run, tmp_path):
-    """A run that holds the small run's pictures and nothing else."""
+    """A run that holds the small run's images and nothing else."""
     shutil.copytree(run / "renders", tmp_path / "renders")
     return tmp_path
 

@@ -10,9 +10,9 @@ pytestmark = pytest.mark.slow
 STEPS, BATCH, SIZE = 20, 16, 64
 
 RATES = {"held": 1e-3, "learnt": 1e-5}
-"""Learning rate by what becomes of BatchNorm's statistics. Learning them from 16 pictures, an untrained network is
+"""Learning rate by what becomes of BatchNorm's statistics. Learning them from 16 images, an untrained network is
 chaotic, since Adam's first step is the sign of the gradient: after five steps at 1e-3, rounding decided the loss. So
-there two workers are held against one that adds up its pictures in another order, which is rounding alone."""
+there two workers are held against one that adds up its images in another order, which is rounding alone."""
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +54,14 @@ def _train(workers, folder):
             for layer in model.layers:
                 if isinstance(layer, keras.layers.Dropout):
                     layer.rate = 0.0
-            recipe = Recipe(batch_size=BATCH, tune_rate=rate, frozen_epochs=0, pretrained=name == "held")
+            recipe = Recipe(batch_size=BATCH, finetune_learning_rate=rate, frozen_epochs=0, pretrained=name == "held")
             phase = open_phase(model, HEADS["regression"], recipe, 0, strategy)
             rng, losses = np.random.default_rng(0), []
             for _ in range(STEPS):
-                pictures = rng.integers(0, 256, (BATCH, SIZE, SIZE, 1)).astype(np.uint8)
+                images = rng.integers(0, 256, (BATCH, SIZE, SIZE, 1)).astype(np.uint8)
                 labels = (rng.random((BATCH, 2, 2)), rng.integers(0, 2, BATCH), np.ones((BATCH, 2)), np.ones(BATCH))
                 mine = Labels(*(part[share][::order].astype(kind) for part, kind in zip(labels, kinds, strict=True)))
-                losses.append(phase.train_step(pictures[share][::order], mine).numpy())
+                losses.append(phase.train_step(images[share][::order], mine).numpy())
             np.savez(pathlib.Path(folder, f"{name}-{rank}.npz"), np.array(losses), *(w.numpy() for w in model.weights))
 
     TensorflowTrainer(
@@ -101,7 +101,7 @@ def test_two_workers_have_the_weights_of_one(trained):
 
 
 def test_batch_norm_learns_from_all_workers(trained):
-    """Its first statistics are of both workers' pictures; what then drifts is rounding, as in one worker reordered."""
+    """Its first statistics are of both workers' images; what then drifts is rounding, as in one worker reordered."""
     [(one, weights)], [(reordered, others)] = trained[1]["learnt"], trained[1]["reordered"]
     two = sum(losses for losses, _ in trained[2]["learnt"])
 

@@ -10,13 +10,13 @@ import ray
 
 from featurelib.__main__ import make_app
 from featurelib.runtime import cli
-from featurelib.runtime.sandbox import ChildLimits, LostError
-from jobs.validate import work_in_child
+from featurelib.runtime.sandbox import ProcessLostError, SandboxLimits
+from jobs.validate import work_sandboxed
 
 
 @pytest.fixture
 def dataset(bodies, tmp_path):
-    """A copy of the bodies (in inches and turned axes) that a test may spoil."""
+    """A copy of the bodies (in inches and turned axes) that a test may corrupt."""
     return Path(shutil.copytree(bodies, tmp_path / "bodies"))
 
 
@@ -76,10 +76,10 @@ def _halves(row: str) -> tuple[list[str], list[str], str]:
 def test_what_kills_its_process_costs_itself_alone(cluster):
     """A lost process is an answer like any other, and the next object gets a new one."""
     lost, found = (
-        ray.get(work_in_child.remote(ChildLimits(), work, [item])) for work, item in ((os._exit, 3), (abs, -3))
+        ray.get(work_sandboxed.remote(SandboxLimits(), work, [item])) for work, item in ((os._exit, 3), (abs, -3))
     )
 
-    assert isinstance(lost[0], LostError)
+    assert isinstance(lost[0], ProcessLostError)
     assert "its process ended with code 3" in str(lost[0])
     assert found == [3]
 

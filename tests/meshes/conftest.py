@@ -46,7 +46,7 @@ def glb() -> Callable[..., bytes]:
 
 @pytest.fixture
 def triangle() -> tuple[dict[str, Any], bytes]:
-    """The document and the binary part of a GLB of one triangle (0 0 0, 3 0 0, 0 2 0), free to be spoilt."""
+    """The document and the binary part of a GLB of one triangle (0 0 0, 3 0 0, 0 2 0), free to be corrupted."""
     positions = np.array([[0, 0, 0], [3, 0, 0], [0, 2, 0]], "<f4").tobytes()
     document = {
         "scene": 0,

@@ -28,25 +28,25 @@ def _valid(kind, exported):
 
 def _spoilt(data: bytes, rng: random.Random) -> bytes:
     """Flip, cut, insert, repeat or drop bytes, most often near the beginning, where the headers are."""
-    spoilt = bytearray(data)
+    corrupted = bytearray(data)
     for _ in range(rng.choice((1, 1, 2, 5))):
-        place = rng.randrange(min(len(spoilt), rng.choice((20, 300, 10**9))) or 1)
+        place = rng.randrange(min(len(corrupted), rng.choice((20, 300, 10**9))) or 1)
         match rng.randrange(6):
             case 0:
-                spoilt[place : place + 1] = bytes([rng.randrange(256)])
+                corrupted[place : place + 1] = bytes([rng.randrange(256)])
             case 1:
-                spoilt[place : place + 1] = rng.choice((b"9", b"-", b"0", b"\n", b"e", b"\0", b"\xff", b" ", b'"'))
+                corrupted[place : place + 1] = rng.choice((b"9", b"-", b"0", b"\n", b"e", b"\0", b"\xff", b" ", b'"'))
             case 2:
-                spoilt[place : place + 4] = rng.choice((b"\xff" * 4, bytes(4), b"\0\0\x80\x7f", b"\0\0\0\x80"))
+                corrupted[place : place + 4] = rng.choice((b"\xff" * 4, bytes(4), b"\0\0\x80\x7f", b"\0\0\0\x80"))
             case 3:
-                spoilt[place:place] = rng.randbytes(rng.randrange(1, 9))
+                corrupted[place:place] = rng.randbytes(rng.randrange(1, 9))
             case 4:
-                del spoilt[place : place + rng.randrange(1, 40)]
+                del corrupted[place : place + rng.randrange(1, 40)]
             case 5:
-                del spoilt[max(place, 1) :]
-        if not spoilt:
+                del corrupted[max(place, 1) :]
+        if not corrupted:
             break
-    return bytes(spoilt)
+    return bytes(corrupted)
 
 
 def _end(data: bytes, file_type: str) -> Mesh | str:

@@ -9,7 +9,16 @@ from scipy.spatial.transform import Rotation
 from featurelib.datasets.synthetic import make_body
 from featurelib.geometry import rigid
 from featurelib.meshes import Mesh
-from featurelib.meshes.orientation import CLEAR, Turned, TurnJob, Upright, find_turn, mean_upright, settled, turn_of
+from featurelib.meshes.orientation import (
+    CLEAR,
+    OrientationJob,
+    Oriented,
+    ReferenceShape,
+    find_orientation,
+    mean_reference_shape,
+    orientation_of,
+    recentred,
+)
 from featurelib.meshes.writers.ply import ply
 
 COUNT = 6
@@ -22,14 +31,14 @@ def bodies() -> list[Mesh]:
 
 
 @pytest.fixture(scope="module")
-def upright(bodies) -> Upright:
-    return Upright.of(bodies[0])
+def upright(bodies) -> ReferenceShape:
+    return ReferenceShape.of(bodies[0])
 
 
 @pytest.fixture(scope="module")
-def as_they_stand(bodies, upright) -> list[Turned]:
+def as_they_stand(bodies, upright) -> list[Oriented]:
     """How each body would be turned from its own pose."""
-    return [find_turn(body, upright) for body in bodies]
+    return [find_orientation(body, upright) for body in bodies]
 
 
 def apart_deg(one: np.ndarray, other: np.ndarray) -> float:
@@ -39,7 +48,7 @@ def apart_deg(one: np.ndarray, other: np.ndarray) -> float:
 def test_a_body_turned_any_way_comes_to_the_same_place(bodies, upright, as_they_stand):
     """The answer turns with the object: from any pose it ends within a degree of where it ends from its own."""
     for i, turn in enumerate(Rotation.random(COUNT, rng=3).as_matrix()):
-        found = find_turn(bodies[i].moved(rigid(turn)), upright)
+        found = find_orientation(bodies[i].moved(rigid(turn)), upright)
 
         assert apart_deg(found.rotation @ turn, as_they_stand[i].rotation) < 1.0
         assert np.linalg.det(found.rotation) == pytest.approx(1)
@@ -60,14 +69,14 @@ def test_the_reference_itself_needs_no_turn(as_they_stand):
 def test_size_and_place_do_not_matter(bodies, upright, as_they_stand):
     moved = np.diag([2.5, 2.5, 2.5, 1.0])
     moved[:3, 3] = (300, -40, 90)
-    found = find_turn(bodies[1].moved(moved), upright)
+    found = find_orientation(bodies[1].moved(moved), upright)
 
     assert apart_deg(found.rotation, as_they_stand[1].rotation) < 0.5
 
 
 def test_a_mirrored_body_is_not_mirrored_back(bodies, upright):
     """Rotations only: a mirrored object stays mirrored, and leaves no less than the object itself."""
-    found = find_turn(bodies[1].mirrored(), upright)
+    found = find_orientation(bodies[1].mirrored(), upright)
 
     assert np.linalg.det(found.rotation) == pytest.approx(1)
 
@@ -77,7 +86,7 @@ def test_an_egg_is_not_sure(upright, as_they_stand):
     import trimesh
 
     egg = trimesh.creation.icosphere(4, radius=100.0)
-    found = find_turn(Mesh.smooth(egg.vertices * (0.8, 1.2, 0.9), egg.faces), upright)
+    found = find_orientation(Mesh.smooth(egg.vertices * (0.8, 1.2, 0.9), egg.faces), upright)
     doubt = found.doubt(np.median([one.residual for one in as_they_stand]))
 
     assert "another turn leaves only" in doubt
@@ -85,8 +94,8 @@ def test_an_egg_is_not_sure(upright, as_they_stand):
 
 
 def test_the_mean_shape_is_nearer_to_all_than_the_reference(bodies, upright, as_they_stand):
-    mean = mean_upright(upright, as_they_stand)
-    from_mean = [find_turn(body, mean).residual for body in bodies[1:]]
+    mean = mean_reference_shape(upright, as_they_stand)
+    from_mean = [find_orientation(body, mean).residual for body in bodies[1:]]
 
     assert np.mean(from_mean) < np.mean([one.residual for one in as_they_stand[1:]])
     assert mean.weights.shape == (len(mean.points),)
@@ -96,13 +105,13 @@ def test_the_mean_shape_is_nearer_to_all_than_the_reference(bodies, upright, as_
 def test_references_that_stand_right_settle_the_shape(bodies, upright, as_they_stand):
     """A mean shape that is askew by ten degrees comes back by the references' share: 4 of 5."""
     askew = Rotation.from_euler("x", 10, degrees=True).as_matrix()
-    mean = mean_upright(upright, as_they_stand)
+    mean = mean_reference_shape(upright, as_they_stand)
     tilted = replace(mean, points=mean.points @ askew.T)
-    references = [find_turn(body, mean) for body in bodies[:4]]
+    references = [find_orientation(body, mean) for body in bodies[:4]]
     tilted_references = [replace(one, rotation=askew @ one.rotation) for one in references]
 
-    straight, again = settled(mean, references), settled(tilted, tilted_references)
-    left = find_turn(bodies[5], again).rotation @ find_turn(bodies[5], straight).rotation.T
+    straight, again = recentred(mean, references), recentred(tilted, tilted_references)
+    left = find_orientation(bodies[5], again).rotation @ find_orientation(bodies[5], straight).rotation.T
     assert apart_deg(left, np.eye(3)) == pytest.approx(2.0, abs=0.7)
 
 
@@ -110,5 +119,7 @@ def test_a_bad_mesh_is_a_reason(upright, tmp_path, bodies):
     (tmp_path / "a.ply").write_bytes(b"ply\n")
     (tmp_path / "b.ply").write_bytes(ply(bodies[1].vertices_mm, bodies[1].faces))
 
-    assert str(turn_of(TurnJob("a", str(tmp_path / "a.ply"), np.eye(4), upright))).startswith("meshes/a.ply: ")
-    assert isinstance(turn_of(TurnJob("b", str(tmp_path / "b.ply"), np.eye(4), upright)), Turned)
+    assert str(orientation_of(OrientationJob("a", str(tmp_path / "a.ply"), np.eye(4), upright))).startswith(
+        "meshes/a.ply: "
+    )
+    assert isinstance(orientation_of(OrientationJob("b", str(tmp_path / "b.ply"), np.eye(4), upright)), Oriented)

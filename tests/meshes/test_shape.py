@@ -6,7 +6,7 @@ import trimesh
 from scipy.spatial.transform import Rotation
 
 from featurelib.datasets.synthetic import make_body
-from featurelib.meshes.shape import FACING_DEG, facing, invariants, likeness, reach, symmetry
+from featurelib.meshes.shape import BEST_ORIENTATION_DEG, facing, invariants, reach, similarity, symmetry
 from featurelib.meshes.surface import sample_surface
 
 
@@ -69,10 +69,10 @@ def test_invariants_tell_busts_apart():
 
 @pytest.mark.parametrize("turn", turns(20), ids=range(20))
 def test_a_turned_shape_is_found_in_its_turn(bust, turn):
-    """One of the two turns is near enough for registration to mend the rest, and clearly better than none."""
+    """One of the two turns is near enough for registration to fix the rest, and clearly better than none."""
     vertices, faces = bust
     angle_deg = np.degrees(Rotation.from_matrix(turn).magnitude())
-    if angle_deg < FACING_DEG + 10:
+    if angle_deg < BEST_ORIENTATION_DEG + 10:
         pytest.skip("a small turn")
 
     found = facing(shares(vertices @ turn.T, faces), shares(vertices, faces))
@@ -103,7 +103,7 @@ def test_likeness_is_a_correlation(bust):
     vertices, faces = bust
     all_shares = np.array([shares(vertices, faces), shares(vertices @ turns(1)[0].T, faces)])
 
-    found = likeness(all_shares)
+    found = similarity(all_shares)
 
     assert np.diag(found) == pytest.approx(1)
     assert found[0, 1] == found[1, 0] < 0.95

@@ -22,7 +22,7 @@ def test_the_mean_of_a_gaussian_is_its_centre():
 
 
 def test_the_covariance_of_a_gaussian_is_its_own():
-    """Round in cells, so in fractions of the picture sigma / width along x and sigma / height along y."""
+    """Round in cells, so in fractions of the image sigma / width along x and sigma / height along y."""
     log_p = log_maps()
     found = np.asarray(heatmaps.covariances(log_p, heatmaps.means(log_p)))
 
@@ -55,7 +55,7 @@ def test_a_flipped_map_is_read_at_the_flipped_place():
 
 
 def test_maps_are_normalised_wherever_their_centre_is():
-    """Even far outside the picture, where every cell of a Gaussian would underflow to nothing."""
+    """Even far outside the image, where every cell of a Gaussian would underflow to nothing."""
     outside = np.array([[[-2.0, 0.5], [0.5, 3.0]]], np.float32)
 
     np.testing.assert_allclose(np.exp(log_maps(outside)).sum(axis=(1, 2)), 1.0, rtol=1e-4)

@@ -11,7 +11,7 @@ import pytest
 from featurelib.geometry import Alignment, apply
 from featurelib.models.predictions import PREDICTIONS, no_prediction, prediction, to_csv, to_markups
 from featurelib.models.requests import Answer
-from featurelib.models.uncertainty.model import Claim
+from featurelib.models.uncertainty.model import Uncertainty
 
 PAIR = np.array([[31.25, -4.5, 7.75], [-30.0, -4.25, 8.5]])
 """In the source frame."""
@@ -24,8 +24,8 @@ def object_from_source() -> np.ndarray:
 
 @pytest.fixture
 def row(object_from_source) -> dict:
-    claim = Claim(np.zeros((2, 3, 3)), np.array([0.4, 0.5]), False, "left: odd")
-    answer = Answer({"refined": apply(object_from_source, PAIR)}, "refined", np.zeros((2, 3, 3)), {}, claim)
+    uncertainty = Uncertainty(np.zeros((2, 3, 3)), np.array([0.4, 0.5]), False, "left: odd")
+    answer = Answer({"refined": apply(object_from_source, PAIR)}, "refined", np.zeros((2, 3, 3)), {}, uncertainty)
     return prediction("a", answer, object_from_source)
 
 

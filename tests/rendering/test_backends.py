@@ -28,8 +28,8 @@ def test_a_landmark_is_drawn_where_the_camera_projects_it(renderer, projection):
     mesh = Mesh.smooth(both.vertices, both.faces, colours=colours.astype(np.uint8))
     cameras = DEFAULT_RIG.cameras([5.0, 10.0, -15.0], lens_for(projection, 300.0), 300.0)
 
-    for camera, picture in zip(cameras, renderer.render(mesh, cameras, 512), strict=True):
-        is_ball = np.isfinite(picture.depth_mm) & (picture.pixels[:, :, 0] > 30)
+    for camera, image in zip(cameras, renderer.render(mesh, cameras, 512), strict=True):
+        is_ball = np.isfinite(image.depth_mm) & (image.pixels[:, :, 0] > 30)
         centroid = np.argwhere(is_ball).mean(axis=0)[::-1] + 0.5
         assert np.linalg.norm(centroid - camera.project(landmark_mm) * 512) < 0.2
 
@@ -40,28 +40,28 @@ def test_depth_is_the_distance_along_the_axis(renderer, projection, around):
     ball = trimesh.creation.icosphere(subdivisions=5, radius=70)
     mesh = Mesh.smooth(ball.apply_translation([30, 20, 10]).vertices, ball.faces)
 
-    for camera, picture in zip(
+    for camera, image in zip(
         around(mesh, projection), renderer.render(mesh, around(mesh, projection), 255), strict=True
     ):
-        assert picture.depth_mm.dtype == np.float32
-        assert picture.depth_mm.shape == (255, 255)
-        assert picture.depth_mm[127, 127] == pytest.approx(camera.depth_mm(mesh.centre_mm) - 70, abs=0.1)
-        assert np.isposinf(picture.depth_mm[0, 0])
+        assert image.depth_mm.dtype == np.float32
+        assert image.depth_mm.shape == (255, 255)
+        assert image.depth_mm[127, 127] == pytest.approx(camera.depth_mm(mesh.centre_mm) - 70, abs=0.1)
+        assert np.isposinf(image.depth_mm[0, 0])
 
 
 def test_grey_follows_the_formula(renderer, around):
     """A sphere is brightest in its middle, by the albedo, darkest at its edge, by the ambient share, on white."""
     ball = trimesh.creation.icosphere(subdivisions=6, radius=70)
     mesh = Mesh.smooth(ball.vertices, ball.faces)
-    [picture] = renderer.render(mesh, around(mesh, "orthographic")[4:5], 300)
+    [image] = renderer.render(mesh, around(mesh, "orthographic")[4:5], 300)
 
     across_mm = (np.arange(300) + 0.5 - 150) * (300 / 300)
     off_axis = np.hypot(*np.meshgrid(across_mm, across_mm)) / 70
     expected = 255 * ALBEDO * (AMBIENT + (1 - AMBIENT) * np.sqrt(np.clip(1 - off_axis**2, 0, 1)))
-    assert picture.pixels.shape == (300, 300)
-    assert picture.pixels.dtype == np.uint8
-    assert picture.pixels[off_axis < 0.99] == pytest.approx(expected[off_axis < 0.99], abs=2.5)
-    assert (picture.pixels[off_axis > 1.0] == BACKGROUND).all()
+    assert image.pixels.shape == (300, 300)
+    assert image.pixels.dtype == np.uint8
+    assert image.pixels[off_axis < 0.99] == pytest.approx(expected[off_axis < 0.99], abs=2.5)
+    assert (image.pixels[off_axis > 1.0] == BACKGROUND).all()
 
 
 def test_orthographic_size_does_not_depend_on_the_distance(renderer, bumpy):
@@ -95,22 +95,20 @@ def test_the_winding_of_faces_does_not_matter(renderer, bumpy, around):
     """Both sides of a surface are lit alike and none is culled."""
     inside_out = replace(bumpy, faces=np.ascontiguousarray(bumpy.faces[:, ::-1]), normals=-bumpy.normals)
 
-    [picture], [turned] = (
-        renderer.render(mesh, around(bumpy, "perspective")[2:3], SIZE) for mesh in (bumpy, inside_out)
-    )
+    [image], [turned] = (renderer.render(mesh, around(bumpy, "perspective")[2:3], SIZE) for mesh in (bumpy, inside_out))
 
-    assert (picture.pixels != turned.pixels).mean() < 1e-3
+    assert (image.pixels != turned.pixels).mean() < 1e-3
 
 
 @pytest.mark.parametrize("size", [1, 75, 130])
 def test_any_size_will_do(renderer, size, bumpy, coloured, around):
-    """Pictures need not be a power of two, nor rows a multiple of four bytes."""
+    """Images need not be a power of two, nor rows a multiple of four bytes."""
     cameras = around(bumpy, "perspective")[:2]
 
     for mesh, shape in ((bumpy, (size, size)), (coloured, (size, size, 3))):
-        pictures = list(renderer.render(mesh, cameras, size))
-        assert [picture.pixels.shape for picture in pictures] == [shape, shape]
-        assert np.isfinite(pictures[0].depth_mm[size // 2, size // 2])
+        images = list(renderer.render(mesh, cameras, size))
+        assert [image.pixels.shape for image in images] == [shape, shape]
+        assert np.isfinite(images[0].depth_mm[size // 2, size // 2])
 
 
 def test_an_object_outside_the_image_leaves_it_white(renderer, bumpy):
@@ -118,9 +116,9 @@ def test_an_object_outside_the_image_leaves_it_white(renderer, bumpy):
     beside = Camera(Orthographic(50.0), rigid(np.eye(3), [5000, 0, 300]))
     behind = Camera(lens_for("perspective", 300.0), rigid(np.eye(3), [0, 0, -500]))
 
-    for picture in renderer.render(bumpy, [beside, behind], SIZE):
-        assert (picture.pixels == BACKGROUND).all()
-        assert np.isposinf(picture.depth_mm).all()
+    for image in renderer.render(bumpy, [beside, behind], SIZE):
+        assert (image.pixels == BACKGROUND).all()
+        assert np.isposinf(image.depth_mm).all()
 
 
 def test_no_cameras_give_no_pictures(renderer, bumpy):

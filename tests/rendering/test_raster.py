@@ -52,14 +52,14 @@ def test_every_pixel_is_what_a_ray_through_its_centre_meets(raster, projection, 
     mesh = Mesh.smooth(both.vertices, both.faces).moved(turn)
 
     cameras = around(mesh, projection, 200.0)[::3]
-    for camera, picture in zip(cameras, raster.render(mesh, cameras, size), strict=True):
+    for camera, image in zip(cameras, raster.render(mesh, cameras, size), strict=True):
         depth_mm, grey = _cast(mesh, camera, size)
-        covered, expected = np.isfinite(picture.depth_mm), np.isfinite(depth_mm)
+        covered, expected = np.isfinite(image.depth_mm), np.isfinite(depth_mm)
         assert (covered != expected).sum() <= 0.003 * expected.sum()
         both = covered & expected
-        is_near = np.abs(picture.depth_mm[both] - depth_mm[both]) < 1e-3 * depth_mm[both]
+        is_near = np.abs(image.depth_mm[both] - depth_mm[both]) < 1e-3 * depth_mm[both]
         assert is_near.mean() >= 0.997
-        assert np.abs(picture.pixels[both] - grey[both])[is_near].max() < 2.5
+        assert np.abs(image.pixels[both] - grey[both])[is_near].max() < 2.5
 
 
 @pytest.mark.parametrize("num_points", [4, 60, 4000])
@@ -72,10 +72,10 @@ def test_shared_edges_leave_no_holes(raster, num_points):
     mesh = Mesh.smooth(np.c_[points, np.zeros(len(points))], Delaunay(points).simplices)
     camera = Camera(Orthographic(100.0), rigid(np.eye(3), [0, 0, 500]))
 
-    [picture] = raster.render(mesh, [camera], 160)
+    [image] = raster.render(mesh, [camera], 160)
 
-    assert np.isfinite(picture.depth_mm).all()
-    assert (picture.pixels == round(255 * ALBEDO)).all()
+    assert np.isfinite(image.depth_mm).all()
+    assert (image.pixels == round(255 * ALBEDO)).all()
 
 
 @pytest.mark.parametrize("projection", PROJECTIONS)
@@ -84,11 +84,11 @@ def test_a_closed_sphere_has_no_holes(raster, projection, around):
     ball = trimesh.creation.icosphere(subdivisions=6, radius=100)
     mesh = Mesh.smooth(ball.vertices, ball.faces)
 
-    for picture in raster.render(mesh, around(mesh, projection), SIZE):
-        covered = np.isfinite(picture.depth_mm)
+    for image in raster.render(mesh, around(mesh, projection), SIZE):
+        covered = np.isfinite(image.depth_mm)
         assert (np.abs(np.diff(np.pad(covered, 1).astype(int), axis=1)).sum(axis=1) <= 2).all()
         # Nor is the far side seen through a hole: depth has its front half everywhere.
-        assert picture.depth_mm[covered].max() - picture.depth_mm.min() < 101
+        assert image.depth_mm[covered].max() - image.depth_mm.min() < 101
 
 
 @pytest.mark.parametrize("projection", PROJECTIONS)
@@ -109,21 +109,21 @@ def test_the_mirrored_mesh_covers_exactly_the_mirrored_pixels(raster, projection
 
 @pytest.mark.parametrize("projection", PROJECTIONS)
 def test_pictures_are_the_same_to_the_byte_on_every_run(raster, projection, layered, around):
-    """A second renderer, or other pictures in between, change nothing; nor does the order of the faces."""
+    """A second renderer, or other images in between, change nothing; nor does the order of the faces."""
     shuffled = replace(layered, faces=np.random.default_rng(0).permutation(layered.faces))
     cameras = around(layered, projection)[1:3]
     first = list(raster.render(layered, cameras, SIZE))
     other = open_renderer("raster")
 
-    for pictures in (other.render(layered, cameras, SIZE), raster.render(shuffled, cameras, SIZE)):
-        for picture, expected in zip(pictures, first, strict=True):
-            assert picture.pixels.tobytes() == expected.pixels.tobytes()
-            assert picture.depth_mm.tobytes() == expected.depth_mm.tobytes()
+    for images in (other.render(layered, cameras, SIZE), raster.render(shuffled, cameras, SIZE)):
+        for image, expected in zip(images, first, strict=True):
+            assert image.pixels.tobytes() == expected.pixels.tobytes()
+            assert image.depth_mm.tobytes() == expected.depth_mm.tobytes()
     other.close()
 
 
 def test_two_meshes_can_be_rendered_in_turns(raster, bumpy, coloured, around):
-    """The pictures of two half-finished renderings do not mix."""
+    """The images of two half-finished renderings do not mix."""
     cameras = around(bumpy, "orthographic")[:3]
     apart = [list(raster.render(mesh, cameras, SIZE)) for mesh in (bumpy, coloured)]
 
@@ -147,19 +147,19 @@ def test_white_vertex_colours_give_the_grey_picture_brightened(raster, projectio
 
 
 def test_large_and_small_triangles_are_drawn_alike(raster):
-    """A slanted square of two triangles is the same picture as of 8192 (each takes another path through the code)."""
+    """A slanted square of two triangles is the same image as of 8192 (each takes another path through the code)."""
     camera = Camera(Perspective(30.0), rigid(np.eye(3), [0, 0, 500]))
     steps = np.linspace(-80, 80, 65)
-    pictures = []
+    images = []
     for line in (steps[[0, -1]], steps):
         x, y = (grid.ravel() for grid in np.meshgrid(line, line))
         corner = np.arange(len(x)).reshape(len(line), -1)
         low, high = corner[:-1, :-1].ravel(), corner[1:, 1:].ravel()
         others = corner[:-1, 1:].ravel(), corner[1:, :-1].ravel()
         faces = np.concatenate([np.c_[low, others[0], high], np.c_[low, high, others[1]]])
-        pictures += raster.render(Mesh.smooth(np.c_[x, y, 0.9 * x + 0.3 * y], faces), [camera], SIZE)
+        images += raster.render(Mesh.smooth(np.c_[x, y, 0.9 * x + 0.3 * y], faces), [camera], SIZE)
 
-    large, small = pictures
+    large, small = images
     both = np.isfinite(large.depth_mm) & np.isfinite(small.depth_mm)
     assert both.sum() > 10_000
     assert (np.isfinite(large.depth_mm) != np.isfinite(small.depth_mm)).sum() < 0.005 * both.sum()
@@ -170,14 +170,14 @@ def test_triangles_that_reach_behind_a_perspective_camera_are_left_out(raster, b
     """A camera inside an object sees the surface before it, and the one behind it does no harm."""
     camera = Camera(lens_for("perspective", 300.0), rigid(np.eye(3)))
 
-    [picture] = raster.render(bumpy, [camera], SIZE)
+    [image] = raster.render(bumpy, [camera], SIZE)
 
-    assert np.isfinite(picture.depth_mm).all()
-    assert picture.depth_mm.min() > 50
+    assert np.isfinite(image.depth_mm).all()
+    assert image.depth_mm.min() > 50
 
 
 def test_a_renderer_can_be_used_again_after_a_rendering_was_given_up(raster, bumpy, around):
-    """Stopping after the first of nine pictures leaves no trace in the next rendering."""
+    """Stopping after the first of nine images leaves no trace in the next rendering."""
     cameras = around(bumpy, "orthographic")
     expected = next(iter(raster.render(bumpy, cameras, SIZE)))
 

@@ -24,14 +24,14 @@ class BakeConfig:
         heat: How hot.
         minutes: How long, in minutes.
         trays: Which trays.
-        dry: Only say what would be done.
+        dry_run: Only say what would be done.
     """
 
     dough: str
     heat: Literal["low", "high"] = "low"
     minutes: int = 30
     trays: tuple[int, ...] = (1, 2)
-    dry: bool = False
+    dry_run: bool = False
 
 
 def bake(config: BakeConfig) -> None:
@@ -56,10 +56,10 @@ def ran(*flags: str) -> int:
 
 def test_flags_are_the_fields(capsys):
     """Each field of the config is a flag of its own; a flag may take several values."""
-    assert ran("--dough", "d", "--heat", "high", "--minutes", "5", "--trays", "3", "4", "--dry") == 0
+    assert ran("--dough", "d", "--heat", "high", "--minutes", "5", "--trays", "3", "4", "--dry-run") == 0
 
     out, err = capsys.readouterr()
-    assert out == f"{BakeConfig(dough='d', heat='high', minutes=5, trays=(3, 4), dry=True)}\n"
+    assert out == f"{BakeConfig(dough='d', heat='high', minutes=5, trays=(3, 4), dry_run=True)}\n"
     assert err == ""
 
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from featurelib.runtime.progress import Manners, Progress, duration, say, set_manners
+from featurelib.runtime.progress import OutputOptions, Progress, duration, say, set_output_options
 
 
 class Terminal(io.StringIO):
@@ -84,7 +84,7 @@ def test_a_person_sees_a_bar_and_its_end_as_a_line(monkeypatch):
 
 def test_a_quiet_command_shows_no_progress(monkeypatch, capsys):
     """Neither lines nor bars."""
-    set_manners(Manners(quiet=True))
+    set_output_options(OutputOptions(quiet=True))
     for stderr in (sys.stderr, Terminal()):
         monkeypatch.setattr(sys, "stderr", stderr)
         progress = Progress("render", 2, "objects", every_s=0.0)
@@ -92,4 +92,4 @@ def test_a_quiet_command_shows_no_progress(monkeypatch, capsys):
         progress.end()
         said = stderr.getvalue() if isinstance(stderr, Terminal) else capsys.readouterr().err
         assert said == ""
-    set_manners(Manners())
+    set_output_options(OutputOptions())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from featurelib.runtime.sandbox import Child, ChildLimits, LostError, OverLimitError
+from featurelib.runtime.sandbox import OverLimitError, ProcessLostError, SandboxedProcess, SandboxLimits
 
 
 def double(x):
@@ -60,7 +60,7 @@ def die_once(marker):
 @pytest.fixture(scope="module")
 def child():
     """A child with tight limits."""
-    with Child(ChildLimits(seconds=3, memory_mb=1024, recycle_after=1000), preload=["json"]) as child:
+    with SandboxedProcess(SandboxLimits(seconds=3, memory_mb=1024, recycle_after=1000), preload=["json"]) as child:
         yield child
 
 
@@ -75,7 +75,7 @@ def child():
 )
 def test_a_lost_child_costs_its_own_piece_of_work(child, work, words):
     """The reason says how it ended, in one line, and the next piece is done as if nothing had been."""
-    with pytest.raises(LostError, match=words) as lost:
+    with pytest.raises(ProcessLostError, match=words) as lost:
         child(work, 0)
 
     assert "\n" not in str(lost.value)
@@ -107,7 +107,7 @@ def test_results_come_in_order_around_a_loss(child):
     first, lost, last = (outcome for work in (double, die, double) for outcome in child.map(work, [4]))
 
     assert (first, last) == (8, 8)
-    assert isinstance(lost, LostError)
+    assert isinstance(lost, ProcessLostError)
 
 
 def test_a_child_that_is_killed_while_it_rests_is_replaced(child):
@@ -120,7 +120,7 @@ def test_a_child_that_is_killed_while_it_rests_is_replaced(child):
 
 def test_a_child_is_replaced_after_its_share_of_work():
     """Leaks do not add up: after `recycle_after` pieces the process is a new one."""
-    with Child(ChildLimits(recycle_after=3)) as child:
+    with SandboxedProcess(SandboxLimits(recycle_after=3)) as child:
         pids = list(child.map(pid, range(9)))
 
     assert len(set(pids)) == 3
@@ -129,7 +129,7 @@ def test_a_child_is_replaced_after_its_share_of_work():
 
 def test_a_closed_child_leaves_no_process():
     """The process ends with its parent's interest in it."""
-    with Child(ChildLimits()) as child:
+    with SandboxedProcess(SandboxLimits()) as child:
         number = child(pid, 0)
     for _ in range(100):
         if not Path(f"/proc/{number}").exists():
@@ -141,8 +141,8 @@ def test_a_closed_child_leaves_no_process():
 
 MAKE_AND_BE_KILLED = """
 import os, signal
-from featurelib.runtime.sandbox import Child, ChildLimits
-child = Child(ChildLimits())
+from featurelib.runtime.sandbox import Child, SandboxLimits
+child = Child(SandboxLimits())
 print(child._folder.name, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -158,7 +158,7 @@ def test_a_killed_parent_leaves_nothing_for_long(monkeypatch, tmp_path):
     assert left.is_dir()
     assert left.parent == tmp_path
 
-    with Child(ChildLimits()) as first, Child(ChildLimits()) as second:
+    with SandboxedProcess(SandboxLimits()) as first, SandboxedProcess(SandboxLimits()) as second:
         assert not left.exists()
         assert first(double, 1) == second(double, 1) == 2
     assert list(tmp_path.iterdir()) == []

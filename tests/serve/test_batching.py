@@ -7,7 +7,7 @@ import pytest
 from ray import serve as ray_serve
 
 from featurelib.models.requests import Seen
-from serve.batching import BATCH, gathered, num_pictures
+from serve.batching import BATCH, gathered, num_images
 
 
 @ray_serve.deployment
@@ -68,5 +68,5 @@ def test_a_lone_request_always_fits():
     """One with more pictures than a batch holds is not refused; together with others it counts what it has."""
     many = ("orthographic", [b""] * (BATCH + 1))
 
-    assert num_pictures([many]) <= BATCH
-    assert num_pictures([many, many]) == 2 * (BATCH + 1)
+    assert num_images([many]) <= BATCH
+    assert num_images([many, many]) == 2 * (BATCH + 1)

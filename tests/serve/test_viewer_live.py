@@ -49,12 +49,12 @@ def turn(viewer):
 
 def test_it_is_quick(warm, capsys):
     """Once warm: an object's first picture within 1 s, and its mesh there and turning within 2 s."""
-    pictures, turning, frames = [], [], []
+    images, turning, frames = [], [], []
     for _ in range(ROUNDS):
         warm.settle()
         started = time.perf_counter()
         next_one = lambda: warm.tab.keyboard.press("j")  # noqa: E731 (an action to time)
-        pictures.append(
+        images.append(
             seconds(
                 warm,
                 next_one,
@@ -71,10 +71,10 @@ def test_it_is_quick(warm, capsys):
     faces = warm.ask("() => viewer.model.mesh.geometry.index.count / 3")
     with capsys.disabled():
         print(f"\n{faces:,.0f} faces, {ROUNDS} objects, median (longest):")
-        for name, values in (("first picture", pictures), ("model turning", turning), ("a frame of it", frames)):
+        for name, values in (("first picture", images), ("model turning", turning), ("a frame of it", frames)):
             print(f"  {name}: {statistics.median(values):.2f} s ({max(values):.2f} s)")
 
-    assert max(pictures) < 1
+    assert max(images) < 1
     assert max(turning) < 2
 
 

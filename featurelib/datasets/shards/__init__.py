@@ -1,7 +1,7 @@
 """Rendered views on disk, from what shapes them to the file that commits them.
 
-`spec` (what shapes the pictures), `plan` (which shard holds which object), `views` (one object's rows), `png`
-(a picture), `files` (one shard's file) and `manifest` (the commit of them all).
+`spec` (what shapes the images), `plan` (which shard holds which object), `views` (one object's rows), `png`
+(an image), `files` (one shard's file) and `manifest` (the commit of them all).
 """
 
 from featurelib.datasets.shards.files import Receipt, read_receipt, read_views, write_shard

@@ -23,7 +23,7 @@ RECEIPT_KEY = b"featurelib.receipt"
 class Receipt:
     """What a shard holds, as its writer counted it; kept in the file's footer so that a later run can read it.
 
-    name, bucket: from the plan. objects, views: counts by split. channels: 1 grey, 3 colour, 0 no picture.
+    name, bucket: from the plan. objects, views: counts by split. channels: 1 grey, 3 colour, 0 no image.
     rejects: rows of records.REJECTS for the members that gave no views.
     """
 
@@ -80,7 +80,7 @@ def write_shard(uri: str, rows: Sequence[dict[str, Any]], receipt: Receipt) -> R
 
 
 def read_receipt(uri: str) -> Receipt:
-    """Return the receipt in a shard's footer; the pictures are not read.
+    """Return the receipt in a shard's footer; the images are not read.
 
     Its bucket is the one it was written for. Where the plan has changed since, an equal shard (without objects,
     say) may stand in another: take the bucket from the plan.

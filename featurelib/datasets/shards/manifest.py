@@ -24,8 +24,8 @@ class Manifest:
     """What is in RUN/renders/<projection>.
 
     uri: the folder. dataset: URI of the dataset it was made from. landmark: its landmark's name.
-    spec: what shaped the pictures. objects, views: counts by split. rejected: number of objects without views.
-    channels: 1 for grey pictures, 3 if any has colour. shards: file names in the order of their buckets.
+    spec: what shaped the images. objects, views: counts by split. rejected: number of objects without views.
+    channels: 1 for grey images, 3 if any has colour. shards: file names in the order of their buckets.
     """
 
     uri: str
@@ -45,7 +45,7 @@ class Manifest:
 
     @property
     def content_hash(self) -> str:
-        """A hash of the inputs and of all that shaped the pictures (the shards' names carry both)."""
+        """A hash of the inputs and of all that shaped the images (the shards' names carry both)."""
         return sha256("".join(self.shards).encode()).hexdigest()
 
     def shard_of(self, object_id: str) -> str:
@@ -77,7 +77,7 @@ class Manifest:
 
 
 def renders_uri(run: str, projection: str) -> str:
-    """Return the folder of a projection's pictures."""
+    """Return the folder of a projection's images."""
     return storage.join(storage.absolute(run), "renders", projection)
 
 
@@ -93,7 +93,10 @@ def open_renders(run: str, projection: str) -> Manifest:
         raise DataError(f"{uri}: no manifest.json, so its rendering has not ended; run `featurelib render` (again)")
     values = json.loads(storage.read_bytes(manifest))
     if values.get("schema") != SCHEMA_VERSION:
-        raise DataError(f"{manifest}: schema {values.get('schema')}; this version reads {SCHEMA_VERSION}; render again")
+        raise DataError(
+            f"{manifest}: written by another version of featurelib (schema {values.get('schema')}, this one reads "
+            f"{SCHEMA_VERSION}); run the pipeline again into a new --run"
+        )
     return Manifest.from_dict(uri, values)
 
 
@@ -117,10 +120,10 @@ def commit(
     """Write rejects.parquet and then manifest.json, and return the manifest.
 
     `expected_tag` is the storage tag of the manifest that this one replaces, None if there was none: of two
-    runs at once that would commit different pictures, only one can.
+    runs at once that would commit different images, only one can.
 
     Raises:
-        ConflictError: if another run committed other pictures meanwhile.
+        ConflictError: if another run committed other images meanwhile.
         DataError: if a bucket has no receipt, or two, or if objects in are not objects rendered plus objects
             rejected; nothing is written then.
     """
@@ -158,7 +161,7 @@ def _swap(uri: str, content: bytes, expected_tag: str | None) -> None:
         storage.swap_bytes(uri, content, expected_tag)
     except ConflictError:
         if storage.read_bytes(uri) != content:
-            raise ConflictError(f"{uri}: another run committed other pictures meanwhile; run again") from None
+            raise ConflictError(f"{uri}: another run committed other images meanwhile; run again") from None
 
 
 def _total(counts: Any) -> dict[str, int]:

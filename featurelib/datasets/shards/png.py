@@ -1,4 +1,4 @@
-"""Pictures as PNG (https://www.w3.org/TR/png-3/): written for speed, and read at the size that a network wants.
+"""Images as PNG (https://www.w3.org/TR/png-3/): written for speed, and read at the size that a network wants.
 
 Written and read here, since streams are bound by it: a grey body of 512 px, every row less the one above it (Up) and
 zlib's level 1, takes 1.3 ms to encode and 33.5 kB (Pillow, which chooses a filter for each row: 2.9 ms, 34.3 kB).
@@ -18,7 +18,7 @@ from PIL import Image
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY, RGB = 0, 2
 UP_FILTER = 2
-"""PNG's numbers for a picture's kind of colour, and for a row's filter."""
+"""PNG's numbers for an image's kind of colour, and for a row's filter."""
 
 HEADER_LAYOUT, PIXELS_AT = ">IIBBBBB", 33
 """Of the first chunk's content; and where the second chunk begins, which holds the pixels."""
@@ -52,7 +52,7 @@ def decode_png(png: bytes, size: int | None = None) -> NDArray[np.uint8]:
 def reduced(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Return (size, size) or (size, size, 3) means of the areas of (H, W) or (H, W, 3) pixels, to the nearest level.
 
-    In whole numbers, so that the reduced mirrored picture is the mirrored reduced one to the bit.
+    In whole numbers, so that the reduced mirrored image is the mirrored reduced one to the bit.
     """
     if pixels.ndim == 3:
         channels = [reduced(np.ascontiguousarray(pixels[..., i]), size) for i in range(pixels.shape[2])]

@@ -1,4 +1,4 @@
-"""What runs in a render child: one mesh file in, the rows of all its pictures out."""
+"""What runs in a render child: one mesh file in, the rows of all its images out."""
 
 import functools
 import hashlib
@@ -86,7 +86,7 @@ def render_object(job: ObjectJob) -> dict[str, Outcome]:
 
 
 @dataclass(frozen=True)
-class FirstLookJob:
+class PrepareJob:
     """A mesh file without labels, how to render it, and how its object is turned besides."""
 
     mesh_uri: str
@@ -94,17 +94,17 @@ class FirstLookJob:
     turn: Sequence[float] | None = None
 
 
-class FirstLook(NamedTuple):
+class PreparedMesh(NamedTuple):
     """A mesh in the object frame and the PNGs of the rig's views of it."""
 
     mesh: Mesh
     pngs: tuple[bytes, ...]
 
 
-def first_look(job: FirstLookJob) -> FirstLook | str:
-    """Return a mesh and the same pictures of it as a rendering makes, or why there are none."""
+def prepare_mesh(job: PrepareJob) -> PreparedMesh | str:
+    """Return a mesh and the same images of it as a rendering makes, or why there are none."""
     try:
-        return _first_look(_load(job.mesh_uri, job.spec.object_from_source_of(job.turn))[1], job.spec)
+        return _prepared(_load(job.mesh_uri, job.spec.object_from_source_of(job.turn))[1], job.spec)
     except DataError as error:
         return str(error)
 
@@ -122,8 +122,8 @@ class UploadJob:
     limits: Limits
 
 
-def first_look_at_upload(job: UploadJob) -> FirstLook | str:
-    """Return what `first_look` does, of bytes; no file is opened.
+def prepare_upload(job: UploadJob) -> PreparedMesh | str:
+    """Return what `prepare_mesh` does, of bytes; no file is opened.
 
     A file that names another one above its folder would find nothing there, but nobody sends one in good faith.
     """
@@ -132,7 +132,7 @@ def first_look_at_upload(job: UploadJob) -> FirstLook | str:
         if suffix.endswith("obj") and OUTWARD.search(job.content):
             raise DataError("mesh: its mtllib leads out of its folder; expected a file beside it")
         mesh = load_mesh(job.content, suffix, job.spec.object_from_source, name="mesh", limits=job.limits)
-        return _first_look(mesh, job.spec)
+        return _prepared(mesh, job.spec)
     except DataError as error:
         return str(error)
 
@@ -154,10 +154,10 @@ def as_glb(job: GlbJob) -> bytes:
     return write_glb(_load(job.mesh_uri, job.object_from_source)[1])
 
 
-def _first_look(mesh: Mesh, spec: RenderSpec) -> FirstLook:
+def _prepared(mesh: Mesh, spec: RenderSpec) -> PreparedMesh:
     check_fits(mesh.vertices_mm, mesh, spec)
-    pictures = _renderer(spec.backend).render(mesh, spec.cameras(mesh.centre_mm), spec.image_size)
-    return FirstLook(mesh, tuple(encode_png(picture.pixels) for picture in pictures))
+    images = _renderer(spec.backend).render(mesh, spec.cameras(mesh.centre_mm), spec.image_size)
+    return PreparedMesh(mesh, tuple(encode_png(image.pixels) for image in images))
 
 
 def _load(uri: str, object_from_source: NDArray[np.float64]) -> tuple[bytes, Mesh]:

@@ -26,7 +26,7 @@ OUTLIER = 3.0
 
 @dataclass(frozen=True)
 class RenderSpec:
-    """What shapes the pictures of one projection, and the labels beside them.
+    """What shapes the images of one projection, and the labels beside them.
 
     unit, alignment: from source frame to object frame.
     projection: of PROJECTIONS. frame_mm: the image's width in mm at the object's centre.

@@ -1,4 +1,4 @@
-"""One object to its rows: rendered pictures and where its landmarks are in them."""
+"""One object to its rows: rendered images and where its landmarks are in them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from featurelib.datasets.shards.spec import RenderSpec
 from featurelib.errors import DataError
 from featurelib.geometry import SIDES, Camera, Orthographic, apply, frame_needed_mm, is_visible, near_side
 from featurelib.meshes import Mesh
-from featurelib.rendering import Picture, Renderer
+from featurelib.rendering import RenderedView, Renderer
 
 VISIBLE_TOLERANCE = 0.01
 """A landmark this fraction of the frame behind the surface counts as seen: labels sit a little in the skin."""
@@ -29,7 +29,7 @@ def object_views(
         renderer: what renders it.
 
     Raises:
-        DataError: if the object does not fit the frame, a landmark lies outside it or a picture is blank.
+        DataError: if the object does not fit the frame, a landmark lies outside it or an image is blank.
     """
     pair_mm = apply(spec.object_from_source_of(labels.get("turn")), [labels["left"], labels["right"]])
     check_fits(mesh.vertices_mm, mesh, spec)
@@ -45,29 +45,29 @@ def object_views(
         "centre_mm": mesh.centre_mm.tolist(),
         "mesh_sha256": mesh_sha256,
     }
-    pictures = renderer.render(mesh, cameras, spec.image_size)
+    images = renderer.render(mesh, cameras, spec.image_size)
     return [
-        {**shared, "view": i, **_view(camera, pair_mm, picture, spec)}
-        for i, (camera, picture) in enumerate(zip(cameras, pictures, strict=True))
+        {**shared, "view": i, **_view(camera, pair_mm, image, spec)}
+        for i, (camera, image) in enumerate(zip(cameras, images, strict=True))
     ]
 
 
 def check_fits(points_mm: np.ndarray, mesh: Mesh, spec: RenderSpec, what: str = "the object") -> None:
-    """Raise DataError, with the width they would need, if points (n, 3) leave the mesh's picture in some view."""
+    """Raise DataError, with the width they would need, if points (n, 3) leave the mesh's image in some view."""
     needed = frame_needed_mm(points_mm, mesh.centre_mm, spec.rig, spec.projection)
     if needed > spec.frame_mm:
         raise DataError(f"{what} needs a frame of {needed:.4g} mm; the frame is {spec.frame_mm:.4g} mm (--frame-mm)")
 
 
-def _view(camera: Camera, pair_mm: np.ndarray, picture: Picture, spec: RenderSpec) -> dict[str, Any]:
-    if not np.isfinite(picture.depth_mm).any():
-        raise DataError("a picture is blank: no face of the mesh covers a pixel")
+def _view(camera: Camera, pair_mm: np.ndarray, image: RenderedView, spec: RenderSpec) -> dict[str, Any]:
+    if not np.isfinite(image.depth_mm).any():
+        raise DataError("an image is blank: no face of the mesh covers a pixel")
     pair_xy = camera.project(pair_mm)
-    visible = is_visible(camera, pair_mm, picture.depth_mm, VISIBLE_TOLERANCE * spec.frame_mm)
+    visible = is_visible(camera, pair_mm, image.depth_mm, VISIBLE_TOLERANCE * spec.frame_mm)
     near = near_side(camera, pair_mm)
     lens = camera.lens
     return {
-        "png": encode_png(picture.pixels),
+        "png": encode_png(image.pixels),
         "left_xy": pair_xy[0].tolist(),
         "right_xy": pair_xy[1].tolist(),
         "left_visible": bool(visible[0]),

@@ -13,5 +13,5 @@ from featurelib.rendering import open_renderer
 _triangle = Mesh.smooth(np.eye(3, dtype=np.float32), np.array([[0, 1, 2]], dtype=np.int32))
 for _projection in PROJECTIONS:
     _cameras = DEFAULT_RIG.cameras(np.zeros(3), lens_for(_projection, 4.0), 4.0)
-    for _picture in open_renderer("raster").render(_triangle, _cameras[:1], 16):
+    for _image in open_renderer("raster").render(_triangle, _cameras[:1], 16):
         pass

@@ -1,4 +1,4 @@
-"""Pictures inside a mesh file: refused by their size before they are decoded, and joined to one if there are several.
+"""Images inside a mesh file: refused by their size before they are decoded, and joined to one if there are several.
 
 Only PNG, JPEG and WebP are decoded: other decoders of Pillow start programs (EPS) or have seen less bad input.
 """
@@ -73,7 +73,7 @@ def decode(data: bytes) -> NDArray[np.uint8]:
 def join_textures(
     uvs: Sequence[NDArray[np.floating]], textures: Sequence[NDArray[np.uint8]], limits: Limits
 ) -> tuple[NDArray[np.floating], NDArray[np.uint8]]:
-    """Return uv (n, 2) and texture of all parts together; several textures become one picture, each in its place.
+    """Return uv (n, 2) and texture of all parts together; several textures become one image, each in its place.
 
     Args:
         uvs: (k, 2) of each part, (0, 0) the bottom-left corner of its texture.
@@ -81,7 +81,7 @@ def join_textures(
         limits: for the pixels.
 
     Raises:
-        DataError: if the picture has more than twice the pixels of the limit.
+        DataError: if the image has more than twice the pixels of the limit.
     """
     distinct = list({id(texture): texture for texture in textures}.values())
     if len(distinct) == 1:
@@ -96,7 +96,7 @@ def join_textures(
 
 
 def _atlas(textures: Sequence[NDArray[np.uint8]], limits: Limits) -> tuple[NDArray[np.uint8], list[tuple[int, int]]]:
-    """Return a picture of all textures, in rows from tall to flat, and the (left, top) pixel of each."""
+    """Return an image of all textures, in rows from tall to flat, and the (left, top) pixel of each."""
     total = sum(texture.shape[0] * texture.shape[1] for texture in textures)
     width = max(int(np.ceil(np.sqrt(total))), *(texture.shape[1] for texture in textures))
     corners = [(0, 0)] * len(textures)

@@ -57,7 +57,7 @@ class _Writer:
         return len(self.sections["accessors"]) - 1
 
     def texture(self, pixels: NDArray[np.uint8]) -> int:
-        """Add the picture (h, w, 3); return the index of its texture."""
+        """Add the image (h, w, 3); return the index of its texture."""
         png = io.BytesIO()
         Image.fromarray(pixels).save(png, "PNG", compress_level=1)
         self.sections["images"] = [{"bufferView": self._view(png.getvalue()), "mimeType": "image/png"}]

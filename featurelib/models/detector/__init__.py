@@ -1,5 +1,5 @@
-"""The detector: one rendered picture in, the near landmark's image position out.
+"""The detector: one rendered image in, the near landmark's image position out.
 
-`samples` (pictures as arrays; no TensorFlow), `network` (the Keras model), `training` (the two phases) and
+`samples` (images as arrays; no TensorFlow), `network` (the Keras model), `training` (the two phases) and
 `model` (a trained detector on disk). Import the module you need: only `samples` is light.
 """

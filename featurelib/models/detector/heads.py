@@ -27,10 +27,10 @@ TINY = 1e-12
 """Squared fractions of the width under a root, whose slope is infinite at 0: a millionth of the width."""
 
 
-class Sighting(NamedTuple):
-    """What a head saw in n pictures; the second axis is left, right.
+class LandmarkDetection(NamedTuple):
+    """What a head saw in n images; the second axis is left, right.
 
-    xy: (n, 2, 2). covariance: (n, 2, 2, 2) of xy, in squared fractions of the width. visible: (n, 2), from 0, hidden,
+    xy: (n, 2, 2). covariance: (n, 2, 2, 2) of xy, in squared fractions of the width. visible: (n, 2), from 0, occluded,
     to 1. A head that does not tell the sides apart gives its one answer for both, and NaN for the other two.
     """
 
@@ -47,8 +47,8 @@ class Sighting(NamedTuple):
 class Head(Protocol):
     """A way to answer. Losses and errors are per sample, so that a caller can leave out those that pad a batch."""
 
-    def attach(self, backbone: keras.Model, pictures: Tensor) -> Tensor:
-        """Return the float32 outputs of the backbone and this head for scaled pictures (n, s, s, 3)."""
+    def attach(self, backbone: keras.Model, images: Tensor) -> Tensor:
+        """Return the float32 outputs of the backbone and this head for scaled images (n, s, s, 3)."""
         ...
 
     def losses(self, outputs: Tensor, labels: Labels) -> Tensor:
@@ -59,7 +59,7 @@ class Head(Protocol):
         """Return how far the near instance is missed, (n,) in fractions of the width."""
         ...
 
-    def read(self, outputs: Tensor) -> Sighting:
+    def read(self, outputs: Tensor) -> LandmarkDetection:
         """Return what outputs say, as tensors."""
         ...
 
@@ -68,9 +68,9 @@ class Head(Protocol):
 class RegressionHead:
     """Global average pooling, 256 and 128 ReLU units with L2 and dropout, and two sigmoids: the near position."""
 
-    def attach(self, backbone: keras.Model, pictures: Tensor) -> Tensor:
+    def attach(self, backbone: keras.Model, images: Tensor) -> Tensor:
         """Return near positions xy (n, 2)."""
-        x = keras.layers.GlobalAveragePooling2D()(backbone(pictures))
+        x = keras.layers.GlobalAveragePooling2D()(backbone(images))
         for units, rate in ((256, 0.4), (128, 0.3)):
             x = keras.layers.Dense(units, activation="relu", kernel_regularizer=keras.regularizers.L2(L2))(x)
             x = keras.layers.Dropout(rate)(x)
@@ -84,11 +84,11 @@ class RegressionHead:
         """Return the near instance's errors (n,)."""
         return _lengths(outputs - _near(labels.points, labels.near))
 
-    def read(self, outputs: Tensor) -> Sighting:
-        """Return the near position as either side's; which side it is, how sure and whether hidden is not known."""
+    def read(self, outputs: Tensor) -> LandmarkDetection:
+        """Return the near position as either side's; which side it is, how sure and whether occluded is not known."""
         xy = ops.repeat(ops.cast(outputs, "float32")[:, None], 2, axis=1)
         unknown = float("nan") * xy
-        return Sighting(xy, ops.stack([unknown, unknown], axis=-1), unknown[..., 0])
+        return LandmarkDetection(xy, ops.stack([unknown, unknown], axis=-1), unknown[..., 0])
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class HeatmapHead:
     convolution of the next features, a doubling and a separable 3 x 3 convolution. There is no BatchNorm here: with
     none to learn statistics for, one rate trains all layers from the first step, on any number of workers.
 
-    A side's maps are read by their means (soft-argmax). What is hidden is learnt like what is seen: where an
+    A side's maps are read by their means (soft-argmax). What is occluded is learnt like what is seen: where an
     instance lies behind the object is determined by the object. The loss, a mean over both sides, is
     `place_weight` times the distance in fractions of the width, plus `map_weight` times the Jensen-Shannon divergence
     of the map from a Gaussian (both after Nibali et al. 2018, https://arxiv.org/abs/1801.07372), plus
@@ -114,11 +114,11 @@ class HeatmapHead:
     map_weight: float = 1.0
     visible_weight: float = 0.1
 
-    def attach(self, backbone: keras.Model, pictures: Tensor) -> dict[str, Tensor]:
+    def attach(self, backbone: keras.Model, images: Tensor) -> dict[str, Tensor]:
         """Return `maps`, logits (n, s / 4, s / 4, 2) of left and right, and `visible`, logits (n, 2)."""
         layers = keras.layers
         outputs = [backbone.get_layer(name).output for name in TAPS]
-        deepest, *finer = keras.Model(backbone.inputs, outputs, name=backbone.name)(pictures)
+        deepest, *finer = keras.Model(backbone.inputs, outputs, name=backbone.name)(images)
         x = layers.Conv2D(self.channels, 1, activation="relu6", name="deepest")(deepest)
         for stride, tap in zip((16, 8, 4), finer, strict=True):
             lateral = layers.Conv2D(self.channels, 1, name=f"lateral_{stride}")(tap)
@@ -140,8 +140,8 @@ class HeatmapHead:
         target = heatmaps.gaussian(labels.points, height, width, self.sigma_cells)
         place = _lengths(heatmaps.means(log_p) - labels.points)
         shape = heatmaps.jensen_shannon(log_p, target)
-        hidden = ops.binary_crossentropy(labels.visible, outputs["visible"], from_logits=True)
-        both = self.place_weight * place + self.map_weight * shape + self.visible_weight * hidden
+        occluded = ops.binary_crossentropy(labels.visible, outputs["visible"], from_logits=True)
+        both = self.place_weight * place + self.map_weight * shape + self.visible_weight * occluded
         return ops.mean(both, axis=-1)
 
     def distances(self, outputs: dict[str, Tensor], labels: Labels) -> Tensor:
@@ -149,14 +149,14 @@ class HeatmapHead:
         xy = heatmaps.means(heatmaps.log_probabilities(outputs["maps"]))
         return _lengths(_near(xy, labels.near) - _near(labels.points, labels.near))
 
-    def read(self, outputs: dict[str, Tensor]) -> Sighting:
+    def read(self, outputs: dict[str, Tensor]) -> LandmarkDetection:
         """Return both sides' positions, spreads and visibility.
 
         The spread tells how the map is shaped, mostly by the loss's own Gaussian; it hardly predicts the error.
         """
         log_p = heatmaps.log_probabilities(ops.cast(outputs["maps"], "float32"))
         xy = heatmaps.means(log_p)
-        return Sighting(xy, heatmaps.covariances(log_p, xy), ops.sigmoid(outputs["visible"]))
+        return LandmarkDetection(xy, heatmaps.covariances(log_p, xy), ops.sigmoid(outputs["visible"]))
 
 
 def _near(points: Tensor, near: Tensor) -> Tensor:
@@ -170,4 +170,4 @@ def _lengths(offsets: Tensor) -> Tensor:
 
 
 HEADS: dict[str, Head] = {"regression": RegressionHead(), "heatmap": HeatmapHead()}
-"""The heads by name; `heatmap` needs pictures of 64 px or more for its maps to be of use."""
+"""The heads by name; `heatmap` needs images of 64 px or more for its maps to be of use."""

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurelib.models.detector.files import model_version, read_model
-from featurelib.models.detector.heads import HEADS, Head, Sighting
-from featurelib.models.detector.samples import decode_pictures
-from featurelib.models.inference import dealt, folded
+from featurelib.models.detector.heads import HEADS, Head, LandmarkDetection
+from featurelib.models.detector.samples import decode_images
+from featurelib.models.inference import frozen_graph, run_in_chunks
 from featurelib.runtime import storage
 
 
@@ -23,7 +23,7 @@ from featurelib.runtime import storage
 class Detector:
     """A trained network, used as it was when it is first called.
 
-    model: the Keras model. version: SHA-256 of its file. input_size: of its pictures, in pixels.
+    model: the Keras model. version: SHA-256 of its file. input_size: of its images, in pixels.
     """
 
     model: keras.Model
@@ -49,20 +49,20 @@ class Detector:
         """What reads the network's outputs."""
         return HEADS["heatmap" if isinstance(self.model.output, dict) else "regression"]
 
-    def __call__(self, pngs: Sequence[bytes]) -> Sighting:
+    def __call__(self, pngs: Sequence[bytes]) -> LandmarkDetection:
         """Return what is seen in n PNGs."""
-        return self.find(decode_pictures(pngs, self.input_size))
+        return self.find(decode_images(pngs, self.input_size))
 
-    def find(self, pictures: NDArray[np.uint8]) -> Sighting:
-        """Return what is seen in pictures (n, s, s, c) of 1 or 3 channels."""
-        if not len(pictures):  # the folded convolutions refuse an empty batch
-            return Sighting(*(np.empty((0, 2, *shape), np.float32) for shape in ((2,), (2, 2), ())))
-        return Sighting(*dealt(self._graph, pictures))
+    def find(self, images: NDArray[np.uint8]) -> LandmarkDetection:
+        """Return what is seen in images (n, s, s, c) of 1 or 3 channels."""
+        if not len(images):  # the folded convolutions refuse an empty batch
+            return LandmarkDetection(*(np.empty((0, 2, *shape), np.float32) for shape in ((2,), (2, 2), ())))
+        return LandmarkDetection(*run_in_chunks(self._graph, images))
 
     @cached_property
-    def _graph(self) -> Callable[[NDArray[np.uint8]], Sighting]:
+    def _graph(self) -> Callable[[NDArray[np.uint8]], LandmarkDetection]:
         """The network as one graph for batches of any size."""
-        return folded(self.model, None, self.head.read)
+        return frozen_graph(self.model, None, self.head.read)
 
 
 def save_detector(model: keras.Model, uri: str, config: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The detector's network: MobileNetV2 and a head. Pictures go in as they are, 0 to 255: scaling is inside."""
+"""The detector's network: MobileNetV2 and a head. Images go in as they are, 0 to 255: scaling is inside."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ steps: after 1,400 the error was 7 % of the width in training and 25 % in valida
 def build_detector(
     *, head: str = "heatmap", alpha: float = 0.35, input_size: int = 128, weights: str = "imagenet"
 ) -> keras.Model:
-    """Return an untrained detector: pictures (n, s, s, 3) of 0 to 255 in, its head's outputs out.
+    """Return an untrained detector: images (n, s, s, 3) of 0 to 255 in, its head's outputs out.
 
     Args:
         head: one of HEADS; says what the outputs are.
@@ -37,14 +37,14 @@ def build_detector(
         raise UsageError(f"--alpha {alpha:g}: expected one of {', '.join(f'{a:g}' for a in ALPHAS)}")
     if input_size % 32 or input_size < 32:
         raise UsageError(f"--input-size {input_size}: expected a multiple of 32 pixels")
-    inputs = keras.Input((input_size, input_size, 3), name="picture")
+    inputs = keras.Input((input_size, input_size, 3), name="image")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1)(inputs)
     return keras.Model(inputs, HEADS[head].attach(_backbone(alpha, input_size, weights), x), name="detector")
 
 
-def widen(pictures: tf.Tensor) -> tf.Tensor:
-    """Return pictures (n, s, s, 1 or 3) uint8 as the network wants them: (n, s, s, 3) float32."""
-    return tf.broadcast_to(tf.cast(pictures, tf.float32), [*tf.unstack(tf.shape(pictures)[:3]), 3])
+def widen(images: tf.Tensor) -> tf.Tensor:
+    """Return images (n, s, s, 1 or 3) uint8 as the network wants them: (n, s, s, 3) float32."""
+    return tf.broadcast_to(tf.cast(images, tf.float32), [*tf.unstack(tf.shape(images)[:3]), 3])
 
 
 def synchronise_statistics(model: keras.Model) -> None:

@@ -9,9 +9,10 @@ class Recipe:
     """How to train. Rates and batch size are global: they do not depend on the number of workers.
 
     epochs: of both phases together. frozen_epochs: of the first, in which only the head trains.
-    batch_size: over all workers. head_rate, tune_rate: Adam's learning rate in each phase.
+    batch_size: over all workers. head_learning_rate, finetune_learning_rate: Adam's learning rate in each phase.
     least_steps: where `epochs` make fewer, there are more epochs, up to MOST_EPOCHS; 0 leaves it at them.
-    steps: over which tune_rate first rises (for WARM_UP of them) and then falls along a cosine; 0 holds it.
+    steps: over which finetune_learning_rate first rises (for WARM_UP of them) and then falls along a cosine;
+        0 holds it.
     patience: epochs without a better validation error.
     frozen_to: the backbone's layer up to which nothing trains in the second phase either.
     pretrained: the backbone has learnt something: its BatchNorm statistics and `frozen_to` are held.
@@ -21,8 +22,8 @@ class Recipe:
     epochs: int = 60
     frozen_epochs: int = 15
     batch_size: int = 32
-    head_rate: float = 1e-3
-    tune_rate: float = 1e-4
+    head_learning_rate: float = 1e-3
+    finetune_learning_rate: float = 1e-4
     least_steps: int = 0
     steps: int = 0
     patience: int = 15
@@ -49,7 +50,9 @@ WARM_UP = 0.05
 
 RECIPES = {
     "regression": Recipe(),
-    "heatmap": Recipe(epochs=8, frozen_epochs=0, tune_rate=2e-3, least_steps=1200, steps=1, frozen_to="block_2_add"),
+    "heatmap": Recipe(
+        epochs=8, frozen_epochs=0, finetune_learning_rate=2e-3, least_steps=1200, steps=1, frozen_to="block_2_add"
+    ),
 }
 """What is trained by default; steps=1 asks for the cosine, whose length the data give.
 

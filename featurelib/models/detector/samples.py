@@ -1,4 +1,4 @@
-"""Training samples: a stored picture's row and a mirror flag in, arrays out. Nothing is decoded before it is needed."""
+"""Training samples: a stored image's row and a mirror flag in, arrays out. Nothing is decoded before it is needed."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, repeat
@@ -23,10 +23,10 @@ class Sample(NamedTuple):
 
 
 class Labels(NamedTuple):
-    """What is true of n pictures; the instances of the landmark are in the order of SIDES.
+    """What is true of n images; the instances of the landmark are in the order of SIDES.
 
     points: (n, 2, 2) float32, xy of both instances. near: (n,) int32, which of them is nearer to the camera.
-    visible: (n, 2) float32, 1 where the instance is not hidden. weight: (n,) float32, 0 for a picture that only
+    visible: (n, 2) float32, 1 where the instance is not occluded. weight: (n,) float32, 0 for an image that only
     fills its batch.
     """
 
@@ -37,38 +37,38 @@ class Labels(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Pictures (n, s, s, c) uint8 and their labels."""
+    """Images (n, s, s, c) uint8 and their labels."""
 
-    pictures: NDArray[np.uint8]
+    images: NDArray[np.uint8]
     labels: Labels
 
 
-def decode_pictures(pngs: Sequence[bytes], size: int) -> NDArray[np.uint8]:
-    """Return pictures (n, size, size, c) of n PNGs, reduced by area averaging; c is 3 if any has colour, else 1.
+def decode_images(pngs: Sequence[bytes], size: int) -> NDArray[np.uint8]:
+    """Return images (n, size, size, c) of n PNGs, reduced by area averaging; c is 3 if any has colour, else 1.
 
-    Averaging over whole pixels keeps the reduced picture of a mirrored view the mirror of the reduced picture.
+    Averaging over whole pixels keeps the reduced image of a mirrored view the mirror of the reduced image.
     """
-    pictures = [decode_png(png, size) for png in pngs]
-    if not pictures:
+    images = [decode_png(png, size) for png in pngs]
+    if not images:
         return np.empty((0, size, size, 1), np.uint8)
-    if any(picture.ndim == 3 for picture in pictures):
-        return np.stack([picture if picture.ndim == 3 else np.stack([picture] * 3, -1) for picture in pictures])
-    return np.stack(pictures)[..., None]
+    if any(image.ndim == 3 for image in images):
+        return np.stack([image if image.ndim == 3 else np.stack([image] * 3, -1) for image in images])
+    return np.stack(images)[..., None]
 
 
-def with_mirrors(views: Iterable[dict[str, Any]], *, mirror: bool = True, hidden: bool = True) -> Iterator[Sample]:
+def with_mirrors(views: Iterable[dict[str, Any]], *, mirror: bool = True, occluded: bool = True) -> Iterator[Sample]:
     """Yield every view twice, as it is and mirrored.
 
-    The flipped picture shows the other instance of the landmark at 1 - x, so mirroring doubles the data
-    without rendering. Front views and hidden instances are mirrored like all others.
+    The flipped image shows the other instance of the landmark at 1 - x, so mirroring doubles the data
+    without rendering. Front views and occluded instances are mirrored like all others.
 
     Args:
         views: rows.
-        mirror: without, each picture comes twice as it is, so that a training has as many steps.
-        hidden: without, views in which the near instance is hidden have no weight.
+        mirror: without, each image comes twice as it is, so that a training has as many steps.
+        occluded: without, views in which the near instance is occluded have no weight.
     """
     for view in views:
-        weight = float(hidden or view[f"{view['near_side']}_visible"])
+        weight = float(occluded or view[f"{view['near_side']}_visible"])
         yield Sample(view, False, weight)
         yield Sample(view, mirror, weight)
 
@@ -76,7 +76,7 @@ def with_mirrors(views: Iterable[dict[str, Any]], *, mirror: bool = True, hidden
 def shuffled(samples: Iterable[Sample], buffer_size: int, rng: np.random.Generator) -> Iterator[Sample]:
     """Yield each sample once, drawn at random from a buffer that they fill.
 
-    The buffer holds rows with their PNGs, so that it bounds the memory whatever the dataset's and picture's size.
+    The buffer holds rows with their PNGs, so that it bounds the memory whatever the dataset's and image's size.
     """
     buffer: list[Sample] = []
     for sample in chain(samples, repeat(None)):
@@ -97,7 +97,7 @@ def batches(samples: Iterable[Sample], batch_size: int, input_size: int, *, pad:
     Args:
         samples: in the order wanted.
         batch_size: over all workers.
-        input_size: width and height of the pictures.
+        input_size: width and height of the images.
         pad: fill the last batch with samples of weight 0; else a last partial batch is dropped.
     """
     batch: list[Sample] = []
@@ -108,15 +108,15 @@ def batches(samples: Iterable[Sample], batch_size: int, input_size: int, *, pad:
             batch.clear()
     if batch and pad:
         missing = batch_size - len(batch)
-        pictures, labels = _decode([*batch, *repeat(batch[-1], missing)], input_size)
+        images, labels = _decode([*batch, *repeat(batch[-1], missing)], input_size)
         labels.weight[-missing:] = 0
-        yield Batch(pictures, labels)
+        yield Batch(images, labels)
 
 
 def _decode(samples: Sequence[Sample], input_size: int) -> Batch:
-    pictures = decode_pictures([sample.view["png"] for sample in samples], input_size)
+    images = decode_images([sample.view["png"] for sample in samples], input_size)
     mirrored = np.array([sample.mirrored for sample in samples])
-    pictures[mirrored] = pictures[mirrored, :, ::-1]
+    images[mirrored] = images[mirrored, :, ::-1]
     views = [sample.view for sample in samples]
     points = np.array([[view[f"{side}_xy"] for side in SIDES] for view in views], np.float32)
     near = np.array([SIDES.index(view["near_side"]) for view in views], np.int32)
@@ -124,9 +124,9 @@ def _decode(samples: Sequence[Sample], input_size: int) -> Batch:
     points[mirrored] = mirror_xy(points[mirrored])[:, ::-1]
     near[mirrored] = 1 - near[mirrored]
     visible[mirrored] = visible[mirrored, ::-1]
-    return Batch(pictures, Labels(points, near, visible, np.array([sample.weight for sample in samples], np.float32)))
+    return Batch(images, Labels(points, near, visible, np.array([sample.weight for sample in samples], np.float32)))
 
 
-def as_rgb(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return pictures (n, s, s, c) with three channels, as the network wants them; grey is not copied."""
-    return np.broadcast_to(pictures, (*pictures.shape[:3], 3))
+def as_rgb(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return images (n, s, s, c) with three channels, as the network wants them; grey is not copied."""
+    return np.broadcast_to(images, (*images.shape[:3], 3))

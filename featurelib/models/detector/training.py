@@ -1,6 +1,6 @@
 """Training in two phases: the head on a frozen backbone, where the recipe asks for it, then everything.
 
-Where the pictures come from and how many workers share the step is the caller's business: `fit` takes two
+Where the images come from and how many workers share the step is the caller's business: `fit` takes two
 functions that open a pass over a worker's batches, and a TensorFlow distribution strategy.
 """
 
@@ -23,7 +23,7 @@ Pass = Callable[[int], Iterable[Batch]]
 """Opens this worker's batches of an epoch, all of one size."""
 
 Step = Callable[..., tf.Tensor]
-"""Takes pictures and labels, gives (sum of losses, sum of distances, sum of weights) of this worker's share."""
+"""Takes images and labels, gives (sum of losses, sum of distances, sum of weights) of this worker's share."""
 
 
 def is_over(recipe: Recipe, checkpoint: Checkpoint | None) -> bool:
@@ -99,7 +99,9 @@ def open_phase(model: keras.Model, head: Head, recipe: Recipe, epoch: int, strat
         model, name == "frozen", keep_statistics=recipe.pretrained, to=recipe.frozen_to if recipe.pretrained else None
     )
     with strategy.scope():
-        optimizer = keras.optimizers.Adam(recipe.head_rate if name == "frozen" else _tune_rate(recipe))
+        optimizer = keras.optimizers.Adam(
+            recipe.head_learning_rate if name == "frozen" else _finetune_learning_rate(recipe)
+        )
         optimizer.build(model.trainable_variables)
 
     def measure(outputs: tf.Tensor, labels: Labels) -> tuple[tf.Tensor, tf.Tensor]:
@@ -107,27 +109,31 @@ def open_phase(model: keras.Model, head: Head, recipe: Recipe, epoch: int, strat
         distance = tf.reduce_sum(labels.weight * head.distances(outputs, labels))
         return loss, tf.stack([loss, distance, tf.reduce_sum(labels.weight)])
 
-    def train(pictures: tf.Tensor, labels: Labels) -> tf.Tensor:
+    def train(images: tf.Tensor, labels: Labels) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            loss, sums = measure(model(widen(pictures), training=True), labels)
+            loss, sums = measure(model(widen(images), training=True), labels)
             total = loss / recipe.batch_size + sum(model.losses) / strategy.num_replicas_in_sync
         variables = model.trainable_variables
         optimizer.apply(tape.gradient(total, variables), variables)  # sums the gradients over the workers
         return sums
 
-    def validate(pictures: tf.Tensor, labels: Labels) -> tf.Tensor:
-        return measure(model(widen(pictures), training=False), labels)[1]
+    def validate(images: tf.Tensor, labels: Labels) -> tf.Tensor:
+        return measure(model(widen(images), training=False), labels)[1]
 
     compiled = [_on_workers(step, strategy, recipe.compiled) for step in (train, validate)]
     return Phase(name, optimizer, *compiled)
 
 
-def _tune_rate(recipe: Recipe) -> float | keras.optimizers.schedules.LearningRateSchedule:
+def _finetune_learning_rate(recipe: Recipe) -> float | keras.optimizers.schedules.LearningRateSchedule:
     if not recipe.steps:
-        return recipe.tune_rate
+        return recipe.finetune_learning_rate
     warm_up = max(1, round(WARM_UP * recipe.steps))
     return keras.optimizers.schedules.CosineDecay(
-        0.0, max(1, recipe.steps - warm_up), alpha=0.01, warmup_target=recipe.tune_rate, warmup_steps=warm_up
+        0.0,
+        max(1, recipe.steps - warm_up),
+        alpha=0.01,
+        warmup_target=recipe.finetune_learning_rate,
+        warmup_steps=warm_up,
     )
 
 
@@ -184,8 +190,8 @@ def _mean(step: Step, batches: Iterable[Batch], strategy: tf.distribute.Strategy
     The sums stay on the device until the end: to ask for them after each step would make a GPU wait.
     """
     total = tf.zeros(3)
-    for pictures, labels in batches:
-        total += step(pictures, labels)
+    for images, labels in batches:
+        total += step(images, labels)
     loss, distance, count = _over_workers(total, strategy).numpy().astype(np.float64)
     if not count:
         raise ValueError("a pass without samples")

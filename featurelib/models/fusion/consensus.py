@@ -1,4 +1,4 @@
-"""Methods that no single view can spoil: a vote of the views, and re-weighting from there."""
+"""Methods that no single view can corrupt: a vote of the views, and re-weighting from there."""
 
 from functools import partial
 
@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurelib.geometry import triangulate
-from featurelib.models.fusion.detections import Fused, Sightings
+from featurelib.models.fusion.detections import Detections, Fused
 from featurelib.models.fusion.lines import (
     Floats,
-    across,
     covariance_mm2,
     distances_mm,
     fused,
+    perpendicular_projector,
     reweighted,
     within_sigmas,
 )
@@ -32,7 +32,7 @@ PAIR_DEG = 10.0
 """Rays closer to parallel than this propose no point, if others can: their error in depth is six-fold."""
 
 
-def consensus(sightings: Sightings) -> Fused:
+def consensus(sightings: Detections) -> Fused:
     """Return the point on which most views agree.
 
     Every pair of views proposes the point nearest to both rays; all views vote with min(u^2, INLIER_SIGMAS^2), u
@@ -60,7 +60,7 @@ def _huber(agree: NDArray[np.bool_], away_sigmas: Floats) -> Floats:
     return np.asarray(agree / np.maximum(1.0, away_sigmas / HUBER_SIGMAS))
 
 
-def robust(sightings: Sightings) -> Fused:
+def robust(sightings: Detections) -> Fused:
     """Return `weighted` with Cauchy's weights: a view's say falls with its distance and is never quite lost.
 
     It starts from the views' vote, since from the least-squares point one gross outlier can hold it.
@@ -72,7 +72,7 @@ def robust(sightings: Sightings) -> Fused:
     return fused(sightings, xyz_mm, covariance_mm2(seen, weights), within_sigmas(seen, xyz_mm))
 
 
-def robust_point(sightings: Sightings) -> tuple[Sightings, Floats, Floats]:
+def robust_point(sightings: Detections) -> tuple[Detections, Floats, Floats]:
     """Return the usable views, the point (3,) of `robust` and its weights (n,)."""
     seen = sightings.seen()
     triangulate(seen.rays)  # refuses parallel rays
@@ -80,13 +80,13 @@ def robust_point(sightings: Sightings) -> tuple[Sightings, Floats, Floats]:
     return seen, *reweighted(seen, start_mm, lambda u: 1 / (1 + (u / CAUCHY_SIGMAS) ** 2))
 
 
-def vote(seen: Sightings) -> tuple[Floats, NDArray[np.bool_]]:
+def vote(seen: Detections) -> tuple[Floats, NDArray[np.bool_]]:
     """Return the proposal (3,) that the usable views vote for, and the pair (n,) whose proposal it is."""
     first, second = np.triu_indices(len(seen.usable), 1)
     parallel = np.einsum("ni,ni->n", seen.rays.directions[first], seen.rays.directions[second]) ** 2
     wide = parallel <= max(np.cos(np.radians(PAIR_DEG)) ** 2, parallel.min())
     first, second = first[wide], second[wide]
-    projections = across(seen.rays)
+    projections = perpendicular_projector(seen.rays)
     fixed = np.einsum("nij,nj->ni", projections, seen.rays.origins_mm)
     proposals = np.linalg.solve(projections[first] + projections[second], (fixed[first] + fixed[second])[..., None])
     proposals_mm = proposals[..., 0]

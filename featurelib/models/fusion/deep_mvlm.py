@@ -15,8 +15,15 @@ from featurelib.errors import UsageError
 from featurelib.geometry import Rays, triangulate
 from featurelib.meshes.surface import closest_points
 from featurelib.models.fusion.consensus import INLIER_SIGMAS
-from featurelib.models.fusion.detections import Fused, Sightings
-from featurelib.models.fusion.lines import Floats, across, covariance_mm2, distances_mm, fused, meeting_point
+from featurelib.models.fusion.detections import Detections, Fused
+from featurelib.models.fusion.lines import (
+    Floats,
+    covariance_mm2,
+    distances_mm,
+    fused,
+    least_squares_point,
+    perpendicular_projector,
+)
 from featurelib.models.fusion.snapping import on_plane
 
 DRAWS = 200
@@ -28,7 +35,7 @@ MIN_EIGENVALUE = 1e-4
 """Triples of rays whose normal matrix has a smaller one are parallel to about a degree; they are passed over."""
 
 
-def deep_mvlm(sightings: Sightings) -> Fused:
+def deep_mvlm(sightings: Detections) -> Fused:
     """Return the consensus point of the better half of the views, moved to the nearest point of the surface.
 
     The better half has at least the median visibility. Three rays propose a point, the rays within INLIER_SIGMAS
@@ -43,7 +50,7 @@ def deep_mvlm(sightings: Sightings) -> Fused:
     seen = sightings.seen()
     triangulate(seen.rays)  # refuses parallel rays
     weights = _largest_agreement(seen, _better_half(seen)).astype(np.float64)
-    meeting_mm = meeting_point(seen.rays, weights)
+    meeting_mm = least_squares_point(seen.rays, weights)
     (xyz_mm,), (snap_mm,), (face,) = closest_points(
         meeting_mm[None], sightings.surface.vertices_mm, sightings.surface.faces
     )
@@ -54,21 +61,21 @@ def deep_mvlm(sightings: Sightings) -> Fused:
     return fused(sightings, xyz_mm, covariance, weights > 0, snap_mm=float(snap_mm), snapped=True)
 
 
-def _better_half(seen: Sightings) -> NDArray[np.bool_]:
+def _better_half(seen: Detections) -> NDArray[np.bool_]:
     """Return the views with at least the median visibility, or all where those alone fix no point."""
     scores = np.ones(len(seen.usable)) if seen.visibility is None else seen.visibility
     better = np.asarray(scores >= np.median(scores))
     return better if better.sum() >= 3 and _is_firm(seen.rays, better) else seen.usable
 
 
-def _largest_agreement(seen: Sightings, candidates: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _largest_agreement(seen: Detections, candidates: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the rays that agree with the best triple; all candidates where no triple fixes a point.
 
     Of sets of the same size the one with the smaller sum of squared distances wins.
     """
     index = np.flatnonzero(candidates)
     triples = index[_triples(len(index))] if len(index) >= 3 else np.empty((0, 3), dtype=int)
-    projections = across(seen.rays)
+    projections = perpendicular_projector(seen.rays)
     normals = projections[triples].sum(axis=1)
     firm = np.linalg.eigvalsh(normals)[:, 0] > MIN_EIGENVALUE if len(triples) else np.zeros(0, dtype=bool)
     if not firm.any():
@@ -92,5 +99,5 @@ def _triples(count: int) -> NDArray[np.int64]:
 
 
 def _is_firm(rays: Rays, chosen: NDArray[np.bool_]) -> bool:
-    normal = across(Rays(*(part[chosen] for part in rays))).mean(axis=0)
+    normal = perpendicular_projector(Rays(*(part[chosen] for part in rays))).mean(axis=0)
     return bool(np.linalg.eigvalsh(normal)[0] > MIN_EIGENVALUE)

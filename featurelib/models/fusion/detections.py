@@ -1,4 +1,4 @@
-"""What goes into a fusion and what comes out: `Sightings` and `Fused`."""
+"""What goes into a fusion and what comes out: `Detections` and `Fused`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ class Surface(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Sightings:
+class Detections:
     """One landmark instance of one object, seen in v views.
 
     rays: origins and directions (v, 3) on which the views see it; may be NaN where not usable.
@@ -118,14 +118,14 @@ def from_cameras(
     visibility: ArrayLike | None = None,
     surface: Surface | None = None,
     shared_mm: float = 0.0,
-) -> Sightings:
+) -> Detections:
     """Return the sightings of what the detector said.
 
     Args:
         cameras: v of them.
         xy: (v, 2) image positions.
         sigma_mm: (v,) or one number, see Sightings.
-        at_mm: (3,) a point near the landmark, where a picture's width is turned into mm; the object's centre will do.
+        at_mm: (3,) a point near the landmark, where an image's width is turned into mm; the object's centre will do.
         usable: (v,); if not given, the views whose xy are numbers.
         spread_xy: the detector's spread in shares of the image's width: (v,) standard deviations or (v, 2, 2)
             covariances along x and y (down).
@@ -135,7 +135,7 @@ def from_cameras(
     """
     positions = np.asarray(xy, dtype=np.float64)
     rays = [camera.backproject(position) for camera, position in zip(cameras, positions, strict=True)]
-    return Sightings(
+    return Detections(
         Rays(np.stack([ray.origins_mm for ray in rays]), np.stack([ray.directions for ray in rays])),
         np.asarray(np.isfinite(positions).all(axis=1) if usable is None else usable, dtype=bool),
         np.asarray(sigma_mm, dtype=np.float64),

@@ -4,11 +4,11 @@ import numpy as np
 
 from featurelib.errors import UsageError
 from featurelib.geometry import triangulate
-from featurelib.models.fusion.detections import Fused, Sightings
-from featurelib.models.fusion.lines import Floats, covariance_mm2, fused, meeting_point, within_sigmas
+from featurelib.models.fusion.detections import Detections, Fused
+from featurelib.models.fusion.lines import Floats, covariance_mm2, fused, least_squares_point, within_sigmas
 
 
-def least_squares(sightings: Sightings) -> Fused:
+def least_squares(sightings: Detections) -> Fused:
     """Return the point nearest to all rays, all alike.
 
     Raises:
@@ -18,7 +18,7 @@ def least_squares(sightings: Sightings) -> Fused:
     return fused(sightings, triangulate(seen.rays), covariance_mm2(seen, np.ones(len(seen.usable))), seen.usable)
 
 
-def weighted(sightings: Sightings) -> Fused:
+def weighted(sightings: Detections) -> Fused:
     """Return the point nearest to all rays, each with the weight 1 / sigma_mm^2.
 
     Raises:
@@ -27,10 +27,10 @@ def weighted(sightings: Sightings) -> Fused:
     seen = sightings.seen()
     triangulate(seen.rays)  # refuses parallel rays
     weights = seen.sigma_mm**-2
-    return fused(sightings, meeting_point(seen.rays, weights), covariance_mm2(seen, weights), seen.usable)
+    return fused(sightings, least_squares_point(seen.rays, weights), covariance_mm2(seen, weights), seen.usable)
 
 
-def by_covariance(sightings: Sightings) -> Fused:
+def by_covariance(sightings: Detections) -> Fused:
     """Return the point that is likeliest if the detector's covariances are true.
 
     The displacement of a point in the image plane is B (p - o), where B first slides p - o along the ray into

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from featurelib.geometry import Rays
-from featurelib.models.fusion.detections import Fused, Sightings
+from featurelib.models.fusion.detections import Detections, Fused
 
 Floats = NDArray[np.float64]
 
@@ -26,7 +26,7 @@ LEAST_OWN_SHARE = 0.05
 """Least share of a view's variance that is taken as its own, however large the share that all views have in common."""
 
 
-def across(rays: Rays) -> Floats:
+def perpendicular_projector(rays: Rays) -> Floats:
     """Return the projections A (n, 3, 3) onto the planes across the lines."""
     directions = rays.directions
     return np.asarray(np.eye(3) - directions[:, :, None] * directions[:, None, :])
@@ -40,21 +40,21 @@ def distances_mm(rays: Rays, points_mm: ArrayLike) -> Floats:
 
 def normal_matrix(rays: Rays, weights: ArrayLike) -> Floats:
     """Return the sum (3, 3) of w A."""
-    return np.asarray((np.asarray(weights)[:, None, None] * across(rays)).sum(axis=0))
+    return np.asarray((np.asarray(weights)[:, None, None] * perpendicular_projector(rays)).sum(axis=0))
 
 
-def meeting_point(rays: Rays, weights: ArrayLike) -> Floats:
+def least_squares_point(rays: Rays, weights: ArrayLike) -> Floats:
     """Return the point (3,) with the least weighted sum of squared distances.
 
     It trusts its caller that the lines are not parallel: geometry.triangulate is the one that checks.
     """
-    projections = np.asarray(weights)[:, None, None] * across(rays)
+    projections = np.asarray(weights)[:, None, None] * perpendicular_projector(rays)
     fixed = np.einsum("nij,nj->i", projections, rays.origins_mm)
     return np.asarray(np.linalg.solve(projections.sum(axis=0), fixed), dtype=np.float64)
 
 
-def covariance_mm2(seen: Sightings, weights: ArrayLike) -> Floats:
-    """Return the covariance (3, 3) of `meeting_point` with these weights, if sigma_mm and shared_mm are true.
+def covariance_mm2(seen: Detections, weights: ArrayLike) -> Floats:
+    """Return the covariance (3, 3) of `least_squares_point` with these weights, if sigma_mm and shared_mm are true.
 
     With M the normal matrix and s the part of a view's sigma that is its own, errors of their own give
     M^-1 (sum w^2 s^2 A) M^-1, and the part that all views share stays as it is.
@@ -65,7 +65,7 @@ def covariance_mm2(seen: Sightings, weights: ArrayLike) -> Floats:
     return bread @ normal_matrix(seen.rays, w**2 * own) @ bread + seen.shared_mm**2 * np.eye(3)
 
 
-def reweighted(seen: Sightings, start_mm: Floats, share: Callable[[Floats], Floats]) -> tuple[Floats, Floats]:
+def reweighted(seen: Detections, start_mm: Floats, share: Callable[[Floats], Floats]) -> tuple[Floats, Floats]:
     """Return the point (3,) and the weights (n,) of iteratively re-weighted least squares.
 
     Args:
@@ -76,20 +76,20 @@ def reweighted(seen: Sightings, start_mm: Floats, share: Callable[[Floats], Floa
     point = start_mm
     for _ in range(MAX_STEPS):
         weights = share(distances_mm(seen.rays, point) / seen.sigma_mm) / seen.sigma_mm**2
-        last, point = point, meeting_point(seen.rays, weights)
+        last, point = point, least_squares_point(seen.rays, weights)
         if np.linalg.norm(point - last) < TOLERANCE_MM:
             break
     return point, weights
 
 
-def within_sigmas(seen: Sightings, point_mm: Floats) -> NDArray[np.bool_]:
+def within_sigmas(seen: Detections, point_mm: Floats) -> NDArray[np.bool_]:
     """Return which (n,) lines pass the point within WITHIN_SIGMAS; the two best where fewer do."""
     away = distances_mm(seen.rays, point_mm) / seen.sigma_mm
     return np.asarray(away <= max(WITHIN_SIGMAS, np.sort(away)[:2][-1]))
 
 
 def fused(
-    sightings: Sightings,
+    sightings: Detections,
     xyz_mm: Floats,
     covariance: Floats,
     used: NDArray[np.bool_],

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from featurelib.errors import DataError
 from featurelib.geometry import Rays
-from featurelib.models.fusion.lines import across
+from featurelib.models.fusion.lines import perpendicular_projector
 
 PRIOR_OBJECTS = 2
 """The mean of all views counts as this many objects in each view's figure, so that a view with one lucky object
@@ -62,7 +62,7 @@ def measure_noise(rays: Rays, truth_mm: ArrayLike, usable: ArrayLike) -> ViewNoi
     total, count = np.zeros(mask.shape[1]), mask.sum(axis=0)
     together = possible = 0.0
     for origins, directions, point, seen in zip(*rays, np.asarray(truth_mm), mask, strict=True):
-        projections = across(Rays(origins[seen], directions[seen]))
+        projections = perpendicular_projector(Rays(origins[seen], directions[seen]))
         errors = np.einsum("nij,nj->ni", projections, origins[seen] - point)
         total[seen] += (errors**2).sum(axis=1) / 2
         together += float((errors.sum(axis=0) ** 2).sum() - (errors**2).sum())

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from featurelib.errors import GeometryError, UsageError
 from featurelib.meshes.surface import closest_points
 from featurelib.models.fusion.consensus import robust_point
-from featurelib.models.fusion.detections import Fused, Sightings, Surface
+from featurelib.models.fusion.detections import Detections, Fused, Surface
 from featurelib.models.fusion.hits import first_hits
 from featurelib.models.fusion.lines import (
     MAX_STEPS,
@@ -26,7 +26,7 @@ covariance is true it is nearer in 99.9 % of all cases. (For a plane through 0 w
 (n . p)^2 / (n^T N^-1 n), a squared distance along one line: chi-squared with one degree of freedom.)"""
 
 ROUGHNESS = 0.25
-"""What remains of a point's standard deviation across the surface after it was laid onto it, as a share: a curved
+"""What remains of a point's standard deviation across the surface after it was registered to it, as a share: a curved
 surface is its tangent plane only roughly (a sphere of 4 mm leaves it by 0.1 mm at a distance of 1 mm)."""
 
 MIN_COSINE = 0.1
@@ -49,8 +49,8 @@ class Snap(NamedTuple):
     normal: Floats
 
 
-def snapped(sightings: Sightings) -> Fused:
-    """Return `robust`, laid onto the surface where the rays like it best.
+def snapped(sightings: Detections) -> Fused:
+    """Return `robust`, registered to the surface where the rays like it best.
 
     That is the surface point with the least p^T N p, for p the way from the robust point and N the inverse of its
     covariance: the rays' weighted normal matrix, softened by what the views have in common. It gives way along the
@@ -77,8 +77,8 @@ def snapped(sightings: Sightings) -> Fused:
     )
 
 
-def surface_median(sightings: Sightings) -> Fused:
-    """Return the geometric median of the points where the rays first meet the surface, laid onto the surface.
+def surface_median(sightings: Detections) -> Fused:
+    """Return the geometric median of the points where the rays first meet the surface, registered to the surface.
 
     A hit counts with its view's visibility (a ray towards a hidden landmark meets what hides it), with 1 / sigma_mm,
     and less the flatter the ray meets the surface. One view is enough.
@@ -154,7 +154,7 @@ def weighted_median(values: Floats, weights: Floats) -> float:
     return float(values[order][np.searchsorted(mass, mass[-1] / 2)])
 
 
-def _median_covariance(seen: Sightings, used: Floats, normal: Floats) -> Floats:
+def _median_covariance(seen: Detections, used: Floats, normal: Floats) -> Floats:
     """Return the covariance (3, 3) of the median of hits around a plane; one ray is enough."""
     weights = used / seen.sigma_mm**2 / MEDIAN_LOSS
     floor = (ROUGHNESS * np.sqrt(np.mean(seen.sigma_mm[used] ** 2))) ** -2
@@ -171,7 +171,7 @@ def _normals(surface: Surface, faces: np.ndarray) -> Floats:
     return np.divide(normals, lengths, out=np.zeros_like(normals), where=lengths > 0)
 
 
-def _surface_of(sightings: Sightings, method: str) -> Surface:
+def _surface_of(sightings: Detections, method: str) -> Surface:
     if sightings.surface is None:
         raise UsageError(f"fusion {method}: needs the object's mesh; use robust where there is none")
     return sightings.surface

@@ -18,7 +18,7 @@ from featurelib.models.lifter.files import is_trained, lifter_uri, read_numbers,
 from featurelib.models.lifter.fusing import FUSIONS, WITHOUT_SURFACE, fused_pair
 from featurelib.models.lifter.rays import triangulate_pair
 from featurelib.models.lifter.vectors import Vectors
-from featurelib.models.uncertainty.model import Claims
+from featurelib.models.uncertainty.model import UncertaintyModel
 from featurelib.runtime import storage
 
 METHODS = ("mlp", "triangulation", *WITHOUT_SURFACE)
@@ -48,7 +48,7 @@ class Lifter:
     sigma_mm: Mapping[str, float] = field(default_factory=dict)
     validation_mm: Mapping[str, float] = field(default_factory=dict)
     view_noise: Mapping[bool, Sequence[ViewNoise]] = field(default_factory=dict)
-    claims: Claims | None = None
+    uncertainty: UncertaintyModel | None = None
 
     @classmethod
     def load(cls, run: str, projection: str, spec: RenderSpec) -> Self:
@@ -69,7 +69,7 @@ class Lifter:
             numbers["sigma_mm"],
             numbers["validation_mm"],
             {bool(int(key)): [ViewNoise.from_dict(n) for n in noise] for key, noise in numbers["view_noise"].items()},
-            Claims.from_dict(numbers["claims"]),
+            UncertaintyModel.from_dict(numbers["uncertainty"]),
         )
 
     @property

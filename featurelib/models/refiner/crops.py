@@ -1,15 +1,15 @@
-"""Close-up pictures: what is needed of a surface around a point, in three channels.
+"""Crop images: what is needed of a surface around a point, in three channels.
 
 0. shading: the headlight of `featurelib.rendering.shading`, so white background and no side.
 1. the normal's share to the right, -1 to 1 as 0 to 255. A face seen from its back has its normal turned round, so
-   that a mesh wound inside out gives the same picture.
+   that a mesh wound inside out gives the same image.
 2. depth relative to the middle of the frame, half a frame nearer as 255 and half a frame farther as 0, and clipped;
    the background is 0.
 
 Colours and textures are left out: the shape alone tells where a landmark of the shape is.
 
-The picture is drawn by the loops of the raster back end. Faces beside the window are passed over at the price of
-their bounding box. A 96-pixel picture of a head of 34,332 faces takes 0.8 ms on one core.
+The image is drawn by the loops of the raster back end. Faces beside the window are passed over at the price of
+their bounding box. A 96-pixel image of a head of 34,332 faces takes 0.8 ms on one core.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def aimed_camera(rotation: NDArray[np.float64], aim_mm: NDArray[np.float64], fra
     Args:
         rotation: (3, 3) object from camera, as `View.object_from_view`.
         aim_mm: (3,) object frame.
-        frame_mm: width of the picture.
+        frame_mm: width of the image.
     """
     lens = Orthographic(frame_mm / 2)
     return Camera(lens, rigid(rotation, aim_mm + camera_distance_mm(lens, frame_mm) * rotation[:, 2]))
@@ -44,13 +44,13 @@ def cameras_at(views: Sequence[View], aim_mm: NDArray[np.float64], frame_mm: flo
     return [aimed_camera(view.object_from_view, aim_mm, frame_mm) for view in views]
 
 
-def close_ups(mesh: Mesh, cameras: Sequence[Camera], size_px: int) -> NDArray[np.uint8]:
-    """Return the pictures (n, size_px, size_px, 3) of n cameras from `aimed_camera`."""
-    pictures = np.empty((len(cameras), size_px, size_px, CHANNELS), np.uint8)
+def render_crops(mesh: Mesh, cameras: Sequence[Camera], size_px: int) -> NDArray[np.uint8]:
+    """Return the images (n, size_px, size_px, 3) of n cameras from `aimed_camera`."""
+    images = np.empty((len(cameras), size_px, size_px, CHANNELS), np.uint8)
     count, stride = len(mesh.vertices_mm), size_px + LANES
     corners = np.empty((count, 2), np.int32), np.empty(count, np.float32), np.empty(count, np.float32)
     z_buffer = np.full(size_px * stride, EMPTY_FACE)
-    for camera, picture in zip(cameras, pictures, strict=True):
+    for camera, image in zip(cameras, images, strict=True):
         half_mm = float(camera.lens.half_height_at(1.0))
         pose = np.ascontiguousarray(camera.camera_from_object[:3])
         gain, offset = 255 * ALBEDO * (1 - AMBIENT), 255 * ALBEDO * AMBIENT
@@ -62,8 +62,8 @@ def close_ups(mesh: Mesh, cameras: Sequence[Camera], size_px: int) -> NDArray[np
         levels = (False, np.float32(first_mm), np.float32(DEPTH_LEVELS / span_mm))
         draw(mesh.faces, corners, levels, z_buffer, size_px, stride)
         middle_mm = camera_distance_mm(camera.lens, 2 * half_mm)
-        _unpack(z_buffer, stride, mesh.faces, mesh.normals, corners, pose[0], middle_mm, half_mm, BACKGROUND, picture)
-    return pictures
+        _unpack(z_buffer, stride, mesh.faces, mesh.normals, corners, pose[0], middle_mm, half_mm, BACKGROUND, image)
+    return images
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -77,19 +77,19 @@ def _unpack(
     middle_mm: float,
     half_mm: float,
     background: int,
-    picture: NDArray[np.uint8],
+    image: NDArray[np.uint8],
 ) -> None:
-    """Write the picture (size, size, 3) that a z-buffer of face numbers holds, and empty it.
+    """Write the image (size, size, 3) that a z-buffer of face numbers holds, and empty it.
 
     right: (4,) the first row of camera_from_object. middle_mm: the depth that becomes half grey.
     """
     xy, depths, shades = corners
-    size = len(picture)
+    size = len(image)
     for row in range(size):
         for column in range(size):
             packed = z_buffer[row * stride + column]
             if packed == EMPTY_FACE:
-                picture[row, column, 0], picture[row, column, 1], picture[row, column, 2] = background, 128, 0
+                image[row, column, 0], image[row, column, 1], image[row, column, 2] = background, 128, 0
                 continue
             a, b, c = faces[np.int64(packed & np.uint64(2**32 - 1))]
             xa, ya = np.int64(xy[a, 0]), np.int64(xy[a, 1])
@@ -108,7 +108,7 @@ def _unpack(
             depth_mm = share_a * depths[a] + share_b * depths[b] + share_c * depths[c]
             nearer = min(max((middle_mm - depth_mm) / half_mm, -1.0), 1.0)
             shade = share_a * shades[a] + share_b * shades[b] + share_c * shades[c]
-            picture[row, column, 0] = np.uint8(min(max(shade, 0.0), 255.0) + 0.5)
-            picture[row, column, 1] = np.uint8((sideways + 1) * 127.5 + 0.5)
-            picture[row, column, 2] = np.uint8((nearer + 1) * 127.5 + 0.5)
+            image[row, column, 0] = np.uint8(min(max(shade, 0.0), 255.0) + 0.5)
+            image[row, column, 1] = np.uint8((sideways + 1) * 127.5 + 0.5)
+            image[row, column, 2] = np.uint8((nearer + 1) * 127.5 + 0.5)
     z_buffer[:] = EMPTY_FACE

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from featurelib.datasets.dataset import MeshFile
 from featurelib.geometry import mirror_pair
-from featurelib.models.refiner.stages import Frame, Starts, first_frame, starting_within
-from featurelib.models.uncertainty.quality import Evidence
+from featurelib.models.refiner.stages import Frame, InitialErrors, first_frame, starting_within
+from featurelib.models.uncertainty.quality import QualityScores
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class FirstEstimates:
     meshes: tuple[MeshFile, ...]
     truths_mm: NDArray[np.float64]
     pairs_mm: Mapping[str, NDArray[np.float64]]
-    evidence: tuple[Evidence, ...] = ()
+    quality_scores: tuple[QualityScores, ...] = ()
 
     @property
     def start(self) -> str:
@@ -48,14 +48,14 @@ class FirstEstimates:
     def where(self, mask: NDArray[np.bool_]) -> "FirstEstimates":
         """Return some of the objects, by a mask (n,)."""
         pairs_mm = {method: pairs[mask] for method, pairs in self.pairs_mm.items()}
-        meshes, evidence = tuple(compress(self.meshes, mask)), tuple(compress(self.evidence, mask))
-        return FirstEstimates(meshes, self.truths_mm[mask], pairs_mm, evidence)
+        meshes, quality_scores = tuple(compress(self.meshes, mask)), tuple(compress(self.quality_scores, mask))
+        return FirstEstimates(meshes, self.truths_mm[mask], pairs_mm, quality_scores)
 
     def frame(self, diagonal_mm: float) -> Frame:
         """Return the frame that holds the start's errors, on objects of a median diagonal."""
         return first_frame(self.residuals_mm(self.start), [diagonal_mm])
 
-    def starts(self, frame: Frame) -> Starts:
+    def starts(self, frame: Frame) -> InitialErrors:
         """Return starts as far off as all methods are, so that a refiner takes any of them."""
         return starting_within(self.residuals_mm(*self.pairs_mm), frame)
 

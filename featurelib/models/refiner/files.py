@@ -15,7 +15,7 @@ def refiner_uri(run: str, projection: str) -> str:
     return storage.join(storage.absolute(run), "refiner", projection)
 
 
-def whole_version(run: str, projection: str) -> str | None:
+def current_version(run: str, projection: str) -> str | None:
     """Return the version of a projection's refiner; None without one, or if it starts from another lifter.
 
     Raises:

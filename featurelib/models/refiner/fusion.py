@@ -1,4 +1,4 @@
-"""The point of a look: robust least squares over its rays, and the snap to the surface that respects the rays."""
+"""The point of a stage: robust least squares over its rays, and the snap to the surface that respects the rays."""
 
 from typing import NamedTuple
 
@@ -76,7 +76,7 @@ def fuse_rays(rays: Rays, variances_mm2: ArrayLike) -> Fused:
         fused = Fused(point, information, distances, misfit)
         weights = 1 / variances / (1 + distances**2 / (CAUCHY**2 * variances))
     if fused is None:
-        raise GeometryError(f"the {len(weights)} rays of a close-up are all but parallel; take more views")
+        raise GeometryError(f"the {len(weights)} rays of a crop are all but parallel; take more views")
     return fused
 
 

@@ -13,9 +13,9 @@ import numpy as np
 from featurelib.errors import DataError
 from featurelib.geometry import View
 from featurelib.models.refiner.files import read_numbers, refiner_uri
-from featurelib.models.refiner.refiner import Look, Refiner
+from featurelib.models.refiner.refiner import Refiner, Stage
 from featurelib.models.refiner.stages import Frame
-from featurelib.models.uncertainty.model import Claims
+from featurelib.models.uncertainty.model import UncertaintyModel
 from featurelib.runtime import storage
 
 __all__ = ["load_refiner", "refiner_uri", "save_refiner"]
@@ -24,16 +24,16 @@ __all__ = ["load_refiner", "refiner_uri", "save_refiner"]
 def save_refiner(refiner: Refiner, uri: str) -> None:
     """Write a refiner into the folder `uri`; refiner.json, which says that it is whole, is written last.
 
-    A look that is taken twice is written once.
+    A stage that is taken twice is written once.
     """
-    distinct = refiner.distinct_looks
+    distinct = refiner.distinct_stages
     numbers = {
-        "looks": [{**_numbers(look), "sha256": _save(look, uri, number)} for number, look in enumerate(distinct)],
-        "order": [distinct.index(look) for look in refiner.looks],
+        "stages": [{**_numbers(stage), "sha256": _save(stage, uri, number)} for number, stage in enumerate(distinct)],
+        "order": [distinct.index(stage) for stage in refiner.stages],
         "start": refiner.start,
         "snap": refiner.snap,
         "validation_mm": dict(refiner.validation_mm),
-        "claims": refiner.claims and refiner.claims.to_dict(),
+        "uncertainty": refiner.uncertainty and refiner.uncertainty.to_dict(),
     }
     storage.write_bytes(storage.join(uri, "refiner.json"), json.dumps(numbers, indent=1).encode())
 
@@ -46,13 +46,13 @@ def load_refiner(uri: str) -> Refiner:
     """
     numbers = read_numbers(uri)
     try:
-        looks = [_look(of_look, uri, number) for number, of_look in enumerate(numbers["looks"])]
+        stages = [_stage(of_look, uri, number) for number, of_look in enumerate(numbers["stages"])]
         return Refiner(
-            tuple(looks[i] for i in numbers["order"]),
+            tuple(stages[i] for i in numbers["order"]),
             bool(numbers["snap"]),
             str(numbers["start"]),
             {method: float(mean_mm) for method, mean_mm in numbers["validation_mm"].items()},
-            Claims.from_dict(numbers["claims"]) if numbers["claims"] else None,
+            UncertaintyModel.from_dict(numbers["uncertainty"]) if numbers["uncertainty"] else None,
         )
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, DataError):
@@ -60,24 +60,24 @@ def load_refiner(uri: str) -> Refiner:
         raise DataError(f"{uri}/refiner.json: not a refiner ({error}); train it again") from None
 
 
-def _numbers(look: Look) -> dict[str, Any]:
+def _numbers(stage: Stage) -> dict[str, Any]:
     return {
-        "frame": asdict(look.frame),
-        "views": [asdict(view) for view in look.views],
-        "variances_mm2": look.variances_mm2.tolist(),
+        "frame": asdict(stage.frame),
+        "views": [asdict(view) for view in stage.views],
+        "variances_mm2": stage.variances_mm2.tolist(),
     }
 
 
-def _save(look: Look, uri: str, number: int) -> str:
-    """Write a look's network and return the hash of its file."""
+def _save(stage: Stage, uri: str, number: int) -> str:
+    """Write a stage's network and return the hash of its file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
-        look.model.save(path)
+        stage.model.save(path)
         storage.copy_from_local(path, storage.join(uri, f"look-{number}.keras"))
         return sha256(path.read_bytes()).hexdigest()
 
 
-def _look(numbers: dict[str, Any], uri: str, number: int) -> Look:
+def _stage(numbers: dict[str, Any], uri: str, number: int) -> Stage:
     file_uri = storage.join(uri, f"look-{number}.keras")
     with tempfile.TemporaryDirectory() as folder:
         path = storage.copy_to_local(file_uri, Path(folder, "model.keras"))
@@ -85,4 +85,4 @@ def _look(numbers: dict[str, Any], uri: str, number: int) -> Look:
             raise DataError(f"{file_uri}: not the network of refiner.json; train the refiner again")
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     views = tuple(View(**view) for view in numbers["views"])
-    return Look(Frame(**numbers["frame"]), views, np.array(numbers["variances_mm2"]), model)
+    return Stage(Frame(**numbers["frame"]), views, np.array(numbers["variances_mm2"]), model)

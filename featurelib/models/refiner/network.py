@@ -1,13 +1,13 @@
-"""The networks of a look: small encoders and decoders with skips, each with a map at half the picture's resolution.
+"""The networks of a stage: small encoders and decoders with skips, each with a map at half the image's resolution.
 
-They see the same picture, begin from weights of their own, and how far apart they see the landmark says how sure they
-are. They stand in one graph, side by side: two on two cores train on 360 pictures of 96 pixels a second (180 each), one
+They see the same image, begin from weights of their own, and how far apart they see the landmark says how sure they
+are. They stand in one graph, side by side: two on two cores train on 360 images of 96 pixels a second (180 each), one
 network with both cores to itself on 205, since the threads of one convolution wait for each other.
 
 They answer with logits; the position is the mean of their softmax (Nibali et al., Numerical Coordinate Regression with
 Convolutional Neural Networks, 2018, https://arxiv.org/abs/1801.07372), and the map's spread is its deviation.
 
-At the default size and width a core trains one network on 200 pictures of 96 pixels a second and reads 600. Without
+At the default size and width a core trains one network on 200 images of 96 pixels a second and reads 600. Without
 normalisation a quarter more were trained on, with maps at a quarter of the resolution a third: the arithmetic is what
 costs.
 """
@@ -22,16 +22,16 @@ from featurelib.errors import UsageError
 from featurelib.models.refiner.stages import NETWORKS
 
 STRIDE = 2
-"""Pixels of the picture to a cell of the map."""
+"""Pixels of the image to a cell of the map."""
 
 MULTIPLE = 16
-"""The picture's size is a multiple of this: it is halved four times."""
+"""The image's size is a multiple of this: it is halved four times."""
 
 
 class Found(NamedTuple):
     """Where maps say the landmark is.
 
-    xy: (..., 2) image positions. spread: (...,) standard deviation of the map around it, in widths of the picture.
+    xy: (..., 2) image positions. spread: (...,) standard deviation of the map around it, in widths of the image.
     """
 
     xy: NDArray[np.float64]
@@ -39,7 +39,7 @@ class Found(NamedTuple):
 
 
 def build_network(size_px: int = 96, *, width: int = 16, networks: int = NETWORKS) -> keras.Model:
-    """Return m untrained networks as one: pictures (n, s, s, 3) of 0 to 255 in, logits (n, m, s / 2, s / 2) out.
+    """Return m untrained networks as one: images (n, s, s, 3) of 0 to 255 in, logits (n, m, s / 2, s / 2) out.
 
     Args:
         size_px: s, a multiple of 16.
@@ -50,15 +50,15 @@ def build_network(size_px: int = 96, *, width: int = 16, networks: int = NETWORK
         UsageError: if the size is no such multiple.
     """
     if size_px % MULTIPLE or size_px < MULTIPLE:
-        raise UsageError(f"close-up of {size_px} pixels: expected a multiple of {MULTIPLE}")
-    inputs = keras.Input((size_px, size_px, 3), name="picture")
+        raise UsageError(f"crop of {size_px} pixels: expected a multiple of {MULTIPLE}")
+    inputs = keras.Input((size_px, size_px, 3), name="image")
     scaled = keras.layers.Rescaling(1 / 127.5, offset=-1)(inputs)
     maps = [_map(scaled, size_px // STRIDE, width) for _ in range(networks)]
     return keras.Model(inputs, keras.layers.Concatenate(axis=1)(maps) if networks > 1 else maps[0], name="closeup")
 
 
 def _map(x: keras.KerasTensor, cells: int, width: int) -> keras.KerasTensor:
-    """Return one network's logits (n, 1, cells, cells) for scaled pictures."""
+    """Return one network's logits (n, 1, cells, cells) for scaled images."""
     half = _conv(x, width, strides=2)
     quarter = _conv(_conv(half, 2 * width, strides=2), 2 * width)
     eighth = _residual(_conv(quarter, 3 * width, strides=2), 3 * width)
@@ -84,7 +84,7 @@ def read_maps(logits: NDArray[np.floating]) -> Found:
 
 
 def cell_centres(count: int) -> NDArray[np.float64]:
-    """Return the positions (count,) of the centres of a map's cells, as shares of the picture."""
+    """Return the positions (count,) of the centres of a map's cells, as shares of the image."""
     return (np.arange(count) + 0.5) / count
 
 

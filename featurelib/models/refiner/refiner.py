@@ -16,29 +16,29 @@ from numpy.typing import ArrayLike, NDArray
 
 from featurelib.geometry import Rays, View, mirror_pair
 from featurelib.meshes import Mesh
-from featurelib.models.inference import folded
-from featurelib.models.refiner.crops import cameras_at, close_ups
+from featurelib.models.inference import frozen_graph
+from featurelib.models.refiner.crops import cameras_at, render_crops
 from featurelib.models.refiner.fusion import Fused, fuse_rays, snap_along
 from featurelib.models.refiner.network import Found, read_maps
 from featurelib.models.refiner.refinement import Refined
 from featurelib.models.refiner.stages import Frame
-from featurelib.models.uncertainty.model import Claims
+from featurelib.models.uncertainty.model import UncertaintyModel
 
 BATCH = 64
-"""Pictures of a forward pass; more are not faster."""
+"""Images of a forward pass; more are not faster."""
 
 EARLY_VIEWS = 5
-"""Of each look but the last, which alone decides where the answer lies. On 120 heads that the run had never seen, three
-looks from nine views each left 0.401 mm in 213 ms of CPU, from 5, 5 and 9 views 0.393 mm in 152 ms, without the third
-look 0.461 mm."""
+"""Views of each stage but the last, which alone decides the result. On 120 heads that the run had never seen, three
+stages of nine views each left 0.401 mm in 213 ms of CPU, of 5, 5 and 9 views 0.393 mm in 152 ms, and without the third
+stage 0.461 mm."""
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class Stage:
     """One look.
 
-    frame: of its pictures. views: from where, for the left instance. variances_mm2: (v,) mean squared error of each
-    view on validation objects, along one axis of the picture. model: from build_network, of m networks.
+    frame: of its images. views: from where, for the left instance. variances_mm2: (v,) mean squared error of each
+    view on validation objects, along one axis of the image. model: from build_network, of m networks.
     """
 
     frame: Frame
@@ -47,46 +47,46 @@ class Look:
     model: keras.Model
 
     def from_best(self, count: int) -> Self:
-        """Return the look from its `count` views that erred least on validation objects."""
+        """Return the stage from its `count` views that erred least on validation objects."""
         best = np.argsort(self.variances_mm2, kind="stable")[:count]
         return replace(self, views=tuple(self.views[i] for i in best), variances_mm2=self.variances_mm2[best])
 
-    def find(self, pictures: NDArray[np.uint8]) -> Found:
-        """Return where each network sees the landmark in pictures (n, s, s, 3): xy (n, m, 2) and spread (n, m)."""
+    def find(self, images: NDArray[np.uint8]) -> Found:
+        """Return where each network sees the landmark in images (n, s, s, 3): xy (n, m, 2) and spread (n, m)."""
         logits = _logits(self.model)
-        parts = [logits(pictures[i : i + BATCH]).numpy() for i in range(0, len(pictures), BATCH)]
+        parts = [logits(images[i : i + BATCH]).numpy() for i in range(0, len(images), BATCH)]
         return read_maps(np.concatenate(parts))
 
 
 @lru_cache(maxsize=4)
 def _logits(model: keras.Model) -> Any:
-    """Return a network as a graph; looks with other views share it."""
-    return folded(model, 3, lambda logits: logits)
+    """Return a network as a graph; stages with other views share it."""
+    return frozen_graph(model, 3, lambda logits: logits)
 
 
 @dataclass(frozen=True, eq=False)
 class Refiner:
-    """The looks, one after the other, and what validation objects said of them.
+    """The stages, one after the other, and what validation objects said of them.
 
     snap: whether the last point is moved onto the surface.
-    start: the method whose estimate the first look starts from: `template`, or one of the lifter's.
+    start: the method whose estimate the first stage starts from: `template`, or one of the lifter's.
     validation_mm: mean error by method: `refined`, on objects that had no say in it, and the first estimates.
     claims: what may be claimed of the answers; None until it is known.
     """
 
-    looks: tuple[Look, ...]
+    stages: tuple[Stage, ...]
     snap: bool = True
     start: str = "template"
     validation_mm: Mapping[str, float] = field(default_factory=dict)
-    claims: Claims | None = None
+    uncertainty: UncertaintyModel | None = None
 
     @property
-    def distinct_looks(self) -> tuple[Look, ...]:
-        """The looks, each once."""
-        return tuple(dict.fromkeys(self.looks))
+    def distinct_stages(self) -> tuple[Stage, ...]:
+        """The stages, each once."""
+        return tuple(dict.fromkeys(self.stages))
 
 
-class Sight(NamedTuple):
+class StageEstimate(NamedTuple):
     """One look at one point.
 
     fused: of all rays. map_spread_mm: (v m,) of the maps. points_mm: (m, 3) of each network's own rays.
@@ -101,19 +101,19 @@ def refine(refiner: Refiner, mesh: Mesh, pair_mm: ArrayLike) -> Refined:
     """Return the landmark pair found by looking at its estimate (2, 3) from near.
 
     Args:
-        refiner: the looks.
+        refiner: the stages.
         mesh: object frame.
         pair_mm: (2, 3) the estimate, left and right.
     """
     sides = (mesh, mesh.mirrored())
     aims = np.array([side[0] for side in (np.asarray(pair_mm, dtype=np.float64), mirror_pair(pair_mm))])
     moves_mm, sights = [], []
-    for look in (*(early.from_best(EARLY_VIEWS) for early in refiner.looks[:-1]), refiner.looks[-1]):
-        sights = look_at(look, sides, aims)
+    for stage in (*(early.from_best(EARLY_VIEWS) for early in refiner.stages[:-1]), refiner.stages[-1]):
+        sights = apply_stage(stage, sides, aims)
         points = np.array([sight.fused.point_mm for sight in sights])
         moves_mm.append(np.linalg.norm(points - aims, axis=1))
         aims = points
-    width_mm = refiner.looks[-1].frame.width_mm
+    width_mm = refiner.stages[-1].frame.width_mm
     fused = [sight.fused for sight in sights]
     snapped = [snap_along(f.point_mm, f.information, m, width_mm) for f, m in zip(fused, sides, strict=True)]
     left_pair = np.array([point for point, _ in snapped]) if refiner.snap else aims
@@ -129,39 +129,39 @@ def refine(refiner: Refiner, mesh: Mesh, pair_mm: ArrayLike) -> Refined:
     )
 
 
-def look_at(look: Look, sides: Sequence[Mesh], aims_mm: NDArray[np.float64]) -> list[Sight]:
-    """Return what a look finds of the left instance of each of n meshes, at its aim (n, 3)."""
-    found, rays = see(look, sides, aims_mm)
-    spreads_mm = found.spread.reshape(len(sides), -1) * look.frame.width_mm
-    return [_sight(look, Rays(*each), spread_mm) for *each, spread_mm in zip(*rays, spreads_mm, strict=True)]
+def apply_stage(stage: Stage, sides: Sequence[Mesh], aims_mm: NDArray[np.float64]) -> list[StageEstimate]:
+    """Return what a stage finds of the left instance of each of n meshes, at its aim (n, 3)."""
+    found, rays = see(stage, sides, aims_mm)
+    spreads_mm = found.spread.reshape(len(sides), -1) * stage.frame.width_mm
+    return [_stage_estimate(stage, Rays(*each), spread_mm) for *each, spread_mm in zip(*rays, spreads_mm, strict=True)]
 
 
-def _sight(look: Look, rays: Rays, spread_mm: NDArray[np.float64]) -> Sight:
+def _stage_estimate(stage: Stage, rays: Rays, spread_mm: NDArray[np.float64]) -> StageEstimate:
     """Fuse the rays (v, m, 3) of one aim, all together and each network's alone."""
     num_networks = rays.origins_mm.shape[1]
     together = Rays(*(part.reshape(-1, 3) for part in rays))
-    fused = fuse_rays(together, np.repeat(look.variances_mm2, num_networks))
+    fused = fuse_rays(together, np.repeat(stage.variances_mm2, num_networks))
     alone = [Rays(*(part[:, i] for part in rays)) for i in range(num_networks)]
-    return Sight(fused, spread_mm, np.array([fuse_rays(each, look.variances_mm2).point_mm for each in alone]))
+    return StageEstimate(fused, spread_mm, np.array([fuse_rays(each, stage.variances_mm2).point_mm for each in alone]))
 
 
-def see(look: Look, sides: Sequence[Mesh], aims_mm: NDArray[np.float64]) -> tuple[Found, Rays]:
+def see(stage: Stage, sides: Sequence[Mesh], aims_mm: NDArray[np.float64]) -> tuple[Found, Rays]:
     """Return what m networks find in v views of each of n meshes at its aim (n, 3), the left instance.
 
     Positions are (n v, m), rays (n, v, m, 3). All meshes share a forward pass.
     """
-    width_mm = look.frame.width_mm
-    cameras = [cameras_at(look.views, aim, width_mm) for aim in aims_mm]
-    pictures = [close_ups(mesh, around, look.frame.size_px) for mesh, around in zip(sides, cameras, strict=True)]
-    found = look.find(np.concatenate(pictures))
+    width_mm = stage.frame.width_mm
+    cameras = [cameras_at(stage.views, aim, width_mm) for aim in aims_mm]
+    images = [render_crops(mesh, around, stage.frame.size_px) for mesh, around in zip(sides, cameras, strict=True)]
+    found = stage.find(np.concatenate(images))
     rays = [camera.backproject(xy) for camera, xy in zip(chain(*cameras), found.xy, strict=True)]
-    shape = (len(sides), len(look.views), found.spread.shape[1], 3)
+    shape = (len(sides), len(stage.views), found.spread.shape[1], 3)
     origins, directions = (np.reshape(part, shape) for part in zip(*rays, strict=True))
     return found, Rays(origins, directions)
 
 
 def ray_errors_mm(rays: Rays, point_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how far rays (..., 3) pass by points (..., 3): the error in the picture's plane."""
+    """Return how far rays (..., 3) pass by points (..., 3): the error in the image's plane."""
     offsets = point_mm - rays.origins_mm
     along = (offsets * rays.directions).sum(axis=-1, keepdims=True) * rays.directions
     return np.asarray(np.linalg.norm(offsets - along, axis=-1))

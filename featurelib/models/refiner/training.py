@@ -1,6 +1,6 @@
-"""Training of a look's network: Adam, the rate falling as a cosine, the loss of DSNT.
+"""Training of a stage's network: Adam, the rate falling as a cosine, the loss of DSNT.
 
-Where the pictures come from is the caller's business: `fit_look` takes functions that open streams of batches.
+Where the images come from is the caller's business: `fit_stage` takes functions that open streams of batches.
 """
 
 import time
@@ -16,44 +16,44 @@ from numpy.typing import NDArray
 from featurelib.models.refiner.network import cell_centres
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
-"""Pictures (n, s, s, 3) and the landmark's positions xy (n, 2)."""
+"""Images (n, s, s, 3) and the landmark's positions xy (n, 2)."""
 
 
 @dataclass(frozen=True)
-class LookRecipe:
-    """How to train a look.
+class StageRecipe:
+    """How to train a stage.
 
-    steps: in all, of one batch each. rate: of Adam at the start; it falls to zero as a cosine. warm_up: steps in
-    which it rises. sigma_cells: width of the map that the regulariser asks for; regularise: its weight.
+    steps: in all, of one batch each. learning_rate: of Adam at the start; it falls to zero as a cosine. warm_up: steps
+    in which it rises. sigma_cells: width of the map that the regulariser asks for; regularise: its weight.
     report_steps: between two validations.
     """
 
     steps: int = 3000
-    rate: float = 1e-3
+    learning_rate: float = 1e-3
     warm_up: int = 100
     sigma_cells: float = 1.0
     regularise: float = 1.0
     report_steps: int = 500
 
 
-class LookProgress(NamedTuple):
+class StageProgress(NamedTuple):
     """One validation. Errors are mean distances in % of the frame's width."""
 
     step: int
     loss: float
     error_pct: float
     val_error_pct: float
-    pictures_per_s: float
+    images_per_s: float
     seconds: float
 
 
-def fit_look(
+def fit_stage(
     model: keras.Model,
-    recipe: LookRecipe,
+    recipe: StageRecipe,
     train_batches: Callable[[], Iterable[Batch]],
     val_batches: Callable[[], Iterable[Batch]],
-    on_progress: Callable[[LookProgress], None],
-) -> LookProgress:
+    on_progress: Callable[[StageProgress], None],
+) -> StageProgress:
     """Train `model` in place and return the last row of its progress.
 
     The cosine ends at rate zero, so the last weights are the best ones and none are kept from earlier.
@@ -66,21 +66,21 @@ def fit_look(
         on_progress: called after each validation.
     """
     schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, recipe.steps - recipe.warm_up, warmup_target=recipe.rate, warmup_steps=recipe.warm_up
+        0.0, recipe.steps - recipe.warm_up, warmup_target=recipe.learning_rate, warmup_steps=recipe.warm_up
     )
     optimizer = keras.optimizers.Adam(schedule)
     train_step, val_step = _steps(model, optimizer, recipe)
     step, row, sums, started, begun = 0, None, [], time.monotonic(), time.monotonic()
     while step < recipe.steps:
         before = step
-        for pictures, xy in train_batches():
-            sums.append(train_step(pictures, xy))
+        for images, xy in train_batches():
+            sums.append(train_step(images, xy))
             step += 1
             if step % recipe.report_steps == 0 or step == recipe.steps:
                 loss, error, count = _mean(sums)
                 rate = count / (time.monotonic() - started)
                 val_error = _mean(val_step(*batch) for batch in val_batches())[1]
-                row = LookProgress(step, loss, 100 * error, 100 * val_error, rate, time.monotonic() - begun)
+                row = StageProgress(step, loss, 100 * error, 100 * val_error, rate, time.monotonic() - begun)
                 on_progress(row)
                 sums, started = [], time.monotonic()
             if step == recipe.steps:
@@ -95,7 +95,7 @@ def fit_look(
 Step = Callable[..., tf.Tensor]
 
 
-def _steps(model: keras.Model, optimizer: keras.optimizers.Optimizer, recipe: LookRecipe) -> tuple[Step, Step]:
+def _steps(model: keras.Model, optimizer: keras.optimizers.Optimizer, recipe: StageRecipe) -> tuple[Step, Step]:
     """Return the two compiled steps; each gives (sum of losses, sum of distances, count)."""
 
     def measure(logits: tf.Tensor, xy: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -103,20 +103,20 @@ def _steps(model: keras.Model, optimizer: keras.optimizers.Optimizer, recipe: Lo
         count = tf.cast(tf.shape(xy)[0], tf.float32)
         return tf.reduce_mean(losses), tf.stack([tf.reduce_sum(losses), tf.reduce_sum(distances), count])
 
-    def train(pictures: tf.Tensor, xy: tf.Tensor) -> tf.Tensor:
+    def train(images: tf.Tensor, xy: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            loss, sums = measure(model(tf.cast(pictures, tf.float32), training=True), xy)
+            loss, sums = measure(model(tf.cast(images, tf.float32), training=True), xy)
         optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
         return sums
 
-    def validate(pictures: tf.Tensor, xy: tf.Tensor) -> tf.Tensor:
-        return measure(model(tf.cast(pictures, tf.float32), training=False), xy)[1]
+    def validate(images: tf.Tensor, xy: tf.Tensor) -> tf.Tensor:
+        return measure(model(tf.cast(images, tf.float32), training=False), xy)[1]
 
     return tf.function(train, reduce_retracing=True), tf.function(validate, reduce_retracing=True)
 
 
-def _losses(logits: tf.Tensor, xy: tf.Tensor, recipe: LookRecipe) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return the loss and the distance, in widths of the picture, of each picture (n,); means over its networks.
+def _losses(logits: tf.Tensor, xy: tf.Tensor, recipe: StageRecipe) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the loss and the distance, in widths of the image, of each image (n,); means over its networks.
 
     The loss is the distance in cells plus the Jensen-Shannon divergence of the map from a Gaussian at the truth.
     """

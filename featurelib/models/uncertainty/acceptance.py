@@ -33,7 +33,7 @@ MOST_DECIMALS = 6
 
 
 @dataclass(frozen=True)
-class Wording:
+class ScoreText:
     """How a score is put into words: `says` before its value, e.g. "the two looks disagree by", and its unit."""
 
     says: str
@@ -49,7 +49,7 @@ class Limit:
 
     score: str
     limit: float
-    wording: Wording
+    wording: ScoreText
 
     def reason(self, value: float) -> str:
         """Return why a value beyond the limit is doubtful; a value that is not a number is beyond any.
@@ -131,7 +131,7 @@ class AcceptRule:
         """
         try:
             limits = (
-                Limit(each["score"], float(each["limit"]), Wording(**each["wording"])) for each in values["limits"]
+                Limit(each["score"], float(each["limit"]), ScoreText(**each["wording"])) for each in values["limits"]
             )
             return cls(tuple(limits), int(values["num_objects"]), int(values["num_rejected"]), bool(values["exact"]))
         except (TypeError, KeyError, ValueError) as error:
@@ -139,7 +139,7 @@ class AcceptRule:
 
 
 def fit_accept_rule(
-    scores: Mapping[str, ArrayLike], wordings: Mapping[str, Wording], *, share: float = SHARE, slack: float = SLACK
+    scores: Mapping[str, ArrayLike], wordings: Mapping[str, ScoreText], *, share: float = SHARE, slack: float = SLACK
 ) -> AcceptRule:
     """Return limits `slack` times as far from the medians as those that reject `share` of the validation objects.
 
@@ -178,7 +178,7 @@ def fit_accept_rule(
     limits = _limits(table, budget, slack) if budget else _beyond(table)
     rejected = int((table > limits[:, None]).any(axis=0).sum())
     chosen = [
-        Limit(name, float(limit), wordings.get(name, Wording(f"{name} is", "")))
+        Limit(name, float(limit), wordings.get(name, ScoreText(f"{name} is", "")))
         for name, limit in zip(worst, limits, strict=True)
     ]
     return AcceptRule(tuple(chosen), num_objects, rejected, exact=budget > 0)

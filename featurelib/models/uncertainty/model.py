@@ -15,13 +15,13 @@ from scipy import stats
 
 from featurelib.models.uncertainty.acceptance import AcceptRule, fit_accept_rule
 from featurelib.models.uncertainty.calibration import ErrorBars, calibrate, conformal_bound, normalised
-from featurelib.models.uncertainty.quality import WORDINGS, Evidence
+from featurelib.models.uncertainty.quality import SCORE_TEXTS, QualityScores
 
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.68, 0.8, 0.9, 0.95)
 """Chances of the regions that a report checks."""
 
 
-class Claim(NamedTuple):
+class Uncertainty(NamedTuple):
     """What is said of one answer.
 
     covariance_mm2: (2, 3, 3) of left and right; their 68 % ellipsoids hold. sigma_mm: (2,) the same along one axis.
@@ -35,7 +35,7 @@ class Claim(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Claims:
+class UncertaintyModel:
     """What may be claimed of a method's answers.
 
     bars: of their errors. rule: which to accept. scales: for each of LEVELS the factor on an answer's own standard
@@ -46,12 +46,12 @@ class Claims:
     rule: AcceptRule
     scales: tuple[float, ...]
 
-    def of(self, covariance_mm2: ArrayLike, evidence: Evidence) -> Claim:
+    def of(self, covariance_mm2: ArrayLike, quality_scores: QualityScores) -> Uncertainty:
         """Return the claim for an answer with its own covariances (2, 3, 3) and what speaks against it."""
         covariance = np.asarray(covariance_mm2, dtype=np.float64) * (self.bars.scale_68 or 1.0) ** 2
         sigma_mm = np.sqrt(np.trace(covariance, axis1=-2, axis2=-1) / 3)
-        reason = self.rule.reason(evidence)
-        return Claim(covariance, sigma_mm, not reason, reason)
+        reason = self.rule.reason(quality_scores)
+        return Uncertainty(covariance, sigma_mm, not reason, reason)
 
     def held(self, residuals_mm: ArrayLike, covariance_mm2: ArrayLike) -> list[tuple[float, float]]:
         """Return for each of LEVELS the share of errors (n, 2, 3) inside their regions; NaN errors do not count.
@@ -76,22 +76,24 @@ class Claims:
         return cls(bars, rule, tuple(float(scale) for scale in values["scales"]))
 
 
-def learn_claims(residuals_mm: ArrayLike, covariance_mm2: ArrayLike, evidence: Sequence[Evidence]) -> Claims:
-    """Return what may be claimed, by answers on n objects that the method has not seen.
+def fit_uncertainty(
+    residuals_mm: ArrayLike, covariance_mm2: ArrayLike, quality_scores: Sequence[QualityScores]
+) -> UncertaintyModel:
+    """Return the uncertainty model fitted on predictions for n objects that the method was not trained on.
 
     Args:
         residuals_mm: (n, 2, 3) found minus true; NaN without an answer.
         covariance_mm2: (n, 2, 3, 3) what the method itself makes of its errors.
-        evidence: (n,) what speaks against each answer, all with the same names.
+        quality_scores: (n,) of each prediction, all with the same names.
 
     Raises:
-        DataError: if there is no answer, or evidence is missing for more objects than may be rejected.
+        DataError: if there is no answer, or scores are missing for more objects than may be rejected.
     """
     residuals, covariances = np.asarray(residuals_mm, np.float64), np.asarray(covariance_mm2, np.float64)
     lengths = normalised(residuals, covariances)
     scales = tuple(conformal_bound(lengths, level).value / _radius(level) for level in LEVELS)
-    scores = {name: np.array([of_one[name] for of_one in evidence]) for name in evidence[0]}
-    return Claims(calibrate(residuals, covariances), fit_accept_rule(scores, WORDINGS), scales)
+    scores = {name: np.array([of_one[name] for of_one in quality_scores]) for name in quality_scores[0]}
+    return UncertaintyModel(calibrate(residuals, covariances), fit_accept_rule(scores, SCORE_TEXTS), scales)
 
 
 def _radius(level: float) -> float:

@@ -1,4 +1,4 @@
-"""What a check has to say: one line about one object or the whole dataset, and how to mend it."""
+"""What a check has to say: one line about one object or the whole dataset, and how to fix it."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal

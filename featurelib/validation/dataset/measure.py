@@ -22,10 +22,10 @@ SIDE_VIEWS = Rig((View(90.0), View(-90.0)))
 """The views from the object's left and from its right."""
 
 SIDE_PX = 128
-"""Width of the pictures in which it is looked up whether a landmark is hidden: 3 mm a pixel on a head."""
+"""Width of the images in which it is looked up whether a landmark is occluded: 3 mm a pixel on a head."""
 
-HIDDEN_SHARE = 0.01
-"""A landmark so far behind the surface, as a share of the picture's width, is hidden; as when rendering."""
+OCCLUDED_SHARE = 0.01
+"""A landmark so far behind the surface, as a share of the image's width, is occluded; as when rendering."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,13 +49,13 @@ class Labelled:
 
     pair_mm: (2, 3) left and right in the object frame.
     off_mm: (2,) their distances from the surface.
-    is_hidden: (2,) whether the surface hides each from its own side.
+    is_occluded: (2,) whether the surface hides each from its own side.
     frames_mm: the image width that they need, by projection.
     """
 
     pair_mm: NDArray[np.float64]
     off_mm: NDArray[np.float64]
-    is_hidden: NDArray[np.bool_]
+    is_occluded: NDArray[np.bool_]
     frames_mm: Mapping[str, float]
 
     @property
@@ -142,13 +142,13 @@ def measure_reference(job: ReferenceJob) -> Reference | None:
 def _labelled(mesh: Mesh, pair_mm: NDArray[np.float64]) -> Labelled:
     frame_mm = frame_needed_mm(mesh.vertices_mm, mesh.centre_mm, SIDE_VIEWS, "orthographic")
     cameras = SIDE_VIEWS.cameras(mesh.centre_mm, Orthographic(frame_mm / 2), frame_mm)
-    pictures = renderer().render(mesh, cameras, SIDE_PX)
-    is_hidden = [
-        not is_visible(camera, [landmark_mm], picture.depth_mm, HIDDEN_SHARE * frame_mm)[0]
-        for camera, landmark_mm, picture in zip(cameras, pair_mm, pictures, strict=True)
+    images = renderer().render(mesh, cameras, SIDE_PX)
+    is_occluded = [
+        not is_visible(camera, [landmark_mm], image.depth_mm, OCCLUDED_SHARE * frame_mm)[0]
+        for camera, landmark_mm, image in zip(cameras, pair_mm, images, strict=True)
     ]
     off_mm = closest_points(pair_mm, mesh.vertices_mm, mesh.faces)[1]
-    return Labelled(pair_mm, off_mm, np.array(is_hidden), _frames_mm(pair_mm, mesh))
+    return Labelled(pair_mm, off_mm, np.array(is_occluded), _frames_mm(pair_mm, mesh))
 
 
 def _frames_mm(points_mm: ArrayLike, mesh: Mesh) -> dict[str, float]:

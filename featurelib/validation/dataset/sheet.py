@@ -34,7 +34,7 @@ li { margin: 3px 0; overflow-wrap: anywhere; }
 .views { display: flex; gap: 6px; }
 figure { flex: 1; margin: 0; } figcaption { font-size: 11px; color: var(--soft); text-align: center; }
 svg { display: block; width: 100%; border: 1px solid var(--line); }
-.mark { stroke-width: .012; fill-opacity: .85; } .mark.hidden { fill-opacity: 0; stroke-dasharray: .02 .015; }
+.mark { stroke-width: .012; fill-opacity: .85; } .mark.occluded { fill-opacity: 0; stroke-dasharray: .02 .015; }
 .left { fill: var(--left); stroke: var(--left); } .right { fill: var(--right); stroke: var(--right); }
 b.left, b.right { fill: none; stroke: none; } b.left { color: var(--left); } b.right { color: var(--right); }
 """
@@ -109,7 +109,7 @@ def _head(survey: Survey, findings: Sequence[Finding]) -> str:
     return (
         f"<h1>{escape(dataset.uri)}</h1><p>{len(survey.measured) + len(survey.unread)} objects, landmark "
         f"{escape(dataset.landmark)}, unit {escape(dataset.unit)}: {numbers}</p>"
-        '<p class="soft">Every object fills its pictures, whatever its size. From the front it should look at you, '
+        '<p class="soft">Every object fills its images, whatever its size. From the front it should look at you, '
         'upright, with its <b class="left">left</b> landmark on the right-hand side and its <b class="right">right</b> '
         "one on the left-hand side. A dashed ring is a landmark that the surface hides.</p>"
     )
@@ -141,7 +141,7 @@ def _card(object_id: str, size_mm: float | None, findings: Sequence[Finding], dr
 
 
 def views(drawing: Drawing) -> str:
-    """Return the pictures of an object, side by side, with its landmarks."""
+    """Return the images of an object, side by side, with its landmarks."""
     marks = drawing.marks or ((),) * len(drawing.pngs)
     figures = (
         f'<figure><svg viewBox="0 0 1 1"><image width="1" height="1" href="data:image/png;base64,'
@@ -153,7 +153,7 @@ def views(drawing: Drawing) -> str:
 
 def _rings(marks: Sequence[Mark]) -> str:
     return "".join(
-        f'<circle class="mark {side}{" hidden" * mark.is_hidden}" cx="{mark.x:.4f}" cy="{mark.y:.4f}" r=".022">'
+        f'<circle class="mark {side}{" occluded" * mark.is_occluded}" cx="{mark.x:.4f}" cy="{mark.y:.4f}" r=".022">'
         f"<title>{side}</title></circle>"
         for side, mark in zip(SIDES, marks, strict=False)
     )

@@ -26,7 +26,7 @@ SPEC = RenderSpec(
 
 @pytest.fixture(scope="session")
 def spec() -> RenderSpec:
-    """Small pictures of objects whose files are in centimetres about other axes."""
+    """Small images of objects whose files are in centimetres about other axes."""
     return SPEC
 
 

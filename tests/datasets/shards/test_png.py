@@ -24,7 +24,7 @@ def test_png_loses_nothing(shape):
 @pytest.mark.parametrize("channels", [(), (3,)])
 @pytest.mark.parametrize(("width", "size"), [(96, 32), (96, 48), (64, 64), (90, 30)])
 def test_reducing_and_mirroring_can_be_swapped(width, size, channels):
-    """The reduced mirrored picture is the mirrored reduced picture to the bit, so mirrored labels stay exact."""
+    """The reduced mirrored image is the mirrored reduced image to the bit, so mirrored labels stay exact."""
     pixels = np.random.default_rng(2).integers(0, 256, (width, width, *channels)).astype(np.uint8)
 
     mirrored_first = decode_png(encode_png(np.ascontiguousarray(pixels[:, ::-1])), size)
@@ -67,13 +67,13 @@ def test_a_png_of_others_is_read_like_ours(mode, options):
 
 @pytest.mark.parametrize("end", [0, 60, -30])
 def test_a_damaged_png_is_refused(end):
-    """What was cut off is an error, never a picture half grey."""
+    """What was cut off is an error, never an image half grey."""
     with pytest.raises(OSError, match=r"image|truncated|damaged"):
         decode_png(encode_png(np.random.default_rng(5).integers(0, 256, (64, 64)).astype(np.uint8))[:end])
 
 
 def test_a_picture_of_another_size_than_its_header_says_is_refused():
-    """A stream that holds more rows, or fewer, than the header says gives no picture of some of them."""
+    """A stream that holds more rows, or fewer, than the header says gives no image of some of them."""
     tall, flat = (encode_png(np.full((height, 8), 7, np.uint8)) for height in (16, 8))
 
     with pytest.raises(OSError, match="damaged"):

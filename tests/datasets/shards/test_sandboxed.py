@@ -8,7 +8,7 @@ import trimesh
 
 from featurelib.datasets.shards.sandboxed import FrameJob, ObjectJob, needed_frames_mm, render_object
 from featurelib.rendering import open_renderer
-from featurelib.runtime.sandbox import Child, ChildLimits
+from featurelib.runtime.sandbox import SandboxedProcess, SandboxLimits
 
 LABELS = {
     "object_id": "ball",
@@ -56,10 +56,12 @@ def test_a_bad_mesh_of_the_sample_is_left_to_the_rendering(job, spec, tmp_path):
 
 
 def test_a_child_does_not_grow(job):
-    """After 5,000 pictures its memory is within a tenth of what it was after 500."""
+    """After 5,000 images its memory is within a tenth of what it was after 500."""
     open_renderer("raster")
     views = len(next(iter(job.specs.values())).rig)
-    with Child(ChildLimits(recycle_after=10_000), preload=["featurelib.datasets.shards.sandboxed"]) as child:
+    with SandboxedProcess(
+        SandboxLimits(recycle_after=10_000), preload=["featurelib.datasets.shards.sandboxed"]
+    ) as child:
         for _ in child.map(render_object, [job] * (500 // views)):
             pass
         early = child(resident_mb, 0)

@@ -26,7 +26,7 @@ def box(*size_mm: float) -> Mesh:
 
 @pytest.mark.parametrize("projection", PROJECTIONS)
 def test_a_spec_survives_json(spec, projection):
-    """What a manifest says of the pictures is all that there is to say."""
+    """What a manifest says of the images is all that there is to say."""
     spec = replace(spec, projection=projection, rig=ODD_RIG, alignment=Alignment(((1.0, 0.5, 0.0, 0.25),), 3.0))
 
     assert RenderSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec

@@ -89,8 +89,8 @@ def test_a_symmetric_body_has_mirrored_views(rows):
     for row, partner in zip(rows, rows[::-1], strict=True):
         assert row["left_xy"] == pytest.approx([1 - partner["right_xy"][0], partner["right_xy"][1]])
         assert row["left_visible"] == partner["right_visible"]
-        picture, other = (decode_png(one["png"]).astype(int) for one in (row, partner))
-        assert np.abs(picture - other[:, ::-1]).mean() < 0.5
+        image, other = (decode_png(one["png"]).astype(int) for one in (row, partner))
+        assert np.abs(image - other[:, ::-1]).mean() < 0.5
 
 
 def test_a_row_holds_its_camera(rows, pair_mm):
@@ -128,5 +128,5 @@ def test_a_blank_picture_is_refused(projected, raster):
     at_speck = apply(inverse(projected.object_from_source), [[0, 0, 0], [0, 0, 0]]).tolist()
     labels = {"object_id": "speck", "group": "g", "split": "train", "left": at_speck[0], "right": at_speck[1]}
 
-    with pytest.raises(DataError, match="a picture is blank"):
+    with pytest.raises(DataError, match="an image is blank"):
         object_views(speck, labels, "abc", projected, raster)

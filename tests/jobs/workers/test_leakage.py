@@ -40,7 +40,7 @@ def four(tmp_path_factory):
 
 @pytest.fixture
 def dataset(four, tmp_path):
-    """A copy of them that a test may spoil."""
+    """A copy of them that a test may corrupt."""
     return Path(shutil.copytree(four, tmp_path / "four"))
 
 
@@ -59,7 +59,7 @@ def test_what_was_rendered_can_be_trained_on(cluster, dataset, tmp_path, project
 
 
 def test_a_mesh_on_both_sides_is_refused_until_one_group_holds_it(cluster, dataset, tmp_path):
-    """The same file under two names leaks, the line says so, and what it advises mends it."""
+    """The same file under two names leaks, the line says so, and what it advises fixes it."""
     labels = (dataset / "landmarks.csv").read_text()
     label(dataset, split=("train", "train", "val", "val"))
     shutil.copy(dataset / "meshes/body-00001.ply", dataset / "meshes/body-00002.ply")
@@ -77,7 +77,7 @@ def test_a_mesh_on_both_sides_is_refused_until_one_group_holds_it(cluster, datas
 
 
 def test_a_doctored_shard_is_refused_until_it_is_made_again(cluster, dataset, tmp_path):
-    """One view put on the other side is found, and deleting its shard, as the line advises, mends it."""
+    """One view put on the other side is found, and deleting its shard, as the line advises, fixes it."""
     label(dataset, split=("train", "train", "val", "val"))
     manifest = rendered(dataset, tmp_path)
     (shard,) = manifest.shard_uris
@@ -97,7 +97,7 @@ def test_a_doctored_shard_is_refused_until_it_is_made_again(cluster, dataset, tm
 
 
 def test_a_manifest_of_other_counts_is_refused_until_it_is_made_again(cluster, dataset, tmp_path):
-    """Deleting the manifest, as the line advises, and rendering again mends it."""
+    """Deleting the manifest, as the line advises, and rendering again fixes it."""
     label(dataset, split=("train", "train", "val", "val"))
     manifest = rendered(dataset, tmp_path)
     file = Path(manifest.uri) / "manifest.json"

@@ -95,7 +95,7 @@ def test_workers_share_every_step_in_order(plan, workers):
     assert [len(share) for share in shares] == [len(expected)] * workers
     for (key, batch), *parts in zip(expected, *shares, strict=True):
         assert {part[0] for part in parts} == {key}
-        assert np.array_equal(np.concatenate([part[1].pictures for part in parts]), batch.pictures)
+        assert np.array_equal(np.concatenate([part[1].images for part in parts]), batch.images)
         for name in batch.labels._fields:
             joined = np.concatenate([getattr(part[1].labels, name) for part in parts])
             assert np.array_equal(joined, getattr(batch.labels, name))

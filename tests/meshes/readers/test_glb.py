@@ -132,7 +132,7 @@ def test_quantized_and_interleaved_positions_are_shares_of_one(glb, triangle):
 
 
 def test_a_texture_inside_the_file_is_kept():
-    """A picture and its texture positions arrive unchanged; the seam stays open for them, not for the normals."""
+    """An image and its texture positions arrive unchanged; the seam stays open for them, not for the normals."""
     pixels = np.arange(18, dtype=np.uint8).reshape(2, 3, 3) * 10
     vertices = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0.5], [0, 0, 0], [1, 1, 0.5], [0, 1, 0]], float)
     uv = np.array([[0, 0], [0.5, 0], [0.5, 1], [0.75, 0], [1, 1], [0.75, 1]], float)
@@ -151,7 +151,7 @@ def test_a_texture_inside_the_file_is_kept():
 
 
 def test_parts_with_different_textures_keep_their_own(glb, triangle):
-    """Several pictures become one, in which every part finds its colour; a part without one has its plain colour."""
+    """Several images become one, in which every part finds its colour; a part without one has its plain colour."""
     document, binary = _textured(triangle, _png(4, 9, "red"), _png(7, 2, "lime"))
     document["materials"].append({"pbrMetallicRoughness": {"baseColorFactor": [0, 0, 1, 1]}})
     document["meshes"][0]["primitives"].append({"attributes": {"POSITION": 0}, "material": 2})
@@ -384,9 +384,9 @@ def test_an_odd_value_anywhere_in_the_document_is_a_mesh_or_one_line(glb, triang
 
     for path in _paths(document):
         for value in ODD:
-            spoilt = json.loads(text)
-            _set(spoilt, path, value)
-            end = _end(glb(spoilt, binary))
+            corrupted = json.loads(text)
+            _set(corrupted, path, value)
+            end = _end(glb(corrupted, binary))
             if isinstance(end, str):
                 assert end.startswith("a.glb: ")
                 assert end.isprintable()

@@ -158,10 +158,10 @@ def test_a_list_that_is_longer_than_the_file_is_refused():
     """Whether it is the first, which sets the layout, or a later one."""
     data = _ply([[0, 1, 2], [0, 2, 3]], kind="binary_little_endian", count_type="uint")
     for row in (-32, -16):
-        spoilt = bytearray(data)
-        spoilt[len(data) + row : len(data) + row + 4] = b"\xff\xff\xff\x7f"
+        corrupted = bytearray(data)
+        corrupted[len(data) + row : len(data) + row + 4] = b"\xff\xff\xff\x7f"
         with pytest.raises(DataError, match=r"32 bytes for 2 elements 'face'; expected at least 8,589,934,\d+"):
-            _load(bytes(spoilt))
+            _load(bytes(corrupted))
 
 
 @pytest.mark.parametrize(

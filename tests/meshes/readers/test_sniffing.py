@@ -86,7 +86,7 @@ def test_a_binary_stl_that_says_solid_and_is_cut_off_is_not_taken_for_text(ellip
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_is_no_mesh_is_named_and_never_unpacked(suffix, data, what):
-    """Archives, pictures and pages under a mesh's ending are told by their first bytes, with what to do."""
+    """Archives, images and pages under a mesh's ending are told by their first bytes, with what to do."""
     with pytest.raises(DataError, match=rf"\Aa: is {what}, not an? {suffix[1:].upper()}; \w+"):
         load_mesh(data, suffix, np.eye(4), name="a")
 

@@ -16,22 +16,22 @@ CELLS = SIZE // 4
 
 
 def attached(head, policy="float32", backbone=None):
-    """A head on a backbone, as a model of scaled pictures."""
+    """A head on a backbone, as a model of scaled images."""
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(policy)
     try:
-        pictures = keras.Input((SIZE, SIZE, 3))
-        return keras.Model(pictures, head.attach(backbone or small_backbone(), pictures))
+        images = keras.Input((SIZE, SIZE, 3))
+        return keras.Model(images, head.attach(backbone or small_backbone(), images))
     finally:
         keras.config.set_dtype_policy("float32")
 
 
 def small_backbone():
     """Five strided convolutions, named like the layers that the head listens to: quick to build and to train."""
-    x = pictures = keras.Input((SIZE, SIZE, 3))
+    x = images = keras.Input((SIZE, SIZE, 3))
     for name in ("stem", *reversed(TAPS)):
         x = keras.layers.Conv2D(16, 3, strides=2, padding="same", activation="relu", name=name)(x)
-    return keras.Model(pictures, x, name="backbone")
+    return keras.Model(images, x, name="backbone")
 
 
 def mobilenet():
@@ -57,7 +57,7 @@ def labels_of(count=5, seed=0):
 
 
 def in_the_mirror(labels):
-    """The labels of the mirrored pictures."""
+    """The labels of the mirrored images."""
     points = mirror_xy(labels.points)[:, ::-1].astype(np.float32)
     return Labels(points, 1 - labels.near, labels.visible[:, ::-1], labels.weight)
 
@@ -129,7 +129,7 @@ def test_only_the_near_instance_is_measured(name):
 
 
 def test_each_sample_has_its_own_loss():
-    """No term leaks from one picture to another, so that a caller may weigh some with 0."""
+    """No term leaks from one image to another, so that a caller may weigh some with 0."""
     head, labels = HeatmapHead(), labels_of()
     outputs = outputs_of(labels)
     alone = [
@@ -173,18 +173,18 @@ def test_a_saved_network_gives_the_same_answer(model, tmp_path):
     """The file needs nothing of ours to be opened."""
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
-    pictures = np.random.default_rng(0).uniform(-1, 1, (2, SIZE, SIZE, 3)).astype(np.float32)
+    images = np.random.default_rng(0).uniform(-1, 1, (2, SIZE, SIZE, 3)).astype(np.float32)
 
-    for name, values in model(pictures, training=False).items():
-        np.testing.assert_allclose(again(pictures, training=False)[name], values, atol=1e-5)
+    for name, values in model(images, training=False).items():
+        np.testing.assert_allclose(again(images, training=False)[name], values, atol=1e-5)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_half_precision_stays_in_the_network(policy):
     """Outputs, losses and errors are float32, and finite."""
     labels, head = labels_of(), HeatmapHead()
-    pictures = np.random.default_rng(0).uniform(-1, 1, (5, SIZE, SIZE, 3)).astype(np.float32)
-    outputs = attached(head, policy)(pictures, training=False)
+    images = np.random.default_rng(0).uniform(-1, 1, (5, SIZE, SIZE, 3)).astype(np.float32)
+    outputs = attached(head, policy)(images, training=False)
     values = [*outputs.values(), head.losses(outputs, labels), head.distances(outputs, labels)]
 
     assert {value.dtype for value in values} == {tf.float32}
@@ -214,13 +214,13 @@ def test_a_compiled_step_gives_the_same_with_shapes_known_before(name):
 def test_a_few_steps_tell_a_bright_dot_from_a_dim_one():
     """Left is bright and right is dim, wherever they are: the loss falls, and so does the error."""
     head, model, labels = HeatmapHead(), attached(HeatmapHead()), labels_of(16)
-    pictures = np.repeat(dots(labels), 3, axis=-1)
+    images = np.repeat(dots(labels), 3, axis=-1)
     optimizer = keras.optimizers.Adam(1e-2)
 
     @tf.function
     def step():
         with tf.GradientTape() as tape:
-            outputs = model(pictures, training=True)
+            outputs = model(images, training=True)
             loss = ops.mean(head.losses(outputs, labels))
         optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
         return loss, ops.mean(head.distances(outputs, labels))
@@ -232,7 +232,7 @@ def test_a_few_steps_tell_a_bright_dot_from_a_dim_one():
 
 
 def dots(labels):
-    """Scaled pictures (n, s, s, 1): a white dot at each left point, a grey one at each right."""
+    """Scaled images (n, s, s, 1): a white dot at each left point, a grey one at each right."""
     drawn = np.exp(np.asarray(heatmaps.gaussian(labels.points, SIZE, SIZE, 2.0)))
     drawn /= drawn.max(axis=(1, 2), keepdims=True)
     return 2 * np.max(drawn * (1.0, 0.5), axis=-1, keepdims=True).astype(np.float32) - 1

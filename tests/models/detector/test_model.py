@@ -1,4 +1,4 @@
-"""The detector in use: one graph for pictures as they are stored, which says what the Keras model says."""
+"""The detector in use: one graph for images as they are stored, which says what the Keras model says."""
 
 from hashlib import sha256
 
@@ -18,17 +18,17 @@ SIZE = 32
 
 @pytest.fixture(scope="module", params=HEADS)
 def detector(request):
-    """An untrained detector of 32 px, whose BatchNorm has seen pictures: else no picture changes its answer."""
+    """An untrained detector of 32 px, whose BatchNorm has seen images: else no image changes its answer."""
     keras.utils.set_random_seed(0)
     model = build_detector(head=request.param, alpha=0.35, input_size=SIZE, weights="none")
     for layer in batch_norms(model.get_layer("backbone")):
         layer.momentum = 0.0
-    model(pictures(64, 3).astype(np.float32), training=True)
+    model(images(64, 3).astype(np.float32), training=True)
     return Detector(model, "v", SIZE)
 
 
-def pictures(count, channels, size=SIZE):
-    """Pictures (n, s, s, c) of random blocks of 8 pixels."""
+def images(count, channels, size=SIZE):
+    """Images (n, s, s, c) of random blocks of 8 pixels."""
     blocks = np.random.default_rng(count).integers(0, 256, (count, size // 8, size // 8, channels), dtype=np.uint8)
     return blocks.repeat(8, axis=1).repeat(8, axis=2)
 
@@ -43,7 +43,7 @@ def by_keras(detector, stored):
 @pytest.mark.parametrize("count", [1, 9, 32])
 def test_the_graph_says_what_keras_says(detector, count, channels):
     """Folding BatchNorm and widening grey inside the graph change no position by more than rounding."""
-    stored = pictures(count, channels)
+    stored = images(count, channels)
     found = detector.find(stored)
 
     assert [part.shape for part in found] == [(count, 2, 2), (count, 2, 2, 2), (count, 2)]
@@ -52,22 +52,22 @@ def test_the_graph_says_what_keras_says(detector, count, channels):
 
 
 def test_the_positions_differ_from_picture_to_picture(detector):
-    """So the comparison with Keras is one of values that depend on the picture."""
-    assert detector.find(pictures(9, 1)).xy.std(axis=0).min() > 0
+    """So the comparison with Keras is one of values that depend on the image."""
+    assert detector.find(images(9, 1)).xy.std(axis=0).min() > 0
 
 
 @pytest.mark.parametrize("batch", [1, 4, 9])
 def test_a_position_does_not_depend_on_the_batch(detector, batch):
-    """Ten pictures at once, or in batches of which the last is not full: the same."""
-    stored = pictures(10, 1)
+    """Ten images at once, or in batches of which the last is not full: the same."""
+    stored = images(10, 1)
     parts = [detector.find(stored[i : i + batch]).xy for i in range(0, 10, batch)]
 
     np.testing.assert_allclose(np.concatenate(parts), detector.find(stored).xy, atol=1e-6)
 
 
 def test_pngs_are_reduced_and_grey_ones_may_stand_beside_coloured_ones(detector):
-    """A call decodes, averages over whole pixels, and widens grey where any picture has colour."""
-    grey, colour = (pictures(1, channels, 2 * SIZE)[0] for channels in (1, 3))
+    """A call decodes, averages over whole pixels, and widens grey where any image has colour."""
+    grey, colour = (images(1, channels, 2 * SIZE)[0] for channels in (1, 3))
     found = detector([encode_png(grey[..., 0]), encode_png(colour)]).xy
 
     reduced = [np.asarray(Image.fromarray(p).reduce(2)) for p in (np.repeat(grey, 3, -1), colour)]
@@ -84,7 +84,7 @@ def test_a_detector_comes_back_from_its_folder(detector, tmp_path):
     folder = tmp_path / "detector" / "perspective"
     save_detector(detector.model, str(folder), {"alpha": 0.35})
     loaded = Detector.load(str(tmp_path), "perspective")
-    stored = pictures(3, 1)
+    stored = images(3, 1)
 
     assert loaded.input_size == SIZE
     assert loaded.version == sha256((folder / "model.keras").read_bytes()).hexdigest()

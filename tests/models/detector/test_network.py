@@ -24,13 +24,13 @@ HEAD = HEADS["regression"]
 
 
 def batches(epoch=0, count=3, size=8):
-    """Random pictures and positions, the same in every epoch."""
+    """Random images and positions, the same in every epoch."""
     rng = np.random.default_rng(0)
     for _ in range(count):
-        pictures = rng.integers(0, 256, (size, 32, 32, 1)).astype(np.uint8)
+        images = rng.integers(0, 256, (size, 32, 32, 1)).astype(np.uint8)
         points = rng.random((size, 2, 2)).astype(np.float32)
         near = rng.integers(0, 2, size).astype(np.int32)
-        yield Batch(pictures, Labels(points, near, np.ones((size, 2), np.float32), np.ones(size, np.float32)))
+        yield Batch(images, Labels(points, near, np.ones((size, 2), np.float32), np.ones(size, np.float32)))
 
 
 def statistics(model):
@@ -88,7 +88,7 @@ def test_the_backbone_is_held_up_to_a_layer(model):
     names = [layer.name for layer in backbone.layers]
     held = names.index("block_2_add") + 1
     before = [[w.numpy() for w in layer.weights] for layer in backbone.layers]
-    trained(model, epochs=1, frozen_epochs=0, frozen_to="block_2_add", tune_rate=1.0)
+    trained(model, epochs=1, frozen_epochs=0, frozen_to="block_2_add", finetune_learning_rate=1.0)
 
     moved = [
         not all(np.array_equal(a, b.numpy()) for a, b in zip(arrays, layer.weights, strict=True))
@@ -111,7 +111,7 @@ def test_the_first_phase_leaves_the_backbone_alone(model):
 
 def test_the_best_weights_are_left_in_the_model(model):
     """Training that only gets worse ends after `patience` epochs, with the weights of its best."""
-    last = trained(model, epochs=9, frozen_epochs=9, head_rate=10.0, patience=2)[-1]
+    last = trained(model, epochs=9, frozen_epochs=9, head_learning_rate=10.0, patience=2)[-1]
 
     assert len(last.rows) == last.best_row.epoch + 3 < 9
     assert all(np.array_equal(a, b) for a, b in zip(last.best, model.get_weights(), strict=True))
@@ -153,10 +153,10 @@ def test_padding_does_not_count(model):
     """Samples of weight 0 change neither the figures nor the weights."""
 
     def padded(epoch):
-        for pictures, labels in batches():
+        for images, labels in batches():
             doubled = Labels(*(np.concatenate([part, part[::-1]]) for part in labels))
             doubled.weight[8:] = 0
-            yield Batch(np.concatenate([pictures, 255 - pictures]), doubled)
+            yield Batch(np.concatenate([images, 255 - images]), doubled)
 
     weights, found = model.get_weights(), []
     for passes in (batches, padded):

@@ -4,26 +4,26 @@ import numpy as np
 import pytest
 
 from featurelib.datasets.shards import encode_png
-from featurelib.models.detector.samples import Sample, as_rgb, batches, decode_pictures, shuffled, with_mirrors
+from featurelib.models.detector.samples import Sample, as_rgb, batches, decode_images, shuffled, with_mirrors
 
 RNG = np.random.default_rng(0)
 
 
-def pictures(count: int, size: int = 4, channels: int = 1) -> np.ndarray:
+def images(count: int, size: int = 4, channels: int = 1) -> np.ndarray:
     return RNG.integers(0, 256, (count, size, size, channels)).astype(np.uint8)
 
 
-def view(picture: np.ndarray, **columns) -> dict:
-    """A view's row, with its left instance near and seen at the marked place and its right one hidden."""
+def view(image: np.ndarray, **columns) -> dict:
+    """A view's row, with its left instance near and seen at the marked place and its right one occluded."""
     labels = {"left_xy": [0.25, 0.5], "right_xy": [0.625, 0.75], "left_visible": True, "right_visible": False}
-    return {"png": encode_png(picture.squeeze()), **labels, "near_side": "left", **columns}
+    return {"png": encode_png(image.squeeze()), **labels, "near_side": "left", **columns}
 
 
 def numbered(count: int):
     """Yield samples whose left instance is at x = i."""
-    picture = pictures(1)[0]
+    image = images(1)[0]
     for i in range(count):
-        yield Sample(view(picture, left_xy=[i, 0.0]), False)
+        yield Sample(view(image, left_xy=[i, 0.0]), False)
 
 
 def numbers_of(samples) -> list[int]:
@@ -32,8 +32,8 @@ def numbers_of(samples) -> list[int]:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_mirroring_doubles_the_samples(channels):
-    """The lesson of the near instance: a flipped picture is a second sample, of the other instance at 1 - x."""
-    originals = pictures(5, channels=channels)
+    """The lesson of the near instance: a flipped image is a second sample, of the other instance at 1 - x."""
+    originals = images(5, channels=channels)
 
     [(decoded, labels)] = batches(with_mirrors(map(view, originals)), 10, 4)
 
@@ -47,22 +47,22 @@ def test_mirroring_doubles_the_samples(channels):
 
 
 def test_a_lesson_left_out_leaves_as_many_samples():
-    """Without mirroring each picture comes twice; without hidden instances their pictures count for nothing."""
-    seen, hidden = pictures(2)
-    views = [view(seen), view(hidden, left_visible=False)]
+    """Without mirroring each image comes twice; without occluded instances their images count for nothing."""
+    seen, occluded = images(2)
+    views = [view(seen), view(occluded, left_visible=False)]
 
     [(plain, labels)] = batches(with_mirrors(views, mirror=False), 4, 4)
-    assert (plain == np.repeat([seen, hidden], 2, axis=0)).all()
+    assert (plain == np.repeat([seen, occluded], 2, axis=0)).all()
     assert (labels.weight == 1).all()
-    [(_, labels)] = batches(with_mirrors(views, hidden=False), 4, 4)
+    [(_, labels)] = batches(with_mirrors(views, occluded=False), 4, 4)
     assert (labels.weight == [1, 1, 0, 0]).all()
 
 
 def test_mirroring_moves_the_landmark_with_its_pixel():
-    """A landmark at a marked pixel's centre is at that pixel's centre in the mirrored picture too."""
-    picture = np.zeros((8, 8, 1), np.uint8)
-    picture[2, 6] = 255
-    samples = with_mirrors([view(picture, left_xy=[(6 + 0.5) / 8, (2 + 0.5) / 8])])
+    """A landmark at a marked pixel's centre is at that pixel's centre in the mirrored image too."""
+    image = np.zeros((8, 8, 1), np.uint8)
+    image[2, 6] = 255
+    samples = with_mirrors([view(image, left_xy=[(6 + 0.5) / 8, (2 + 0.5) / 8])])
 
     [(decoded, labels)] = batches(samples, 2, 8)
 
@@ -73,32 +73,32 @@ def test_mirroring_moves_the_landmark_with_its_pixel():
 
 def test_the_mirror_of_a_mirrored_picture_is_the_picture():
     """A view stored as its own mirror image, shown in the mirror, is the sample of the original."""
-    original = pictures(1, 8)[0]
+    original = images(1, 8)[0]
     flipped = view(original[:, ::-1], left_xy=[0.375, 0.75], right_xy=[0.75, 0.5], near_side="right")
     flipped |= {"left_visible": False, "right_visible": True}
 
     samples = (Sample(view(original), False), Sample(flipped, True))
     [plain], [again] = (list(batches([sample], 1, 8)) for sample in samples)
 
-    assert (plain.pictures == again.pictures).all()
+    assert (plain.images == again.images).all()
     assert all((a == b).all() for a, b in zip(plain.labels, again.labels, strict=True))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_pictures_are_decoded_to_one_array(channels):
     """PNGs of one kind become (n, size, size, c); at their own size nothing is lost."""
-    originals = pictures(3, 8, channels)
-    pngs = [encode_png(picture.squeeze()) for picture in originals]
+    originals = images(3, 8, channels)
+    pngs = [encode_png(image.squeeze()) for image in originals]
 
-    assert (decode_pictures(pngs, 8) == originals).all()
-    assert decode_pictures(pngs, 4).shape == (3, 4, 4, channels)
+    assert (decode_images(pngs, 8) == originals).all()
+    assert decode_images(pngs, 4).shape == (3, 4, 4, channels)
 
 
 def test_grey_among_colour_becomes_colour():
-    """Where any picture has colour, grey ones take three equal channels."""
-    grey, colour = pictures(1, 8)[0], pictures(1, 8, 3)[0]
+    """Where any image has colour, grey ones take three equal channels."""
+    grey, colour = images(1, 8)[0], images(1, 8, 3)[0]
 
-    decoded = decode_pictures([encode_png(grey[:, :, 0]), encode_png(colour)], 8)
+    decoded = decode_images([encode_png(grey[:, :, 0]), encode_png(colour)], 8)
 
     assert (decoded[0] == grey).all()
     assert (decoded[1] == colour).all()
@@ -107,14 +107,14 @@ def test_grey_among_colour_becomes_colour():
 
 def test_nothing_to_decode():
     """A shard without rows of a split gives an empty array of the right rank, and no batch."""
-    assert decode_pictures([], 8).shape == (0, 8, 8, 1)
+    assert decode_images([], 8).shape == (0, 8, 8, 1)
     assert list(batches(with_mirrors([]), 4, 8, pad=True)) == []
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_three_channels_cost_no_memory(channels):
-    """The network's three channels are the picture's own, or a view of its one."""
-    originals = pictures(2, channels=channels)
+    """The network's three channels are the image's own, or a view of its one."""
+    originals = images(2, channels=channels)
 
     rgb = as_rgb(originals)
 
@@ -129,8 +129,8 @@ def test_batches_are_whole(count, size):
     trained = list(batches(numbered(count), size, 4))
     validated = list(batches(numbered(count), size, 4, pad=True))
 
-    assert [len(batch.pictures) for batch in trained] == [size] * (count // size)
-    assert [len(batch.pictures) for batch in validated] == [size] * -(-count // size)
+    assert [len(batch.images) for batch in trained] == [size] * (count // size)
+    assert [len(batch.images) for batch in validated] == [size] * -(-count // size)
     seen = [batch.labels.points[batch.labels.weight == 1, 0, 0] for batch in validated]
     assert np.array_equal(np.concatenate([[], *seen]), np.arange(count))
 

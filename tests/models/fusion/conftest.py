@@ -8,7 +8,7 @@ import pytest
 from scipy.spatial import ConvexHull
 
 from featurelib.geometry import DEFAULT_RIG, lens_for
-from featurelib.models.fusion import Sightings, Surface, from_cameras, own_side
+from featurelib.models.fusion import Detections, Surface, from_cameras, own_side
 
 FRAME_MM = 420.0
 CENTRE_MM = np.array([4.0, -6.0, 9.0])
@@ -36,7 +36,7 @@ def landmark_mm(side: str) -> np.ndarray:
 class Scene:
     """Sightings of a landmark whose place is known; xy (9, 2) and spread_xy (9, 2, 2) are what the detector said."""
 
-    sightings: Sightings
+    sightings: Detections
     truth_mm: np.ndarray
     xy: np.ndarray
     spread_xy: np.ndarray

@@ -8,7 +8,7 @@ from featurelib.models.fusion import from_cameras, fuse
 
 
 def _with_outliers(count: int, seed: int, noise_mm: float = 0.3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return cameras, the truth and positions of which `count` are anywhere in the picture."""
+    """Return cameras, the truth and positions of which `count` are anywhere in the image."""
     random = np.random.default_rng(seed)
     cameras = DEFAULT_RIG.cameras([0, 0, 0], lens_for("perspective", 400.0), 400.0)
     truth_mm = random.uniform(-80, 80, 3)

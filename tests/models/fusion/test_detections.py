@@ -5,7 +5,7 @@ import pytest
 
 from featurelib.errors import GeometryError
 from featurelib.geometry import DEFAULT_RIG, PROJECTIONS, Rays, lens_for
-from featurelib.models.fusion import Sightings, from_cameras, own_side
+from featurelib.models.fusion import Detections, from_cameras, own_side
 
 RAYS = Rays(np.zeros((2, 3)), np.eye(3)[:2])
 
@@ -65,4 +65,4 @@ def test_own_side_views_of_the_sides_are_mirror_images() -> None:
 def test_sightings_that_cannot_be_are_refused(values, message) -> None:
     """Shapes and numbers are checked once, at the door."""
     with pytest.raises(GeometryError, match=message):
-        Sightings(**{"rays": RAYS, "usable": np.ones(2, dtype=bool), "sigma_mm": np.ones(2), **values})
+        Detections(**{"rays": RAYS, "usable": np.ones(2, dtype=bool), "sigma_mm": np.ones(2), **values})

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from featurelib.errors import GeometryError, UsageError
 from featurelib.geometry import DEFAULT_RIG, PROJECTIONS, SIDES, Rays, lens_for, mirror_views
-from featurelib.models.fusion import METHODS, NEEDS_SURFACE, Sightings, Surface, from_cameras, fuse, own_side
+from featurelib.models.fusion import METHODS, NEEDS_SURFACE, Detections, Surface, from_cameras, fuse, own_side
 
 MASKS = {
     "own": own_side(DEFAULT_RIG.views, "left"),
@@ -153,7 +153,7 @@ def test_an_unknown_method_is_refused(scene) -> None:
         fuse(scene().sightings, "best")
 
 
-def _taken(sightings: Sightings, order: np.ndarray) -> Sightings:
+def _taken(sightings: Detections, order: np.ndarray) -> Detections:
     """Return the views in this order."""
     names = ("usable", "sigma_mm", "covariance_mm2", "axes", "visibility")
     return replace(

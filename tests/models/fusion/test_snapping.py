@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from featurelib.errors import GeometryError
 from featurelib.geometry import DEFAULT_RIG, Rays
-from featurelib.models.fusion import Sightings, Surface, fuse, own_side
+from featurelib.models.fusion import Detections, Surface, fuse, own_side
 from featurelib.models.fusion.snapping import geometric_median, nearest_in_metric, on_plane
 
 PLANE_FACES = np.array([[0, 1, 2], [0, 2, 3]])
@@ -69,7 +69,7 @@ def test_snapped_beats_robust_and_the_nearest_point_on_average(slant_deg) -> Non
     random, errors = np.random.default_rng(0), {"robust": [], "nearest": [], "snapped": []}
     for _ in range(150):
         origins = -400 * directions + random.normal(size=(4, 3))
-        seen = Sightings(Rays(origins, directions), np.ones(4, dtype=bool), np.ones(4), surface=surface)
+        seen = Detections(Rays(origins, directions), np.ones(4, dtype=bool), np.ones(4), surface=surface)
         robust = fuse(seen, "robust").xyz_mm
         errors["robust"].append(robust @ robust)
         errors["nearest"].append(np.square(nearest_in_metric(robust, np.eye(3), surface).point_mm).sum())

@@ -4,10 +4,10 @@ import numpy as np
 
 from featurelib.geometry import View, mirror_pair
 from featurelib.models.refiner.calibration import (
-    candidate_look,
+    candidate_stage,
     choose_views,
     chosen_finish,
-    chosen_look,
+    chosen_stage,
     left_residuals_mm,
     squared_errors_mm2,
 )
@@ -35,15 +35,15 @@ def test_residuals_of_the_mirrored_pairs_are_the_same_but_for_their_order() -> N
 
 def test_the_kept_views_carry_their_own_errors(bumpy) -> None:
     mesh, pair_mm = bumpy
-    look = candidate_look(Frame(40.0, 32), build_network(32, width=4))
+    stage = candidate_stage(Frame(40.0, 32), build_network(32, width=4))
 
-    squared = squared_errors_mm2(look, mesh, pair_mm, pair_mm + 1.0)
-    kept = chosen_look(look, squared.mean(axis=0), 4)
+    squared = squared_errors_mm2(stage, mesh, pair_mm, pair_mm + 1.0)
+    kept = chosen_stage(stage, squared.mean(axis=0), 4)
 
-    assert squared.shape == (2, len(look.views))
+    assert squared.shape == (2, len(stage.views))
     assert len(set(kept.views)) == 4
     for view, variance in zip(kept.views, kept.variances_mm2, strict=True):
-        assert variance == squared.mean(axis=0)[look.views.index(view)] / 2
+        assert variance == squared.mean(axis=0)[stage.views.index(view)] / 2
 
 
 def test_the_finish_is_the_one_that_errs_least() -> None:

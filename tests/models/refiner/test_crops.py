@@ -1,4 +1,4 @@
-"""Close-up pictures, against surfaces whose normals and depths are known."""
+"""Crop images, against surfaces whose normals and depths are known."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 
 from featurelib.geometry import View, mirror_xy, rigid
 from featurelib.meshes import Mesh
-from featurelib.models.refiner.crops import aimed_camera, cameras_at, close_ups
+from featurelib.models.refiner.crops import aimed_camera, cameras_at, render_crops
 
 FRONT = View(0.0)
 SIZE = 32
@@ -21,19 +21,20 @@ def _plane(slope: float, reach_mm: float = 40.0) -> Mesh:
 
 def test_a_plane_has_its_normal_shade_and_depth_everywhere() -> None:
     slope, frame_mm = -0.75, 20.0
-    (picture,) = close_ups(_plane(slope), cameras_at([FRONT], np.zeros(3), frame_mm), SIZE)
+    (image,) = render_crops(_plane(slope), cameras_at([FRONT], np.zeros(3), frame_mm), SIZE)
 
     right_mm = ((np.arange(SIZE) + 0.5) / SIZE - 0.5) * frame_mm
     normal = np.array([0.6, 0.0, 0.8])
-    assert (picture[..., 0] == round(255 * 0.9 * (0.15 + 0.85 * normal[2]))).all()
-    assert (picture[..., 1] == round((normal[0] + 1) * 127.5)).all()
+    assert (image[..., 0] == round(255 * 0.9 * (0.15 + 0.85 * normal[2]))).all()
+    assert (image[..., 1] == round((normal[0] + 1) * 127.5)).all()
     expected = np.floor((slope * right_mm / (frame_mm / 2) + 1) * 127.5 + 0.5)
-    assert np.abs(picture[..., 2] - expected[None]).max() <= 1
+    assert np.abs(image[..., 2] - expected[None]).max() <= 1
 
 
 def test_depth_is_clipped_half_a_frame_before_and_behind_the_aim() -> None:
     near, far = (
-        close_ups(_plane(0.0), cameras_at([FRONT], np.array([0, 0, z]), 20.0), SIZE)[0, ..., 2] for z in (-15.0, 15.0)
+        render_crops(_plane(0.0), cameras_at([FRONT], np.array([0, 0, z]), 20.0), SIZE)[0, ..., 2]
+        for z in (-15.0, 15.0)
     )
 
     assert (near == 255).all()
@@ -45,7 +46,7 @@ def test_a_mesh_wound_inside_out_gives_the_same_picture(bumpy) -> None:
     inside_out = Mesh.smooth(mesh.vertices_mm, mesh.faces[:, ::-1])
     cameras = cameras_at([View(60.0), View(100.0, 20.0)], pair_mm[0], 30.0)
 
-    difference = close_ups(mesh, cameras, SIZE).astype(int) - close_ups(inside_out, cameras, SIZE)
+    difference = render_crops(mesh, cameras, SIZE).astype(int) - render_crops(inside_out, cameras, SIZE)
 
     assert np.abs(difference).max() <= 1
 
@@ -54,11 +55,11 @@ def test_a_mesh_wound_inside_out_gives_the_same_picture(bumpy) -> None:
 def test_the_mirrored_mesh_gives_the_mirror_image_from_the_mirrored_view(bumpy, view) -> None:
     mesh, pair_mm = bumpy
     mirrored_view = View(-view.azimuth_deg, view.elevation_deg)
-    (picture,) = close_ups(mesh, cameras_at([view], pair_mm[0], 30.0), SIZE)
+    (image,) = render_crops(mesh, cameras_at([view], pair_mm[0], 30.0), SIZE)
     cameras = cameras_at([mirrored_view], pair_mm[0] * (-1, 1, 1), 30.0)
-    (mirrored,) = close_ups(mesh.mirrored(), cameras, SIZE)
+    (mirrored,) = render_crops(mesh.mirrored(), cameras, SIZE)
 
-    expected = picture[:, ::-1].astype(int)
+    expected = image[:, ::-1].astype(int)
     expected[..., 1] = 255 - expected[..., 1]
     surface = expected[..., 2] > 0
 
@@ -75,14 +76,14 @@ def test_faces_beside_the_window_change_nothing(bumpy) -> None:
     cropped = replace(mesh, faces=np.ascontiguousarray(mesh.faces[inside]))
 
     assert 0 < inside.sum() < len(mesh.faces) / 4
-    assert (close_ups(mesh, [camera], SIZE) == close_ups(cropped, [camera], SIZE)).all()
+    assert (render_crops(mesh, [camera], SIZE) == render_crops(cropped, [camera], SIZE)).all()
 
 
 def test_turning_the_camera_is_turning_the_object(bumpy) -> None:
     mesh, pair_mm = bumpy
     turn = View(20.0, 15.0).object_from_view
     turned = mesh.moved(rigid(turn))
-    straight = close_ups(mesh, [aimed_camera(View(80.0).object_from_view, pair_mm[0], 30.0)], SIZE)
-    following = close_ups(turned, [aimed_camera(turn @ View(80.0).object_from_view, turn @ pair_mm[0], 30.0)], SIZE)
+    straight = render_crops(mesh, [aimed_camera(View(80.0).object_from_view, pair_mm[0], 30.0)], SIZE)
+    following = render_crops(turned, [aimed_camera(turn @ View(80.0).object_from_view, turn @ pair_mm[0], 30.0)], SIZE)
 
     assert (np.abs(straight.astype(int) - following) <= 1).all(axis=-1).mean() > 0.99

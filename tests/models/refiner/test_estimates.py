@@ -49,7 +49,7 @@ def test_wild_residuals_do_not_widen_the_frame(failures) -> None:
 
 
 def test_starts_are_the_errors_of_all_methods_that_fit_the_frame() -> None:
-    """Whole vectors of both sides; what is not finite or beyond the picture is left out."""
+    """Whole vectors of both sides; what is not finite or beyond the image is left out."""
     estimates = _estimates(template=3.0, mlp=1.0)
     estimates.pairs_mm["mlp"][0] = np.nan
     estimates.pairs_mm["template"][0] += 400.0

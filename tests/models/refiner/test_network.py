@@ -7,7 +7,7 @@ import tensorflow as tf
 from featurelib.errors import UsageError
 from featurelib.models.refiner.network import build_network, cell_centres, read_maps
 from featurelib.models.refiner.stages import NETWORKS
-from featurelib.models.refiner.training import LookRecipe, _losses
+from featurelib.models.refiner.training import StageRecipe, _losses
 
 
 def _bells(xy: np.ndarray, count: int, sigma_cells: float) -> np.ndarray:
@@ -23,10 +23,10 @@ def test_the_map_has_half_the_pictures_resolution() -> None:
 
 
 def test_the_networks_of_a_look_begin_apart_and_stay_apart() -> None:
-    """They share the picture and no weight."""
+    """They share the image and no weight."""
     model = build_network(32, width=4)
-    pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
-    maps = model(pictures).numpy()
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
+    maps = model(images).numpy()
 
     assert not np.allclose(maps[:, 0], maps[:, 1])
     assert model.count_params() == NETWORKS * build_network(32, width=4, networks=1).count_params()
@@ -54,10 +54,10 @@ def test_a_flipped_map_is_read_as_the_mirrored_position() -> None:
 
 
 def test_the_training_reads_maps_as_looking_does() -> None:
-    """A picture's distance is the mean over its networks."""
+    """An image's distance is the mean over its networks."""
     logits = np.random.default_rng(0).normal(size=(4, 3, 16, 16)).astype(np.float32)
     xy = np.random.default_rng(1).uniform(size=(4, 2)).astype(np.float32)
-    distances = _losses(tf.constant(logits), tf.constant(xy), LookRecipe())[1].numpy()
+    distances = _losses(tf.constant(logits), tf.constant(xy), StageRecipe())[1].numpy()
 
     expected = np.linalg.norm(read_maps(logits).xy - xy[:, None], axis=-1).mean(axis=1)
     assert np.allclose(distances, expected, atol=1e-5)
@@ -66,7 +66,7 @@ def test_the_training_reads_maps_as_looking_does() -> None:
 def test_the_loss_vanishes_for_the_map_that_is_asked_for_and_only_there() -> None:
     xy = np.array([[0.4, 0.6]])
     wanted, wider = (
-        _losses(tf.constant(_bells(xy, 32, s)[:, None], tf.float32), tf.constant(xy, tf.float32), LookRecipe())[
+        _losses(tf.constant(_bells(xy, 32, s)[:, None], tf.float32), tf.constant(xy, tf.float32), StageRecipe())[
             0
         ].numpy()
         for s in (1.0, 3.0)

@@ -1,4 +1,4 @@
-"""The plan of a look's samples."""
+"""The plan of a stage's samples."""
 
 from collections import Counter
 from dataclasses import replace
@@ -8,7 +8,7 @@ import pytest
 
 from featurelib.datasets.dataset import Dataset, MeshFile, open_dataset
 from featurelib.models.refiner.plan import OBJECTS_AT_ONCE, SamplePlan
-from featurelib.models.refiner.stages import Frame, Starts
+from featurelib.models.refiner.stages import Frame, InitialErrors
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def plan(bodies) -> SamplePlan:
     points = np.array([[row["left"], row["right"]] for row in dataset.objects.to_pylist()])
     to_object = dataset.object_from_source
     pairs_mm = points @ to_object[:3, :3].T + to_object[:3, 3]
-    starts = Starts(np.empty((0, 3)), 4.0)
+    starts = InitialErrors(np.empty((0, 3)), 4.0)
     return SamplePlan(dataset, tuple(dataset.files.values()), pairs_mm, Frame(80.0, 32), starts, 48, 25)
 
 
@@ -40,10 +40,10 @@ def test_each_pass_takes_every_object_once_in_an_order_of_its_own(plan) -> None:
 
 
 def test_the_seed_is_all_that_decides(plan) -> None:
-    """The same seed gives the same bytes, another one, another pass or another look gives others."""
+    """The same seed gives the same bytes, another one, another pass or another stage gives others."""
     first, again, other = plan.draw(0), plan.draw(0), replace(plan, seed=(1,)).draw(0)
 
-    assert np.array_equal(first.pictures, again.pictures)
+    assert np.array_equal(first.images, again.images)
     assert np.array_equal(first.xy, again.xy)
     for drawn in (other, plan.draw(1)):
         assert not np.isin(drawn.xy, first.xy).any()

@@ -10,36 +10,36 @@ from featurelib.errors import DataError
 from featurelib.geometry import View, mirror_pair
 from featurelib.models.refiner.model import load_refiner, save_refiner
 from featurelib.models.refiner.network import build_network, read_maps
-from featurelib.models.refiner.refiner import EARLY_VIEWS, Look, Refiner, ray_errors_mm, refine, see
-from featurelib.models.refiner.samples import both_sides, closeup_samples
-from featurelib.models.refiner.stages import Frame, Starts
-from featurelib.models.refiner.training import LookRecipe, fit_look
-from featurelib.models.uncertainty.model import learn_claims
+from featurelib.models.refiner.refiner import EARLY_VIEWS, Refiner, Stage, ray_errors_mm, refine, see
+from featurelib.models.refiner.samples import both_sides, crop_samples
+from featurelib.models.refiner.stages import Frame, InitialErrors
+from featurelib.models.refiner.training import StageRecipe, fit_stage
+from featurelib.models.uncertainty.model import fit_uncertainty
 
 VIEWS = (View(40.0), View(70.0, 20.0), View(90.0, -20.0), View(110.0))
 FRAME = Frame(50.0, 32)
 
 
-def _look(model: keras.Model, frame: Frame = FRAME) -> Look:
-    return Look(frame, VIEWS, np.linspace(0.8, 1.2, len(VIEWS)), model)
+def _stage(model: keras.Model, frame: Frame = FRAME) -> Stage:
+    return Stage(frame, VIEWS, np.linspace(0.8, 1.2, len(VIEWS)), model)
 
 
 @pytest.fixture(scope="module")
 def trained(ball) -> Refiner:
     """A refiner of one small network, trained for a few seconds on bumps of other sizes than the test's."""
-    random, starts = np.random.default_rng(0), Starts(np.empty((0, 3)), 3.0)
+    random, starts = np.random.default_rng(0), InitialErrors(np.empty((0, 3)), 3.0)
     objects = [side for bump_mm in np.linspace(8, 18, 6) for side in both_sides(*ball(bump_mm, 40, 60))]
-    parts = [closeup_samples(mesh, point_mm, FRAME, starts, random, 80) for mesh, point_mm in objects]
-    pictures, xy = (np.concatenate(part) for part in zip(*parts, strict=True))
-    batches = [(pictures[i], xy[i]) for i in random.permutation(len(pictures)).reshape(-1, 24)]
+    parts = [crop_samples(mesh, point_mm, FRAME, starts, random, 80) for mesh, point_mm in objects]
+    images, xy = (np.concatenate(part) for part in zip(*parts, strict=True))
+    batches = [(images[i], xy[i]) for i in random.permutation(len(images)).reshape(-1, 24)]
     keras.utils.set_random_seed(0)
     model = build_network(32, width=8)
-    recipe = LookRecipe(steps=120, rate=5e-3, warm_up=10, report_steps=120)
-    fit_look(model, recipe, lambda: batches, lambda: batches[:2], lambda row: None)
-    look = _look(model)
+    recipe = StageRecipe(steps=120, rate=5e-3, warm_up=10, report_steps=120)
+    fit_stage(model, recipe, lambda: batches, lambda: batches[:2], lambda row: None)
+    stage = _stage(model)
     against = [{"move": random.gamma(2, size=2)} for _ in range(30)]
-    claims = learn_claims(random.normal(size=(30, 2, 3)), np.broadcast_to(np.eye(3), (30, 2, 3, 3)), against)
-    return Refiner((look, look), claims=claims)
+    uncertainty = fit_uncertainty(random.normal(size=(30, 2, 3)), np.broadcast_to(np.eye(3), (30, 2, 3, 3)), against)
+    return Refiner((stage, stage), uncertainty=uncertainty)
 
 
 def test_a_trained_refiner_finds_bumps_that_it_has_not_seen(ball, trained) -> None:
@@ -70,15 +70,15 @@ def test_the_mirrored_object_gives_the_mirrored_pair(ball, trained) -> None:
 
 
 def test_only_the_last_look_takes_all_views(ball, trained) -> None:
-    """The looks before it take the EARLY_VIEWS that erred least, and give the answer that those alone give."""
+    """The stages before it take the EARLY_VIEWS that erred least, and give the answer that those alone give."""
     mesh, pair_mm = ball(12.0)
-    look, extra = trained.looks[0], (View(50.0), View(60.0), View(80.0, 10.0))
-    many = replace(look, views=(*extra, *VIEWS), variances_mm2=np.array([7.0, 6.0, 5.0, 1.0, 2.0, 3.0, 4.0]))
+    stage, extra = trained.stages[0], (View(50.0), View(60.0), View(80.0, 10.0))
+    many = replace(stage, views=(*extra, *VIEWS), variances_mm2=np.array([7.0, 6.0, 5.0, 1.0, 2.0, 3.0, 4.0]))
 
     best = many.from_best(EARLY_VIEWS)
     first_many, first_best, last_many = (
-        refine(replace(trained, looks=looks), mesh, pair_mm + 1.0)
-        for looks in ((many, look), (best, look), (look, many))
+        refine(replace(trained, stages=stages), mesh, pair_mm + 1.0)
+        for stages in ((many, stage), (best, stage), (stage, many))
     )
 
     assert best.views == (*VIEWS, extra[2])
@@ -92,21 +92,21 @@ def test_a_refiner_comes_back_from_disk_as_it_was(trained, tmp_path) -> None:
     save_refiner(trained, uri)
     loaded = load_refiner(uri)
 
-    assert loaded.looks[0] is loaded.looks[1]
+    assert loaded.stages[0] is loaded.stages[1]
     assert [path.name for path in (tmp_path / "refiner").glob("*.keras")] == ["look-0.keras"]
-    assert loaded.looks[0].views == VIEWS
-    assert loaded.looks[1].frame == FRAME
-    assert (loaded.snap, loaded.claims) == (True, trained.claims)
-    for before, after in zip(trained.looks, loaded.looks, strict=True):
-        pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
-        assert np.array_equal(before.model(pictures), after.model(pictures))
+    assert loaded.stages[0].views == VIEWS
+    assert loaded.stages[1].frame == FRAME
+    assert (loaded.snap, loaded.uncertainty) == (True, trained.uncertainty)
+    for before, after in zip(trained.stages, loaded.stages, strict=True):
+        images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
+        assert np.array_equal(before.model(images), after.model(images))
         assert np.array_equal(before.variances_mm2, after.variances_mm2)
 
 
 def test_a_missing_or_broken_refiner_is_one_line(tmp_path) -> None:
     with pytest.raises(DataError, match="train-refiner"):
         load_refiner(str(tmp_path))
-    (tmp_path / "refiner.json").write_text('{"looks": 3}')
+    (tmp_path / "refiner.json").write_text('{"stages": 3}')
     with pytest.raises(DataError, match=r"refiner\.json: not a refiner"):
         load_refiner(str(tmp_path))
 
@@ -114,7 +114,7 @@ def test_a_missing_or_broken_refiner_is_one_line(tmp_path) -> None:
 def test_a_network_that_is_not_the_refiners_is_refused(trained, tmp_path) -> None:
     """A training that was killed while it wrote leaves no mixture."""
     save_refiner(trained, str(tmp_path))
-    _look(build_network(32, width=4)).model.save(tmp_path / "look-0.keras")
+    _stage(build_network(32, width=4)).model.save(tmp_path / "look-0.keras")
     with pytest.raises(DataError, match=r"look-0\.keras: not the network of refiner\.json"):
         load_refiner(str(tmp_path))
 
@@ -122,8 +122,8 @@ def test_a_network_that_is_not_the_refiners_is_refused(trained, tmp_path) -> Non
 def test_rays_pass_through_what_the_maps_show(bumpy) -> None:
     """Each ray, projected by its own camera, is the position that was found."""
     mesh, pair_mm = bumpy
-    look = _look(build_network(32, width=4))
-    found, rays = see(look, [mesh], pair_mm[:1] + 1.0)
+    stage = _stage(build_network(32, width=4))
+    found, rays = see(stage, [mesh], pair_mm[:1] + 1.0)
 
     along = rays.origins_mm + 7.0 * rays.directions
     for view, xy, point in zip(VIEWS, found.xy[:, 1], along[0, :, 1], strict=True):
@@ -136,16 +136,16 @@ def test_rays_pass_through_what_the_maps_show(bumpy) -> None:
 def test_a_networks_answer_counts_as_often_as_it_is_given(ball, trained) -> None:
     """Two networks alike find what either finds alone, and agree; one that has learnt nothing does not."""
     mesh, pair_mm = ball(13.0)
-    look = trained.looks[0]
-    pictures = keras.Input(look.model.input_shape[1:])
-    first = look.model(pictures)[:, :1]
+    stage = trained.stages[0]
+    images = keras.Input(stage.model.input_shape[1:])
+    first = stage.model(images)[:, :1]
     untrained = build_network(32, width=8, networks=1)
     untrained.name = "untrained"
-    odd = untrained(pictures)
+    odd = untrained(images)
 
     def found(*maps):
-        model = keras.Model(pictures, keras.ops.concatenate(maps, axis=1))
-        return refine(replace(trained, looks=(replace(look, model=model),)), mesh, pair_mm + 1.0)
+        model = keras.Model(images, keras.ops.concatenate(maps, axis=1))
+        return refine(replace(trained, stages=(replace(stage, model=model),)), mesh, pair_mm + 1.0)
 
     of_one, of_two, of_odd = found(first), found(first, first), found(first, odd)
     assert np.allclose(of_one.unsnapped_mm, of_two.unsnapped_mm, atol=1e-4)

@@ -1,11 +1,11 @@
-"""Labelled close-ups: the labels are where the point is, and the same seed gives the same samples."""
+"""Labelled crops: the labels are where the point is, and the same seed gives the same samples."""
 
 import numpy as np
 
 from featurelib.geometry import mirror_pair
 from featurelib.meshes import Mesh
-from featurelib.models.refiner.samples import INSIDE, both_sides, closeup_samples
-from featurelib.models.refiner.stages import Frame, Starts
+from featurelib.models.refiner.samples import INSIDE, both_sides, crop_samples
+from featurelib.models.refiner.stages import Frame, InitialErrors
 
 FRAME = Frame(40.0, 32)
 
@@ -13,30 +13,30 @@ FRAME = Frame(40.0, 32)
 def test_the_label_is_where_a_small_object_is_drawn() -> None:
     tips = np.vstack([np.eye(3), -np.eye(3)]) * 3.0
     octahedron = Mesh.smooth(tips, [[i, j, k] for i in (0, 3) for j in (1, 4) for k in (2, 5)])
-    starts = Starts(np.empty((0, 3)), 4.0, turn_deg=40.0)
+    starts = InitialErrors(np.empty((0, 3)), 4.0, turn_deg=40.0)
 
-    pictures, xy = closeup_samples(octahedron, np.zeros(3), FRAME, starts, np.random.default_rng(0), 40)
+    images, xy = crop_samples(octahedron, np.zeros(3), FRAME, starts, np.random.default_rng(0), 40)
 
-    for picture, label in zip(pictures, xy, strict=True):
-        rows, columns = np.nonzero(picture[..., 2])
+    for image, label in zip(images, xy, strict=True):
+        rows, columns = np.nonzero(image[..., 2])
         seen = (np.array([columns.mean(), rows.mean()]) + 0.5) / FRAME.size_px
         assert np.linalg.norm(seen - label) < 0.5 / FRAME.size_px
 
 
 def test_without_error_the_label_is_the_middle_whatever_the_pose(bumpy) -> None:
     mesh, pair_mm = bumpy
-    exact = Starts(np.empty((0, 3)), 0.0, turn_deg=30.0)
+    exact = InitialErrors(np.empty((0, 3)), 0.0, turn_deg=30.0)
 
-    xy = closeup_samples(mesh, pair_mm[0], FRAME, exact, np.random.default_rng(0), 8)[1]
+    xy = crop_samples(mesh, pair_mm[0], FRAME, exact, np.random.default_rng(0), 8)[1]
 
     assert np.allclose(xy, 0.5, atol=1e-6)
 
 
 def test_no_start_is_so_far_off_that_the_point_leaves_the_picture(bumpy) -> None:
     mesh, pair_mm = bumpy
-    wild = Starts(np.full((5, 3), 300.0), 100.0)
+    wild = InitialErrors(np.full((5, 3), 300.0), 100.0)
 
-    xy = closeup_samples(mesh, pair_mm[0], FRAME, wild, np.random.default_rng(0), 20)[1]
+    xy = crop_samples(mesh, pair_mm[0], FRAME, wild, np.random.default_rng(0), 20)[1]
 
     assert (np.linalg.norm(xy - 0.5, axis=1) <= INSIDE + 1e-6).all()
 
@@ -56,7 +56,7 @@ def test_the_right_instance_is_the_left_one_of_the_mirrored_object(bumpy) -> Non
 
 def test_starts_are_the_residuals_blurred_by_half_their_size() -> None:
     residuals = np.array([[3.0, 0, 0], [0, 3.0, 0], [0, 0, 3.0]])
-    starts = Starts.from_residuals(residuals)
+    starts = InitialErrors.from_residuals(residuals)
     offsets = starts.draw(np.random.default_rng(0), 20_000)
 
     assert np.isclose(starts.spread_mm, np.sqrt(3) / 2)
@@ -66,10 +66,10 @@ def test_starts_are_the_residuals_blurred_by_half_their_size() -> None:
 
 def test_the_same_seed_gives_the_same_samples_and_another_gives_others(bumpy) -> None:
     mesh, pair_mm = bumpy
-    starts = Starts(np.empty((0, 3)), 3.0)
+    starts = InitialErrors(np.empty((0, 3)), 3.0)
 
     first, again, other = (
-        closeup_samples(mesh, pair_mm[0], FRAME, starts, np.random.default_rng(seed), 6) for seed in (1, 1, 2)
+        crop_samples(mesh, pair_mm[0], FRAME, starts, np.random.default_rng(seed), 6) for seed in (1, 1, 2)
     )
 
     assert (first[0] == again[0]).all()

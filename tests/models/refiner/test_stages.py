@@ -9,7 +9,7 @@ from featurelib.models.refiner.stages import (
     CANDIDATES,
     ELEVATIONS_DEG,
     Frame,
-    Starts,
+    InitialErrors,
     first_frame,
     narrower_frame,
 )
@@ -59,6 +59,6 @@ def test_all_candidate_views_were_seen_in_training() -> None:
 
 def test_starts_need_residuals() -> None:
     with pytest.raises(UsageError, match="0 residuals"):
-        Starts.from_residuals(np.empty((0, 3)))
+        InitialErrors.from_residuals(np.empty((0, 3)))
     with pytest.raises(UsageError, match="finite"):
-        Starts.from_residuals([[np.nan, 0, 0]])
+        InitialErrors.from_residuals([[np.nan, 0, 0]])

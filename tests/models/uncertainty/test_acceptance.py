@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurelib.errors import DataError
-from featurelib.models.uncertainty.acceptance import AcceptRule, Limit, Wording, fit_accept_rule
+from featurelib.models.uncertainty.acceptance import AcceptRule, Limit, ScoreText, fit_accept_rule
 
-WORDINGS = {
-    "move": Wording("the two looks disagree by"),
-    "spread": Wording("disturbed starts end apart by"),
-    "snap": Wording("the point lies off the surface by"),
+SCORE_TEXTS = {
+    "move": ScoreText("the two looks disagree by"),
+    "spread": ScoreText("disturbed starts end apart by"),
+    "snap": ScoreText("the point lies off the surface by"),
 }
 
 
@@ -21,7 +21,7 @@ def _scores(count: int, seed: int = 0) -> dict[str, np.ndarray]:
     """Return three scores (count, 2) that have something in common."""
     random = np.random.default_rng(seed)
     common = random.gamma(2, size=(count, 1))
-    return {name: random.gamma(2, size=(count, 2)) + common for name in WORDINGS}
+    return {name: random.gamma(2, size=(count, 2)) + common for name in SCORE_TEXTS}
 
 
 @given(st.integers(20, 200), st.integers(0, 2**32 - 1), st.sampled_from([0.05, 0.1, 0.3]))
@@ -30,18 +30,18 @@ def test_at_most_the_stated_share_of_its_own_objects_is_rejected(count, seed, sh
     """All scores together stay within the share and use it up, but for the ninth deciles: they stand out alike."""
     scores = _scores(count, seed)
 
-    rule = fit_accept_rule(scores, WORDINGS, share=share, slack=1)
+    rule = fit_accept_rule(scores, SCORE_TEXTS, share=share, slack=1)
 
     rejected = int((~rule.accepts(scores)).sum())
     assert rejected == rule.num_rejected <= share * count
-    assert rejected > int(share * count + 1e-9) - len(WORDINGS)
+    assert rejected > int(share * count + 1e-9) - len(SCORE_TEXTS)
     assert rule.exact
 
 
 def test_slack_moves_the_limits_away_from_the_medians() -> None:
     """Twice as far, so that fewer are rejected."""
     scores = _scores(100)
-    tight, loose = (fit_accept_rule(scores, WORDINGS, slack=slack) for slack in (1, 2))
+    tight, loose = (fit_accept_rule(scores, SCORE_TEXTS, slack=slack) for slack in (1, 2))
 
     for name, near, far in zip(scores, tight.limits, loose.limits, strict=True):
         middle = np.quantile(scores[name].max(axis=1), 0.5, method="lower")
@@ -52,7 +52,7 @@ def test_slack_moves_the_limits_away_from_the_medians() -> None:
 def test_new_objects_are_rejected_about_as_often() -> None:
     """On objects of the same kind the share stays near the stated one: 5 % asked for, at most 8 % on average."""
     shares = [
-        (~fit_accept_rule(_scores(60, 2 * seed), WORDINGS, slack=1).accepts(_scores(200, 2 * seed + 1))).mean()
+        (~fit_accept_rule(_scores(60, 2 * seed), SCORE_TEXTS, slack=1).accepts(_scores(200, 2 * seed + 1))).mean()
         for seed in range(60)
     ]
 
@@ -61,15 +61,15 @@ def test_new_objects_are_rejected_about_as_often() -> None:
 
 def test_a_far_value_is_rejected_with_its_reason() -> None:
     """The reason names side, value and limit; without fault there is none."""
-    rule = AcceptRule((Limit("move", 2.3, WORDINGS["move"]),), 60, 3, True)
+    rule = AcceptRule((Limit("move", 2.3, SCORE_TEXTS["move"]),), 60, 3, True)
 
     assert rule.reason({"move": 4.1}) == "the two looks disagree by 4.1 mm, more than 2.3 mm"
     assert rule.reason({"move": [1.0, 4.1]}) == "right: the two looks disagree by 4.1 mm, more than 2.3 mm"
     assert rule.reason({"move": [2.3, 0.0]}) == ""
-    small = Limit("unseen", 0.0042, Wording("the doubt is", ""))
+    small = Limit("unseen", 0.0042, ScoreText("the doubt is", ""))
     assert small.reason(0.19) == "the doubt is 0.1900, more than 0.0042"
     assert (
-        Limit("turn", 46.9, Wording("turned by", "degrees")).reason(79.3)
+        Limit("turn", 46.9, ScoreText("turned by", "degrees")).reason(79.3)
         == "turned by 79 degrees, more than 47 degrees"
     )
     assert rule.reason({"move": 2.301}) == "the two looks disagree by 2.301 mm, more than 2.300 mm"
@@ -79,8 +79,8 @@ def test_a_far_value_is_rejected_with_its_reason() -> None:
 @settings(deadline=None, max_examples=30)
 def test_there_is_a_reason_exactly_where_it_is_not_accepted(rows) -> None:
     """accepts and reason are two views of one decision."""
-    rule = fit_accept_rule(_scores(60), WORDINGS)
-    scores = {name: np.array(rows) for name in WORDINGS}
+    rule = fit_accept_rule(_scores(60), SCORE_TEXTS)
+    scores = {name: np.array(rows) for name in SCORE_TEXTS}
 
     accepted = rule.accepts(scores)
 
@@ -90,7 +90,7 @@ def test_there_is_a_reason_exactly_where_it_is_not_accepted(rows) -> None:
 
 def test_an_unknown_score_is_not_accepted() -> None:
     """NaN and infinity are beyond any limit."""
-    rule = fit_accept_rule({"move": np.arange(60.0)}, WORDINGS, slack=1)
+    rule = fit_accept_rule({"move": np.arange(60.0)}, SCORE_TEXTS, slack=1)
 
     assert rule.accepts({"move": [0, np.nan, np.inf]}).tolist() == [True, False, False]
     assert rule.reason({"move": np.nan}) == "the two looks disagree by an unknown amount, expected at most 56 mm"
@@ -100,13 +100,13 @@ def test_an_unknown_score_is_not_accepted() -> None:
 def test_few_objects_give_wide_limits_and_say_so(count) -> None:
     """None of them may be rejected, the limits lie well beyond what was seen, and reasons tell on how few they rest."""
     scores = _scores(count)
-    rule = fit_accept_rule(scores, WORDINGS)
+    rule = fit_accept_rule(scores, SCORE_TEXTS)
 
     assert not rule.exact
     assert rule.num_rejected == 0
     for limit in rule.limits:
         assert limit.limit >= 1.9 * scores[limit.score].max()
-    far = rule.reason(dict.fromkeys(WORDINGS, 1e6))
+    far = rule.reason(dict.fromkeys(SCORE_TEXTS, 1e6))
     assert far.endswith(f"(limits from only {count} validation objects)")
 
 
@@ -117,7 +117,7 @@ def test_scores_below_zero_have_limits_beyond_them_too() -> None:
 
 def test_a_rule_survives_json() -> None:
     """What is written is what is read, wording and all."""
-    rule = fit_accept_rule(_scores(40), WORDINGS)
+    rule = fit_accept_rule(_scores(40), SCORE_TEXTS)
 
     assert AcceptRule.from_dict(json.loads(json.dumps(rule.to_dict()))) == rule
 
@@ -130,7 +130,7 @@ def test_a_rule_survives_json() -> None:
         (lambda: fit_accept_rule({"a": []}, {}), "none"),
         (lambda: fit_accept_rule({"a": [np.nan] * 4 + [1.0] * 36}, {}), "'a' is not known for 4 of 40"),
         (lambda: fit_accept_rule({"a": [np.nan, 1.0]}, {}), "'a' is not known for 1 of 2"),
-        (lambda: fit_accept_rule(_scores(40), WORDINGS).accepts({"move": [1.0]}), "'spread' is missing"),
+        (lambda: fit_accept_rule(_scores(40), SCORE_TEXTS).accepts({"move": [1.0]}), "'spread' is missing"),
         (lambda: AcceptRule.from_dict({"limits": [{}]}), "to_dict writes"),
     ],
 )

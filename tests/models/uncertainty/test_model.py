@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from featurelib.errors import DataError
-from featurelib.models.uncertainty.model import LEVELS, Claims, learn_claims
+from featurelib.models.uncertainty.model import LEVELS, UncertaintyModel, fit_uncertainty
 
 COUNT = 4000
 SHAPE = np.diag([0.04, 0.09, 0.25])
@@ -22,41 +22,41 @@ def _answers(seed: int, count: int = COUNT) -> tuple[np.ndarray, np.ndarray, lis
 
 
 @pytest.fixture(scope="module")
-def claims() -> Claims:
-    return learn_claims(*_answers(0))
+def uncertainty() -> UncertaintyModel:
+    return fit_uncertainty(*_answers(0))
 
 
-def test_regions_hold_as_often_as_they_say(claims) -> None:
+def test_regions_hold_as_often_as_they_say(uncertainty) -> None:
     """On new objects of the same kind, at every level."""
     residuals_mm, covariance_mm2, _ = _answers(1)
 
-    for level, held in claims.held(residuals_mm, covariance_mm2):
+    for level, held in uncertainty.held(residuals_mm, covariance_mm2):
         assert held == pytest.approx(level, abs=0.02)
 
 
-def test_the_covariance_claimed_is_the_one_of_the_errors(claims) -> None:
+def test_the_covariance_claimed_is_the_one_of_the_errors(uncertainty) -> None:
     """However wrong the method's own was by a factor, in every direction."""
     _, covariance_mm2, against = _answers(2, 1)
 
-    claim = claims.of(covariance_mm2[0], against[0])
+    uncertainty = uncertainty.of(covariance_mm2[0], against[0])
 
-    np.testing.assert_allclose(claim.covariance_mm2, np.broadcast_to(4 * SHAPE, (2, 3, 3)), rtol=0.1)
-    np.testing.assert_allclose(claim.sigma_mm, np.sqrt(4 * np.trace(SHAPE) / 3), rtol=0.05)
+    np.testing.assert_allclose(uncertainty.covariance_mm2, np.broadcast_to(4 * SHAPE, (2, 3, 3)), rtol=0.1)
+    np.testing.assert_allclose(uncertainty.sigma_mm, np.sqrt(4 * np.trace(SHAPE) / 3), rtol=0.05)
 
 
-def test_an_answer_that_stands_out_is_not_accepted_and_says_why(claims) -> None:
+def test_an_answer_that_stands_out_is_not_accepted_and_says_why(uncertainty) -> None:
     usual, far = {"move": np.array([1.0, 1.0]), "size": 1.0}, {"move": np.array([1.0, 99.0]), "size": 1.0}
     own = np.broadcast_to(SHAPE, (2, 3, 3))
 
-    assert claims.of(own, usual)[2:] == (True, "")
-    accepted, reason = claims.of(own, far)[2:]
+    assert uncertainty.of(own, usual)[2:] == (True, "")
+    accepted, reason = uncertainty.of(own, far)[2:]
     assert not accepted
-    assert reason.startswith("right: the close-ups moved the first estimate by 99 mm, more than")
+    assert reason.startswith("right: the crops moved the first estimate by 99 mm, more than")
 
 
-def test_claims_come_back_from_json_as_they_were(claims) -> None:
-    assert Claims.from_dict(json.loads(json.dumps(claims.to_dict()))) == claims
-    assert len(claims.scales) == len(LEVELS)
+def test_claims_come_back_from_json_as_they_were(uncertainty) -> None:
+    assert UncertaintyModel.from_dict(json.loads(json.dumps(uncertainty.to_dict()))) == uncertainty
+    assert len(uncertainty.scales) == len(LEVELS)
 
 
 def test_objects_without_an_answer_do_not_count() -> None:
@@ -65,9 +65,11 @@ def test_objects_without_an_answer_do_not_count() -> None:
     some = residuals_mm.copy()
     some[::4] = np.nan
 
-    claims = learn_claims(some, covariance_mm2, against)
+    uncertainty = fit_uncertainty(some, covariance_mm2, against)
 
-    assert claims.scales == learn_claims(residuals_mm[np.arange(100) % 4 > 0], covariance_mm2[:75], against).scales
-    assert claims.held(some, covariance_mm2)[-1][1] == pytest.approx(0.95, abs=0.05)
+    assert (
+        uncertainty.scales == fit_uncertainty(residuals_mm[np.arange(100) % 4 > 0], covariance_mm2[:75], against).scales
+    )
+    assert uncertainty.held(some, covariance_mm2)[-1][1] == pytest.approx(0.95, abs=0.05)
     with pytest.raises(DataError, match="no validation object has an answer"):
-        learn_claims(np.full((3, 2, 3), np.nan), covariance_mm2[:3], against[:3])
+        fit_uncertainty(np.full((3, 2, 3), np.nan), covariance_mm2[:3], against[:3])

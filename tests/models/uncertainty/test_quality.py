@@ -20,14 +20,14 @@ def shape():
 
 def test_the_shape_itself_has_nothing_against_it(shape) -> None:
     vertices_mm, faces, pair_mm, template = shape
-    against = quality.of_shape(locate(template, vertices_mm, faces))
+    against = quality.shape_scores(locate(template, vertices_mm, faces))
 
-    assert set(against) <= set(quality.WORDINGS)
+    assert set(against) <= set(quality.SCORE_TEXTS)
     assert against["shape"] < 0.3
     assert (np.asarray(against["surroundings"]) < 0.3).all()
     assert against["size"] < 1
     assert against["turn"] < 1
-    assert (quality.of_disagreement(pair_mm, pair_mm)["disagreement"] == 0).all()
+    assert (quality.disagreement_scores(pair_mm, pair_mm)["disagreement"] == 0).all()
 
 
 def test_size_and_turn_are_told_from_the_shape(shape) -> None:
@@ -36,8 +36,8 @@ def test_size_and_turn_are_told_from_the_shape(shape) -> None:
     turn = Rotation.from_rotvec(np.radians([0, 20, 0])).as_matrix()
     middle = vertices_mm.mean(axis=0)
 
-    large, small = (quality.of_shape(locate(template, k * vertices_mm, faces)) for k in (2, 0.5))
-    turned = quality.of_shape(locate(template, (vertices_mm - middle) @ turn.T, faces))
+    large, small = (quality.shape_scores(locate(template, k * vertices_mm, faces)) for k in (2, 0.5))
+    turned = quality.shape_scores(locate(template, (vertices_mm - middle) @ turn.T, faces))
 
     assert large["size"] == pytest.approx(100, abs=2)
     assert small["size"] == pytest.approx(100, abs=2)
@@ -50,7 +50,7 @@ def test_a_missing_part_is_missed_where_it_was(shape) -> None:
     vertices_mm, faces, pair_mm, template = shape
     away = np.linalg.norm(vertices_mm - pair_mm[0], axis=1)
     reach = 0.1 * np.linalg.norm(np.ptp(vertices_mm, axis=0))
-    left, right = quality.of_shape(locate(template, vertices_mm, faces[(away[faces] > reach).all(axis=1)]))[
+    left, right = quality.shape_scores(locate(template, vertices_mm, faces[(away[faces] > reach).all(axis=1)]))[
         "surroundings"
     ]
 
@@ -60,14 +60,14 @@ def test_a_missing_part_is_missed_where_it_was(shape) -> None:
 def test_a_landmark_seen_in_one_view_is_seen() -> None:
     visible = np.array([[0.1, 0.0], [0.9, 0.2], [0.3, 0.1]])
 
-    assert quality.of_detector(visible)["unseen"] == pytest.approx([0.1, 0.8])
-    assert quality.of_detector(np.full((3, 2), np.nan)) == {}
+    assert quality.detector_scores(visible)["unseen"] == pytest.approx([0.1, 0.8])
+    assert quality.detector_scores(np.full((3, 2), np.nan)) == {}
 
 
 def test_evidence_of_the_mirrored_pair_is_mirrored() -> None:
     pair_mm, located_mm = np.random.default_rng(0).normal(size=(2, 2, 3))
 
-    straight = quality.of_disagreement(pair_mm, located_mm)["disagreement"]
-    mirrored = quality.of_disagreement(mirror_pair(pair_mm), mirror_pair(located_mm))["disagreement"]
+    straight = quality.disagreement_scores(pair_mm, located_mm)["disagreement"]
+    mirrored = quality.disagreement_scores(mirror_pair(pair_mm), mirror_pair(located_mm))["disagreement"]
 
     np.testing.assert_allclose(mirrored, np.asarray(straight)[::-1])

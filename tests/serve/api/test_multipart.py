@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve.api.errors import RefusedError
+from serve.api.errors import ApiError
 from serve.api.multipart import media_type, parse_form
 
 BOUNDARY = "multipart/form-data; boundary=b"
@@ -52,7 +52,7 @@ def test_a_form_as_curl_sends_it():
 )
 def test_damaged_forms_are_refused(body, status):
     """Each with its status, before anything is made of them."""
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(ApiError) as refused:
         parse_form(BOUNDARY, body, "mesh", [])
 
     assert refused.value.status == status
@@ -63,5 +63,5 @@ def test_nothing_but_a_refusal_comes_of_noise(content_type, body):
     """Any header and any body are a form or are refused."""
     media_type(content_type)
     for kind, form in ((content_type, body), (BOUNDARY, b"--b" + body + b"\r\n--b--")):
-        with contextlib.suppress(RefusedError):
+        with contextlib.suppress(ApiError):
             parse_form(kind, form, "mesh", ["unit"])

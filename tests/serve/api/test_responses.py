@@ -77,9 +77,9 @@ def test_a_scene_is_what_is_drawn(client, bodies, run):
 
     assert plain["scene"] is None
     np.testing.assert_allclose(mesh.centre_mm, scene["centre_mm"], atol=1e-4)
-    for row, view, picture in zip(rows, scene["views"], scene["pictures"], strict=True):
+    for row, view, image in zip(rows, scene["views"], scene["images"], strict=True):
         np.testing.assert_allclose(view["object_from_camera"], row["object_from_camera"], atol=1e-4)
-        drawn, stored = (Image.open(io.BytesIO(png)) for png in (base64.b64decode(picture), row["png"]))
+        drawn, stored = (Image.open(io.BytesIO(png)) for png in (base64.b64decode(image), row["png"]))
         np.testing.assert_array_equal(np.asarray(drawn), np.asarray(stored))
 
 

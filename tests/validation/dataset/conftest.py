@@ -1,4 +1,4 @@
-"""Small datasets of synthetic busts: a clean one, and copies of it that a test spoils."""
+"""Small datasets of synthetic busts: a clean one, and copies of it that a test corrupts."""
 
 import csv
 import shutil
@@ -31,7 +31,7 @@ SPLITS = ["train", "train", "val", "test"]
 
 
 @dataclass
-class Spoiler:
+class DatasetEditor:
     """A dataset on disk, taken apart to be changed and put together again by `save`."""
 
     folder: Path
@@ -74,8 +74,8 @@ class Spoiler:
 
 
 @pytest.fixture(scope="session")
-def spoiler() -> type[Spoiler]:
-    return Spoiler
+def editor() -> type[DatasetEditor]:
+    return DatasetEditor
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +85,7 @@ def clean(tmp_path_factory) -> Path:
     (folder / "meshes").mkdir()
     (folder / "dataset.json").write_text('{"unit": "mm", "landmark": "ear_tip"}')
     (folder / "landmarks.csv").write_text(",".join(["object_id", *COORDINATES]))
-    editor = Spoiler(folder)
+    editor = DatasetEditor(folder)
     for i in range(COUNT):
         name, bust = f"body-{i:05d}", make_body(i, resolution_mm=9)  # coarse: 5,500 faces in 0.1 s
         editor.write(name, bust.vertices_mm, bust.faces)
@@ -97,9 +97,9 @@ def clean(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def spoilt(clean, tmp_path) -> Spoiler:
+def corrupted(clean, tmp_path) -> DatasetEditor:
     """A copy of it that a test may change."""
-    return Spoiler(Path(shutil.copytree(clean, tmp_path / "spoilt")))
+    return DatasetEditor(Path(shutil.copytree(clean, tmp_path / "corrupted")))
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,7 @@ def test_labels_are_measured_from_the_surface():
     found = measure_mesh(mesh_of(BOX), job([[10, 5, 5], [-13, 5, 5]])).labels
 
     assert found.off_mm == pytest.approx([0, 3], abs=1e-6)
-    assert found.is_hidden.tolist() == [False, False]
+    assert found.is_occluded.tolist() == [False, False]
     assert found.frames_mm["orthographic"] < 2 * np.linalg.norm([13, 5, 5]) + 1e-9
 
 
@@ -58,7 +58,7 @@ def test_what_stands_before_a_landmark_hides_it():
 
     found = measure_mesh(mesh_of(BOX, screen), job([[10, 0, 0], [-10, 0, 0]])).labels
 
-    assert found.is_hidden.tolist() == [True, False]
+    assert found.is_occluded.tolist() == [True, False]
 
 
 def test_a_file_is_read_once_and_known_by_its_content(tmp_path):

@@ -24,11 +24,11 @@ def ball_drawing():
 
 
 def test_three_views_show_the_object_and_its_landmarks(ball_drawing):
-    """From its left the left landmark is in the middle and the right one hidden behind; in front, left is right."""
+    """From its left the left landmark is in the middle and the right one occluded behind; in front, left is right."""
     from_left, front, from_right = ball_drawing.marks
 
-    assert [(mark.is_hidden) for mark in from_left] == [False, True]
-    assert [(mark.is_hidden) for mark in from_right] == [True, False]
+    assert [(mark.is_occluded) for mark in from_left] == [False, True]
+    assert [(mark.is_occluded) for mark in from_right] == [True, False]
     assert (from_left[0].x, from_left[0].y) == pytest.approx((0.5, 0.5), abs=1e-6)
     assert front[0].x == pytest.approx(1 - front[1].x)
     assert front[0].x > 0.9
@@ -39,7 +39,7 @@ def test_three_views_show_the_object_and_its_landmarks(ball_drawing):
 
 
 def test_an_unreadable_mesh_is_not_drawn(tmp_path):
-    """It has a finding, and a card without pictures."""
+    """It has a finding, and a card without images."""
     assert draw(MeasureJob("a", str(tmp_path / "a.ply"), np.eye(4))) is None
 
 
@@ -48,7 +48,7 @@ def page(survey, findings, drawings=None) -> str:
 
 
 def test_the_sheet_is_one_whole_page(clean_survey, ball_drawing):
-    """Tags are balanced, pictures are inside the page, and nothing is fetched from anywhere."""
+    """Tags are balanced, images are inside the page, and nothing is fetched from anywhere."""
     ids = [row.object_id for row in clean_survey.measured]
     text = page(clean_survey, [], dict.fromkeys(ids, ball_drawing))
 
@@ -69,9 +69,9 @@ def test_the_sheet_is_one_whole_page(clean_survey, ball_drawing):
     parser.feed(text)
     assert parser.open_tags == []
     assert not re.search(r"""(src|href)=["'](?!data:)""", text)
-    pictures = re.findall(r"base64,([^\"]+)", text)
-    assert len(pictures) == 3 * len(ids)
-    assert base64.b64decode(pictures[0]) == ball_drawing.pngs[0]
+    images = re.findall(r"base64,([^\"]+)", text)
+    assert len(images) == 3 * len(ids)
+    assert base64.b64decode(images[0]) == ball_drawing.pngs[0]
 
 
 def test_objects_with_findings_come_first(clean_survey):

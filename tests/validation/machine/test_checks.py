@@ -1,4 +1,4 @@
-"""Each check says what is there, and how to mend it."""
+"""Each check says what is there, and how to fix it."""
 
 import pytest
 

@@ -99,20 +99,20 @@ def misplaced_landmarks(survey: Survey) -> Iterator[Finding]:
             yield Finding("misplaced", severity, row.object_id, says, fix)
 
 
-def hidden_landmarks(survey: Survey) -> Iterator[Finding]:
+def occluded_landmarks(survey: Survey) -> Iterator[Finding]:
     """Landmarks that the surface hides from their own side."""
-    count = sum(bool(labels.is_hidden.any()) for _, labels in survey.labelled)
+    count = sum(bool(labels.is_occluded.any()) for _, labels in survey.labelled)
     share = count / max(1, len(survey.labelled))
     if share > MOSTLY_HIDDEN and survey.has_spread:
         says = f"the surface hides a landmark from its own side in {100 * share:.0f} % of the objects"
         fix = "fine for a landmark that the side does not see; a rig with other views may see it better"
-        yield Finding("hidden", "note", None, says, fix)
+        yield Finding("occluded", "note", None, says, fix)
         return
     for row, labels in survey.labelled:
-        sides = np.flatnonzero(labels.is_hidden & ~_is_off(survey, row, labels))
+        sides = np.flatnonzero(labels.is_occluded & ~_is_off(survey, row, labels))
         if sides.size and not _is_explained(survey, row.object_id):
             says = f"the surface hides its {_names(sides)}, seen from its own side"
-            yield Finding("hidden", "warning", row.object_id, says, f"look at its {_names(sides)}: on a wrong layer?")
+            yield Finding("occluded", "warning", row.object_id, says, f"look at its {_names(sides)}: on a wrong layer?")
 
 
 def left_out(survey: Survey) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Rules on sizes: units, and the picture's frame."""
+"""Rules on sizes: units, and the image's frame."""
 
 import math
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ USUAL_MM = (5.0, 5000.0)
 """Sizes of things that people have scanned a dataset of, from a tooth to a car; others make one ask for the unit."""
 
 WIDENS = 1.6
-"""An object that needs this many times the median width makes the picture too wide for the others. Of 400 heads and of
+"""An object that needs this many times the median width makes the image too wide for the others. Of 400 heads and of
 60 synthetic busts the widest needs 1.2 times."""
 
 ODD_SIGMAS, ODD_RATIO, LEAST_SIGMA = 6.0, 2.0, 0.05
@@ -58,12 +58,12 @@ def wrong_units(survey: Survey) -> Iterator[Finding]:
             yield Finding("unit", "warning", object_id, says, fix)
 
 
-def frame_of_the_pictures(survey: Survey) -> Iterator[Finding]:
-    """How wide `render` would make the pictures, and objects that make them much wider than the others need."""
+def frame_of_the_images(survey: Survey) -> Iterator[Finding]:
+    """How wide `render` would make the images, and objects that make them much wider than the others need."""
     if not survey.frames_mm:
         return
     widths = ", ".join(f"{mm:g} mm wide ({projection})" for projection, mm in survey.frames_mm.items())
-    yield Finding("frame", "note", None, f"pictures would be {widths}", "`render --frame-mm` sets another width")
+    yield Finding("frame", "note", None, f"images would be {widths}", "`render --frame-mm` sets another width")
     for projection, frame_mm in survey.frames_mm.items():
         typical_mm = float(np.median([row.frames_mm[projection] for row in survey.measured]))
         if frame_mm < WIDENS * FRAME_MARGIN * typical_mm:
@@ -71,14 +71,14 @@ def frame_of_the_pictures(survey: Survey) -> Iterator[Finding]:
         for row in survey.measured:
             needed_mm = row.frames_mm[projection]
             if WIDENS * typical_mm < needed_mm <= frame_mm:
-                says = f"it needs a picture {needed_mm:.4g} mm wide ({projection}), the median object {typical_mm:.4g}"
-                fix = "all pictures are made so wide; crop it, or set --frame-mm"
+                says = f"it needs an image {needed_mm:.4g} mm wide ({projection}), the median object {typical_mm:.4g}"
+                fix = "all images are made so wide; crop it, or set --frame-mm"
                 yield Finding("frame", "warning", row.object_id, says, fix)
         return
 
 
 def cut_by_the_frame(survey: Survey) -> Iterator[Finding]:
-    """Objects, or landmarks, that leave the picture as `render` would frame it."""
+    """Objects, or landmarks, that leave the image as `render` would frame it."""
     odd = _odd_sizes(survey)
     for row in survey.measured:
         needs = {"it": row.frames_mm, "its landmarks": row.labels.frames_mm if row.labels else {}}
@@ -87,7 +87,7 @@ def cut_by_the_frame(survey: Survey) -> Iterator[Finding]:
             if cut and row.object_id not in odd:
                 projection, mm = max(cut.items(), key=lambda item: item[1])
                 frame_mm = survey.frames_mm[projection]
-                says = f"{what} would need a picture {mm:.4g} mm wide ({projection}), {frame_mm:g} is planned"
+                says = f"{what} would need an image {mm:.4g} mm wide ({projection}), {frame_mm:g} is planned"
                 fix = f"render would leave it out; crop it, or set --frame-mm {math.ceil(mm)}"
                 yield Finding("frame", "warning", row.object_id, says, fix)
                 break

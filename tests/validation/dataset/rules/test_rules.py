@@ -68,12 +68,12 @@ def plant(dataset) -> dict[tuple[str, str], list[str]]:
     screen = trimesh.creation.box([2, 30, 30]).apply_translation(dataset.pair(body(12))[0] + [12, 0, 0])
     joined = trimesh.util.concatenate([mesh, screen])
     dataset.write(body(12), joined.vertices, joined.faces)
-    expect("hidden", 12, "the surface hides its left, seen from its own side", "look at its left")
+    expect("occluded", 12, "the surface hides its left, seen from its own side", "look at its left")
     mesh = dataset.mesh(body(13))
     rod = trimesh.creation.box([4, 260, 4]).apply_translation([0, mesh.bounds[1, 1] + 120, mesh.bounds[:, 2].mean()])
     joined = trimesh.util.concatenate([mesh, rod])
     dataset.write(body(13), joined.vertices, joined.faces)
-    expect("frame", 13, "it needs a picture", "the median object", "all pictures are made so wide")
+    expect("frame", 13, "it needs an image", "the median object", "all images are made so wide")
     shutil.copy(dataset.path(body(14)), dataset.path(body(15)))  # 14 is in val, 15 in test
     dataset.label(body(15), dataset.pair(body(14)))
     expect("duplicate", 15, "the same content as that of body-00014, in test and in val", "`group`")
@@ -113,7 +113,7 @@ def _torus():
 MAY_FOLLOW = {
     ("off-surface", body(26)),  # another's label
     ("misplaced", body(26)),
-    ("hidden", body(9)),
+    ("occluded", body(9)),
     ("off-surface", body(29)),
     ("unlike", body(13)),
 }
@@ -121,9 +121,9 @@ MAY_FOLLOW = {
 
 
 @pytest.fixture(scope="module")
-def planted(clean, spoiler, survey_of, tmp_path_factory):
+def planted(clean, editor, survey_of, tmp_path_factory):
     """The findings of a dataset with a fault of every kind, and what is expected of them."""
-    dataset = spoiler(Path(shutil.copytree(clean, tmp_path_factory.mktemp("planted") / "dataset")))
+    dataset = editor(Path(shutil.copytree(clean, tmp_path_factory.mktemp("planted") / "dataset")))
     expected = plant(dataset)
     dataset.save()
     (dataset.folder / "meshes/notes.txt").write_text("of the scanner")
@@ -131,7 +131,7 @@ def planted(clean, spoiler, survey_of, tmp_path_factory):
 
 
 def test_a_clean_dataset_has_no_errors_and_no_warnings(clean_survey):
-    """What is said of it are notes: how large the objects are and how wide the pictures would be."""
+    """What is said of it are notes: how large the objects are and how wide the images would be."""
     findings = check(clean_survey)
 
     assert found(findings) == set()
@@ -157,7 +157,7 @@ def test_every_finding_says_what_was_found_and_what_to_do(planted):
 
 
 def test_errors_come_first(planted):
-    """What must be mended stands above what should be looked at, and notes come last."""
+    """What must be fixed stands above what should be looked at, and notes come last."""
     severities = [finding.severity for finding in planted[0]]
 
     assert severities == sorted(severities, key=("error", "warning", "note").index)
@@ -174,16 +174,16 @@ def test_every_rule_has_a_name_and_says_what_it_is():
     assert all(rule.__doc__ for rule in RULES)
 
 
-def few(spoilt, count: int = 12) -> None:
+def few(corrupted, count: int = 12) -> None:
     """Keep the first objects only."""
-    for name in list(spoilt.rows)[count:]:
-        del spoilt.rows[name]
-        spoilt.path(name).unlink()
+    for name in list(corrupted.rows)[count:]:
+        del corrupted.rows[name]
+        corrupted.path(name).unlink()
 
 
-def align(spoilt, wxyz, unit="mm") -> None:
+def align(corrupted, wxyz, unit="mm") -> None:
     text = f'{{"unit": "{unit}", "landmark": "ear_tip", "alignment": {{"rotations_wxyz": [{wxyz}]}}}}'
-    (spoilt.folder / "dataset.json").write_text(text)
+    (corrupted.folder / "dataset.json").write_text(text)
 
 
 @pytest.mark.parametrize(
@@ -194,89 +194,89 @@ def align(spoilt, wxyz, unit="mm") -> None:
         ([0.5**0.5, 0, 0.5**0.5, 0], ["runs towards -z, not +x"]),
     ],
 )
-def test_a_whole_dataset_in_other_axes_is_one_error(spoilt, survey_of, wxyz, words):
+def test_a_whole_dataset_in_other_axes_is_one_error(corrupted, survey_of, wxyz, words):
     """No object is odd among the others, so that one line about them all is enough."""
-    few(spoilt)
-    align(spoilt, wxyz)
-    spoilt.save()
+    few(corrupted)
+    align(corrupted, wxyz)
+    corrupted.save()
 
-    findings = check(survey_of(spoilt.folder))
+    findings = check(survey_of(corrupted.folder))
 
     assert {key for key in found(findings) if key[0] != "split"} == {("axes", None)}
     assert all(word in line(findings, "axes") for word in words)
 
 
-def test_without_labels_shapes_tell_the_axes(spoilt, survey_of):
+def test_without_labels_shapes_tell_the_axes(corrupted, survey_of):
     """Objects that are symmetric across z are turned; which way, the contact sheet must show."""
-    few(spoilt)
-    align(spoilt, [0.5**0.5, 0, 0.5**0.5, 0])
-    (spoilt.folder / "landmarks.csv").unlink()
+    few(corrupted)
+    align(corrupted, [0.5**0.5, 0, 0.5**0.5, 0])
+    (corrupted.folder / "landmarks.csv").unlink()
 
-    findings = check(survey_of(spoilt.folder))
+    findings = check(survey_of(corrupted.folder))
 
     assert found(findings) == {("axes", None)}
     assert "symmetric across z, not across x" in line(findings, "axes")
 
 
-def test_without_labels_the_rest_is_checked(spoilt, survey_of):
+def test_without_labels_the_rest_is_checked(corrupted, survey_of):
     """A dataset for predicting has no labels: their rules are left out, which is said, and all others are applied."""
-    few(spoilt, 16)
-    spoilt.move(body(3), ABOUT_Y)
-    spoilt.move(body(5), np.eye(3) * 10)
-    shutil.copy(spoilt.path(body(1)), spoilt.path(body(6)))
-    (spoilt.folder / "landmarks.csv").unlink()
+    few(corrupted, 16)
+    corrupted.move(body(3), ABOUT_Y)
+    corrupted.move(body(5), np.eye(3) * 10)
+    shutil.copy(corrupted.path(body(1)), corrupted.path(body(6)))
+    (corrupted.folder / "landmarks.csv").unlink()
 
-    findings = check(survey_of(spoilt.folder))
+    findings = check(survey_of(corrupted.folder))
 
     assert found(findings) == {("turned", body(3)), ("unit", body(5)), ("duplicate", body(6))}
     assert "about y, or its z axis is flipped" in line(findings, "turned", body(3))
     assert "no landmarks.csv: the rules on labels and on the split were left out" in line(findings, "labels")
 
 
-def test_labels_in_another_unit_than_all_meshes_are_one_error(spoilt, survey_of):
+def test_labels_in_another_unit_than_all_meshes_are_one_error(corrupted, survey_of):
     """Labels in cm beside meshes in mm are off every surface: the line says so once."""
-    few(spoilt)
-    for name in spoilt.rows:
-        spoilt.label(name, spoilt.pair(name) / 10)
-    spoilt.save()
+    few(corrupted)
+    for name in corrupted.rows:
+        corrupted.label(name, corrupted.pair(name) / 10)
+    corrupted.save()
 
-    findings = check(survey_of(spoilt.folder))
+    findings = check(survey_of(corrupted.folder))
 
     assert ("labels-frame", None) in found(findings)
     assert "different units or axes" in line(findings, "labels-frame")
     assert not any(rule == "off-surface" for rule, _ in found(findings))
 
 
-def test_a_wrong_unit_of_all_is_asked_for(spoilt, survey_of):
+def test_a_wrong_unit_of_all_is_asked_for(corrupted, survey_of):
     """Busts of nine metres are possible, so it is a warning, and it says which unit would make them usual."""
-    few(spoilt)
-    (spoilt.folder / "dataset.json").write_text('{"unit": "inch", "landmark": "ear_tip"}')
+    few(corrupted)
+    (corrupted.folder / "dataset.json").write_text('{"unit": "inch", "landmark": "ear_tip"}')
 
-    findings = check(survey_of(spoilt.folder))
+    findings = check(survey_of(corrupted.folder))
 
     assert ("size", None) in found(findings)
     assert "may be mm (3" in line(findings, "size")
 
 
-def test_labels_beside_the_middle_are_asked_for(spoilt, survey_of):
+def test_labels_beside_the_middle_are_asked_for(corrupted, survey_of):
     """Landmarks of one side of the objects only are no pair."""
-    few(spoilt)
-    for name in spoilt.rows:
-        left, _ = spoilt.pair(name)
-        spoilt.label(name, [left, left * [0.3, 1, 1]])
-    spoilt.save()
+    few(corrupted)
+    for name in corrupted.rows:
+        left, _ = corrupted.pair(name)
+        corrupted.label(name, [left, left * [0.3, 1, 1]])
+    corrupted.save()
 
-    assert ("middle", None) in found(check(survey_of(spoilt.folder)))
+    assert ("middle", None) in found(check(survey_of(corrupted.folder)))
 
 
-def test_a_side_of_the_split_without_objects_is_an_error(spoilt, survey_of):
+def test_a_side_of_the_split_without_objects_is_an_error(corrupted, survey_of):
     """Training needs all three; few objects are a warning."""
-    few(spoilt)
-    for i, row in enumerate(spoilt.rows.values()):
+    few(corrupted)
+    for i, row in enumerate(corrupted.rows.values()):
         row["split"] = "train" if i < 10 else "val"
-    spoilt.save()
+    corrupted.save()
 
-    findings = check(survey_of(spoilt.folder))
+    findings = check(survey_of(corrupted.folder))
 
     splits = {(f.severity, f.says) for f in findings if f.rule == "split"}
     assert splits == {
@@ -285,40 +285,40 @@ def test_a_side_of_the_split_without_objects_is_an_error(spoilt, survey_of):
     }
 
 
-def test_few_objects_are_not_judged_by_each_other(spoilt, survey_of):
+def test_few_objects_are_not_judged_by_each_other(corrupted, survey_of):
     """Of three objects nobody can say which is odd: it is said, and sides are still told by most."""
-    few(spoilt, 3)
-    spoilt.move(body(0), np.eye(3) / 1000)
-    spoilt.label(body(1), spoilt.pair(body(1))[::-1])
-    spoilt.save()
+    few(corrupted, 3)
+    corrupted.move(body(0), np.eye(3) / 1000)
+    corrupted.label(body(1), corrupted.pair(body(1))[::-1])
+    corrupted.save()
 
-    findings = check(survey_of(spoilt.folder))
+    findings = check(survey_of(corrupted.folder))
 
     assert ("swapped", body(1)) in found(findings)
     assert not {"unit", "unlike", "turned", "misplaced"} & {finding.rule for finding in findings}
     assert "only 3 objects: none was judged" in line(findings, "spread")
 
 
-def test_mirror_images_are_one_shape(spoilt, survey_of):
+def test_mirror_images_are_one_shape(corrupted, survey_of):
     """A mirrored copy is a near duplicate, not a new object."""
-    few(spoilt, 16)
-    mesh = spoilt.mesh(body(4))
-    spoilt.write(body(9), mesh.vertices * [-1, 1, 1], mesh.faces[:, ::-1])
-    spoilt.label(body(9), mirror_pair(spoilt.pair(body(4))))
-    spoilt.save()
+    few(corrupted, 16)
+    mesh = corrupted.mesh(body(4))
+    corrupted.write(body(9), mesh.vertices * [-1, 1, 1], mesh.faces[:, ::-1])
+    corrupted.label(body(9), mirror_pair(corrupted.pair(body(4))))
+    corrupted.save()
 
-    findings = check(survey_of(spoilt.folder))
+    findings = check(survey_of(corrupted.folder))
 
     assert {key for key in found(findings) if key[0] != "split"} == {("near-duplicate", body(9))}
 
 
-def test_a_dataset_whose_every_row_is_bad_still_has_findings(spoilt, survey_of):
+def test_a_dataset_whose_every_row_is_bad_still_has_findings(corrupted, survey_of):
     """Nothing can be measured then, and every row says why."""
-    few(spoilt, 4)
-    for row in spoilt.rows.values():
+    few(corrupted, 4)
+    for row in corrupted.rows.values():
         row["left_x"] = "?"
-    spoilt.save()
+    corrupted.save()
 
-    findings = check(survey_of(spoilt.folder))
+    findings = check(survey_of(corrupted.folder))
 
     assert {("table", body(i)) for i in range(4)} <= found(findings)

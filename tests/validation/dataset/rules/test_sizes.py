@@ -7,7 +7,7 @@ import pytest
 
 from featurelib.datasets.schemas import OBJECTS
 from featurelib.datasets.shards.spec import FRAME_SAMPLE
-from featurelib.validation.dataset.rules.sizes import cut_by_the_frame, frame_of_the_pictures
+from featurelib.validation.dataset.rules.sizes import cut_by_the_frame, frame_of_the_images
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def crowd(clean_survey):
 
 
 def larger(crowd, i: int, factor: float):
-    """The survey with one object that needs a wider picture."""
+    """The survey with one object that needs a wider image."""
     rows = list(crowd.measured)
     rows[i] = replace(rows[i], frames_mm={p: factor * mm for p, mm in rows[i].frames_mm.items()})
     return replace(crowd, measured=rows)
@@ -34,25 +34,25 @@ def test_an_object_outside_of_the_sample_is_cut(crowd):
     (finding,) = cut_by_the_frame(larger(crowd, 1, 1.5))
 
     assert (finding.rule, finding.severity, finding.object_id) == ("frame", "warning", "0001")
-    assert "it would need a picture" in finding.says
+    assert "it would need an image" in finding.says
     assert "set --frame-mm" in finding.fix
 
 
 @pytest.mark.parametrize(("factor", "odd"), [(1.2, []), (1.9, ["0000"])])
 def test_an_object_of_the_sample_widens_the_frame(crowd, factor, odd):
-    """A little is variety; much makes all pictures too wide."""
+    """A little is variety; much makes all images too wide."""
     survey = larger(crowd, 0, factor)
 
     assert list(cut_by_the_frame(survey)) == []
-    assert [finding.object_id for finding in frame_of_the_pictures(survey)] == [None, *odd]
+    assert [finding.object_id for finding in frame_of_the_images(survey)] == [None, *odd]
 
 
 def test_a_landmark_far_away_is_cut(crowd):
-    """The object fits the picture, its landmark does not."""
+    """The object fits the image, its landmark does not."""
     rows = list(crowd.measured)
     far = replace(rows[5].labels, frames_mm={p: 3 * mm for p, mm in rows[5].frames_mm.items()})
     rows[5] = replace(rows[5], labels=far)
 
     (finding,) = cut_by_the_frame(replace(crowd, measured=rows))
 
-    assert finding.says.startswith("its landmarks would need a picture")
+    assert finding.says.startswith("its landmarks would need an image")
