@@ -9,7 +9,7 @@ UVRUN := $(if $(filter .uv/%,$(UV)),PYTHONPATH=.uv $(UV),$(UV))
 READY := $(VENV)/.ready
 VIEWER := serve/viewer
 
-.PHONY: help setup demo test test-slow viewer-picture lint lock clean
+.PHONY: help setup demo test test-slow coverage viewer-picture lint docs lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -40,6 +40,10 @@ test: setup ## the test suite
 test-slow: setup ## what trains several times, kills trainings and measures memory
 	$(BIN)/python -m pytest -m slow --ignore=tests/rendering
 
+coverage: setup ## the test suite, and the lines it leaves out; what runs in other processes is not seen
+	$(BIN)/python -m pytest --cov --cov-report= tests/rendering
+	$(BIN)/python -m pytest --cov --cov-append --cov-report=term-missing -m "not slow" --ignore=tests/rendering
+
 viewer-picture: setup ## measure the viewer of a server that is up (URL=...), and draw the README's picture of it
 	VIEWER_URL="$(URL)" $(BIN)/python -m pytest tests/serve/test_viewer_live.py
 
@@ -47,9 +51,13 @@ lint: setup ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy tests/typing
+
+docs: setup ## build the documentation into site/, and refuse links that lead nowhere
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 lock: ## renew requirements.lock (no download addresses in it)
 	$(UVRUN) pip compile --quiet --universal --upgrade --python-version 3.11 --no-header --group dev pyproject.toml -o requirements.lock
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .uv runs $(VIEWER)/node_modules $(VIEWER)/vendor .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .uv runs site .coverage $(VIEWER)/node_modules $(VIEWER)/vendor .pytest_cache .mypy_cache .ruff_cache
