@@ -54,7 +54,7 @@ lint: setup ## ruff and mypy
 	$(BIN)/mypy tests/typing
 
 docs: setup ## build the documentation into site/, and refuse links that lead nowhere
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lock: ## renew requirements.lock (no download addresses in it)
 	$(UVRUN) pip compile --quiet --universal --upgrade --python-version 3.11 --no-header --group dev pyproject.toml -o requirements.lock

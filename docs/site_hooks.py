@@ -52,7 +52,7 @@ def _link(link: re.Match[str], source: str, uri: str) -> str:
     """
     target = os.path.normpath(PurePosixPath(source).parent / link["target"])
     page = {**BROUGHT, **LANDING}.get(target)
-    if page is None and target.startswith("docs/"):
+    if page is None and target.startswith("docs/") and not target.endswith(".py"):
         page = _page_of(target)
     if page is not None:
         return f"[{link['text']}]({_from(uri, page)}{link['anchor'] or ''})"
