@@ -3,6 +3,9 @@
 
 export const SIDES = ["left", "right"];
 
+/** Standard deviations within which 68 % of a Gaussian in space lies: the root of the chi-squared quantile for three. */
+export const SPREAD_68 = 1.872;
+
 /** Half the picture's height in mm at a depth along the camera's axis. */
 export function halfHeightAt(camera, depth) {
   return camera.half_height_mm ?? depth * Math.tan((camera.yfov_deg * Math.PI) / 360);

@@ -1,10 +1,9 @@
 // What is drawn on the mesh: predicted and true landmarks, where they may lie, the views' rays, and a label being made.
 
 import * as THREE from "./vendor/three.module.js";
-import { SIDES, backproject, cholesky, dot, minus, plus, times } from "./geometry.js";
+import { SIDES, SPREAD_68, backproject, cholesky, dot, minus, plus, times } from "./geometry.js";
 
 const DOT_PX = 5;
-const SPREAD_68 = 1.872; // 68 % of a Gaussian in space lies within this many standard deviations
 const RAY_MM = { before: 130, behind: 20 }; // of a ray around where it passes the landmark, for a frame of 420 mm
 
 const SHAPES = {

@@ -1,8 +1,6 @@
 // The numbers below the pictures, and above them whether to trust the answer.
 
-import { SIDES, length, minus } from "./geometry.js";
-
-const HOLDS_68 = 1.872; // times sigma_mm: the ball that holds 68 % of the errors
+import { SIDES, SPREAD_68, length, minus } from "./geometry.js";
 
 /** The verdict's states: what is said, and its mark for the style. */
 const VERDICTS = {
@@ -23,7 +21,7 @@ export function setVerdict(answer, says) {
 function verdictOf({ accepted, reason, method, left, right }) {
   if (accepted === null) return ["none", "No claim", `the run only makes one for its own choice of method, not for ${method}`];
   if (!accepted) return ["doubt", "Doubtful: check it", reason];
-  const reach = Math.max(left.sigma_mm, right.sigma_mm) * HOLDS_68;
+  const reach = Math.max(left.sigma_mm, right.sigma_mm) * SPREAD_68;
   return ["trust", "Accepted", `two of three answers like this are within ${reach.toFixed(2)} mm (${method})`];
 }
 
