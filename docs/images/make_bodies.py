@@ -1,6 +1,6 @@
 """Draws bodies.png: six synthetic bodies in three views, each with the landmarks that can be seen there.
 
-Orange is the left ear's tip, blue the right one's. From the root of the repository (a few seconds):
+Blue is the left ear's tip, orange the right one's. From the root of the repository (a few seconds):
 
     .venv/bin/python docs/images/make_bodies.py
 """
@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from featurelib.datasets.synthetic import make_body
-from featurelib.geometry import Camera, Orthographic, Rig, View, is_visible
+from featurelib.geometry import SIDE_COLOURS, Camera, Orthographic, Rig, View, is_visible
 from featurelib.meshes import Mesh
 from featurelib.rendering import Renderer, open_renderer
 
@@ -21,7 +20,6 @@ ROWS = (3, 2, 0)
 """Views of RIG from top to bottom: three-quarter from the left, front, right side."""
 
 FRAME_MM, TILE_PX, OVERSAMPLING = 290.0, 210, 3
-COLOURS = ((235, 95, 20), (25, 100, 225))
 
 
 def main() -> None:
@@ -49,7 +47,7 @@ def _tile(pixels: np.ndarray, camera: Camera, pair_mm: np.ndarray, visible: np.n
     """Return the picture with a dot on each visible landmark, at its final size."""
     image = Image.fromarray(pixels).convert("RGB")
     draw = ImageDraw.Draw(image)
-    for xy, colour, is_seen in zip(camera.project(pair_mm) * image.size, COLOURS, visible, strict=True):
+    for xy, colour, is_seen in zip(camera.project(pair_mm) * image.size, SIDE_COLOURS.values(), visible, strict=True):
         if is_seen:
             draw.circle(tuple(xy), 4.5 * OVERSAMPLING, fill=colour, outline="white", width=OVERSAMPLING)
     return np.asarray(image.resize((TILE_PX, TILE_PX), Image.Resampling.LANCZOS))

@@ -9,6 +9,7 @@ from featurelib.geometry.landmarks import SIDES, is_visible, near_side
 from featurelib.geometry.mirror import mirror_pair, mirror_views, mirror_xy
 from featurelib.geometry.quaternions import matrix_from_wxyz, wxyz_from_matrix
 from featurelib.geometry.rig import DEFAULT_RIG, PROJECTIONS, Projection, Rig, View, frame_needed_mm, lens_for
+from featurelib.geometry.sides import SIDE_COLOURS
 from featurelib.geometry.transforms import apply, inverse, rigid
 from featurelib.geometry.triangulation import triangulate
 
@@ -17,6 +18,7 @@ __all__ = [
     "MM_PER_UNIT",
     "PROJECTIONS",
     "SIDES",
+    "SIDE_COLOURS",
     "Alignment",
     "Camera",
     "Lens",

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from featurelib.validation.dataset.drawing import Drawing
-from featurelib.validation.dataset.sheet import STYLE, views
+from featurelib.checks.drawing import Drawing
+from featurelib.checks.sheet import KEY, STYLE, views
 
 MOST = 120
 """Objects on a sheet: 8 MB."""
@@ -52,7 +52,7 @@ def alignment_sheet(
         f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
         f"<h1>{escape(title)}</h1><p>{len(rows)} objects, {num_doubted} not sure</p>"
         '<p class="soft">Each as its file and dataset.json say (above) and after its own turn (below). Below it should '
-        "look at you from the front, upright.</p>"
+        f'look at you from the front, upright.</p><p class="soft">{KEY}</p>'
         f'<div class="cards">{cards}</div></html>'
     )
 

@@ -5,18 +5,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from featurelib.geometry import SIDES
-from featurelib.validation.dataset.drawing import VIEW_NAMES, Drawing, Mark
-from featurelib.validation.dataset.finding import SEVERITIES, Finding
-from featurelib.validation.dataset.summary import counts
-from featurelib.validation.dataset.survey import Survey
+from featurelib.checks.drawing import VIEW_NAMES, Drawing, Mark
+from featurelib.checks.finding import SEVERITIES, Finding
+from featurelib.checks.summary import counts
+from featurelib.checks.survey import Survey
+from featurelib.geometry import SIDE_COLOURS, SIDES
 
 MOST_WITH_FINDINGS, MOST_WITHOUT = 240, 60
 """Objects on a sheet: 300 are 10 MB."""
 
-STYLE = """
+_PAGE_STYLE = """
 :root { --ink: #1d2430; --soft: #66707f; --line: #dfe3e8; --paper: #f6f7f9;
-        --error: #c22f2f; --warning: #b06a00; --note: #66707f; --left: #e4572e; --right: #2274d5; }
+        --error: #c22f2f; --warning: #b06a00; --note: #66707f; }
 * { box-sizing: border-box; }
 body { margin: 0; padding: 24px; font: 14px/1.45 system-ui, sans-serif; color: var(--ink); background: var(--paper); }
 h1 { margin: 0 0 4px; font-size: 22px; }
@@ -34,10 +34,22 @@ li { margin: 3px 0; overflow-wrap: anywhere; }
 .views { display: flex; gap: 6px; }
 figure { flex: 1; margin: 0; } figcaption { font-size: 11px; color: var(--soft); text-align: center; }
 svg { display: block; width: 100%; border: 1px solid var(--line); }
-.mark { stroke-width: .012; fill-opacity: .85; } .mark.occluded { fill-opacity: 0; stroke-dasharray: .02 .015; }
-.left { fill: var(--left); stroke: var(--left); } .right { fill: var(--right); stroke: var(--right); }
-b.left, b.right { fill: none; stroke: none; } b.left { color: var(--left); } b.right { color: var(--right); }
+.mark { stroke: var(--soft); stroke-width: .012; fill-opacity: .85; }
+.mark.hidden { fill-opacity: 0; stroke-dasharray: .02 .015; }
+.key { display: inline-block; width: 1em; height: 1em; vertical-align: -.15em; border: 0; }
 """
+_SIDE_STYLE = "".join(f".{side} {{ fill: {colour}; stroke: {colour}; }}\n" for side, colour in SIDE_COLOURS.items())
+STYLE = _PAGE_STYLE + _SIDE_STYLE
+
+KEY = "; ".join(
+    f'<svg class="key" viewBox="-.03 -.03 .06 .06"><circle class="mark {style}" r=".022"/></svg> {says}'
+    for style, says in (
+        ("left", "the object's own left"),
+        ("right", "its own right"),
+        ("hidden", "dashed: a landmark that the surface hides"),
+    )
+)
+"""What the marks in the pictures mean."""
 
 
 def chosen(survey: Survey, findings: Sequence[Finding]) -> tuple[list[str], list[str]]:
@@ -109,9 +121,9 @@ def _head(survey: Survey, findings: Sequence[Finding]) -> str:
     return (
         f"<h1>{escape(dataset.uri)}</h1><p>{len(survey.measured) + len(survey.unread)} objects, landmark "
         f"{escape(dataset.landmark)}, unit {escape(dataset.unit)}: {numbers}</p>"
-        '<p class="soft">Every object fills its images, whatever its size. From the front it should look at you, '
-        'upright, with its <b class="left">left</b> landmark on the right-hand side and its <b class="right">right</b> '
-        "one on the left-hand side. A dashed ring is a landmark that the surface hides.</p>"
+        '<p class="soft">Every object fills its pictures, whatever its size. From the front it should look at you, '
+        "upright, with its left landmark on the right-hand side and its right one on the left-hand side.</p>"
+        f'<p class="soft">{KEY}</p>'
     )
 
 
