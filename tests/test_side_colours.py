@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from featurelib.checks.drawing import Drawing, draw
-from featurelib.checks.measure import MeasureJob
-from featurelib.checks.sheet import sheet
-from featurelib.checks.survey import Survey
-from featurelib.dataset import Dataset, open_dataset
+from featurelib.datasets.dataset import Dataset, open_dataset
+from featurelib.datasets.synthetic.writing import write_dataset
 from featurelib.geometry import SIDE_COLOURS, SIDES, apply
-from featurelib.synthetic.writing import write_dataset
-from featurelib.turning.sheet import Row, alignment_sheet
+from featurelib.validation.alignment_sheet import Row, alignment_sheet
+from featurelib.validation.dataset.drawing import Drawing, draw
+from featurelib.validation.dataset.measure import MeasureJob
+from featurelib.validation.dataset.sheet import sheet
+from featurelib.validation.dataset.survey import Survey
 
 ROOT = Path(__file__).parents[1]
 STYLE = (ROOT / "serve/viewer/style.css").read_text()
@@ -170,7 +170,7 @@ def test_a_sheet_draws_each_side_in_its_colour(kind, dataset, drawing):
         text, times = sheet(survey, [], ([], [name]), {name: drawing}), 1
     page = Page(text)
     of_pictures = [
-        (frozenset(["mark", side, *["hidden"] * mark.is_hidden]), side)
+        (frozenset(["mark", side, *["occluded"] * mark.is_occluded]), side)
         for marks in drawing.marks
         for side, mark in zip(SIDES, marks, strict=True)
     ]
@@ -178,7 +178,7 @@ def test_a_sheet_draws_each_side_in_its_colour(kind, dataset, drawing):
     assert page.fills == SIDE_COLOURS
     assert len(page.circles) == 3 + times * len(of_pictures)
     assert [circle for circle in page.circles if circle[1]] == of_pictures * times
-    assert [style - {"mark"} for style, called in page.circles if not called] == [{"left"}, {"right"}, {"hidden"}]
+    assert [style - {"mark"} for style, called in page.circles if not called] == [{"left"}, {"right"}, {"occluded"}]
     assert "the object's own left; " in page.words
     assert "its own right; " in page.words
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from featurelib.datasets.synthetic import make_body
 from featurelib.geometry import SIDE_COLOURS, Camera, Orthographic, Rig, View, is_visible
 from featurelib.meshes import Mesh
 from featurelib.rendering import Renderer, open_renderer

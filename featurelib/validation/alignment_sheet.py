@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from featurelib.checks.drawing import Drawing
-from featurelib.checks.sheet import KEY, STYLE, views
+from featurelib.validation.dataset.drawing import Drawing
+from featurelib.validation.dataset.sheet import KEY, STYLE, views
 
 MOST = 120
 """Objects on a sheet: 8 MB."""

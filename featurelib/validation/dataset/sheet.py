@@ -5,11 +5,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from featurelib.checks.drawing import VIEW_NAMES, Drawing, Mark
-from featurelib.checks.finding import SEVERITIES, Finding
-from featurelib.checks.summary import counts
-from featurelib.checks.survey import Survey
 from featurelib.geometry import SIDE_COLOURS, SIDES
+from featurelib.validation.dataset.drawing import VIEW_NAMES, Drawing, Mark
+from featurelib.validation.dataset.finding import SEVERITIES, Finding
+from featurelib.validation.dataset.summary import counts
+from featurelib.validation.dataset.survey import Survey
 
 MOST_WITH_FINDINGS, MOST_WITHOUT = 240, 60
 """Objects on a sheet: 300 are 10 MB."""
@@ -35,7 +35,7 @@ li { margin: 3px 0; overflow-wrap: anywhere; }
 figure { flex: 1; margin: 0; } figcaption { font-size: 11px; color: var(--soft); text-align: center; }
 svg { display: block; width: 100%; border: 1px solid var(--line); }
 .mark { stroke: var(--soft); stroke-width: .012; fill-opacity: .85; }
-.mark.hidden { fill-opacity: 0; stroke-dasharray: .02 .015; }
+.mark.occluded { fill-opacity: 0; stroke-dasharray: .02 .015; }
 .key { display: inline-block; width: 1em; height: 1em; vertical-align: -.15em; border: 0; }
 """
 _SIDE_STYLE = "".join(f".{side} {{ fill: {colour}; stroke: {colour}; }}\n" for side, colour in SIDE_COLOURS.items())
@@ -46,7 +46,7 @@ KEY = "; ".join(
     for style, says in (
         ("left", "the object's own left"),
         ("right", "its own right"),
-        ("hidden", "dashed: a landmark that the surface hides"),
+        ("occluded", "dashed: a landmark that the surface hides"),
     )
 )
 """What the marks in the pictures mean."""
