@@ -70,11 +70,11 @@ def test_the_python_of_the_documents_runs(page):
 
 def test_the_notebook_runs():
     """From top to bottom, in one namespace; its last cells say that a point is found within a pixel."""
-    cells = json.loads((ROOT / "docs/prepare_mesh.ipynb").read_text())["cells"]
+    cells = json.loads((ROOT / "docs/first_look.ipynb").read_text())["cells"]
     names: dict = {}
     for cell in cells:
         if cell["cell_type"] == "code":
-            exec(compile("".join(cell["source"]), "prepare_mesh.ipynb", "exec"), names)
+            exec(compile("".join(cell["source"]), "first_look.ipynb", "exec"), names)
 
     assert len(names["tiles"]) == 9
     assert names["error_mm"] < names["FRAME_MM"] / names["SIZE"]
