@@ -49,7 +49,7 @@ class Ingress:
 
 
 def build_app(settings: AppSettings) -> serve.Application:
-    """Return the graph: Front -> RendererStage, DetectorStage, LifterStage; the last two only where there is a run.
+    """Return the graph: Ingress -> RendererStage, DetectorStage, LifterStage; the last two only where there is a run.
 
     Where a version replaces another, its replicas are started beside the old ones, which end what they have begun.
     """

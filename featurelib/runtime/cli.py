@@ -1,4 +1,4 @@
-"""Manners of the command line: how a job's config becomes flags, how errors and exit codes look.
+"""Options of the command line: how a job's config becomes flags, how errors and exit codes look.
 
 A job is a frozen dataclass (its fields are the flags, its docstring the help) and a function that takes it.
 Exit codes: 0 done; 1 what was checked is not good; 2 bad usage or bad data, with one line `error: ...` on stderr;

@@ -259,7 +259,7 @@ def test_an_interrupted_command_ends_with_one_line(number, code):
     """Even while a thread of its own still works; the exit code says which signal it was."""
     program = """
 import signal, threading, time
-from featurelib import cli
+from featurelib.runtime import cli
 signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests run in the background, it is ignored
 def wait():
     threading.Thread(target=time.sleep, args=(60,)).start()

@@ -141,8 +141,8 @@ def test_a_closed_child_leaves_no_process():
 
 MAKE_AND_BE_KILLED = """
 import os, signal
-from featurelib.runtime.sandbox import Child, SandboxLimits
-child = Child(SandboxLimits())
+from featurelib.runtime.sandbox import SandboxedProcess, SandboxLimits
+child = SandboxedProcess(SandboxLimits())
 print(child._folder.name, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -1,7 +1,7 @@
 """Fusion: what a detector saw of one landmark in several views, combined into one point in space.
 
 Every method takes `Detections` and returns `Fused`, so that they can be compared on the same views and exchanged.
-Which views a method sees is said by the mask `Sightings.usable` (`own_side` makes the usual ones), not by its name.
+Which views a method sees is said by the mask `Detections.usable` (`own_side` makes the usual ones), not by its name.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ its say. surface: the median of where the rays meet the mesh. snapped: `robust`,
 allow it. deep_mvlm: a published recipe, for comparison."""
 
 NEEDS_SURFACE = frozenset({"surface", "snapped", "deep_mvlm"})
-"""Methods that ask for `Sightings.surface`."""
+"""Methods that ask for `Detections.surface`."""
 
 
 def fuse(sightings: Detections, method: str = "robust") -> Fused:

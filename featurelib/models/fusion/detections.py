@@ -124,14 +124,14 @@ def from_cameras(
     Args:
         cameras: v of them.
         xy: (v, 2) image positions.
-        sigma_mm: (v,) or one number, see Sightings.
+        sigma_mm: (v,) or one number, see Detections.
         at_mm: (3,) a point near the landmark, where an image's width is turned into mm; the object's centre will do.
         usable: (v,); if not given, the views whose xy are numbers.
         spread_xy: the detector's spread in shares of the image's width: (v,) standard deviations or (v, 2, 2)
             covariances along x and y (down).
-        visibility: (v,), see Sightings.
+        visibility: (v,), see Detections.
         surface: the object's mesh.
-        shared_mm: see Sightings.
+        shared_mm: see Detections.
     """
     positions = np.asarray(xy, dtype=np.float64)
     rays = [camera.backproject(position) for camera, position in zip(cameras, positions, strict=True)]
