@@ -64,7 +64,7 @@ class QueueSettings(Settings):
     """How much may be under way in one front; more is answered with 503 and Retry-After, at once.
 
     bodies_mb: MiB of bodies that are read or worked on. images: that wait for the detector or are in it.
-    lookups: objects in the lifter. meshes: uploads in the renderers. retry_s: what Retry-After says.
+    lifts: objects in the lifter. meshes: uploads in the renderers. retry_s: what Retry-After says.
     """
 
     bodies_mb: int = Field(default=256, ge=1)
