@@ -1,6 +1,6 @@
 """The objects that the chosen method is worst at: their images, with what was found and what is true in them.
 
-A millimetre is a pixel or two of a whole view_image, so that each stands beside a crop of its landmark. Images are
+A millimetre is a pixel or two of a whole image, so that each stands beside a crop of its landmark. Images are
 made smaller for the page: 15 of heads at 512 px weigh 432 kB as they are, 139 kB as whole images of 256 px and
 crops.
 """
@@ -22,10 +22,10 @@ from featurelib.geometry import SIDES, Rig
 Floats = NDArray[np.floating]
 
 WHOLE_PX = 256
-"""Width of a whole view_image on the page, if it is larger."""
+"""Width of a whole image on the page, if it is larger."""
 
 CLOSEUP_PX = 36
-"""Least width of what a crop shows, in pixels of the view_image."""
+"""Least width of what a crop shows, in pixels of the image."""
 
 MARGIN = 4
 """A crop is at least this many times as wide as found and true place are apart."""
@@ -35,7 +35,7 @@ MARGIN = 4
 class ReportImage:
     """One view of an object.
 
-    png: the view_image. view: its number. azimuth_deg: of the view.
+    png: the image. view: its number. azimuth_deg: of the view.
     found_xy, true_xy: (2, 2) positions of left and right in [0, 1], or (2,) of the near landmark; NaN where unknown.
     """
 
@@ -57,7 +57,7 @@ class WorstObject:
 
 
 class Window(NamedTuple):
-    """A part of a view_image, in its pixels: its top-left corner, and its width and height."""
+    """A part of an image, in its pixels: its top-left corner, and its width and height."""
 
     left: float
     top: float
@@ -141,19 +141,19 @@ def closeup(found_px: Floats, true_px: Floats, error_mm: Floats, image: Image.Im
 
 
 def _pixels(xy: Floats, image: Image.Image) -> Floats:
-    """Return positions (1 or 2, 2) in pixels of the view_image."""
+    """Return positions (1 or 2, 2) in pixels of the image."""
     return np.asarray(xy, dtype=np.float64).reshape(-1, 2) * image.size
 
 
 def _shot(image: Image.Image, window: Window, alt: str, *drawn: Markup | None) -> Markup:
-    """Return a part of a view_image with marks over it, whose coordinates are pixels of the whole view_image."""
+    """Return a part of an image with marks over it, whose coordinates are pixels of the whole image."""
     view_box = " ".join(f"{value:g}" for value in window)
     overlay = tag("svg", *drawn, viewBox=view_box, class_="overlay", aria_hidden="true")
     return tag("div", tag("img", src=_source(image, window), alt=alt, loading="lazy"), overlay, class_="shot")
 
 
 def _source(image: Image.Image, window: Window) -> str:
-    """Return a part of a view_image as a URL that holds it."""
+    """Return a part of an image as a URL that holds it."""
     left, top, width, height = (int(value) for value in window)
     part = image.crop((left, top, left + width, top + height))
     if part.width > WHOLE_PX:
@@ -196,7 +196,7 @@ def _cross(x: float, y: float, radius: float) -> Markup:
 
 
 def _twice(name: str, *, class_: str, **attributes: object) -> Markup:
-    """Return a mark over its own wide pale shadow, so that it can be seen on any view_image."""
+    """Return a mark over its own wide pale shadow, so that it can be seen on any image."""
     return join(tag(name, **attributes, class_="halo"), tag(name, **attributes, class_=class_))
 
 
@@ -217,7 +217,7 @@ def _scale_bar(window: Window, mm_per_px: float) -> Markup:
 
 
 def _size(height: float) -> str:
-    """Return a text's height in pixels of the view_image; as an attribute, the page's style would override it."""
+    """Return a text's height in pixels of the image; as an attribute, the page's style would override it."""
     return f"font-size:{height:.2f}px"
 
 

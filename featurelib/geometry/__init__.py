@@ -1,6 +1,6 @@
 """Frames, cameras, rig, mirror and rays: the one description of space that every part of featurelib uses.
 
-See docs/conventions.md for the frames in words and images.
+See docs/conventions.md for the frames in words and figures.
 """
 
 from featurelib.geometry.alignment import MM_PER_UNIT, Alignment
