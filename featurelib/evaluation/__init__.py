@@ -1,6 +1,6 @@
 """The report: how far off the landmarks of held-out objects are, as numbers and as one page.
 
-`numbers` and `claims` (what report.json says) and `page` (report.html, of `sections` of `tables`, `plots` on their
+`metrics` and `coverage` (the numbers of report.json) and `page` (report.html, of `sections` of `tables`, `plots` on their
 `axes`, and the images of the `worst` objects, all written as `markup`).
 """
 

@@ -27,7 +27,7 @@ def page(report: Json, curves: Mapping[str, Errors], worst: Sequence[WorstObject
     """Return report.html.
 
     Args:
-        report: what report.json says; the parts `claims` and `audit`, and all intervals, may be missing.
+        report: the content of report.json; the parts `uncertainty` and `audit`, and all intervals, may be missing.
         curves: by projection and method the errors (n, 2) in mm of all test objects, NaN where there is no answer.
         worst: with their images, in the order in which they are shown.
     """

@@ -14,7 +14,7 @@ from featurelib.meshes.template import LocatedPair
 from featurelib.models.uncertainty.acceptance import ScoreText
 
 QualityScores = Mapping[str, float | NDArray[np.float64]]
-"""Numbers by the names of WORDINGS."""
+"""Numbers by the names of SCORE_TEXTS."""
 
 SCORE_TEXTS = {
     "shape": ScoreText("the surface differs from the mean shape by"),
@@ -24,7 +24,7 @@ SCORE_TEXTS = {
     "unseen": ScoreText("the detector's doubt that it sees the landmark is", ""),
     "disagreement": ScoreText("the answer and the registered mean shape disagree by"),
     "move": ScoreText("the crops moved the first estimate by"),
-    "last_move": ScoreText("the last crop moved the point by"),
+    "last_move": ScoreText("the last stage moved the point by"),
     "off_surface": ScoreText("the crops' rays meet off the surface by"),
     "rays": ScoreText("the crops' rays miss each other by"),
     "blur": ScoreText("the crops' maps spread over"),
