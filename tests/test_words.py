@@ -29,7 +29,9 @@ OLD_FLAGS = (
 
 def names_in(source: str) -> set[str]:
     """Every identifier of a Python source; strings and comments are left out."""
-    return {token.string for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type == tokenize.NAME}
+    return {
+        token.string for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type == tokenize.NAME
+    }
 
 
 def test_the_check_sees_old_names():

@@ -1,7 +1,7 @@
 """The report: how far off the landmarks of held-out objects are, as numbers and as one page.
 
-`metrics` and `coverage` (the numbers of report.json) and `page` (report.html, of `sections` of `tables`, `plots` on their
-`axes`, and the images of the `worst` objects, all written as `markup`).
+`metrics` and `coverage` (the numbers of report.json) and `page` (report.html, of `sections` of `tables`, `plots` on
+their `axes`, and the images of the `worst` objects, all written as `markup`).
 """
 
 from featurelib.evaluation.coverage import uncertainty_report

@@ -12,7 +12,8 @@ def limit_threads(cpus: int, branches: int | None = None) -> None:
     Args:
         cpus: threads in all.
         branches: things that are computed side by side, with a thread each as far as there are; they share those that
-            split a single layer. By default as many as threads: a batch's images are dealt to them (`inference.run_in_chunks`).
+            split a single layer. By default as many as threads: a batch's images are dealt to them
+            (`inference.run_in_chunks`).
     """
     branches = cpus if branches is None else branches
     os.environ.update(

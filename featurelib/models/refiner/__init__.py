@@ -6,5 +6,6 @@ right one the mesh is mirrored, so that one network serves both.
 
 `stages` (frames and views), `crops` (drawing), `samples` (labelled images), `plan` (which of them), `estimates`
 (what stages start from), `refinement` (the result and its quality scores) and `files` need no TensorFlow; `network`,
-`training`, `calibration`, `cascade` (both stages), `refiner` (applying them) and `model` (on disk) do. Import the module you need.
+`training`, `calibration`, `cascade` (both stages), `refiner` (applying them) and `model` (on disk) do.
+Import the module you need.
 """
