@@ -63,7 +63,7 @@ class Training:
     """What the training task is told.
 
     name: of its lines. uri: the refiner's folder. dataset, meshes (n,), pairs_mm (n, 2, 3): training objects.
-    estimates: of validation objects. frame: of the first stage. images, batch_size, rate, seed: of the config.
+    estimates: of validation objects. frame: of the first stage. images, batch_size, learning_rate, seed: of the config.
     threads: of TensorFlow. lines: takes progress for the user's terminal. networks_uri: a refiner's folder, whose
     networks are taken as they are; None if they are to be trained.
     """

@@ -34,16 +34,16 @@ NEEDS_SURFACE = frozenset({"surface", "snapped", "deep_mvlm"})
 """Methods that ask for `Detections.surface`."""
 
 
-def fuse(sightings: Detections, method: str = "robust") -> Fused:
-    """Return what one of METHODS makes of the sightings.
+def fuse(detections: Detections, method: str = "robust") -> Fused:
+    """Return what one of METHODS makes of the detections.
 
     Raises:
-        UsageError: if the method is unknown, or needs what the sightings lack.
+        UsageError: if the method is unknown, or needs what the detections lack.
         GeometryError: if the usable views fix no point: fewer than two, or parallel.
     """
     if method not in METHODS:
         raise UsageError(f"fusion {method!r}: expected one of {', '.join(METHODS)}")
-    return METHODS[method](sightings)
+    return METHODS[method](detections)
 
 
 __all__ = [

@@ -32,19 +32,19 @@ PAIR_DEG = 10.0
 """Rays closer to parallel than this propose no point, if others can: their error in depth is six-fold."""
 
 
-def consensus(sightings: Detections) -> Fused:
+def consensus(detections: Detections) -> Fused:
     """Return the point on which most views agree.
 
     Every pair of views proposes the point nearest to both rays; all views vote with min(u^2, INLIER_SIGMAS^2), u
     their distance in sigmas (MSAC: Torr and Zisserman, MLESAC, Computer Vision and Image Understanding 78(1), 2000,
     section 4). All pairs are tried, so nothing is drawn. Views within INLIER_SIGMAS of the winner then decide with
-    Huber's weights. Its covariance takes the choice of views for granted: repeated sightings scatter with 1.2 times the
-    claimed variance (that of `robust` is right to 1.05).
+    Huber's weights. Its covariance takes the choice of views for granted: repeated detections scatter with 1.2 times
+    the claimed variance (that of `robust` is right to 1.05).
 
     Raises:
         GeometryError: if there are fewer than two usable rays, or parallel ones only.
     """
-    seen = sightings.seen()
+    seen = detections.seen()
     triangulate(seen.rays)  # refuses parallel rays
     xyz_mm, pair = vote(seen)
     agree = np.zeros_like(pair)
@@ -53,14 +53,14 @@ def consensus(sightings: Detections) -> Fused:
         if (agree == last).all() and reach == 1:
             break
         xyz_mm, weights = reweighted(seen, xyz_mm, partial(_huber, agree))
-    return fused(sightings, xyz_mm, covariance_mm2(seen, weights), agree)
+    return fused(detections, xyz_mm, covariance_mm2(seen, weights), agree)
 
 
 def _huber(agree: NDArray[np.bool_], away_sigmas: Floats) -> Floats:
     return np.asarray(agree / np.maximum(1.0, away_sigmas / HUBER_SIGMAS))
 
 
-def robust(sightings: Detections) -> Fused:
+def robust(detections: Detections) -> Fused:
     """Return `weighted` with Cauchy's weights: a view's say falls with its distance and is never quite lost.
 
     It starts from the views' vote, since from the least-squares point one gross outlier can hold it.
@@ -68,13 +68,13 @@ def robust(sightings: Detections) -> Fused:
     Raises:
         GeometryError: as consensus.
     """
-    seen, xyz_mm, weights = robust_point(sightings)
-    return fused(sightings, xyz_mm, covariance_mm2(seen, weights), within_sigmas(seen, xyz_mm))
+    seen, xyz_mm, weights = robust_point(detections)
+    return fused(detections, xyz_mm, covariance_mm2(seen, weights), within_sigmas(seen, xyz_mm))
 
 
-def robust_point(sightings: Detections) -> tuple[Detections, Floats, Floats]:
+def robust_point(detections: Detections) -> tuple[Detections, Floats, Floats]:
     """Return the usable views, the point (3,) of `robust` and its weights (n,)."""
-    seen = sightings.seen()
+    seen = detections.seen()
     triangulate(seen.rays)  # refuses parallel rays
     start_mm, _ = vote(seen)
     return seen, *reweighted(seen, start_mm, lambda u: 1 / (1 + (u / CAUCHY_SIGMAS) ** 2))

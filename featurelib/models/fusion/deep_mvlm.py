@@ -35,30 +35,30 @@ MIN_EIGENVALUE = 1e-4
 """Triples of rays whose normal matrix has a smaller one are parallel to about a degree; they are passed over."""
 
 
-def deep_mvlm(sightings: Detections) -> Fused:
+def deep_mvlm(detections: Detections) -> Fused:
     """Return the consensus point of the better half of the views, moved to the nearest point of the surface.
 
     The better half has at least the median visibility. Three rays propose a point, the rays within INLIER_SIGMAS
     agree, and the largest set of agreeing rays decides by least squares.
 
     Raises:
-        UsageError: if the sightings have no surface.
+        UsageError: if the detections have no surface.
         GeometryError: if there are fewer than two usable rays, or parallel ones only.
     """
-    if sightings.surface is None:
+    if detections.surface is None:
         raise UsageError("fusion deep_mvlm: needs the object's mesh; use robust where there is none")
-    seen = sightings.seen()
+    seen = detections.seen()
     triangulate(seen.rays)  # refuses parallel rays
     weights = _largest_agreement(seen, _better_half(seen)).astype(np.float64)
     meeting_mm = least_squares_point(seen.rays, weights)
     (xyz_mm,), (snap_mm,), (face,) = closest_points(
-        meeting_mm[None], sightings.surface.vertices_mm, sightings.surface.faces
+        meeting_mm[None], detections.surface.vertices_mm, detections.surface.faces
     )
-    corners = np.asarray(sightings.surface.vertices_mm, dtype=np.float64)[sightings.surface.faces[face]]
+    corners = np.asarray(detections.surface.vertices_mm, dtype=np.float64)[detections.surface.faces[face]]
     normal = np.cross(corners[1] - corners[0], corners[2] - corners[0])
     length = np.linalg.norm(normal)
     covariance = on_plane(covariance_mm2(seen, weights), np.eye(3), normal / length if length > 0 else 0 * normal)
-    return fused(sightings, xyz_mm, covariance, weights > 0, snap_mm=float(snap_mm), snapped=True)
+    return fused(detections, xyz_mm, covariance, weights > 0, snap_mm=float(snap_mm), snapped=True)
 
 
 def _better_half(seen: Detections) -> NDArray[np.bool_]:

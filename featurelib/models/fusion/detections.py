@@ -58,11 +58,11 @@ class Detections:
         for name, shape in expected.items():
             values = getattr(self.rays if name in Rays._fields else self, name)
             if values is not None and np.shape(values) != usable.shape + shape:
-                raise GeometryError(f"sightings: {name} {np.shape(values)}, expected {usable.shape + shape}")
+                raise GeometryError(f"detections: {name} {np.shape(values)}, expected {usable.shape + shape}")
         if not (np.isfinite(sigma_mm[usable]).all() and (sigma_mm[usable] > 0).all()):
-            raise GeometryError(f"sightings: sigma_mm {sigma_mm.tolist()}, expected positive numbers where usable")
+            raise GeometryError(f"detections: sigma_mm {sigma_mm.tolist()}, expected positive numbers where usable")
         if not all(np.isfinite(part[usable]).all() for part in self.rays):
-            raise GeometryError("sightings: the ray of a usable view is not a number; mark that view as not usable")
+            raise GeometryError("detections: the ray of a usable view is not a number; mark that view as not usable")
 
     def seen(self) -> Self:
         """Return the usable views alone."""
@@ -88,7 +88,7 @@ class Fused:
 
     xyz_mm: (3,) object frame.
     covariance_mm2: (3, 3) what the method claims of its error; believe it after calibration only.
-    used: (v,) the views that the point rests on, out of all views of the sightings.
+    used: (v,) the views that the point rests on, out of all views of the detections.
     residual_mm: root mean square distance of their rays from the point.
     snap_mm: distance from the point before the snap to the surface; None where the method does not snap.
     snapped: whether xyz_mm is that point of the surface. False with a snap_mm: it lay farther than the rays allow.
@@ -119,7 +119,7 @@ def from_cameras(
     surface: Surface | None = None,
     shared_mm: float = 0.0,
 ) -> Detections:
-    """Return the sightings of what the detector said.
+    """Return the detections of what the detector said.
 
     Args:
         cameras: v of them.

@@ -8,29 +8,29 @@ from featurelib.models.fusion.detections import Detections, Fused
 from featurelib.models.fusion.lines import Floats, covariance_mm2, fused, least_squares_point, within_sigmas
 
 
-def least_squares(sightings: Detections) -> Fused:
+def least_squares(detections: Detections) -> Fused:
     """Return the point nearest to all rays, all alike.
 
     Raises:
         GeometryError: if there are fewer than two usable rays, or parallel ones only.
     """
-    seen = sightings.seen()
-    return fused(sightings, triangulate(seen.rays), covariance_mm2(seen, np.ones(len(seen.usable))), seen.usable)
+    seen = detections.seen()
+    return fused(detections, triangulate(seen.rays), covariance_mm2(seen, np.ones(len(seen.usable))), seen.usable)
 
 
-def weighted(sightings: Detections) -> Fused:
+def weighted(detections: Detections) -> Fused:
     """Return the point nearest to all rays, each with the weight 1 / sigma_mm^2.
 
     Raises:
         GeometryError: as least_squares.
     """
-    seen = sightings.seen()
+    seen = detections.seen()
     triangulate(seen.rays)  # refuses parallel rays
     weights = seen.sigma_mm**-2
-    return fused(sightings, least_squares_point(seen.rays, weights), covariance_mm2(seen, weights), seen.usable)
+    return fused(detections, least_squares_point(seen.rays, weights), covariance_mm2(seen, weights), seen.usable)
 
 
-def by_covariance(sightings: Detections) -> Fused:
+def by_covariance(detections: Detections) -> Fused:
     """Return the point that is likeliest if the detector's covariances are true.
 
     The displacement of a point in the image plane is B (p - o), where B first slides p - o along the ray into
@@ -38,10 +38,10 @@ def by_covariance(sightings: Detections) -> Fused:
     as good as the detector's: sigma_mm plays no part in it.
 
     Raises:
-        UsageError: if the sightings hold no covariances and axes.
+        UsageError: if the detections hold no covariances and axes.
         GeometryError: as least_squares.
     """
-    seen = sightings.seen()
+    seen = detections.seen()
     if seen.covariance_mm2 is None or seen.axes is None:
         raise UsageError("fusion covariance: the detector gave no covariances; use weighted or robust")
     start_mm = triangulate(seen.rays)
@@ -50,7 +50,7 @@ def by_covariance(sightings: Detections) -> Fused:
     offsets = seen.rays.origins_mm - start_mm  # from the start, so that far cameras do not cost digits
     xyz_mm = start_mm + np.linalg.solve(total, np.einsum("nij,nj->i", information, offsets))
     covariance = np.linalg.inv(total) + seen.shared_mm**2 * np.eye(3)
-    return fused(sightings, xyz_mm, covariance, within_sigmas(seen, xyz_mm))
+    return fused(detections, xyz_mm, covariance, within_sigmas(seen, xyz_mm))
 
 
 def _information(covariances_mm2: Floats, axes: Floats, directions: Floats) -> Floats:

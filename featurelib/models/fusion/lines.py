@@ -89,7 +89,7 @@ def within_sigmas(seen: Detections, point_mm: Floats) -> NDArray[np.bool_]:
 
 
 def fused(
-    sightings: Detections,
+    detections: Detections,
     xyz_mm: Floats,
     covariance: Floats,
     used: NDArray[np.bool_],
@@ -98,8 +98,8 @@ def fused(
     snapped: bool = False,
 ) -> Fused:
     """Return the result; `used` (n,) is of the usable views and is spread over all of them."""
-    used_of_all = np.zeros_like(sightings.usable)
-    used_of_all[sightings.usable] = used
-    rays = Rays(*(part[used_of_all] for part in sightings.rays))
+    used_of_all = np.zeros_like(detections.usable)
+    used_of_all[detections.usable] = used
+    rays = Rays(*(part[used_of_all] for part in detections.rays))
     residual_mm = float(np.sqrt(np.mean(distances_mm(rays, xyz_mm) ** 2))) if used.any() else 0.0
     return Fused(xyz_mm, (covariance + covariance.T) / 2, used_of_all, residual_mm, snap_mm, snapped)

@@ -49,7 +49,7 @@ class Snap(NamedTuple):
     normal: Floats
 
 
-def snapped(sightings: Detections) -> Fused:
+def snapped(detections: Detections) -> Fused:
     """Return `robust`, registered to the surface where the rays like it best.
 
     That is the surface point with the least p^T N p, for p the way from the robust point and N the inverse of its
@@ -59,11 +59,11 @@ def snapped(sightings: Detections) -> Fused:
     put it, and Fused.snapped is false.
 
     Raises:
-        UsageError: if the sightings have no surface.
+        UsageError: if the detections have no surface.
         GeometryError: if there are fewer than two usable rays, or parallel ones only.
     """
-    surface = _surface_of(sightings, "snapped")
-    seen, point, weights = robust_point(sightings)
+    surface = _surface_of(detections, "snapped")
+    seen, point, weights = robust_point(detections)
     covariance = covariance_mm2(seen, weights)
     metric = np.asarray(np.linalg.inv(covariance), dtype=np.float64)
     snap = nearest_in_metric(point, metric, surface)
@@ -71,24 +71,24 @@ def snapped(sightings: Detections) -> Fused:
     snap_mm = float(np.linalg.norm(way))
     used = within_sigmas(seen, point)
     if way @ metric @ way > SNAP_SIGMAS**2:
-        return fused(sightings, point, covariance, used, snap_mm=snap_mm)
+        return fused(detections, point, covariance, used, snap_mm=snap_mm)
     return fused(
-        sightings, snap.point_mm, on_plane(covariance, covariance, snap.normal), used, snap_mm=snap_mm, snapped=True
+        detections, snap.point_mm, on_plane(covariance, covariance, snap.normal), used, snap_mm=snap_mm, snapped=True
     )
 
 
-def surface_median(sightings: Detections) -> Fused:
+def surface_median(detections: Detections) -> Fused:
     """Return the geometric median of the points where the rays first meet the surface, registered to the surface.
 
     A hit counts with its view's visibility (a ray towards a hidden landmark meets what hides it), with 1 / sigma_mm,
     and less the flatter the ray meets the surface. One view is enough.
 
     Raises:
-        UsageError: if the sightings have no surface.
+        UsageError: if the detections have no surface.
         GeometryError: if no usable ray meets it.
     """
-    surface = _surface_of(sightings, "surface")
-    seen = sightings.seen()
+    surface = _surface_of(detections, "surface")
+    seen = detections.seen()
     away_mm, faces = first_hits(seen.rays, surface)
     hit = np.isfinite(away_mm)
     if not hit.any():
@@ -105,7 +105,7 @@ def surface_median(sightings: Detections) -> Fused:
     normal = _normals(surface, np.array([face]))[0]
     away = np.linalg.norm(hits_mm - point, axis=1) / seen.sigma_mm
     covariance = max(1.0, weighted_median(away**2, weights) / MEDIAN_CHI2) * _median_covariance(seen, used, normal)
-    return fused(sightings, point, covariance, used, snap_mm=float(snap_mm), snapped=True)
+    return fused(detections, point, covariance, used, snap_mm=float(snap_mm), snapped=True)
 
 
 def nearest_in_metric(point_mm: Floats, metric: Floats, surface: Surface) -> Snap:
@@ -171,7 +171,7 @@ def _normals(surface: Surface, faces: np.ndarray) -> Floats:
     return np.divide(normals, lengths, out=np.zeros_like(normals), where=lengths > 0)
 
 
-def _surface_of(sightings: Detections, method: str) -> Surface:
-    if sightings.surface is None:
+def _surface_of(detections: Detections, method: str) -> Surface:
+    if detections.surface is None:
         raise UsageError(f"fusion {method}: needs the object's mesh; use robust where there is none")
-    return sightings.surface
+    return detections.surface

@@ -83,7 +83,7 @@ def fused_pair(
     cameras, seen = spec.cameras(np.asarray(centre_mm)), np.asarray(pair_xy)
     points = []
     for k, side in enumerate(SIDES):
-        sightings = from_cameras(
+        detections = from_cameras(
             cameras,
             seen[:, k],
             noise[k].sigma_mm,
@@ -93,7 +93,7 @@ def fused_pair(
             surface=surface,
             shared_mm=noise[k].shared_mm,
         )
-        points.append(fuse(sightings, fusion).xyz_mm)
+        points.append(fuse(detections, fusion).xyz_mm)
     return np.stack(points)
 
 

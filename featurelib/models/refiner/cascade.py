@@ -1,4 +1,4 @@
-"""The course of a refiner's training: a stage is trained, tried on unseen objects, and what it leaves begins the next.
+"""The cascade that trains a refiner: a stage is trained, tried on unseen objects, and what it leaves begins the next.
 
 Only objects that no network was trained on say how far off estimates are: on training objects they are better than
 they will ever be again, and a stage that learns from those expects too little.
@@ -89,23 +89,23 @@ class CascadeConfig(NamedTuple):
 
 
 def train_stages(
-    course: CascadeConfig,
+    cascade: CascadeConfig,
     unseen: ValidationObjects,
     open_samples: OpenSamples,
     on_progress: Callable[[int, Frame, StageProgress], None],
-    on_look: Callable[[int, Stage, float], None],
+    on_stage: Callable[[int, Stage, float], None],
 ) -> Refiner:
     """Return a trained refiner, calibrated on unseen objects; its `start`, errors and claims are the caller's.
 
     Args:
-        course: the first stage's frame and starts, and how to train.
+        cascade: the first stage's frame and starts, and how to train.
         unseen: validation objects with the first estimates.
         open_samples: opens each stage's samples.
         on_progress: called after each validation of a stage's network.
-        on_look: called with a stage's number, the stage, and the mean error in mm that it leaves.
+        on_stage: called with a stage's number, the stage, and the mean error in mm that it leaves.
     """
-    keras.utils.set_random_seed(course.seed)
-    frame, starts, stages, model = course.frame, course.starts, [], None
+    keras.utils.set_random_seed(cascade.seed)
+    frame, starts, stages, model = cascade.frame, cascade.starts, [], None
     for number in range(NUM_STAGES):
         model = _next_network(frame, model)
         samples = open_samples(number, frame, starts)
@@ -113,11 +113,11 @@ def train_stages(
         def report(row: StageProgress, number: int = number, frame: Frame = frame) -> None:
             on_progress(number, frame, row)
 
-        fit_stage(model, course.recipe, samples.train, samples.val, report)
+        fit_stage(model, cascade.recipe, samples.train, samples.val, report)
         stages.append(calibrated_stage(unseen, frame, model))
         answers = applied_stages(unseen, stages[-1])
         unseen = unseen.after(answers)
-        on_look(number, stages[-1], float(np.linalg.norm(unseen.residuals_mm, axis=1).mean()))
+        on_stage(number, stages[-1], float(np.linalg.norm(unseen.residuals_mm, axis=1).mean()))
         frame = narrower_frame(unseen.residuals_mm, frame)
         starts = starting_within(unseen.residuals_mm, frame)
     return finished(tuple(stages), answers, unseen)

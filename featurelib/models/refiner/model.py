@@ -46,7 +46,7 @@ def load_refiner(uri: str) -> Refiner:
     """
     numbers = read_numbers(uri)
     try:
-        stages = [_stage(of_look, uri, number) for number, of_look in enumerate(numbers["stages"])]
+        stages = [_stage(of_stage, uri, number) for number, of_stage in enumerate(numbers["stages"])]
         return Refiner(
             tuple(stages[i] for i in numbers["order"]),
             bool(numbers["snap"]),

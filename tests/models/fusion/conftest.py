@@ -34,9 +34,9 @@ def landmark_mm(side: str) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Scene:
-    """Sightings of a landmark whose place is known; xy (9, 2) and spread_xy (9, 2, 2) are what the detector said."""
+    """Detections of a landmark whose place is known; xy (9, 2) and spread_xy (9, 2, 2) are what the detector said."""
 
-    sightings: Detections
+    detections: Detections
     truth_mm: np.ndarray
     xy: np.ndarray
     spread_xy: np.ndarray
@@ -68,7 +68,7 @@ def make_scene(
     spread_xy = np.zeros((9, 2, 2))
     spread_xy[:, [0, 1], [0, 1]] = (stretch * sigma_mm[:, None] / FRAME_MM) ** 2
     spread_xy[:, 0, 1] = spread_xy[:, 1, 0] = slant * stretch.prod(axis=1) * (sigma_mm / FRAME_MM) ** 2
-    sightings = from_cameras(
+    detections = from_cameras(
         cameras,
         xy,
         sigma_mm,
@@ -79,7 +79,7 @@ def make_scene(
         surface=Surface(*body()),
         shared_mm=shared_mm,
     )
-    return Scene(sightings, truth_mm, xy, spread_xy)
+    return Scene(detections, truth_mm, xy, spread_xy)
 
 
 @pytest.fixture(scope="session", name="scene")

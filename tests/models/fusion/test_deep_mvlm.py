@@ -12,9 +12,9 @@ def test_only_the_better_half_is_listened_to(scene) -> None:
     """Views with a low visibility may point anywhere."""
     seen = scene(noise_mm=0.3)
     far = np.arange(9) < 4
-    origins = seen.sightings.rays.origins_mm + far[:, None] * np.array([0.0, 70.0, 0.0])
+    origins = seen.detections.rays.origins_mm + far[:, None] * np.array([0.0, 70.0, 0.0])
 
-    found = fuse(replace(seen.sightings, rays=Rays(origins, seen.sightings.rays.directions)), "deep_mvlm")
+    found = fuse(replace(seen.detections, rays=Rays(origins, seen.detections.rays.directions)), "deep_mvlm")
 
     assert np.linalg.norm(found.xyz_mm - seen.truth_mm) < 1
     assert not found.used[far].any()
@@ -22,8 +22,8 @@ def test_only_the_better_half_is_listened_to(scene) -> None:
 
 def test_the_snap_has_no_limit(scene) -> None:
     """However far the surface, the answer lies on it."""
-    sightings = scene(noise_mm=0.5).sightings
-    moved = replace(sightings, surface=sightings.surface._replace(vertices_mm=sightings.surface.vertices_mm * 0.3))
+    detections = scene(noise_mm=0.5).detections
+    moved = replace(detections, surface=detections.surface._replace(vertices_mm=detections.surface.vertices_mm * 0.3))
 
     found = fuse(moved, "deep_mvlm")
 
@@ -33,12 +33,12 @@ def test_the_snap_has_no_limit(scene) -> None:
 
 def test_many_views_are_drawn_from_with_a_seed(scene) -> None:
     """With 36 views not all triples are tried: the answer is still right, and the same again."""
-    sightings = scene(noise_mm=0.5).sightings
+    detections = scene(noise_mm=0.5).detections
     many = replace(
-        sightings,
-        rays=Rays(*(np.tile(part, (4, 1)) for part in sightings.rays)),
+        detections,
+        rays=Rays(*(np.tile(part, (4, 1)) for part in detections.rays)),
         usable=np.ones(36, dtype=bool),
-        sigma_mm=np.tile(sightings.sigma_mm, 4),
+        sigma_mm=np.tile(detections.sigma_mm, 4),
         covariance_mm2=None,
         axes=None,
         visibility=None,

@@ -25,11 +25,11 @@ def test_exact_rays_give_the_exact_point(scene, method, projection, mask) -> Non
     """Whatever the views and the projection, the point comes back, and all that is reported agrees with that."""
     seen = scene(projection=projection, usable=MASKS[mask])
 
-    found = fuse(seen.sightings, method)
+    found = fuse(seen.detections, method)
 
     np.testing.assert_allclose(found.xyz_mm, seen.truth_mm, atol=1e-6)
     assert found.residual_mm < 1e-6
-    assert not (found.used & ~seen.sightings.usable).any()
+    assert not (found.used & ~seen.detections.usable).any()
     assert found.used.sum() >= 2
     assert (found.snap_mm is not None) == (method in NEEDS_SURFACE)
     assert (found.snap_mm or 0) < 1e-6
@@ -41,7 +41,7 @@ def test_exact_rays_give_the_exact_point(scene, method, projection, mask) -> Non
 @pytest.mark.parametrize("side", SIDES)
 def test_an_outlier_moves_least_squares_and_not_the_robust_methods(scene, method, side) -> None:
     """One view of nine that is 60 mm off drags plain averages along by millimetres; the others stay within 2."""
-    found = fuse(scene(side, noise_mm=0.5, outlier_mm=60, seed=3).sightings, method)
+    found = fuse(scene(side, noise_mm=0.5, outlier_mm=60, seed=3).detections, method)
 
     error_mm = np.linalg.norm(found.xyz_mm - scene(side).truth_mm)
     if method in ("least_squares", "weighted", "covariance"):
@@ -54,16 +54,16 @@ def test_an_outlier_moves_least_squares_and_not_the_robust_methods(scene, method
 @every_method
 def test_fusing_moves_with_the_object(scene, method) -> None:
     """Turning and shifting rays and mesh turns and shifts the point and its covariance, and nothing else."""
-    sightings = scene(noise_mm=1.0, shared_mm=0.4, outlier_mm=15).sightings
+    detections = scene(noise_mm=1.0, shared_mm=0.4, outlier_mm=15).detections
     turn, shift = Rotation.from_rotvec([0.4, -0.7, 0.2]).as_matrix(), np.array([30.0, -200.0, 90.0])
     turned = replace(
-        sightings,
-        rays=Rays(sightings.rays.origins_mm @ turn.T + shift, sightings.rays.directions @ turn.T),
-        axes=sightings.axes @ turn.T,
-        surface=Surface(sightings.surface.vertices_mm @ turn.T + shift, sightings.surface.faces),
+        detections,
+        rays=Rays(detections.rays.origins_mm @ turn.T + shift, detections.rays.directions @ turn.T),
+        axes=detections.axes @ turn.T,
+        surface=Surface(detections.surface.vertices_mm @ turn.T + shift, detections.surface.faces),
     )
 
-    before, after = fuse(sightings, method), fuse(turned, method)
+    before, after = fuse(detections, method), fuse(turned, method)
 
     np.testing.assert_allclose(after.xyz_mm, before.xyz_mm @ turn.T + shift, atol=1e-5)
     np.testing.assert_allclose(after.covariance_mm2, turn @ before.covariance_mm2 @ turn.T, atol=1e-4)
@@ -78,18 +78,18 @@ def test_the_mirrored_pictures_give_the_mirrored_point(scene, method, projection
     """Left and right are treated alike: mirrored positions in reversed views give the mirror image of the answer."""
     seen = scene(projection=projection, noise_mm=1.0, outlier_mm=15)
     centre_mm, flip = np.array([4.0, -6.0, 9.0]), np.array([-1, 1, 1])
-    vertices, faces = seen.sightings.surface
+    vertices, faces = seen.detections.surface
     mirrored = from_cameras(
         DEFAULT_RIG.cameras(centre_mm, lens_for(projection, 420.0), 420.0),
         mirror_views(seen.xy),
-        seen.sightings.sigma_mm[::-1],
+        seen.detections.sigma_mm[::-1],
         at_mm=(seen.truth_mm - centre_mm) * flip + centre_mm,
         spread_xy=(seen.spread_xy * [[1, -1], [-1, 1]])[::-1],
-        visibility=seen.sightings.visibility[::-1],
+        visibility=seen.detections.visibility[::-1],
         surface=Surface((vertices - centre_mm) * flip + centre_mm, faces[:, ::-1]),
     )
 
-    before, after = fuse(seen.sightings, method), fuse(mirrored, method)
+    before, after = fuse(seen.detections, method), fuse(mirrored, method)
 
     np.testing.assert_allclose(after.xyz_mm - centre_mm, (before.xyz_mm - centre_mm) * flip, atol=1e-5)
     np.testing.assert_allclose(after.covariance_mm2, before.covariance_mm2 * np.outer(flip, flip), atol=1e-4)
@@ -99,10 +99,10 @@ def test_the_mirrored_pictures_give_the_mirrored_point(scene, method, projection
 @every_method
 def test_the_order_of_the_views_does_not_matter(scene, method) -> None:
     """Shuffled views give the same point, and `used` goes with its views."""
-    sightings = scene(noise_mm=1.0, outlier_mm=15).sightings
+    detections = scene(noise_mm=1.0, outlier_mm=15).detections
     order = np.random.default_rng(1).permutation(9)
 
-    before, after = fuse(sightings, method), fuse(_taken(sightings, order), method)
+    before, after = fuse(detections, method), fuse(_taken(detections, order), method)
 
     np.testing.assert_allclose(after.xyz_mm, before.xyz_mm, atol=1e-5)
     np.testing.assert_array_equal(after.used, before.used[order])
@@ -111,13 +111,13 @@ def test_the_order_of_the_views_does_not_matter(scene, method) -> None:
 @every_method
 def test_a_view_that_is_not_usable_is_not_looked_at(scene, method) -> None:
     """Its ray may be NaN: the answer is that of the other views alone."""
-    sightings = scene(noise_mm=1.0).sightings
+    detections = scene(noise_mm=1.0).detections
     usable = np.arange(9) != 6
     blind = replace(
-        sightings, usable=usable, rays=Rays(*(np.where(usable[:, None], part, np.nan) for part in sightings.rays))
+        detections, usable=usable, rays=Rays(*(np.where(usable[:, None], part, np.nan) for part in detections.rays))
     )
 
-    found, alone = fuse(blind, method), fuse(_taken(sightings, np.flatnonzero(usable)), method)
+    found, alone = fuse(blind, method), fuse(_taken(detections, np.flatnonzero(usable)), method)
 
     np.testing.assert_array_equal(found.xyz_mm, alone.xyz_mm)
     np.testing.assert_array_equal(found.used[usable], alone.used)
@@ -129,35 +129,35 @@ def test_a_view_that_is_not_usable_is_not_looked_at(scene, method) -> None:
 def test_a_single_ray_is_refused(scene, method, count, message) -> None:
     """One view fixes no depth: an error in words, not a number."""
     with pytest.raises(GeometryError, match=message):
-        fuse(scene(usable=np.arange(9) < count).sightings, method)
+        fuse(scene(usable=np.arange(9) < count).detections, method)
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "surface"])
 def test_parallel_rays_are_refused(scene, method) -> None:
     """Two views from the same side fix no depth."""
-    sightings = scene().sightings
+    detections = scene().detections
     with pytest.raises(GeometryError, match="parallel"):
-        fuse(_taken(sightings, np.array([7, 7])), method)
+        fuse(_taken(detections, np.array([7, 7])), method)
 
 
 @pytest.mark.parametrize("method", sorted(NEEDS_SURFACE))
 def test_a_method_that_needs_the_mesh_says_so(scene, method) -> None:
     """Without a surface it names itself and a way out."""
     with pytest.raises(UsageError, match=f"{method}: needs the object's mesh"):
-        fuse(replace(scene().sightings, surface=None), method)
+        fuse(replace(scene().detections, surface=None), method)
 
 
 def test_an_unknown_method_is_refused(scene) -> None:
     """The message lists what there is."""
     with pytest.raises(UsageError, match="expected one of least_squares, weighted"):
-        fuse(scene().sightings, "best")
+        fuse(scene().detections, "best")
 
 
-def _taken(sightings: Detections, order: np.ndarray) -> Detections:
+def _taken(detections: Detections, order: np.ndarray) -> Detections:
     """Return the views in this order."""
     names = ("usable", "sigma_mm", "covariance_mm2", "axes", "visibility")
     return replace(
-        sightings,
-        rays=Rays(*(part[order] for part in sightings.rays)),
-        **{name: getattr(sightings, name)[order] for name in names},
+        detections,
+        rays=Rays(*(part[order] for part in detections.rays)),
+        **{name: getattr(detections, name)[order] for name in names},
     )

@@ -96,9 +96,9 @@ def test_the_claim_after_the_snap_is_that_of_repeated_sightings() -> None:
 
 def test_a_surface_out_of_reach_leaves_the_point(scene) -> None:
     """A mesh that lies 40 mm off is not snapped to: the point is the robust one, and the distance is told."""
-    sightings = scene(noise_mm=0.5).sightings
+    detections = scene(noise_mm=0.5).detections
     away = replace(
-        sightings, surface=Surface(sightings.surface.vertices_mm + np.array([40.0, 0, 0]), sightings.surface.faces)
+        detections, surface=Surface(detections.surface.vertices_mm + np.array([40.0, 0, 0]), detections.surface.faces)
     )
 
     found = fuse(away, "snapped")
@@ -106,26 +106,26 @@ def test_a_surface_out_of_reach_leaves_the_point(scene) -> None:
     np.testing.assert_array_equal(found.xyz_mm, fuse(away, "robust").xyz_mm)
     assert not found.snapped
     assert 30 < found.snap_mm < 50
-    assert fuse(sightings, "snapped").snapped
+    assert fuse(detections, "snapped").snapped
 
 
 @pytest.mark.parametrize(("sigmas", "snapped"), [(3.28, True), (3.30, False)])
 def test_the_reach_is_counted_across_the_surface(scene, sigmas, snapped) -> None:
     """3.29 standard deviations in the direction of the normal, whatever lies in the plane."""
-    sightings, normal = scene(shared_mm=0.3, noise_mm=1.0).sightings, np.array([0.0, 0.6, 0.8])
-    robust = fuse(sightings, "robust")
+    detections, normal = scene(shared_mm=0.3, noise_mm=1.0).detections, np.array([0.0, 0.6, 0.8])
+    robust = fuse(detections, "robust")
     plane = _plane(normal)
     below = robust.xyz_mm - normal * sigmas * np.sqrt(normal @ robust.covariance_mm2 @ normal)
     shifted = Surface(plane.vertices_mm + below + np.cross(normal, [1, 2, 3]), plane.faces)
 
-    assert fuse(replace(sightings, surface=shifted), "snapped").snapped is snapped
+    assert fuse(replace(detections, surface=shifted), "snapped").snapped is snapped
 
 
 def test_one_view_is_enough_for_the_surface(scene) -> None:
     """Its hit is the answer, and the claim is wider along the slope than across."""
     seen = scene(usable=np.arange(9) == 7)
 
-    found = fuse(seen.sightings, "surface")
+    found = fuse(seen.detections, "surface")
 
     np.testing.assert_allclose(found.xyz_mm, seen.truth_mm, atol=1e-6)
     assert found.used.tolist() == [i == 7 for i in range(9)]
@@ -134,11 +134,11 @@ def test_one_view_is_enough_for_the_surface(scene) -> None:
 
 def test_rays_past_the_surface_are_refused(scene) -> None:
     """If every ray misses the mesh there is nothing to take the median of."""
-    sightings = scene(usable=own_side(DEFAULT_RIG.views, "left")).sightings
+    detections = scene(usable=own_side(DEFAULT_RIG.views, "left")).detections
     small = Surface(np.eye(3) + 500, np.array([[0, 1, 2]]))
 
     with pytest.raises(GeometryError, match="none of the 4 usable rays meets the surface"):
-        fuse(replace(sightings, surface=small), "surface")
+        fuse(replace(detections, surface=small), "surface")
 
 
 def test_the_median_resists_up_to_half_of_the_weight() -> None:
