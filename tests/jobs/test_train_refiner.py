@@ -150,7 +150,7 @@ def test_wrong_input_is_one_line(run, plan, tmp_path):
         train_refiner(TrainRefinerConfig(run=str(tmp_path)))
     with pytest.raises(UsageError, match="--reuse-networks orthographic: expected another projection"):
         train_refiner(TrainRefinerConfig(run=str(run), reuse_networks="orthographic"))
-    with pytest.raises(UsageError, match="--images 40: expected at least two batches of 32"):
+    with pytest.raises(UsageError, match="--num-crops 40: expected at least two batches of 32"):
         train_refiner(TrainRefinerConfig(run=str(run), num_crops=40))
     nothing = replace(plan, meshes=(MeshFile("gone.ply"),), pairs_mm=plan.pairs_mm[:1])
     assert list(nothing.batches(0)) == []
