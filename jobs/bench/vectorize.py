@@ -194,7 +194,7 @@ def _job(config: BenchVectorizeConfig, run: str, manifest: Manifest) -> tuple[fl
 def print_rates(rates: Rates, pool: Pool, manifest: Manifest) -> None:
     """Print the table and the ratios."""
     views, size = sum(manifest.views.values()), manifest.spec.image_size
-    print(f"\npictures a second, {views} of {size} px, {pool.workers} workers of {pool.cpus} CPUs and {pool.gpus} GPUs")
+    print(f"\nimages a second, {views} of {size} px, {pool.workers} workers of {pool.cpus} CPUs and {pool.gpus} GPUs")
     print(f"{'':24}{'median':>10}{'lowest':>10}{'highest':>10}")
     lines = {f"forward pass, batch {batch}": found for batch, found in rates.forward.items()}
     for name, found in {**lines, "decoding": rates.decode, "whole job": rates.job}.items():
