@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 
 from serve.api.errors import ApiError, documented
 
-FOLDER = Path(__file__).with_name("viewer")
+FOLDER = Path(__file__).parents[1] / "viewer"
 
 TYPES = {
     ".html": "text/html; charset=utf-8",

@@ -34,7 +34,7 @@ def trained(ball) -> Refiner:
     batches = [(images[i], xy[i]) for i in random.permutation(len(images)).reshape(-1, 24)]
     keras.utils.set_random_seed(0)
     model = build_network(32, width=8)
-    recipe = StageRecipe(steps=120, rate=5e-3, warm_up=10, report_steps=120)
+    recipe = StageRecipe(steps=120, learning_rate=5e-3, warm_up=10, report_steps=120)
     fit_stage(model, recipe, lambda: batches, lambda: batches[:2], lambda row: None)
     stage = _stage(model)
     against = [{"move": random.gamma(2, size=2)} for _ in range(30)]

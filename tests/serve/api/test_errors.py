@@ -225,7 +225,7 @@ def test_the_viewer_itself_needs_no_token(address, path):
     assert (again.status_code, again.content) == (304, b"")
 
 
-@pytest.mark.parametrize("name", ["package.json", "vendor.mjs", "..%2Fdoor.py", "../door.py", "%2Fetc%2Fpasswd", ""])
+@pytest.mark.parametrize("name", ["package.json", "vendor.mjs", "..%2Fapp.py", "../app.py", "%2Fetc%2Fpasswd", ""])
 def test_the_viewer_sends_its_own_files_only(client, name):
     """Neither a path nor what else lies in its folder leads to a file."""
     assert client.get(f"/viewer/{name}").status_code == 404
