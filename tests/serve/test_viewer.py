@@ -400,7 +400,7 @@ def test_without_three_js_all_but_the_model_is_there(open_viewer):
     assert {("predicted", side) for side in SIDES} < set(viewer.dots())
     assert viewer.tab.locator("#rows tr").count() == 2
     assert viewer.tab.get_by_role("alert").inner_text() == ""
-    assert viewer.tab.get_by_role("button", name="Label").is_occluded()
+    assert viewer.tab.get_by_role("button", name="Label").is_hidden()
 
 
 def contrast(*colours):
