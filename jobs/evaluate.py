@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from featurelib.datasets.dataset import open_dataset
 from featurelib.datasets.leakage import find_leaks
-from featurelib.datasets.shards import Manifest, open_renders, read_views
+from featurelib.datasets.shards import Manifest, open_renders, read_views, refuse_other_version, renders_uri
 from featurelib.errors import DataError
 from featurelib.evaluation import (
     REPORT_SCHEMA,
@@ -69,6 +69,8 @@ def evaluate(config: EvaluateConfig) -> None:
     projections = [p for p in PROJECTIONS if is_trained(run, p)]
     if not projections:
         raise DataError(f"{run}: no trained lifter; run `featurelib train-lifter`")
+    for projection in projections:
+        refuse_other_version(renders_uri(run, projection))
     uri = storage.join(run, "report")
     config_uri = storage.join(uri, "config.json")
     refiners: dict[str, str | None] = {projection: current_version(run, projection) for projection in projections}

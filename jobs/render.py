@@ -30,6 +30,7 @@ from featurelib.datasets.shards import (
     open_renders,
     plan_shards,
     read_receipt,
+    refuse_other_version,
     renders_uri,
 )
 from featurelib.datasets.shards.sandboxed import FrameJob, needed_frames_mm
@@ -129,6 +130,9 @@ def _specs(config: RenderConfig, dataset: Dataset) -> dict[str, RenderSpec]:
     if config.frame_mm is not None and config.frame_mm <= 0:
         raise UsageError(f"--frame-mm {config.frame_mm:g}: expected a width in mm above 0")
     uris = {projection: renders_uri(config.run, projection) for projection in config.projections}
+    if not config.overwrite:
+        for uri in uris.values():
+            refuse_other_version(uri)
     earlier = {p: {} if config.overwrite else _earlier_config(uri) for p, uri in uris.items()}
     rig = Rig.from_json(storage.read_bytes(config.rig), name=config.rig) if config.rig else DEFAULT_RIG
     unknown = [p for p in config.projections if not (config.frame_mm or earlier[p])]

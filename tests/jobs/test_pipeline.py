@@ -12,11 +12,16 @@ import pytest
 from featurelib.datasets.schemas import REJECTS, SHARD, vectors_schema
 from featurelib.datasets.shards import open_renders
 from featurelib.datasets.synthetic import make_body
+from featurelib.errors import DataError
 from featurelib.geometry import PROJECTIONS
 from jobs.evaluate import EvaluateConfig, evaluate
 from jobs.pipeline import pipeline
+from jobs.predict import PredictConfig, predict
 from jobs.render import RenderConfig, render
 from jobs.train_detector import TrainDetectorConfig, train_detector
+from jobs.train_lifter import TrainLifterConfig, train_lifter
+from jobs.train_refiner import TrainRefinerConfig, train_refiner
+from jobs.vectorize import VectorizeConfig, vectorize
 
 
 def snapshot(folder):
@@ -53,6 +58,39 @@ def assert_trained(run, projection):
 def test_the_report_has_the_contracts_keys(run):
     """Detector, lifter and baselines stand beside each other, with finite figures."""
     assert_reported(run, ("orthographic",))
+
+
+def rewritten(run, folder):
+    """A copy of a run whose manifests say that an earlier version wrote it."""
+    copy = shutil.copytree(run, folder / "earlier")
+    for manifest in copy.glob("renders/*/manifest.json"):
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"schema": 1}))
+    return copy
+
+
+STEPS = {
+    "render": lambda run, bodies: render(RenderConfig(dataset=str(bodies), run=run, image_size=128)),
+    "train-detector": lambda run, _: train_detector(TrainDetectorConfig(run=run, projection="orthographic")),
+    "vectorize": lambda run, _: vectorize(VectorizeConfig(run=run, projection="orthographic")),
+    "train-lifter": lambda run, _: train_lifter(TrainLifterConfig(run=run, projection="orthographic")),
+    "train-refiner": lambda run, _: train_refiner(TrainRefinerConfig(run=run, projection="orthographic")),
+    "evaluate": lambda run, _: evaluate(EvaluateConfig(run=run)),
+    "predict": lambda run, bodies: predict(PredictConfig(dataset=str(bodies), run=run, out=f"{run}/predictions")),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_run_of_an_earlier_version_is_refused(cluster, run, bodies, tmp_path, step):
+    """Every step says in one line who wrote it and what to do, also where its own folder is complete."""
+    earlier = rewritten(run, tmp_path)
+    before = snapshot(earlier)
+
+    with pytest.raises(
+        DataError, match=r"manifest\.json: written by another version .* run the pipeline again"
+    ) as error:
+        STEPS[step](str(earlier), bodies)
+    assert "\n" not in str(error.value)
+    assert snapshot(earlier).keys() == before.keys() | {earlier / "renders" / "inputs.parquet"}
 
 
 def assert_reported(run, projections):

@@ -5,7 +5,14 @@
 """
 
 from featurelib.datasets.shards.files import Receipt, read_receipt, read_views, write_shard
-from featurelib.datasets.shards.manifest import Manifest, commit, is_finished, open_renders, renders_uri
+from featurelib.datasets.shards.manifest import (
+    Manifest,
+    commit,
+    is_finished,
+    open_renders,
+    refuse_other_version,
+    renders_uri,
+)
 from featurelib.datasets.shards.plan import ShardPlan, bucket_of, num_buckets, plan_shards
 from featurelib.datasets.shards.png import decode_png, encode_png
 from featurelib.datasets.shards.spec import RenderSpec, estimate_frame_mm, frame_sample
@@ -29,6 +36,7 @@ __all__ = [
     "plan_shards",
     "read_receipt",
     "read_views",
+    "refuse_other_version",
     "renders_uri",
     "write_shard",
 ]

@@ -91,13 +91,21 @@ def open_renders(run: str, projection: str) -> Manifest:
     manifest = storage.join(uri, "manifest.json")
     if not storage.exists(manifest):
         raise DataError(f"{uri}: no manifest.json, so its rendering has not ended; run `featurelib render` (again)")
-    values = json.loads(storage.read_bytes(manifest))
-    if values.get("schema") != SCHEMA_VERSION:
+    refuse_other_version(uri)
+    return Manifest.from_dict(uri, json.loads(storage.read_bytes(manifest)))
+
+
+def refuse_other_version(uri: str) -> None:
+    """Raise DataError if the folder `uri` has a manifest of another SCHEMA_VERSION."""
+    manifest = storage.join(uri, "manifest.json")
+    if not storage.exists(manifest):
+        return
+    schema = json.loads(storage.read_bytes(manifest)).get("schema")
+    if schema != SCHEMA_VERSION:
         raise DataError(
-            f"{manifest}: written by another version of featurelib (schema {values.get('schema')}, this one reads "
-            f"{SCHEMA_VERSION}); run the pipeline again into a new --run"
+            f"{manifest}: written by another version of featurelib (schema {schema}, this one reads {SCHEMA_VERSION}); "
+            "run the pipeline again into a new --run"
         )
-    return Manifest.from_dict(uri, values)
 
 
 def is_finished(uri: str, listing: Sequence[storage.Entry], names: Sequence[str]) -> bool:
