@@ -1,10 +1,10 @@
-"""Meshes + RUN's first stage -> RUN/refiner: the networks that look at a first estimate from near and correct it.
+"""Meshes + RUN's first estimates -> RUN/refiner: the networks that refine them on crops rendered around them.
 
 1. Ask the lifter and the template of the run for the landmarks of validation objects. What they err there is what a
    refinement starts from, and the better of the two is the `start`.
 2. Train two stages in one task on crops that are drawn meanwhile on the rest of the cluster, object by object;
    what the first leaves on validation objects is what the second starts from (featurelib/models/refiner/cascade.py).
-3. Write look-<i>.keras, refiner.json and, last, config.json.
+3. Write stage-<i>.keras, refiner.json and, last, config.json.
 """
 
 from dataclasses import asdict, dataclass, replace

@@ -1,7 +1,7 @@
 """A trained network as one graph whose weights are constants: TensorFlow then folds BatchNorm into the convolutions.
 
 On one core an image takes the detector of alpha 0.35 at 128 px 1.0 ms, as a graph of variables 1.6 ms and layer by
-layer 6 ms; 18 crops take a look's two networks 50 ms instead of 58. XLA made the graph of variables 13 times
+layer 6 ms; 18 crops take a stage's two networks 50 ms instead of 58. XLA made the graph of variables 13 times
 slower on CPUs.
 """
 

@@ -236,14 +236,14 @@ class StageProgressQueue:
         left_s = row.seconds * (steps / row.step * (NUM_STAGES - stage) - 1)
         error_mm = row.val_error_pct / 100 * frame.width_mm
         self._say(
-            f"look {stage + 1}/{NUM_STAGES}: {row.step * size}/{steps * size} images, {row.images_per_s:.0f} "
+            f"stage {stage + 1}/{NUM_STAGES}: {row.step * size}/{steps * size} images, {row.images_per_s:.0f} "
             f"images/s, validation {error_mm:.2f} mm in the image, about {duration(left_s)} left"
         )
 
     def stage(self, stage: int, trained: "Stage", error_mm: float) -> None:
         """Say what a stage leaves on validation objects."""
         frame = f"a frame of {trained.frame.width_mm:.1f} mm"
-        self._say(f"look {stage + 1}/{NUM_STAGES}, {frame}: leaves {error_mm:.2f} mm on validation objects")
+        self._say(f"stage {stage + 1}/{NUM_STAGES}, {frame}: leaves {error_mm:.2f} mm on validation objects")
 
     def uncertainty(self) -> None:
         """Say what is left to do."""

@@ -45,7 +45,7 @@ def test_a_refiner_has_its_files_and_says_what_it_starts_from(run):
     folder = run / "refiner" / "orthographic"
     numbers = read_numbers(str(folder))
 
-    assert {path.name for path in folder.iterdir()} == {"look-0.keras", "look-1.keras", "refiner.json", "config.json"}
+    assert {path.name for path in folder.iterdir()} == {"stage-0.keras", "stage-1.keras", "refiner.json", "config.json"}
     assert numbers["order"] in ([0, 1], [0, 1, 1])
     assert {numbers["start"], "template", "refined"} <= set(numbers["validation_mm"])
     assert 0 < numbers["stages"][1]["frame"]["width_mm"] <= numbers["stages"][0]["frame"]["width_mm"]

@@ -1,8 +1,8 @@
-"""What validation objects say of a trained look: how good each view is, which to keep, how far to trust the rays.
+"""What validation objects say of a trained stage: how good each view is, which to keep, how far to trust the rays.
 
 The order of a training: residuals of the first estimate on unseen objects (`left_residuals_mm`) give the first
 frame and the starts of its samples; the trained network is tried in all candidate views (`candidate_stage`,
-`squared_errors_mm2`), and the best are kept (`chosen_stage`); what that look leaves on the same objects gives the
+`squared_errors_mm2`), and the best are kept (`chosen_stage`); what that stage leaves on the same objects gives the
 frame and the starts of the next.
 """
 

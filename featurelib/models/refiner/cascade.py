@@ -48,7 +48,7 @@ OpenSamples = Callable[[int, Frame, InitialErrors], Samples]
 class ValidationObjects:
     """n validation objects, and where the next stage starts.
 
-    load: returns the mesh of the i-th. truths_mm, starts_mm: (n, 2, 3). threads: that look at objects side by side.
+    load: returns the mesh of the i-th. truths_mm, starts_mm: (n, 2, 3). threads: objects refined at once.
     """
 
     load: Callable[[int], Mesh]
@@ -79,7 +79,7 @@ class ValidationObjects:
 class CascadeConfig(NamedTuple):
     """What a training is told beside its samples.
 
-    frame: of the first stage. starts: of its samples. recipe: of either look. seed: of the weights.
+    frame: of the first stage. starts: of its samples. recipe: of each stage. seed: of the weights.
     """
 
     frame: Frame

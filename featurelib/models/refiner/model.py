@@ -1,4 +1,4 @@
-"""A trained refiner on disk: look-<i>.keras and refiner.json in RUN/refiner/<projection>."""
+"""A trained refiner on disk: stage-<i>.keras and refiner.json in RUN/refiner/<projection>."""
 
 import json
 import tempfile
@@ -73,12 +73,12 @@ def _save(stage: Stage, uri: str, number: int) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
         stage.model.save(path)
-        storage.copy_from_local(path, storage.join(uri, f"look-{number}.keras"))
+        storage.copy_from_local(path, storage.join(uri, f"stage-{number}.keras"))
         return sha256(path.read_bytes()).hexdigest()
 
 
 def _stage(numbers: dict[str, Any], uri: str, number: int) -> Stage:
-    file_uri = storage.join(uri, f"look-{number}.keras")
+    file_uri = storage.join(uri, f"stage-{number}.keras")
     with tempfile.TemporaryDirectory() as folder:
         path = storage.copy_to_local(file_uri, Path(folder, "model.keras"))
         if sha256(path.read_bytes()).hexdigest() != numbers["sha256"]:

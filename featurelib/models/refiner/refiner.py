@@ -35,7 +35,7 @@ stage 0.461 mm."""
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """One look.
+    """One stage of the cascade.
 
     frame: of its images. views: from where, for the left instance. variances_mm2: (v,) mean squared error of each
     view on validation objects, along one axis of the image. model: from build_network, of m networks.
@@ -87,7 +87,7 @@ class Refiner:
 
 
 class StageEstimate(NamedTuple):
-    """One look at one point.
+    """The result of one stage for one point.
 
     fused: of all rays. map_spread_mm: (v m,) of the maps. points_mm: (m, 3) of each network's own rays.
     """

@@ -101,7 +101,7 @@ def narrower_frame(residuals_mm: ArrayLike, before: Frame) -> Frame:
 def starting_within(residuals_mm: ArrayLike, frame: Frame) -> InitialErrors:
     """Return starts from those of the residuals (n, 3) that are finite and at most half a frame long.
 
-    Starting farther off than the image reaches is for no look to fix. If all do, all are taken; samples are drawn
+    Starting farther off than the image reaches is for no stage to fix. If all do, all are taken; samples are drawn
     no farther off than their image holds.
     """
     residuals = np.asarray(residuals_mm, dtype=np.float64).reshape(-1, 3)

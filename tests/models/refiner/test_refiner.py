@@ -93,7 +93,7 @@ def test_a_refiner_comes_back_from_disk_as_it_was(trained, tmp_path) -> None:
     loaded = load_refiner(uri)
 
     assert loaded.stages[0] is loaded.stages[1]
-    assert [path.name for path in (tmp_path / "refiner").glob("*.keras")] == ["look-0.keras"]
+    assert [path.name for path in (tmp_path / "refiner").glob("*.keras")] == ["stage-0.keras"]
     assert loaded.stages[0].views == VIEWS
     assert loaded.stages[1].frame == FRAME
     assert (loaded.snap, loaded.uncertainty) == (True, trained.uncertainty)
@@ -114,8 +114,8 @@ def test_a_missing_or_broken_refiner_is_one_line(tmp_path) -> None:
 def test_a_network_that_is_not_the_refiners_is_refused(trained, tmp_path) -> None:
     """A training that was killed while it wrote leaves no mixture."""
     save_refiner(trained, str(tmp_path))
-    _stage(build_network(32, width=4)).model.save(tmp_path / "look-0.keras")
-    with pytest.raises(DataError, match=r"look-0\.keras: not the network of refiner\.json"):
+    _stage(build_network(32, width=4)).model.save(tmp_path / "stage-0.keras")
+    with pytest.raises(DataError, match=r"stage-0\.keras: not the network of refiner\.json"):
         load_refiner(str(tmp_path))
 
 
