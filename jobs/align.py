@@ -7,6 +7,7 @@
 """
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
@@ -26,13 +27,15 @@ from featurelib.meshes.orientation import (
     recentred,
 )
 from featurelib.runtime import cli, storage
-from featurelib.runtime.progress import say, say_result
+from featurelib.runtime.console import print_result
 from featurelib.runtime.sandbox import SandboxLimits
 from featurelib.validation.alignment_sheet import Row, alignment_sheet, chosen
 from featurelib.validation.dataset.drawing import Drawing, draw
 from featurelib.validation.dataset.measure import MeasureJob
 from jobs.workers import cluster
 from jobs.workers.sandbox import map_sandboxed
+
+logger = logging.getLogger(__name__)
 
 SAMPLE = 48
 """Objects of the mean shape, evenly spread over the ids."""
@@ -146,7 +149,7 @@ def _to(upright: ReferenceShape, jobs: Sequence[OrientationJob]) -> list[Orienta
 def _found(answers: Sequence[tuple[OrientationJob, Any]], *, say_lost: bool = False) -> dict[str, Oriented]:
     for job, answer in answers:
         if say_lost and not isinstance(answer, Oriented):
-            say(f"align: {job.object_id} stays as it is: {answer}")
+            logger.info("align: %s stays as it is: %s", job.object_id, answer)
     return {job.object_id: answer for job, answer in answers if isinstance(answer, Oriented)}
 
 
@@ -166,7 +169,7 @@ def _write(dataset: Dataset, uri: str, found: dict[str, Oriented]) -> None:
     if found:
         storage.write_bytes(turns, write_turns({i: _quaternion(turned) for i, turned in found.items()}))
     elif storage.exists(turns):
-        say(f"align: {turns} was of the old axes and is removed")
+        logger.info("align: %s was of the old axes and is removed", turns)
         storage.delete(turns)
     settings = storage.join(uri, "dataset.json")
     values = {**json.loads(storage.read_bytes(settings)), "alignment": dataset.alignment.to_dict()}
@@ -198,18 +201,18 @@ def _write_sheet(config: AlignConfig, dataset: Dataset, found: dict[str, Oriente
     values = {"config": asdict(config), "objects": [asdict(row) for row in rows]}
     storage.write_bytes(storage.join(out, "sheet.html"), page.encode())
     storage.write_bytes(storage.join(out, "alignment.json"), json.dumps(values, indent=1).encode())
-    say(f"align: before and after in {storage.join(out, 'sheet.html')}")
+    logger.info("align: before and after in %s", storage.join(out, "sheet.html"))
 
 
 def _say(config: AlignConfig, uri: str, dataset: Dataset, rows: Sequence[Row]) -> None:
     doubted = [row for row in rows if row.doubt]
     for row in doubted[:DOUBTS_SHOWN]:
-        say(str(row))
+        logger.info(str(row))
     if len(doubted) > DOUBTS_SHOWN:
-        say(f"and {len(doubted) - DOUBTS_SHOWN} more that are not sure, in alignment.json (--out)")
+        logger.info("and %s more that are not sure, in alignment.json (--out)", len(doubted) - DOUBTS_SHOWN)
     what = "would be aligned" if config.dry_run else "aligned"
     turned = f", {len(rows)} objects turned, {len(doubted)} of them not sure" if config.reference else ""
-    say_result(
+    print_result(
         f"{uri}: {what}{turned}; check it: featurelib validate --dataset {config.dataset} --out checks",
         {
             "dataset": uri,

@@ -1,5 +1,6 @@
 """A small synthetic dataset, and the whole path on it: what a new user runs first."""
 
+import logging
 import os
 import sys
 from dataclasses import dataclass
@@ -8,8 +9,10 @@ from pathlib import Path
 from featurelib.datasets.synthetic import write_dataset
 from featurelib.errors import UsageError
 from featurelib.runtime import cli, storage
-from featurelib.runtime.progress import Progress, say
+from featurelib.runtime.progress import Progress
 from jobs.pipeline import PipelineConfig, pipeline
+
+logger = logging.getLogger(__name__)
 
 
 @cli.config
@@ -54,7 +57,7 @@ def demo(config: DemoConfig = DEFAULTS) -> None:
     )
     if config.serve:
         os.execv(sys.executable, [sys.executable, "-m", "serve", "--run", config.run])  # noqa: S606 (no shell is meant)
-    say(f"Answer over HTTP with: featurelib serve --run {config.run}")
+    logger.info("Answer over HTTP with: featurelib serve --run %s", config.run)
 
 
 if __name__ == "__main__":

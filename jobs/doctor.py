@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import ray
 
 from featurelib.runtime import cli
-from featurelib.runtime.progress import output_options, say_result
+from featurelib.runtime.console import output_options, print_result
 from featurelib.validation.machine.check import Check
 from featurelib.validation.machine.drawing import check_backend, check_gl, check_raster
 from featurelib.validation.machine.files import check_dataset, check_run
@@ -54,10 +54,10 @@ def doctor(config: DoctorConfig = DEFAULTS) -> None:
     for check in _checks(config):
         found.append(check)
         if not output_options().json:
-            print(check, flush=True)
+            print_result(str(check))
     broken = [check for check in found if check.status == "broken" and check.is_needed]
     verdict = f"{len(broken)} things needed are broken" if broken else "all that is needed works"
-    say_result(verdict, {"checks": [check.to_dict() for check in found], "is_well": not broken})
+    print_result(verdict, {"checks": [check.to_dict() for check in found], "is_well": not broken})
     if broken:
         raise SystemExit(1)
 

@@ -42,7 +42,7 @@ from featurelib.models.refiner.files import current_version, refiner_uri
 from featurelib.models.refiner.files import read_numbers as read_refiner
 from featurelib.models.uncertainty.model import UncertaintyModel
 from featurelib.runtime import cli, completion, storage
-from featurelib.runtime.progress import say_result
+from featurelib.runtime.console import print_result
 from jobs.workers import cluster
 from jobs.workers.inference import Found, PredictorKey, find_all, lifter_pairs, mesh_files
 from jobs.workers.leakage import gather_contents, near_duplicates
@@ -82,7 +82,7 @@ def evaluate(config: EvaluateConfig) -> None:
         _write([_evaluated(run, projection, version) for projection, version in refiners.items()], uri)
         completion.mark_complete(config_uri, made_from)
     report = json.loads(storage.read_bytes(storage.join(uri, "report.json")))
-    say_result(f"{table(report)}\n\n{uri}/report.json\n{uri}/report.html", {"uri": uri, **report})
+    print_result(f"{table(report)}\n\n{uri}/report.json\n{uri}/report.html", {"uri": uri, **report})
 
 
 class Evaluated(NamedTuple):

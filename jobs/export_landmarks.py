@@ -12,7 +12,7 @@ from featurelib.datasets.landmark_files.slicer import mesh_space
 from featurelib.errors import DataError
 from featurelib.geometry import SIDES
 from featurelib.runtime import cli, storage
-from featurelib.runtime.progress import say_result
+from featurelib.runtime.console import print_result
 
 
 @cli.config
@@ -55,7 +55,7 @@ def export_landmarks(config: ExportConfig) -> None:
     files = write_points(pairs, dataset.landmark, config.format, config.space, space_of)
     for name, content in files.items():
         storage.write_bytes(storage.join(out, name), content)
-    say_result(
+    print_result(
         f"{out}: {len(pairs)} objects in {len(files)} files ({config.format})",
         {"out": out, "objects": len(pairs), "files": len(files)},
     )

@@ -6,7 +6,7 @@
 """
 
 import json
-import os
+import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,7 +28,10 @@ from featurelib.geometry.named_axes import Axis, named_rotation
 from featurelib.meshes import MESH_SUFFIXES, load_mesh
 from featurelib.meshes.conversion import as_ply, foreign_suffixes
 from featurelib.runtime import cli, storage
-from featurelib.runtime.progress import Progress, say, say_result
+from featurelib.runtime.console import print_result
+from featurelib.runtime.progress import Progress
+
+logger = logging.getLogger(__name__)
 
 Unit = Literal["mm", "cm", "m", "inch"]
 
@@ -92,7 +95,7 @@ def import_dataset(config: ImportConfig) -> None:
     labelled = _write_landmarks(imported, storage.join(out, "landmarks.csv")) if imported else 0
     storage.write_bytes(storage.join(out, "dataset.json"), f"{json.dumps(settings, indent=2)}\n".encode())
     told = f", landmarks of {labelled}" if imported else ""
-    say_result(
+    print_result(
         f"{out}: {len(meshes)} meshes{told}; check it: featurelib validate --dataset {config.out} --out checks",
         {"dataset": out, "meshes": len(meshes), "labelled": labelled},
     )
@@ -151,9 +154,9 @@ def _landmarks(config: ImportConfig, settings: Mapping[str, Any], meshes: Mappin
         _point_files(str(config.landmarks)), meshes, reading, lambda i: _space(meshes[i], config.mesh_space)
     )
     for fault in imported.faults[:FAULTS_SHOWN]:
-        say(f"left out: {fault.says}")
+        logger.warning("left out: %s", fault.says)
     if len(imported.faults) > FAULTS_SHOWN:
-        say(f"left out: {len(imported.faults) - FAULTS_SHOWN} more")
+        logger.warning("left out: %s more", len(imported.faults) - FAULTS_SHOWN)
     if not imported.pairs:
         reason = f"; the first: {imported.faults[0].says}" if imported.faults else ""
         raise DataError(f"{config.landmarks}: no landmarks of any of {len(meshes)} meshes{reason}")
@@ -223,7 +226,7 @@ def _bring(uri: str, folder: str, link: bool) -> None:
             raise UsageError("--link: only a local folder can link to a local one; leave it out to copy")
         Path(folder).mkdir(parents=True, exist_ok=True)
         Path(target).unlink(missing_ok=True)
-        os.symlink(uri, target)
+        Path(target).symlink_to(uri)
         return
     content, name = _readable(uri)
     storage.write_bytes(storage.join(folder, name), content)

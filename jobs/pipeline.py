@@ -6,13 +6,13 @@
 3. evaluate.
 """
 
+import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from featurelib.geometry import Projection
 from featurelib.runtime import cli
-from featurelib.runtime.progress import say
 from jobs.evaluate import EvaluateConfig, evaluate
 from jobs.render import RenderConfig, render
 from jobs.train_detector import DetectorTraining, TrainDetectorConfig, train_detector
@@ -20,6 +20,8 @@ from jobs.train_lifter import TrainLifterConfig, train_lifter
 from jobs.train_refiner import TrainRefinerConfig, train_refiner
 from jobs.vectorize import VectorizeConfig, vectorize
 from jobs.workers import cluster
+
+logger = logging.getLogger(__name__)
 
 
 @cli.config
@@ -63,7 +65,7 @@ def _lanes(config: PipelineConfig) -> int:
 
 def _train(config: PipelineConfig, projection: Projection, first: "Future[None] | None" = None) -> None:
     """Train on one projection's images; the refiner's networks are those of the first projection, once it is done."""
-    say(f"pipeline: training on the {projection} images")
+    logger.info("pipeline: training on the %s images", projection)
     training = _flags_of(DetectorTraining, config)
     train_detector(TrainDetectorConfig(run=config.run, projection=projection, **training))
     vectorize(VectorizeConfig(run=config.run, projection=projection))

@@ -26,7 +26,8 @@ from featurelib.models.lifter.files import is_trained, read_template
 from featurelib.models.predictions import PREDICTIONS, to_csv, to_markups
 from featurelib.models.versions import ModelVersions, validation_mm
 from featurelib.runtime import cli, completion, storage
-from featurelib.runtime.progress import Progress, say_result
+from featurelib.runtime.console import print_result
+from featurelib.runtime.progress import Progress
 from featurelib.runtime.sandbox import SandboxLimits
 from jobs.workers import cluster
 from jobs.workers.predict import Models, Part, PartPredictor, look_at_part
@@ -82,7 +83,7 @@ def predict(config: PredictConfig) -> None:
         _make(config, dataset, models, [part for part in parts if part.name not in present])
         _put_together(config, dataset, parts, out)
         completion.mark_complete(config_uri, made_from)
-    _say_result(out)
+    _print_result(out)
 
 
 def choose_models(run: str, projection: Projection | None, dataset: Dataset) -> Models:
@@ -175,10 +176,10 @@ def _put_together(config: PredictConfig, dataset: Dataset, parts: Sequence[Part]
             storage.write_bytes(uri, to_markups(row, dataset.landmark, space))
 
 
-def _say_result(out: str) -> None:
+def _print_result(out: str) -> None:
     table = pq.read_table(io.BytesIO(storage.read_bytes(storage.join(out, "predictions.parquet"))))
     accepted = table["accepted"].to_pylist().count(True)
-    say_result(
+    print_result(
         f"{out}/predictions.csv: {len(table)} objects, {accepted} accepted",
         {"predictions": f"{out}/predictions.csv", "objects": len(table), "accepted": accepted},
     )

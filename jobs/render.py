@@ -8,6 +8,7 @@
 
 import io
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -38,10 +39,13 @@ from featurelib.errors import DataError, UsageError
 from featurelib.geometry import DEFAULT_RIG, Projection, Rig
 from featurelib.rendering import open_renderer
 from featurelib.runtime import cli, storage
-from featurelib.runtime.progress import Progress, say, say_result
+from featurelib.runtime.console import print_result
+from featurelib.runtime.progress import Progress
 from featurelib.runtime.sandbox import ProcessLostError, SandboxedProcess, SandboxLimits
 from jobs.workers import cluster
 from jobs.workers.render import ShardJob, make_shards
+
+logger = logging.getLogger(__name__)
 
 
 @cli.config
@@ -105,7 +109,7 @@ def render(config: RenderConfig) -> None:
         for projection in stale:
             _commit(config, dataset, specs[projection], listings[projection], receipts[projection])
     for projection in specs:
-        _say_result(open_renders(config.run, projection), projection in stale)
+        _print_result(open_renders(config.run, projection), projection in stale)
 
 
 def _with_content_tags(dataset: Dataset, uri: str) -> Dataset:
@@ -218,7 +222,7 @@ def _render_missing(
         for p in specs
     }
     if before := sum(map(len, receipts.values())):
-        say(f"render: {before} shards are there already")
+        logger.info("render: %s shards are there already", before)
     work = []
     for plan in plans:
         missing = {p: storage.join(uris[p], plan.names[p]) for p in specs if plan.names[p] not in present[p]}
@@ -276,10 +280,10 @@ def _commit(
             storage.delete(storage.join(uri, entry.name))  # of inputs or a configuration that are no more
 
 
-def _say_result(manifest: Manifest, is_new: bool) -> None:
+def _print_result(manifest: Manifest, is_new: bool) -> None:
     spec = manifest.spec
     objects, views = sum(manifest.objects.values()), sum(manifest.views.values())
-    say_result(
+    print_result(
         f"{manifest.uri}: {objects} objects, {views} views, "
         f"{manifest.rejected} rejected; {spec.image_size} px, {spec.frame_mm:g} mm wide, {spec.backend}"
         + ("" if is_new else "; nothing to do"),

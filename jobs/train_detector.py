@@ -7,6 +7,7 @@
 4. The first worker writes model.keras with the best weights and, last, config.json.
 """
 
+import logging
 import os
 import traceback
 from collections.abc import Callable, Iterator
@@ -25,10 +26,13 @@ from featurelib.models.detector import files
 from featurelib.models.detector.checkpoint import Checkpoint, Epoch
 from featurelib.models.detector.recipe import RECIPES, Recipe
 from featurelib.runtime import cli, completion, storage
-from featurelib.runtime.progress import duration, say, say_result
+from featurelib.runtime.console import print_result
+from featurelib.runtime.progress import duration
 from jobs.workers import cluster
 from jobs.workers.leakage import audit_renders
 from jobs.workers.streams import StreamPlan, in_order, passes_of, sample_stream
+
+logger = logging.getLogger(__name__)
 
 
 @cli.config
@@ -114,9 +118,9 @@ def train_detector(config: TrainDetectorConfig) -> None:
         audit_renders(manifest)
         completion.invalidate(config_uri)
         _train(config, recipe, manifest, uri, resolved)
-        say_result(f"{uri}: trained", {"detector": uri})
+        print_result(f"{uri}: trained", {"detector": uri})
     else:
-        say_result(f"{uri}: trained already; nothing to do", {"detector": uri, "done_before": True})
+        print_result(f"{uri}: trained already; nothing to do", {"detector": uri, "done_before": True})
 
 
 def _check(config: TrainDetectorConfig, manifest: Manifest) -> None:
@@ -211,7 +215,7 @@ def _repeat(lines: Queue) -> None:
     for line in lines.get_nowait_batch(lines.qsize()):
         if isinstance(line, Exception):
             raise line
-        say(line)
+        logger.info(line)
 
 
 @ray.remote(num_cpus=0, max_retries=0)

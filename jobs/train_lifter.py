@@ -28,7 +28,7 @@ from featurelib.models.lifter.vectors import Vectors, read_config, read_vectors,
 from featurelib.models.uncertainty import quality
 from featurelib.models.uncertainty.model import UncertaintyModel, fit_uncertainty
 from featurelib.runtime import cli, completion, storage
-from featurelib.runtime.progress import say_result
+from featurelib.runtime.console import print_result
 from jobs.workers import cluster
 from jobs.workers.inference import VALIDATION_OBJECTS, MeshMethods, OnMesh, mesh_files, on_meshes
 
@@ -63,7 +63,7 @@ def train_lifter(config: TrainLifterConfig) -> None:
     config_uri = storage.join(uri, "config.json")
     made_from = {"seed": config.seed, **read_config(vectors_uri(config.run, config.projection))}
     if completion.is_complete(config_uri, made_from):
-        say_result(f"{uri}: trained already; nothing to do", {"lifter": uri, "done_before": True})
+        print_result(f"{uri}: trained already; nothing to do", {"lifter": uri, "done_before": True})
         return
     for split in ("train", "val"):
         if not len(vectors.where(split)):
@@ -74,7 +74,7 @@ def train_lifter(config: TrainLifterConfig) -> None:
     storage.write_bytes(storage.join(uri, "lifter.json"), json.dumps(numbers, indent=1).encode())
     completion.mark_complete(config_uri, made_from)
     scores = ", ".join(f"{method} {error_mm:.2f} mm" for method, error_mm in numbers["validation_mm"].items())
-    say_result(
+    print_result(
         f"{uri}: trained; on validation objects {scores}; chosen: {numbers['chosen']}",
         {"lifter": uri, "validation_mm": numbers["validation_mm"], "chosen": numbers["chosen"]},
     )

@@ -7,6 +7,7 @@
 3. Write stage-<i>.keras, refiner.json and, last, config.json.
 """
 
+import logging
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -24,10 +25,12 @@ from featurelib.models.refiner.estimates import FirstEstimates
 from featurelib.models.refiner.files import refiner_uri, refiner_version
 from featurelib.models.uncertainty import quality
 from featurelib.runtime import cli, completion, storage
-from featurelib.runtime.progress import say, say_result
+from featurelib.runtime.console import print_result
 from jobs.workers import cluster
 from jobs.workers.inference import VALIDATION_OBJECTS, MeshMethods, lifter_pairs, mesh_files, on_meshes, without_objects
 from jobs.workers.refiner_training import Training, fit_refiner, training_budget
+
+logger = logging.getLogger(__name__)
 
 
 @cli.config
@@ -71,7 +74,7 @@ def train_refiner(config: TrainRefinerConfig) -> None:
     config_uri = storage.join(uri, "config.json")
     resolved = _resolved(config)
     if completion.is_complete(config_uri, resolved):
-        say_result(f"{uri}: trained already; nothing to do", {"refiner": uri, "done_before": True})
+        print_result(f"{uri}: trained already; nothing to do", {"refiner": uri, "done_before": True})
         return
     _check(config, vectors)
     completion.invalidate(config_uri)
@@ -79,7 +82,7 @@ def train_refiner(config: TrainRefinerConfig) -> None:
     validation_mm = _train(config, manifest, vectors, uri)
     completion.mark_complete(config_uri, resolved)
     scores = ", ".join(f"{method} {error_mm:.2f} mm" for method, error_mm in validation_mm.items())
-    say_result(f"{uri}: trained; on validation objects {scores}", {"refiner": uri, "validation_mm": validation_mm})
+    print_result(f"{uri}: trained; on validation objects {scores}", {"refiner": uri, "validation_mm": validation_mm})
 
 
 def _resolved(config: TrainRefinerConfig) -> dict[str, Any]:
@@ -137,7 +140,7 @@ def _train(config: TrainRefinerConfig, manifest: Manifest, vectors: Vectors, uri
     shape_mm = read_template(config.run, config.projection).points_mm
     frame = estimates.frame(float(np.linalg.norm(np.ptp(shape_mm, axis=0))))
     how = f"the networks of {config.reuse_networks}" if config.reuse_networks else f"frame {frame.width_mm:.0f} mm"
-    say(f"train-refiner {config.projection}: starts from {estimates.start}, {how}")
+    logger.info("train-refiner %s: starts from %s, %s", config.projection, estimates.start, how)
     lines = Queue(actor_options={"num_cpus": 0})
     room = training_budget(config.cpus)
     told = Training(
@@ -164,7 +167,7 @@ def followed(task: ray.ObjectRef, lines: Queue) -> dict[str, float]:
     try:
         while not ray.wait([task], timeout=1)[0] or not lines.empty():
             for line in lines.get_nowait_batch(lines.qsize()):
-                say(line)
+                logger.info(line)
         return dict(ray.get(task))
     except BaseException:
         ray.cancel(task, force=True)

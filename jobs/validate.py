@@ -7,6 +7,7 @@
 """
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -17,7 +18,7 @@ from featurelib.datasets.dataset import Dataset, Fault, open_dataset
 from featurelib.geometry import apply
 from featurelib.meshes.reference import REFERENCE_SAMPLE, Reference
 from featurelib.runtime import cli, storage
-from featurelib.runtime.progress import say, say_result
+from featurelib.runtime.console import print_result
 from featurelib.runtime.sandbox import ProcessLostError, SandboxLimits
 from featurelib.validation.dataset.drawing import Drawing, draw
 from featurelib.validation.dataset.finding import Finding
@@ -35,6 +36,8 @@ from featurelib.validation.dataset.summary import summary, table, verdict
 from featurelib.validation.dataset.survey import Survey
 from jobs.workers import cluster
 from jobs.workers.sandbox import map_sandboxed, work_sandboxed
+
+logger = logging.getLogger(__name__)
 
 
 @cli.config
@@ -70,9 +73,9 @@ def validate(config: ValidateConfig) -> None:
     survey = _survey(config)
     findings = check(survey)
     values = summary(survey, findings)
-    say_result("\n".join([*table(findings), verdict(survey, findings)]), values)
+    print_result("\n".join([*table(findings), verdict(survey, findings)]), values)
     if config.out is None:
-        say("validate: no contact sheet was made; --out DIR makes one")
+        logger.info("validate: no contact sheet was made; --out DIR makes one")
     else:
         _write(config, survey, findings, values)
     if values["counts"]["error"]:
@@ -115,7 +118,7 @@ def _reference(config: ValidateConfig, dataset: Dataset) -> Reference | None:
     job = ReferenceJob([(dataset.mesh_uri(file.name), dataset.object_from_source_of(file.turn)) for file in sample])
     (found,) = ray.get(work_sandboxed.remote(config.child_limits, measure_reference, [job]))
     if isinstance(found, ProcessLostError):
-        say(f"validate: no object is compared with the others: {found}")
+        logger.warning("validate: no object is compared with the others: %s", found)
         return None
     return found
 
@@ -135,7 +138,7 @@ def _write(config: ValidateConfig, survey: Survey, findings: Sequence[Finding], 
     }
     for name, text in files.items():
         storage.write_bytes(storage.join(out, name), text.encode())
-    say(f"validate: contact sheet in {storage.join(out, 'sheet.html')}")
+    logger.info("validate: contact sheet in %s", storage.join(out, "sheet.html"))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ from featurelib.models.detector.files import model_version, read_model
 from featurelib.models.detector.samples import decode_images
 from featurelib.models.lifter.vectors import read_config, vectors_uri, write_vectors
 from featurelib.runtime import cli
-from featurelib.runtime.progress import Progress, duration, say_result
+from featurelib.runtime.console import print_result
+from featurelib.runtime.progress import Progress, duration
 from featurelib.runtime.threads import limit_threads
 from jobs.workers import cluster
 
@@ -95,12 +96,12 @@ def vectorize(config: VectorizeConfig) -> None:
     version = model_version(read_model(config.run, config.projection))
     made_from = {"projection": config.projection, "renders": manifest.content_hash, "detector": version}
     if read_config(uri) == made_from:
-        say_result(f"{uri}: made already; nothing to do", {"vectors": uri, "done_before": True})
+        print_result(f"{uri}: made already; nothing to do", {"vectors": uri, "done_before": True})
         return
     found = find_all(config, manifest)
     write_vectors(uri, found.rows, len(manifest.spec.rig), made_from)
     rate = len(found.rows) * len(manifest.spec.rig) / found.work_s
-    say_result(
+    print_result(
         f"{uri}: {len(found.rows)} objects; start {duration(found.start_s)}, then {rate:.0f} images/s",
         {"vectors": uri, "objects": len(found.rows), "images_per_s": rate},
     )

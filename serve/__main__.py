@@ -14,11 +14,13 @@ from featurelib.datasets.annotations import read_labels
 from featurelib.datasets.dataset import Dataset, open_dataset
 from featurelib.errors import FeaturelibError, UsageError
 from featurelib.runtime import cli, storage
-from featurelib.runtime.progress import say, say_result
+from featurelib.runtime.console import print_result
 from serve.app import build_app
 from serve.ray_environment import quick_serve
 from serve.run_index import manifests_of, run_version
 from serve.settings import AppSettings, LimitSettings, StageSettings
+
+logger = logging.getLogger(__name__)
 
 
 @cli.config
@@ -72,7 +74,7 @@ def serve(config: ServeConfig | None = None) -> None:
     settings = app_settings(config)  # says what is missing before Ray is started
     start(settings, config.host, config.port)
     uri = f"http://{config.host}:{config.port}"
-    say_result(f"{uri} answers, and shows the viewer; Ctrl-C ends it", {"uri": uri})
+    print_result(f"{uri} answers, and shows the viewer; Ctrl-C ends it", {"uri": uri})
     ends = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ends.set())
@@ -153,9 +155,9 @@ def reloaded(settings: AppSettings) -> AppSettings:
     try:
         ray_serve.run(build_app(newer), name="featurelib", route_prefix="/")
     except RuntimeError as error:  # replicas that did not start; the old ones go on
-        say(f"serve: the run's newer models cannot be served ({error})")
+        logger.warning("serve: the run's newer models cannot be served (%s)", error)
         return settings
-    say(f"serve: models {version[:12]} replace {settings.version[:12]}")
+    logger.info("serve: models %s replace %s", version[:12], settings.version[:12])
     return newer
 
 

@@ -18,11 +18,18 @@ import pytest
 
 from featurelib.datasets.synthetic import write_dataset
 from featurelib.geometry import Alignment
+from featurelib.runtime.console import OutputOptions, set_output_options
 
 OBJECTS = 14
 
 ALIGNMENT = Alignment(((0.5, 0.5, 0.5, 0.5), (0.9, 0.1, -0.3, 0.2)), scale=1.5)
 """Turns, a unit and a scale that must all come out right for anything to."""
+
+
+@pytest.fixture(autouse=True)
+def console():
+    """Log to stderr with the default options, as a command does."""
+    set_output_options(OutputOptions())
 
 
 @pytest.fixture(scope="session")

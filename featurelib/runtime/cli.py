@@ -7,6 +7,7 @@ Exit codes: 0 done; 1 what was checked is not good; 2 bad usage or bad data, wit
 
 import difflib
 import inspect
+import logging
 import os
 import signal
 import sys
@@ -17,7 +18,10 @@ from typing import Any
 from cyclopts import App, CycloptsError, Parameter, UnknownCommandError, UnusedCliTokensError
 
 from featurelib.errors import FeaturelibError
-from featurelib.runtime.progress import OutputOptions, give_terminal_back, output_options, set_output_options
+from featurelib.runtime.console import OutputOptions, output_options, set_output_options
+from featurelib.runtime.progress import give_terminal_back
+
+logger = logging.getLogger(__name__)
 
 config = Parameter(name="*", consume_multiple=True, negative_iterable=())
 """Decorate a job's dataclass with this: each field becomes a flag of its own."""
@@ -64,12 +68,12 @@ def run(app: App, tokens: list[str] | None = None) -> None:
         give_terminal_back()
         if output_options().verbose:
             traceback.print_exc()
-        print(f"error: {' '.join(_message(error).split())}", file=sys.stderr)
+        logger.error("error: %s", " ".join(_message(error).split()))
         raise SystemExit(2) from None
     except KeyboardInterrupt as interrupt:
         give_terminal_back()
         number = interrupt.args[0] if interrupt.args else signal.SIGINT
-        print("error: interrupted; the same command goes on where it stopped", file=sys.stderr, flush=True)
+        logger.error("error: interrupted; the same command goes on where it stopped")
         os._exit(128 + number)  # threads that still wait for work elsewhere would keep the process
     finally:
         give_terminal_back()

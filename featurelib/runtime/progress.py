@@ -1,51 +1,15 @@
-"""What a command says: results on stdout, progress on stderr, as bars where a person looks and as lines elsewhere."""
+"""Progress on stderr: bars on a terminal, log messages elsewhere."""
 
-import json
+import logging
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from featurelib.runtime.console import output_options
 
-@dataclass(frozen=True)
-class OutputOptions:
-    """How a command speaks.
-
-    quiet: no progress, only results and errors. verbose: also what Ray says, and an error's traceback.
-    json: results as JSON, one object a line.
-    """
-
-    quiet: bool = False
-    verbose: bool = False
-    json: bool = False
-
-
-_now = OutputOptions()
-"""Of this process; a command's own process sets it once, workers never speak to the user."""
-
-
-def output_options() -> OutputOptions:
-    """Return how this process's command speaks."""
-    return _now
-
-
-def set_output_options(wanted: OutputOptions) -> None:
-    """Choose how this process's command speaks."""
-    global _now
-    _now = wanted
-
-
-def say(message: str) -> None:
-    """Print a line of progress to stderr at once; stdout is kept for results."""
-    if not _now.quiet:
-        print(message, file=sys.stderr, flush=True)
-
-
-def say_result(text: str, values: Mapping[str, Any]) -> None:
-    """Print a result to stdout: the text, or with --json the values as one line."""
-    print(json.dumps(values, default=str) if _now.json else text, flush=True)
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -61,8 +25,11 @@ class Progress:
     every_s: float = 5.0
     done: int = 0
     started: float = field(default_factory=time.monotonic)
-    said: float = field(default_factory=time.monotonic)
+    logged: float = field(default_factory=time.monotonic)
     bar: Any = field(default=None, repr=False, compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.task}: {self.done}/{self.total} {self.unit}"
 
     def rate(self, count: int) -> float:
         """Return `count` of anything a second since the start."""
@@ -71,19 +38,19 @@ class Progress:
     def add(self, count: int, note: str = "") -> None:
         """Count `count` more units as done; `note` is added to the line, if one is due."""
         self.done += count
-        if sys.stderr.isatty() and not _now.quiet:
+        if sys.stderr.isatty() and not output_options().quiet:
             _bars.show(self, note)
             return
         now = time.monotonic()
-        if now - self.said >= self.every_s and self.done < self.total:
-            self.said = now
+        if now - self.logged >= self.every_s and self.done < self.total:
+            self.logged = now
             left_s = (now - self.started) * (self.total - self.done) / max(1, self.done)
-            say(f"{self.task}: {self.done}/{self.total} {self.unit}{note}, about {duration(left_s)} left")
+            logger.info("%s%s, about %s left", self, note, duration(left_s))
 
     def end(self, note: str = "") -> None:
         """Say how it ended."""
         _bars.hide(self)
-        say(f"{self.task}: {self.done}/{self.total} {self.unit}{note} in {duration(time.monotonic() - self.started)}")
+        logger.info("%s%s in %s", self, note, duration(time.monotonic() - self.started))
 
 
 class _Bars:

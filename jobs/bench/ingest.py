@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 import statistics
 import tempfile
 import time
@@ -20,11 +21,13 @@ from featurelib.datasets.shards import Manifest, open_renders, read_receipt, rea
 from featurelib.datasets.synthetic import write_dataset
 from featurelib.geometry import Projection
 from featurelib.runtime import cli, storage
-from featurelib.runtime.progress import say
+from featurelib.runtime.console import print_result
 from jobs.bench.footprint import Footprint
 from jobs.render import RenderConfig, render
 from jobs.workers import cluster
 from jobs.workers.streams import BUFFERS_A_SEGMENT, StreamPlan, in_order, passes_of, sample_stream
+
+logger = logging.getLogger(__name__)
 
 FILE_READERS, OBJECT_READERS = 4, 16
 """Of the tf.data pipeline, at once: an object store's answer takes far longer than a disk's."""
@@ -104,7 +107,7 @@ def bench_ingest(config: BenchIngestConfig = BenchIngestConfig()) -> None:
 
 def render_bodies(config: BenchIngestConfig, folder: Path) -> str:
     """Render synthetic bodies and return the run's folder."""
-    say(f"bench: rendering {config.objects} synthetic bodies")
+    logger.info("bench: rendering %s synthetic bodies", config.objects)
     dataset, run = folder / "bodies", str(folder / "run")
     write_dataset(dataset, config.objects)
     flags = RenderConfig(
@@ -173,9 +176,9 @@ def measure(config: BenchIngestConfig, places: Sequence[Place], samples: int) ->
         for place in places:
             repeated = repeat_shards(place.manifest, samples)
             plan = StreamPlan(repeated, input_size=config.input_size, batch_size=config.batch_size, epochs=1)
-            say(f"bench: {place.name}, our stream")
+            logger.info("bench: %s, our stream", place.name)
             ours = deliver(plan)
-            say(f"bench: {place.name}, tf.data")
+            logger.info("bench: %s, tf.data", place.name)
             theirs = deliver_tf_data(place.images, plan, ours.samples // plan.batch_size)
             found.setdefault((place.name, "our stream"), []).append(ours)
             found.setdefault((place.name, "tf.data"), []).append(theirs)
@@ -259,19 +262,19 @@ def print_deliveries(
 ) -> None:
     """Print the table and the ratios."""
     manifest, samples = places[0].manifest, next(iter(found.values()))[0].samples
-    print(
+    print_result(
         f"\n{samples} samples of {manifest.views['train']} views of {manifest.spec.image_size} px and their mirror "
         f"images, at {config.input_size} px, one channel, in batches of {config.batch_size}"
     )
-    print(f"{'samples a second':24}{'median':>10}{'lowest':>10}{'highest':>10}{'start, s':>10}{'CPU ms':>10}")
+    print_result(f"{'samples a second':24}{'median':>10}{'lowest':>10}{'highest':>10}{'start, s':>10}{'CPU ms':>10}")
     for (place, pipeline), runs in found.items():
         rates = [run.rate for run in runs]
         others = (statistics.median(run.start_s for run in runs), statistics.median(run.cpu_ms for run in runs))
         row = (statistics.median(rates), min(rates), max(rates), *others)
-        print(f"{f'{place}: {pipeline}':24}" + "".join(f"{value:10.1f}" for value in row))
+        print_result(f"{f'{place}: {pipeline}':24}" + "".join(f"{value:10.1f}" for value in row))
     for name in (place.name for place in places):
         ratio = ratio_of(found[name, "our stream"], found[name, "tf.data"])
-        print(f"{name}: our stream runs at {ratio:.2f} of tf.data")
+        print_result(f"{name}: our stream runs at {ratio:.2f} of tf.data")
 
 
 def ratio_of(ours: Sequence[Delivery], theirs: Sequence[Delivery]) -> float:

@@ -11,6 +11,7 @@ from featurelib.datasets.dataset import objects_table
 from featurelib.datasets.shards import RenderSpec, is_finished, num_buckets, plan_shards
 from featurelib.geometry import DEFAULT_RIG, PROJECTIONS, Alignment
 from featurelib.runtime import cli, storage
+from featurelib.runtime.console import print_result
 
 
 @cli.config
@@ -49,9 +50,11 @@ def bench_plan(config: BenchPlanConfig = BenchPlanConfig()) -> None:
                 raise AssertionError("a finished run was not seen to be finished")
         checked = time.perf_counter()
     calls = -(-config.objects // 1000) + len(PROJECTIONS) * -(-len(plans) // 1000)
-    print(f"{config.objects} objects, {len(plans)} shards a projection, {calls} list calls of 1,000 names")
-    print(f"table {read - started:.1f} s, plan {planned - read:.1f} s, check {checked - planned:.1f} s")
-    print(f"total {checked - started:.1f} s; peak memory {_peak_mb():.0f} MB, of which {before_mb:.0f} MB before")
+    print_result(f"{config.objects} objects, {len(plans)} shards a projection, {calls} list calls of 1,000 names")
+    print_result(f"table {read - started:.1f} s, plan {planned - read:.1f} s, check {checked - planned:.1f} s")
+    print_result(
+        f"total {checked - started:.1f} s; peak memory {_peak_mb():.0f} MB, of which {before_mb:.0f} MB before"
+    )
 
 
 def simulated_listing(count: int) -> Iterator[storage.Entry]:

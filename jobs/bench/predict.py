@@ -1,5 +1,6 @@
 """`featurelib bench predict`: objects a second of the whole job, beside what its stages take of a core."""
 
+import logging
 import multiprocessing
 import os
 import statistics
@@ -16,12 +17,14 @@ from featurelib.datasets.shards.sandboxed import PrepareJob, prepare_mesh
 from featurelib.errors import DataError
 from featurelib.geometry import Projection
 from featurelib.runtime import cli
-from featurelib.runtime.progress import say
+from featurelib.runtime.console import print_result
 from featurelib.runtime.sandbox import SandboxLimits
 from jobs.bench.footprint import Footprint
 from jobs.predict import choose_models, part_stream, plan_parts
 from jobs.workers import cluster
 from jobs.workers.predict import Models, PartPredictor
+
+logger = logging.getLogger(__name__)
 
 ROLES = {"look_at_part": "looking", "PartPredictor": "answering", "driver": "driver"}
 """By a part of the process's title. The render child of what looks is not seen: its memory is bounded by itself."""
@@ -85,7 +88,7 @@ def bench_predict(config: BenchPredictConfig) -> None:
     cores = psutil.cpu_count() or 1
     costs_ms, paces = {}, []
     for workers in config.workers or (cluster.num_cpus(),):
-        say(f"bench: {workers} workers")
+        logger.info("bench: %s workers", workers)
         costs_ms[workers] = costs_of_stages_ms(dataset, models, config.sample, min(workers, cores))
         paces.append(measure(dataset, models, workers))
     print_costs(costs_ms)
@@ -154,24 +157,26 @@ def print_costs(costs_ms: Mapping[int, Mapping[str, float]]) -> None:
     """Print what an object takes of a core, by stage, for each number of workers."""
     for workers, costs in costs_ms.items():
         total = sum(costs.values())
-        print(f"\n{f'one object, {workers} workers':26}{'CPU ms':>8}{'share':>8}")
+        print_result(f"\n{f'one object, {workers} workers':26}{'CPU ms':>8}{'share':>8}")
         for stage, cost in costs.items():
-            print(f"{stage:26}{cost:8.1f}{100 * cost / total:7.0f}%")
-        print(f"{'all':26}{total:8.1f}, {1000 / total:.2f} objects a second and core")
+            print_result(f"{stage:26}{cost:8.1f}{100 * cost / total:7.0f}%")
+        print_result(f"{'all':26}{total:8.1f}, {1000 / total:.2f} objects a second and core")
 
 
 def print_paces(paces: list[Pace], object_ms: Mapping[int, float], cores: int) -> None:
     """Print how each job went, beside what its cores would reach if they did nothing but the stages."""
-    print(f"\n{'workers':>8}{'objects':>9}{'seconds':>9}{'start s':>9}{'objects/s':>11}{'of the stages alone':>21}")
+    print_result(
+        f"\n{'workers':>8}{'objects':>9}{'seconds':>9}{'start s':>9}{'objects/s':>11}{'of the stages alone':>21}"
+    )
     for pace in paces:
-        print(
+        print_result(
             f"{pace.workers:8}{pace.objects:9}{pace.seconds:9.1f}{pace.start_s:9.1f}{pace.rate:11.2f}"
             f"{pace.of_cores(object_ms[pace.workers], cores):21.2f}"
         )
-    print("\npeak private memory in MB, first half and second half of the objects")
+    print_result("\npeak private memory in MB, first half and second half of the objects")
     for pace in paces:
         early, late = pace.peak_mb
         roles = (
             f"{role} {early[role]:.0f}, {late[role]:.0f}" for role in ROLES.values() if role in early and role in late
         )
-        print(f"{pace.workers:8} workers: " + "; ".join(roles))
+        print_result(f"{pace.workers:8} workers: " + "; ".join(roles))

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import itertools
+import logging
 import statistics
 import tempfile
 import time
@@ -19,10 +20,12 @@ from featurelib.datasets.synthetic import write_dataset
 from featurelib.errors import UsageError
 from featurelib.geometry import DEFAULT_RIG, PROJECTIONS
 from featurelib.runtime import cli
-from featurelib.runtime.progress import say
+from featurelib.runtime.console import print_result
 from jobs.bench.renderers import VARIANTS, Step, rate, views_per_second
 from jobs.render import RenderConfig, render
 from jobs.workers import cluster
+
+logger = logging.getLogger(__name__)
 
 
 @cli.config
@@ -66,7 +69,7 @@ def bench_render(config: BenchRenderConfig = BenchRenderConfig()) -> None:
 
 def _dataset(uri: str | None, folder: str) -> Dataset:
     if uri is None:
-        say("bench: making 40 synthetic bodies")
+        logger.info("bench: making 40 synthetic bodies")
         write_dataset(Path(folder, "bodies"), 40)
     return open_dataset(uri or f"{folder}/bodies")
 
@@ -97,18 +100,18 @@ def _print_variants(config: BenchRenderConfig, dataset: Dataset, processes: int)
     meshes = [dataset.load(file) for file in [*dataset.files.values()][:8]]
     rates: dict[str, list[float]] = {variant: [] for variant in config.variants}
     for variant in itertools.chain.from_iterable(itertools.repeat(config.variants, config.repeats)):
-        say(f"bench: {variant}, {processes} processes")
+        logger.info("bench: %s, %s processes", variant, processes)
         rates[variant].append(
             views_per_second(variant, meshes, size=config.image_size, processes=processes, seconds=config.seconds)
         )
     slowest = statistics.median(rates.get("pyrender-default") or min(rates.values(), key=statistics.median))
     faces = int(statistics.median(len(mesh.faces) for mesh in meshes))
-    print(f"\nviews a second, {faces} faces, {config.image_size} px, both projections, {processes} processes")
-    print(f"{'renderer':20}{'median':>10}{'lowest':>10}{'highest':>10}{'a core':>10}{'ratio':>8}")
+    print_result(f"\nviews a second, {faces} faces, {config.image_size} px, both projections, {processes} processes")
+    print_result(f"{'renderer':20}{'median':>10}{'lowest':>10}{'highest':>10}{'a core':>10}{'ratio':>8}")
     for variant, found in rates.items():
         median = statistics.median(found)
         row = (median, min(found), max(found), median / processes)
-        print(f"{variant:20}" + "".join(f"{value:10.1f}" for value in row) + f"{median / slowest:8.1f}")
+        print_result(f"{variant:20}" + "".join(f"{value:10.1f}" for value in row) + f"{median / slowest:8.1f}")
 
 
 def _print_loop(config: BenchRenderConfig, dataset: Dataset, specs: dict[str, RenderSpec], processes: int) -> float:
@@ -117,8 +120,8 @@ def _print_loop(config: BenchRenderConfig, dataset: Dataset, specs: dict[str, Re
     found = [rate(object_step, (jobs,), processes=processes, seconds=config.seconds) for _ in range(config.repeats)]
     views = statistics.median(found)
     shares = _shares(jobs)
-    print(f"\nbare loop (load, render, label, encode): {views:.0f} views/s in {processes} processes")
-    print(
+    print_result(f"\nbare loop (load, render, label, encode): {views:.0f} views/s in {processes} processes")
+    print_result(
         f"range {min(found):.0f} to {max(found):.0f}; "
         + ", ".join(f"{name} {100 * v:.0f} %" for name, v in shares.items())
     )
@@ -173,5 +176,5 @@ def _print_job(
         render(flags)
     seconds = time.perf_counter() - started
     views = len(PROJECTIONS) * len(DEFAULT_RIG) * len(dataset.objects)
-    print(f"whole job: {views} views in {seconds:.1f} s, {views / seconds:.0f} views/s")
-    print(f"that is {views / seconds / loop:.2f} of the bare loop")
+    print_result(f"whole job: {views} views in {seconds:.1f} s, {views / seconds:.0f} views/s")
+    print_result(f"that is {views / seconds / loop:.2f} of the bare loop")

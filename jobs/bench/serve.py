@@ -1,6 +1,7 @@
 """`featurelib bench serve`: the server's routes against the bare forward pass and against a plain Keras server."""
 
 import contextlib
+import logging
 import os
 import socket
 import subprocess
@@ -19,11 +20,13 @@ from featurelib.errors import DataError
 from featurelib.geometry import Projection
 from featurelib.models.lifter.files import is_trained
 from featurelib.runtime import cli, storage
-from featurelib.runtime.progress import say
+from featurelib.runtime.console import print_result
 from jobs.bench.load import Outcome, Question, closed_loop, open_loop
 from jobs.bench.renderers import rate
 from jobs.bench.vectorize import BenchVectorizeConfig, forward_step, make_run
 from jobs.workers import cluster
+
+logger = logging.getLogger(__name__)
 
 START_SECONDS = 180.0
 """How long a server may take to load its models."""
@@ -89,12 +92,12 @@ def _made_run(config: BenchServeConfig, folder: Path) -> str:
 
 
 def _say_forward(run: str, config: BenchServeConfig, manifest: Manifest) -> None:
-    print(f"{'':34}{'p50 ms':>9}{'p95':>9}{'p99':>9}{'a second':>10}   statuses")
+    print_result(f"{'':34}{'p50 ms':>9}{'p95':>9}{'p99':>9}{'a second':>10}   statuses")
     cpus = os.cpu_count() or 1
     for batch in (1, config.clients):
         arguments = (run, config.projection, manifest.shard_uris, batch, cpus)
         found = rate(forward_step, arguments, processes=1, seconds=config.seconds)
-        print(f"{f'bare forward pass, batch {batch}':34}{1000 * batch / found:9.1f}{'':18}{found:10.1f}", flush=True)
+        print_result(f"{f'bare forward pass, batch {batch}':34}{1000 * batch / found:9.1f}{'':18}{found:10.1f}")
 
 
 def _sample(manifest: Manifest) -> tuple[list[bytes], list[str]]:
@@ -135,7 +138,7 @@ def _measure(name: str, port: int, questions: Sequence[Question], config: BenchS
 
 def _print(name: str, outcome: Outcome) -> None:
     figures = "".join(f"{outcome.percentile(q):9.1f}" for q in (50, 95, 99))
-    print(f"{name:34}{figures}{outcome.rate:10.1f}   {dict(outcome.statuses)}", flush=True)
+    print_result(f"{name:34}{figures}{outcome.rate:10.1f}   {dict(outcome.statuses)}")
 
 
 def _mesh(dataset: str) -> bytes:
@@ -153,7 +156,7 @@ def _server(command: Sequence[str], probe: str) -> Iterator[int]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    say(f"bench: starting {' '.join(command[:2])}")
+    logger.info("bench: starting %s", " ".join(command[:2]))
     environment = {name: value for name, value in os.environ.items() if name != "FEATURELIB_TOKEN"}
     environment.setdefault("RAY_worker_niceness", "0")  # Ray gives its workers 15, the plain server runs at 0
     process = subprocess.Popen([sys.executable, *command, str(port)], env=environment, stdout=subprocess.DEVNULL)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 import math
 import statistics
 import tempfile
@@ -20,7 +21,7 @@ from featurelib.models.detector.checkpoint import Epoch
 from featurelib.models.detector.files import detector_uri
 from featurelib.models.detector.samples import Batch
 from featurelib.runtime import cli, storage
-from featurelib.runtime.progress import say
+from featurelib.runtime.console import print_result
 from jobs import train_detector
 from jobs.bench.footprint import Footprint
 from jobs.bench.ingest import BenchIngestConfig, Delivery, deliver, render_bodies, repeat_shards, training_excerpt
@@ -28,6 +29,8 @@ from jobs.bench.memory_plot import memory_plot
 from jobs.train_detector import TrainDetectorConfig
 from jobs.workers import cluster
 from jobs.workers.streams import StreamPlan
+
+logger = logging.getLogger(__name__)
 
 ROLES = {
     "RayTrainWorker": "train worker",
@@ -138,11 +141,11 @@ def measure(config: BenchTrainConfig, manifest: Manifest, workers: int, folder: 
     """Return the rates of one number of workers."""
     alone = repeat_shards(replace(manifest, views={**manifest.views, "val": 0}), config.samples)
     plan = StreamPlan(alone, input_size=config.input_size, batch_size=config.batch_size, epochs=1)
-    say(f"bench: {workers} workers, the stream alone")
+    logger.info("bench: %s workers, the stream alone", workers)
     stream = deliver(plan, workers)
-    say(f"bench: {workers} workers, the step alone")
+    logger.info("bench: %s workers, the step alone", workers)
     step = step_alone(config, workers, next(plan.batches(plan.segments()[0])))
-    say(f"bench: {workers} workers, both")
+    logger.info("bench: %s workers, both", workers)
     rows = train(config, manifest, workers, storage.join(folder, f"workers-{workers}"))
     steady = rows[1:] or rows
     return Measured(
@@ -238,7 +241,7 @@ def memory(config: BenchTrainConfig, manifest: Manifest, folder: str) -> list[di
     found = []
     for images in config.images:
         epochs = max(1, round(config.epochs * max(config.images) / images))
-        say(f"bench: memory, {images} training images, {epochs} epochs")
+        logger.info("bench: memory, %s training images, %s epochs", images, epochs)
         with Footprint(ROLES, pause_s=1.0) as footprint:
             run = storage.join(folder, f"images-{images}")
             train(replace(config, epochs=epochs), sized(manifest, 2 * images), config.workers[0], run)
@@ -264,26 +267,30 @@ def print_rates(config: BenchTrainConfig, found: Sequence[Measured]) -> None:
     """Print the table."""
     cpus = cluster.num_cpus()
     size = f"{config.input_size} px, batches of {config.batch_size}"
-    print(f"\nimages a second, alpha {config.alpha:g}, {size}, {cpus} CPUs")
-    print(
+    print_result(f"\nimages a second, alpha {config.alpha:g}, {size}, {cpus} CPUs")
+    print_result(
         f"{'workers':>8}{'stream':>10}{'step':>10}{'both':>10}{'stall %':>10}{'predicted':>11}{'of it':>8}"
         f"{'speed-up':>10}{'stream CPU ms':>15}{'step CPU ms':>13}"
     )
     for row in found:
         predicted = row.predicted(cpus)
-        print(
+        print_result(
             f"{row.workers:8}{row.stream.rate:10.1f}{row.step.rate:10.1f}{row.both:10.1f}{row.wait_pct:10.1f}"
             f"{predicted:11.1f}{row.both / predicted:8.2f}{row.both / found[0].both:10.2f}"
             f"{row.stream.cpu_ms:15.2f}{row.step.cpu_ms:13.2f}"
         )
-    print("predicted: the CPUs over the CPU time an image takes in stream and step together, at most either alone")
+    print_result(
+        "predicted: the CPUs over the CPU time an image takes in stream and step together, at most either alone"
+    )
 
 
 def print_memory(config: BenchTrainConfig, found: Sequence[dict[str, float]]) -> None:
     """Print the peaks by role, and how far the last is above the first."""
     size = f"{config.input_size} px, batches of {config.batch_size}"
-    print(f"\npeak memory of its own (USS), MB, by training images; {size}, as many steps each")
-    print(f"{'':20}" + "".join(f"{images:>10}" for images in config.images) + f"{'growth':>10}")
+    print_result(f"\npeak memory of its own (USS), MB, by training images; {size}, as many steps each")
+    print_result(f"{'':20}" + "".join(f"{images:>10}" for images in config.images) + f"{'growth':>10}")
     for role in ROLES.values():
         peaks = [peak.get(role, math.nan) for peak in found]
-        print(f"{role:20}" + "".join(f"{peak:10.0f}" for peak in peaks) + f"{100 * (peaks[-1] / peaks[0] - 1):9.1f}%")
+        print_result(
+            f"{role:20}" + "".join(f"{peak:10.0f}" for peak in peaks) + f"{100 * (peaks[-1] / peaks[0] - 1):9.1f}%"
+        )

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 import os
 import statistics
 import tempfile
@@ -21,12 +22,14 @@ from featurelib.models.detector.files import detector_uri
 from featurelib.models.detector.samples import decode_images
 from featurelib.models.lifter.vectors import write_vectors
 from featurelib.runtime import cli
-from featurelib.runtime.progress import say
+from featurelib.runtime.console import print_result
 from featurelib.runtime.threads import limit_threads
 from jobs.bench.renderers import Step, rate
 from jobs.render import RenderConfig, render
 from jobs.vectorize import BATCH, Pool, VectorizeConfig, choose_pool, find_all
 from jobs.workers import cluster
+
+logger = logging.getLogger(__name__)
 
 SAMPLE = 256
 """Images that a measuring process holds and takes in turn."""
@@ -114,7 +117,7 @@ def make_run(config: BenchVectorizeConfig, folder: Path) -> str:
     from featurelib.models.detector.model import save_detector
     from featurelib.models.detector.network import build_detector
 
-    say(f"bench: rendering {config.objects} synthetic bodies")
+    logger.info("bench: rendering %s synthetic bodies", config.objects)
     dataset, run = folder / "bodies", str(folder / "run")
     write_dataset(dataset, config.objects)
     flags = RenderConfig(
@@ -137,10 +140,10 @@ def measure(config: BenchVectorizeConfig, run: str, manifest: Manifest, pool: Po
     rates = Rates({batch: [] for batch in config.batch_sizes}, [], [], [])
     for _ in range(config.repeats):
         for batch, found in rates.forward.items():
-            say(f"bench: forward pass, {batch} images")
+            logger.info("bench: forward pass, %s images", batch)
             arguments = (run, config.projection, manifest.shard_uris, batch, pool.cpus)
             found.append(rate(forward_step, arguments, processes=pool.workers, seconds=config.seconds))
-        say("bench: decoding")
+        logger.info("bench: decoding")
         processes = pool.workers * pool.cpus
         shards = (manifest.shard_uris, size)
         rates.decode.append(rate(decode_step, shards, processes=processes, seconds=config.seconds))
@@ -194,13 +197,17 @@ def _job(config: BenchVectorizeConfig, run: str, manifest: Manifest) -> tuple[fl
 def print_rates(rates: Rates, pool: Pool, manifest: Manifest) -> None:
     """Print the table and the ratios."""
     views, size = sum(manifest.views.values()), manifest.spec.image_size
-    print(f"\nimages a second, {views} of {size} px, {pool.workers} workers of {pool.cpus} CPUs and {pool.gpus} GPUs")
-    print(f"{'':24}{'median':>10}{'lowest':>10}{'highest':>10}")
+    print_result(
+        f"\nimages a second, {views} of {size} px, {pool.workers} workers of {pool.cpus} CPUs and {pool.gpus} GPUs"
+    )
+    print_result(f"{'':24}{'median':>10}{'lowest':>10}{'highest':>10}")
     lines = {f"forward pass, batch {batch}": found for batch, found in rates.forward.items()}
     for name, found in {**lines, "decoding": rates.decode, "whole job": rates.job}.items():
-        print(f"{name:24}" + "".join(f"{value:10.1f}" for value in (statistics.median(found), min(found), max(found))))
-    print(f"start of the workers, not counted: {statistics.median(rates.start_s):.1f} s")
+        print_result(
+            f"{name:24}" + "".join(f"{value:10.1f}" for value in (statistics.median(found), min(found), max(found)))
+        )
+    print_result(f"start of the workers, not counted: {statistics.median(rates.start_s):.1f} s")
     ratios = rates.job_of_forward
     spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-    print(f"the job runs at {statistics.median(ratios):.2f} of the forward pass ({spread} by repeat)")
-    print(f"on the same cores, decoding and then the forward pass run at {rates.shared_of_forward:.2f} of it")
+    print_result(f"the job runs at {statistics.median(ratios):.2f} of the forward pass ({spread} by repeat)")
+    print_result(f"on the same cores, decoding and then the forward pass run at {rates.shared_of_forward:.2f} of it")

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -17,13 +18,15 @@ from featurelib.geometry import Projection, Rig
 from featurelib.models.detector.files import detector_uri
 from featurelib.models.lifter.vectors import read_vectors
 from featurelib.runtime import cli, storage
-from featurelib.runtime.progress import say
+from featurelib.runtime.console import print_result
 from jobs import train_detector
 from jobs.pipeline import PipelineConfig, pipeline
 from jobs.render import RenderConfig, render
 from jobs.train_detector import DetectorTraining, TrainDetectorConfig
 from jobs.vectorize import VectorizeConfig, vectorize
 from jobs.workers import cluster
+
+logger = logging.getLogger(__name__)
 
 PROJECTION: Projection = "orthographic"
 
@@ -83,7 +86,7 @@ def ablation(config: AblationConfig) -> None:
     found: dict[str, list[dict[str, float]]] = {row: [] for row in rows}
     for seed in config.seeds:
         for row in rows:
-            say(f"bench: {row}, seed {seed}")
+            logger.info("bench: %s, seed %s", row, seed)
             folder = Path(config.out, f"{row}-{seed}")
             found[row].append((_leaky if row in LEAKS else _measured)(config, row, seed, folder))
     print_rows(found)
@@ -170,8 +173,8 @@ def split_by_view(manifest: Manifest, folder: Path, seed: int) -> Manifest:
 
 def print_rows(found: Mapping[str, Sequence[Mapping[str, float]]]) -> None:
     """Print a line for each row and figure."""
-    print(f"\n{'':28}{'':28}{'mean':>8}{'least':>8}{'largest':>9}")
+    print_result(f"\n{'':28}{'':28}{'mean':>8}{'least':>8}{'largest':>9}")
     for row, of_seeds in found.items():
         for name in of_seeds[0]:
             values = [of_seed[name] for of_seed in of_seeds]
-            print(f"{row:28}{name:28}{np.mean(values):8.2f}{min(values):8.2f}{max(values):9.2f}")
+            print_result(f"{row:28}{name:28}{np.mean(values):8.2f}{min(values):8.2f}{max(values):9.2f}")

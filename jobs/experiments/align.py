@@ -1,5 +1,6 @@
 """`python -m jobs.experiments align`: how well are randomly rotated objects aligned again?"""
 
+import logging
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -16,10 +17,12 @@ from featurelib.errors import UsageError
 from featurelib.geometry import rigid
 from featurelib.meshes.orientation import OrientationJob, Oriented, ReferenceShape
 from featurelib.runtime import cli
-from featurelib.runtime.progress import say
+from featurelib.runtime.console import print_result
 from featurelib.runtime.sandbox import SandboxLimits
 from jobs.align import find_orientations
 from jobs.workers import cluster
+
+logger = logging.getLogger(__name__)
 
 
 @cli.config
@@ -51,14 +54,14 @@ def align_experiment(config: AlignExperimentConfig = AlignExperimentConfig()) ->
     """
     with tempfile.TemporaryDirectory() as folder:
         if config.dataset is None:
-            say(f"bench: making {config.objects + config.references} synthetic bodies")
+            logger.info("bench: making %s synthetic bodies", config.objects + config.references)
             write_dataset(Path(folder), config.objects + config.references)
         dataset = open_dataset(config.dataset or folder, labelled=False)
         ids, needed = [*dataset.files], config.objects + config.references
         if len(ids) < needed or config.references * config.repeats > len(ids):
             raise UsageError(f"{dataset.uri}: has {len(ids)} objects; {needed} are needed, and sets of references")
         cluster.connect()
-        print(
+        print_result(
             f"{'references':24}{'mean':>8}{'median':>8}{'95 %':>8}{'largest':>8}"
             f"{'right':>8}{'not sure':>10}{'s each':>8}"
         )
@@ -83,9 +86,8 @@ def _print(config: AlignExperimentConfig, dataset: Dataset, references: Sequence
     figures = (errors.mean(), *np.percentile(errors, [50, 95, 100]))
     right = (errors <= config.within_deg).mean()
     name = f"{references[0]} + {len(references) - 1}"
-    print(
-        f"{name:24}{''.join(f'{figure:8.2f}' for figure in figures)}{right:8.1%}{len(doubted):10}{seconds:8.2f}",
-        flush=True,
+    print_result(
+        f"{name:24}{''.join(f'{figure:8.2f}' for figure in figures)}{right:8.1%}{len(doubted):10}{seconds:8.2f}"
     )
 
 

@@ -22,6 +22,7 @@ from featurelib.geometry import SIDES, Projection
 from featurelib.meshes.writers.ply import ply
 from featurelib.models.lifter.vectors import Vectors, read_vectors, vectors_uri
 from featurelib.runtime import cli, storage
+from featurelib.runtime.console import print_result
 from jobs.predict import PredictConfig, predict
 from jobs.workers.inference import mesh_files
 
@@ -101,14 +102,14 @@ def _outcome(row: dict[str, Any], kind: str, object_id: str, truth_mm: np.ndarra
 
 def print_outcomes(config: CorruptionsConfig, outcomes: list[Outcome]) -> None:
     """Print the table and the count."""
-    print(f"\n{'corrupted':24}{'object':16}{'left mm':>9}{'right mm':>9}  answer")
+    print_result(f"\n{'corrupted':24}{'object':16}{'left mm':>9}{'right mm':>9}  answer")
     for outcome in outcomes:
         left, right = (f"{error:9.2f}" if np.isfinite(error) else f"{'-':>9}" for error in outcome.errors_mm)
         said = "accepted" if outcome.accepted else outcome.reason.partition("; ")[0]
-        print(f"{outcome.kind:24}{outcome.object_id:16}{left}{right}  {said}")
+        print_result(f"{outcome.kind:24}{outcome.object_id:16}{left}{right}  {said}")
     wrong = sum(outcome.accepted and bool((outcome.errors_mm > config.right_mm).any()) for outcome in outcomes)
     accepted = sum(outcome.accepted for outcome in outcomes)
-    print(
+    print_result(
         f"\n{len(outcomes)} corrupted objects: {len(outcomes) - accepted} rejected, {accepted - wrong} accepted and "
         f"right within {config.right_mm:g} mm, {wrong} accepted and wrong"
     )

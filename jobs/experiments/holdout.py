@@ -20,6 +20,7 @@ from featurelib.evaluation.bootstrap import interval
 from featurelib.geometry import SIDES, Projection
 from featurelib.models.uncertainty.calibration import CHI_68, CHI_95
 from featurelib.runtime import cli, storage
+from featurelib.runtime.console import print_result
 from jobs.predict import PredictConfig, predict
 
 
@@ -79,13 +80,17 @@ def print_outcome(table: pa.Table, errors: NDArray[np.float64], seconds: float) 
     accepted = table["accepted"].to_numpy(zero_copy_only=False)
     sigmas = np.stack([table[f"{side}_sigma_mm"].to_numpy(zero_copy_only=False) for side in SIDES], axis=1)
     known = np.isfinite(errors)
-    print(f"\n{len(errors)} objects in {seconds:.0f} s, {seconds / len(errors):.2f} s each, models loaded within it")
-    print(f"{'mm':12}{'objects':>8}{'mean':>8}{'median':>8}{'p95':>8}   interval of the median")
+    print_result(
+        f"\n{len(errors)} objects in {seconds:.0f} s, {seconds / len(errors):.2f} s each, models loaded within it"
+    )
+    print_result(f"{'mm':12}{'objects':>8}{'mean':>8}{'median':>8}{'p95':>8}   interval of the median")
     for name, chosen in {"all": np.ones(len(errors), bool), "accepted": accepted, "rejected": ~accepted}.items():
-        print(_line(name, errors[chosen]))
+        print_result(_line(name, errors[chosen]))
     for level, radius in ((68, CHI_68), (95, CHI_95)) if accepted.any() else ():
         held = (errors <= radius * sigmas)[known & accepted[:, None]]
-        print(f"within {radius:.2f} sigma, {level} % of a Gaussian: {100 * held.mean():.1f} % of accepted landmarks")
+        print_result(
+            f"within {radius:.2f} sigma, {level} % of a Gaussian: {100 * held.mean():.1f} % of accepted landmarks"
+        )
 
 
 def _line(name: str, errors: NDArray[Any]) -> str:

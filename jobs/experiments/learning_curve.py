@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,9 +16,11 @@ from featurelib.datasets.splits import stable_fraction
 from featurelib.errors import DataError, UsageError
 from featurelib.geometry import Projection
 from featurelib.runtime import cli, storage
-from featurelib.runtime.progress import say
+from featurelib.runtime.console import print_result
 from jobs.pipeline import PipelineConfig, pipeline
 from jobs.train_detector import DetectorTraining
+
+logger = logging.getLogger(__name__)
 
 VALIDATION_SHARE = 0.2
 """Of the labelled objects, at least two: they choose the method and carry the claims."""
@@ -61,7 +64,7 @@ def learning_curve(config: LearningCurveConfig) -> None:
 
 def _measure(config: LearningCurveConfig, objects: pa.Table, count: int) -> dict[str, Any]:
     """Return the report of a run with so many labelled objects."""
-    say(f"bench: {count} labelled objects")
+    logger.info("bench: %s labelled objects", count)
     folder = Path(config.out, f"labels-{count}")
     write_excerpt(config.dataset, objects, count, folder / "dataset")
     training = {field.name: getattr(config, field.name) for field in fields(DetectorTraining)}
@@ -111,11 +114,11 @@ def write_excerpt(dataset: str, objects: pa.Table, count: int, folder: Path) -> 
 
 def print_curve(found: Mapping[int, Mapping[str, Any]]) -> None:
     """Print a line for each number."""
-    print(f"\nerrors of test objects in mm: mean, median, 95th percentile\n{'labels':>6}", end="")
-    print("".join(f"  {name:>18}" for name in COLUMNS.values()))
+    print_result("\nerrors of test objects in mm: mean, median, 95th percentile")
+    print_result(f"{'labels':>6}" + "".join(f"  {name:>18}" for name in COLUMNS.values()))
     for count, lifter in found.items():
         cells = [_cell(lifter["test"][method]["error_mm"]) for method in COLUMNS]
-        print(f"{count:6}" + "".join(f"  {cell:>18}" for cell in cells))
+        print_result(f"{count:6}" + "".join(f"  {cell:>18}" for cell in cells))
 
 
 def _cell(error_mm: Mapping[str, float | None]) -> str:

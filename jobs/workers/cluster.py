@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import ray
 
-from featurelib.runtime.progress import output_options
+from featurelib.runtime.console import output_options
 
 Item = TypeVar("Item")
 

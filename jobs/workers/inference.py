@@ -1,5 +1,6 @@
 """What a run's methods say of objects, asked on the cluster: from vectors alone, on meshes, or all of it at once."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,9 +18,11 @@ from featurelib.models.fusion import Surface, ViewNoise
 from featurelib.models.lifter.fusing import surface_pairs
 from featurelib.models.lifter.vectors import Vectors
 from featurelib.models.requests import Answer, Seen
-from featurelib.runtime.progress import Progress, say
+from featurelib.runtime.progress import Progress
 from featurelib.runtime.threads import limit_threads
 from jobs.workers import cluster
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from featurelib.models.predictor import Predictor
@@ -201,5 +204,5 @@ def _known(task: str, found: Sequence[Any]) -> list[Any]:
     """Return what was found, None in place of reasons, and say the first of those."""
     reasons = [one for one in found if isinstance(one, str)]
     if reasons:
-        say(f"{task}: no answer for {len(reasons)} of {len(found)} objects; the first: {reasons[0]}")
+        logger.warning("%s: no answer for %s of %s objects; the first: %s", task, len(reasons), len(found), reasons[0])
     return [None if isinstance(one, str) else one for one in found]

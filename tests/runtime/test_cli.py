@@ -1,3 +1,4 @@
+import logging
 import re
 import shlex
 import signal
@@ -11,7 +12,9 @@ import pytest
 from featurelib.__main__ import COMMANDS, make_app
 from featurelib.errors import DataError, UsageError
 from featurelib.runtime import cli
-from featurelib.runtime.progress import say, say_result
+from featurelib.runtime.console import print_result
+
+logger = logging.getLogger("jobs.greet")
 
 
 @cli.config
@@ -157,8 +160,8 @@ def test_a_wrong_call_ends_with_code_2_and_one_helpful_line(capsys, line, says):
 
 def greet(name: str) -> None:
     """Greet."""
-    say("thinking")
-    say_result(f"hello {name}", {"greeted": name})
+    logger.info("thinking")
+    print_result(f"hello {name}", {"greeted": name})
     if name == "nobody":
         raise DataError("nobody: is not there")
 

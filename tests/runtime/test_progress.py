@@ -1,10 +1,12 @@
 import io
+import logging
 import re
 import sys
 
 import pytest
 
-from featurelib.runtime.progress import OutputOptions, Progress, duration, say, set_output_options
+from featurelib.runtime.console import OutputOptions, set_output_options
+from featurelib.runtime.progress import Progress, duration
 
 
 class Terminal(io.StringIO):
@@ -70,7 +72,7 @@ def test_a_person_sees_a_bar_and_its_end_as_a_line(monkeypatch):
     terminal = sys.stderr
     progress = Progress("render", 4, "objects", every_s=0.0)
     progress.add(1)
-    say("a mesh is odd")
+    logging.getLogger("featurelib.meshes").warning("a mesh is odd")
     progress.add(3, ", 36 views")
     progress.end()
 
@@ -92,4 +94,3 @@ def test_a_quiet_command_shows_no_progress(monkeypatch, capsys):
         progress.end()
         said = stderr.getvalue() if isinstance(stderr, Terminal) else capsys.readouterr().err
         assert said == ""
-    set_output_options(OutputOptions())

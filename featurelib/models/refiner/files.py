@@ -1,13 +1,15 @@
 """Where a trained refiner lies, which one it is, and its numbers; what needs no network."""
 
 import json
+import logging
 from hashlib import sha256
 from typing import Any
 
 from featurelib.errors import DataError
 from featurelib.models.lifter.files import lifter_version
 from featurelib.runtime import storage
-from featurelib.runtime.progress import say
+
+logger = logging.getLogger(__name__)
 
 
 def refiner_uri(run: str, projection: str) -> str:
@@ -26,7 +28,9 @@ def current_version(run: str, projection: str) -> str | None:
     if not storage.exists(config_uri):
         return None
     if json.loads(storage.read_bytes(config_uri)).get("lifter") != lifter_version(run, projection):
-        say(f"{uri}: of another lifter, so it is left out; run `featurelib train-refiner --projection {projection}`")
+        logger.warning(
+            "%s: of another lifter, so it is left out; run `featurelib train-refiner --projection %s`", uri, projection
+        )
         return None
     return refiner_version(uri)
 
