@@ -90,7 +90,7 @@ def check_ray() -> Check:
         cluster.connect()
         ray.get(answer.remote(), timeout=90)
         resources, nodes = ray.cluster_resources(), len(ray.nodes())
-    except Exception as error:  # a broken installation, a wrong address, a full disk: all mean the same
+    except Exception as error:  # noqa: BLE001 (a broken installation, a wrong address and a full disk get one line)
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         return Check(
             "Ray", "broken", reason, "is the machine busy, or /tmp full? try again; RAY_ADDRESS names a cluster to join"

@@ -27,7 +27,7 @@ def as_ply(content: bytes, suffix: str, name: str) -> bytes:
     try:
         mesh = trimesh.load(io.BytesIO(content), file_type=suffix.removeprefix("."), force="mesh", process=False)
         vertices, faces = np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int32)
-    except Exception as error:  # every format's reader raises its own
+    except Exception as error:  # noqa: BLE001 (each reader of trimesh raises its own errors)
         raise DataError(f"{name}: cannot be read, {type(error).__name__}: {error}; export it as PLY") from None
     if not len(faces):
         raise DataError(f"{name}: no faces in it; export a surface, as PLY")

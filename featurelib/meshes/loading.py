@@ -60,7 +60,7 @@ def load_mesh(
             return _checked(_read(data, "." + file_type.lower().removeprefix("."), limits), object_from_source, limits)
     except (DataError, GeometryError) as error:
         raise DataError(f"{name}: {error}") from None
-    except Exception as error:  # NumPy and Pillow raise whatever the bytes make them stumble over, MemoryError too
+    except Exception as error:  # noqa: BLE001 (damaged bytes make NumPy and Pillow raise any error, also MemoryError)
         reason = " ".join(str(error).split())[:200] or "no reason given"
         raise DataError(f"{name}: cannot be read, {type(error).__name__}: {reason} (the file is damaged)") from None
 

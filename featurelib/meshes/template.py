@@ -109,7 +109,7 @@ class Template:
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 points_mm, pair_mm = arrays["points_mm"], arrays["pair_mm"]
-        except Exception as error:  # zipfile, zlib, struct and numpy each raise their own
+        except Exception as error:  # noqa: BLE001 (zipfile, zlib, struct and NumPy each raise their own)
             raise DataError(f"{name}: not a template ({error}); expected an npz file of points_mm, pair_mm") from None
         if points_mm.ndim != 2 or points_mm.shape[1] != 3 or pair_mm.shape != (2, 3):
             raise DataError(

@@ -38,7 +38,7 @@ def _open_pyrender() -> Renderer:
         from featurelib.rendering.gl import GLRenderer
 
         return GLRenderer(next(iter(hardware_devices()), 0))
-    except Exception as error:  # drivers and PyOpenGL fail in many ways, and all mean the same
+    except Exception as error:  # noqa: BLE001 (drivers and PyOpenGL raise many types for one fault)
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UsageError(
             f"backend pyrender: no EGL context on this machine ({reason[:120]}); "
@@ -54,7 +54,7 @@ def _open_on_graphics_card() -> Renderer | None:
         from featurelib.rendering.gl import GLRenderer
 
         renderer = GLRenderer(hardware_devices()[0])
-    except Exception:  # a card without a working driver is as good as none
+    except Exception:  # noqa: BLE001 (a card without a working driver counts as no card)
         return None
     if is_software(renderer.hardware):
         renderer.close()

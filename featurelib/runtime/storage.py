@@ -70,9 +70,9 @@ def write_bytes(uri: str, content: bytes) -> None:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 os.fchmod(file.fileno(), 0o644)
-            os.replace(part, path)
+            Path(part).replace(path)
         except BaseException:
-            os.unlink(part)
+            Path(part).unlink()
             raise
     except OSError as error:
         raise DataError(f"{uri}: cannot be written ({error.strerror})") from None
@@ -92,7 +92,7 @@ def swap_bytes(uri: str, content: bytes, expected_tag: str | None) -> None:
         return
     path = Path(uri)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_name(f".{path.name}.lock"), "wb") as lock:
+    with path.with_name(f".{path.name}.lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if tag(uri) != expected_tag:
             raise ConflictError(f"{uri}: was written by somebody else meanwhile")
@@ -102,7 +102,8 @@ def swap_bytes(uri: str, content: bytes, expected_tag: str | None) -> None:
 def tag(uri: str) -> str | None:
     """Return what changes with a file, or None if there is no such file."""
     if not is_s3(uri):
-        return _local_tag(os.stat(uri)) if os.path.isfile(uri) else None
+        path = Path(uri)
+        return _local_tag(path.stat()) if path.is_file() else None
     folder, _, name = uri.rpartition("/")
     return next((entry.tag for entry in _list_s3(folder, prefix=name) if entry.name == name), None)
 
@@ -147,7 +148,7 @@ def arrow_filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
 
 
 def _list_local(uri: str) -> list[Entry]:
-    if not os.path.isdir(uri):
+    if not Path(uri).is_dir():
         return []
     with os.scandir(uri) as found:
         # Dotted names are not even looked at: they vanish under the reader when their writer ends.

@@ -1,7 +1,6 @@
 """A folder of meshes and other programs' landmark files becomes a dataset, and goes back."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +138,7 @@ def test_axes_can_be_named_at_once(scans, tmp_path):
 def test_meshes_can_be_linked(scans, tmp_path):
     import_dataset(config(scans, None, link=True))
 
-    assert os.readlink(tmp_path / "dataset/meshes/scan-a.stl") == str(scans / "scan-a.stl")
+    assert (tmp_path / "dataset/meshes/scan-a.stl").readlink() == scans / "scan-a.stl"
     assert open_dataset(str(tmp_path / "dataset"), labelled=False).objects["object_id"].to_pylist() == [*OBJECTS]
 
 

@@ -1,5 +1,4 @@
 import functools
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -169,7 +168,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path):
 
     assert set(seen) <= set(versions)
     assert all(earlier[0] <= later[0] for earlier, later in pairwise(seen))
-    assert os.listdir(tmp_path) == ["file"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_listing_bears_files_that_come_and_go(tmp_path):
@@ -195,7 +194,7 @@ def test_a_failed_write_leaves_the_folder_as_it_was(tmp_path):
     with pytest.raises(TypeError):
         storage.write_bytes(uri, "text, not bytes")
 
-    assert os.listdir(tmp_path) == ["file"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert storage.read_bytes(uri) == b"earlier"
 
 
@@ -206,7 +205,7 @@ def test_a_write_that_cannot_take_its_place_is_named(tmp_path):
     with pytest.raises(DataError, match="taken: cannot be written"):
         storage.write_bytes(str(tmp_path / "taken"), b"content")
 
-    assert os.listdir(tmp_path) == ["taken"]
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
 def test_a_file_where_a_folder_should_be_is_named(tmp_path):

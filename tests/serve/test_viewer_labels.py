@@ -13,7 +13,7 @@ AHEAD = {"left": 8, "right": 0}
 
 def rows_of(dataset):
     """The coordinates (2, 3) of every row as written, and all other text, by object."""
-    with open(dataset / "landmarks.csv", newline="") as file:
+    with (dataset / "landmarks.csv").open(newline="") as file:
         return {row["object_id"]: row for row in csv.DictReader(file)}
 
 

@@ -38,7 +38,7 @@ def image_size(data: bytes) -> tuple[int, int]:
                 return image.size
         except Image.DecompressionBombError as error:
             raise DataError(f"a texture too large to be decoded ({error})") from None
-        except Exception:  # Pillow raises whatever the bytes make it stumble over
+        except Exception:  # noqa: BLE001 (damaged bytes make Pillow raise any error)
             raise DataError("a texture that is no PNG, JPEG or WebP; convert it, or export without") from None
 
 
@@ -65,7 +65,7 @@ def decode(data: bytes) -> NDArray[np.uint8]:
         try:
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 return np.array(image.convert("RGB"), dtype=np.uint8)
-        except Exception as error:  # as above
+        except Exception as error:  # noqa: BLE001 (as above)
             reason = " ".join(str(error).partition(" <")[0].split())[:100]  # Pillow prints its BytesIO
             raise DataError(f"a texture that cannot be decoded ({reason}); export it again") from None
 

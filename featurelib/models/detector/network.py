@@ -90,7 +90,7 @@ def _backbone(alpha: float, input_size: int, weights: str) -> keras.Model:
                 layer.momentum = UNTRAINED_MOMENTUM
     except DataError:
         raise
-    except Exception as error:  # Keras raises ValueError, OSError and plain Exception here
+    except Exception as error:  # noqa: BLE001 (Keras raises ValueError, OSError and plain Exception)
         fix = "give --weights PATH, or --weights none to start from nothing"
         raise DataError(
             f"--weights {weights}: cannot be used with alpha {alpha:g} ({str(error).splitlines()[0]}); {fix}"

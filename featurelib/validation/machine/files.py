@@ -3,6 +3,7 @@
 import os
 import time
 import uuid
+from pathlib import Path
 
 from featurelib.errors import ConflictError, DataError
 from featurelib.runtime import storage
@@ -64,6 +65,6 @@ def _forget(probe: str) -> None:
         storage.delete(probe)
         if not storage.is_s3(probe):
             folder, _, name = probe.rpartition("/")
-            os.unlink(f"{folder}/.{name}.lock")
+            Path(f"{folder}/.{name}.lock").unlink()
     except (DataError, OSError):
         pass

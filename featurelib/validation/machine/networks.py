@@ -1,6 +1,6 @@
 """TensorFlow: whether it loads, and on what it computes."""
 
-import os
+from pathlib import Path
 
 from featurelib.errors import DataError
 from featurelib.validation.machine.check import Check, asked
@@ -26,7 +26,7 @@ def check_tensorflow() -> Check:
         return Check("TensorFlow", "broken", str(error), "make setup; is the processor older than AVX?")
     if found["gpus"]:
         return Check("TensorFlow", "ok", f"{found['version']} on {', '.join(found['gpus'])}")
-    if os.path.exists("/dev/nvidiactl"):
+    if Path("/dev/nvidiactl").exists():
         fix = "it sees no card though there is one: pip install 'tensorflow[and-cuda]' into .venv"
         return Check("TensorFlow", "slow", f"{found['version']} on the CPU", fix)
     return Check("TensorFlow", "ok", f"{found['version']} on the CPU; no graphics card here")

@@ -19,7 +19,7 @@ MOVED_MM = np.array([[1.0, -2.0, 3.0], [4.0, 5.0, -6.0]])
 
 def row_of(dataset, object_id):
     """An object's coordinates as they are written (2, 3)."""
-    with open(dataset / "landmarks.csv", newline="") as file:
+    with (dataset / "landmarks.csv").open(newline="") as file:
         row = next(row for row in csv.DictReader(file) if row["object_id"] == object_id)
     return np.array([float(row[f"{side}_{axis}"]) for side in ("left", "right") for axis in "xyz"]).reshape(2, 3)
 

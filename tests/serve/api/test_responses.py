@@ -86,7 +86,7 @@ def test_a_scene_is_what_is_drawn(client, bodies, run):
 def test_scores_are_the_report_s(client, run):
     """The worse error of both sides, and the larger distance from the registered mean shape."""
     scores = client.get("/scores").json()
-    with open(run / "report" / "per_object.csv", newline="") as file:
+    with (run / "report" / "per_object.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["projection"] == "orthographic"]
     by_method = {(row["object_id"], row["method"], row["side"]): row for row in rows}
     xyz = {key: np.array([float(row[f"{axis}_mm"]) for axis in "xyz"]) for key, row in by_method.items()}

@@ -37,7 +37,7 @@ class DatasetEditor:
     folder: Path
 
     def __post_init__(self):
-        with open(self.folder / "landmarks.csv", newline="") as file:
+        with (self.folder / "landmarks.csv").open(newline="") as file:
             self.rows = {row["object_id"]: row for row in csv.DictReader(file)}
         self.more_rows = []
 
@@ -67,7 +67,7 @@ class DatasetEditor:
 
     def save(self) -> None:
         rows = [*self.rows.values(), *self.more_rows]
-        with open(self.folder / "landmarks.csv", "w", newline="") as file:
+        with (self.folder / "landmarks.csv").open("w", newline="") as file:
             table = csv.DictWriter(file, fieldnames=list(next(iter(self.rows.values()))))
             table.writeheader()
             table.writerows(rows)
