@@ -1,7 +1,7 @@
-"""Images of meshes: one small interface, two back ends that give the same image.
+"""Images of meshes: one interface, and two back ends that return the same image.
 
-`raster` is our own rasteriser for the processor and needs nothing but numba. `pyrender` draws with OpenGL and is
-the right choice where there is a graphics card. How a surface is shaded is written in `featurelib.rendering.shading`.
+`raster` is a rasteriser for the CPU and needs only numba. `pyrender` draws with OpenGL and is faster on a graphics
+card. `featurelib.rendering.shading` defines the shading of both.
 """
 
 from featurelib.rendering.backends import BACKENDS, open_renderer

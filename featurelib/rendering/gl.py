@@ -1,10 +1,10 @@
-"""The graphics card's back end: pyrender on an EGL context, with our own two shaders.
+"""The GPU back end: pyrender on an EGL context, with two shaders of featurelib.
 
-It needs no display. On a machine without a card Mesa's llvmpipe draws the same images, far slower than `raster`.
-Triangles that cross shading.NEAR_MM before a perspective camera are cut there, where `raster` leaves them out.
+It needs no display. On a machine without a graphics card Mesa's llvmpipe draws the same images, far slower than
+`raster`. Triangles that cross shading.NEAR_MM before a perspective camera are clipped there; `raster` omits them.
 
-Written against pyrender 0.1.45, of which three things are replaced: its shaders, its frame buffer (multisampled there)
-and its reading of depth (which takes every camera for a perspective one).
+It replaces three parts of pyrender 0.1.45: the shaders, the multisampled frame buffer, and the conversion of depth,
+which treats every camera as a perspective one.
 """
 
 import os
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# PyOpenGL chooses its platform while it is imported, and without a display only EGL works.
+# PyOpenGL chooses its platform on import, and only EGL works without a display.
 os.environ["PYOPENGL_PLATFORM"] = "egl"
 import pyrender
 from OpenGL import GL
@@ -34,12 +34,12 @@ SHADERS = Path(__file__).parent / "shaders"
 
 
 class GLRenderer:
-    """Renders on one EGL context of its own."""
+    """A renderer with its own EGL context."""
 
     name = "pyrender"
 
     def __init__(self, device_index: int = 0) -> None:
-        """Make the context on the EGL device of that number; whatever goes wrong there is raised as it comes."""
+        """Create the context on the EGL device of this number; errors of the driver are raised unchanged."""
         self._platform = egl.EGLPlatform(1, 1, device=egl.get_device_by_index(device_index))
         self._platform.init_context()
         self._painter = _Painter()
@@ -47,12 +47,12 @@ class GLRenderer:
 
     @property
     def hardware(self) -> str:
-        """What draws, in the driver's words (GL_RENDERER)."""
+        """The driver's name of the renderer (GL_RENDERER)."""
         self._platform.make_current()
         return bytes(GL.glGetString(GL.GL_RENDERER)).decode()
 
     def render(self, mesh: Mesh, cameras: Sequence[Camera], size: int) -> Iterator[RenderedView]:
-        """Yield the image, `size` pixels wide and high, of each camera; the mesh is uploaded once."""
+        """Yield the image of each camera, `size` pixels wide and high; the mesh is uploaded once."""
         scene = pyrender.Scene(bg_color=np.full(4, BACKGROUND / 255))
         primitive = _primitive(mesh)
         scene.add(pyrender.Mesh([primitive]))
@@ -75,10 +75,10 @@ class GLRenderer:
 
 
 class _Frustum(pyrender.Camera):  # type: ignore[misc]  # pyrender has no types
-    """A camera of ours for pyrender: the projection follows from the lens alone, near and far from the mesh."""
+    """A pyrender camera: the lens determines the projection, the mesh the near and the far plane."""
 
     def __init__(self, camera: Camera, corners_mm: NDArray[np.float64]) -> None:
-        """Enclose the corners (8, 3) of a bounding box."""
+        """Choose near and far so that they enclose the corners (8, 3) of a bounding box."""
         super().__init__()
         depths_mm = camera.depth_mm(corners_mm)
         margin_mm = 1e-3 * float(np.ptp(depths_mm)) + 1e-6 * float(np.abs(depths_mm).max()) + 1e-6
@@ -90,11 +90,11 @@ class _Frustum(pyrender.Camera):  # type: ignore[misc]  # pyrender has no types
 
     @property
     def is_perspective(self) -> bool:
-        """Whether rays meet in the camera."""
+        """Whether the lens is a perspective one."""
         return isinstance(self.lens, Perspective)
 
     def get_projection_matrix(self, width: int | None = None, height: int | None = None) -> NDArray[np.float64]:
-        """Return the (4, 4) clip_from_camera of OpenGL, whose depth runs from -1 to 1; the image is square."""
+        """Return OpenGL's (4, 4) clip_from_camera of a square image, with depth from -1 to 1."""
         near, far = self.near_mm, self.far_mm
         scale = 1 / float(self.lens.half_height_at(1.0))
         matrix = np.diag([scale, scale, -2 / (far - near), 1.0])
@@ -104,7 +104,7 @@ class _Frustum(pyrender.Camera):  # type: ignore[misc]  # pyrender has no types
         return matrix
 
     def depth_mm(self, window_depth: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the distance along the axis of what lies in the depth buffer (0 near, 1 far or background)."""
+        """Convert the depth buffer (0 near, 1 far or background) to distances along the axis in mm."""
         near, far = self.near_mm, self.far_mm
         depth = window_depth.astype(np.float64)
         depth = far * near / (far - depth * (far - near)) if self.is_perspective else near + depth * (far - near)
@@ -112,24 +112,24 @@ class _Frustum(pyrender.Camera):  # type: ignore[misc]  # pyrender has no types
 
 
 class _Painter(PyrenderRenderer):  # type: ignore[misc]  # pyrender has no types
-    """pyrender's renderer with our shaders, one sample a pixel, and buffers read as they are."""
+    """pyrender's renderer with the shaders of featurelib, one sample per pixel and unmodified buffers."""
 
     def __init__(self) -> None:
-        """Start with a frame buffer of one pixel; `image` makes it the right size."""
+        """Start with a frame buffer of one pixel; `image` resizes it."""
         super().__init__(1, 1)
         self._program_cache = ShaderProgramCache(shader_dir=str(SHADERS))
         self._is_coloured = False
         self._main_fb_dims: tuple[int | None, int | None] = (None, None)
 
     def image(self, scene: pyrender.Scene, frustum: _Frustum, size: int, is_coloured: bool) -> RenderedView:
-        """Return what the scene's camera sees."""
+        """Return the image of the scene's camera."""
         self.viewport_width = self.viewport_height = size
         self._is_coloured = is_coloured
         pixels, window_depth = self.render(scene, RenderFlags.OFFSCREEN)
         return RenderedView(pixels, frustum.depth_mm(window_depth))
 
     def _get_primitive_program(self, primitive: pyrender.Primitive, flags: int, program_flags: int) -> Any:
-        """Return our shaders, compiled for the attributes the primitive has, in pyrender's order of them."""
+        """Return the shaders, compiled for the attributes of the primitive in pyrender's order."""
         present = [BufFlags.NORMAL, BufFlags.TEXCOORD_0, BufFlags.COLOR_0]
         names = [name for name, flag in zip(_LOCATIONS, present, strict=True) if primitive.buf_flags & flag]
         defines = {name: str(location) for location, name in enumerate(names, start=1)}
@@ -140,10 +140,10 @@ class _Painter(PyrenderRenderer):  # type: ignore[misc]  # pyrender has no types
         return program
 
     def _bind_lighting(self, scene: pyrender.Scene, program: Any, node: pyrender.Node, flags: int) -> None:
-        """Bind nothing: the headlight is in the shader."""
+        """Bind no light: the shader has the headlight."""
 
     def _configure_main_framebuffer(self) -> None:
-        """Make the frame buffer without multisampling, under the names by which pyrender binds and deletes it."""
+        """Create a frame buffer without multisampling in the attributes that pyrender binds and deletes."""
         size = (self.viewport_width, self.viewport_height)
         if self._main_fb_dims == size:
             return
@@ -161,7 +161,7 @@ class _Painter(PyrenderRenderer):  # type: ignore[misc]  # pyrender has no types
         self._main_fb_dims = size
 
     def _delete_main_framebuffer(self) -> None:
-        """Free the one frame buffer."""
+        """Free the frame buffer."""
         if self._main_fb is not None:
             GL.glDeleteFramebuffers(1, [self._main_fb])
             GL.glDeleteRenderbuffers(2, [self._main_cb, self._main_db])
@@ -188,7 +188,7 @@ _LOCATIONS = ("NORMAL_LOC", "TEXCOORD_0_LOC", "COLOR_0_LOC")
 
 
 def _primitive(mesh: Mesh) -> pyrender.Primitive:
-    """Return the mesh for pyrender, with its texture, else its colours, else neither."""
+    """Return the mesh as a pyrender primitive with its texture, else with its colours if it has any."""
     material = pyrender.MetallicRoughnessMaterial(doubleSided=True, alphaMode="OPAQUE")
     uv = colours = None
     if mesh.uv is not None and mesh.texture is not None:

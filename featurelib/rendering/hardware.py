@@ -1,4 +1,4 @@
-"""Which EGL devices are graphics cards, asked of libEGL alone: a few ms, where importing pyrender takes seconds."""
+"""Find graphics cards through libEGL alone, which takes a few ms; importing pyrender takes seconds."""
 
 import ctypes
 from collections.abc import Callable
@@ -6,14 +6,14 @@ from typing import Any
 
 EGL_EXTENSIONS = 0x3055
 SOFTWARE_EXTENSION = b"EGL_MESA_device_software"
-"""By this Mesa marks the device that is no card (https://registry.khronos.org/EGL/extensions/MESA/)."""
+"""The extension of Mesa's software device (https://registry.khronos.org/EGL/extensions/MESA/)."""
 
 SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "software")
-"""Parts of GL_RENDERER that tell that the processor draws after all."""
+"""Parts of GL_RENDERER that identify a renderer on the CPU."""
 
 
 def hardware_devices() -> list[int]:
-    """Return the numbers of the EGL devices that are not Mesa's software device; none where there is no EGL."""
+    """Return the numbers of all EGL devices but Mesa's software device; empty without EGL."""
     try:
         libegl = ctypes.CDLL("libEGL.so.1")
     except OSError:
@@ -32,12 +32,12 @@ def hardware_devices() -> list[int]:
 
 
 def is_software(gl_renderer: str) -> bool:
-    """Whether a GL_RENDERER string names a processor's renderer."""
+    """Whether a GL_RENDERER string names a software renderer."""
     return any(name in gl_renderer.lower() for name in SOFTWARE_RENDERERS)
 
 
 def _function(library: ctypes.CDLL, name: bytes, result: type, *arguments: type) -> Callable[..., Any] | None:
-    """Return an EGL extension function, or None where it is missing."""
+    """Return an EGL extension function, or None if it is missing."""
     library.eglGetProcAddress.restype = ctypes.c_void_p
     library.eglGetProcAddress.argtypes = [ctypes.c_char_p]
     address = library.eglGetProcAddress(name)

@@ -1,18 +1,18 @@
-"""The processor's back end: a z-buffer rasteriser in numba, one thread, the same bytes on every run.
+"""The CPU back end: a z-buffer rasteriser in numba, with one thread and the same bytes in every run.
 
-How a view is drawn:
+A view is drawn in three steps:
 
-1. Every vertex is projected, shaded and snapped to 1 / SUBPIXELS of a pixel, on integers. Whether a pixel's centre
-   lies inside a triangle is then decided without rounding: an edge shared by two triangles leaves no hole, and a
-   mirrored mesh covers exactly the mirrored pixels. A centre on an edge belongs to both triangles.
-2. Every triangle writes one number a pixel: depth in the upper bits, grey (or the triangle's number) in the lower.
-   The smaller number stays, so "nearer wins" and the write are one instruction without a branch, and the order of
-   the triangles in the file does not matter.
-3. The numbers are unpacked. A mesh with colours is shaded only here, once a visible pixel.
+1. Each vertex is projected, shaded and snapped to 1 / SUBPIXELS of a pixel. With integer positions the test whether
+   a pixel's centre is inside a triangle is exact: an edge shared by two triangles leaves no hole, and a mirrored mesh
+   covers exactly the mirrored pixels. A centre on an edge belongs to both triangles.
+2. Each triangle writes one number per pixel: depth in the upper bits, grey (or the triangle's number) in the lower.
+   The minimum is kept, so that the depth test and the write are one instruction without a branch, and the order of
+   the triangles in the file has no effect.
+3. The numbers are unpacked. A mesh with colours is shaded in this step, once per visible pixel.
 
-A triangle with a vertex nearer to a perspective camera than shading.NEAR_MM is left out as a whole.
+A triangle with a vertex nearer to a perspective camera than shading.NEAR_MM is omitted as a whole.
 
-None of the functions is compiled with fastmath, so that machines with and without fused multiply-add agree.
+No function is compiled with fastmath, so that machines with and without fused multiply-add give the same result.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,31 +24,23 @@ from numpy.typing import NDArray
 
 from featurelib.geometry import Camera, Perspective
 from featurelib.meshes import Mesh
-from featurelib.rendering.kernels import (
-    DEPTH_LEVELS,
-    EMPTY_FACE,
-    EMPTY_GREY,
-    LANES,
-    draw,
-    project,
-    unpack_colour,
-    unpack_grey,
-)
+from featurelib.rendering.kernels import DEPTH_LEVELS, LANES, draw, project
 from featurelib.rendering.shading import ALBEDO, AMBIENT, BACKGROUND, NEAR_MM
 from featurelib.rendering.types import RenderedView
+from featurelib.rendering.unpacking import EMPTY_FACE, EMPTY_GREY, unpack_colour, unpack_grey
 
 
 class RasterRenderer:
-    """Renders on one processor core; its z-buffers are kept from view to view."""
+    """A renderer on one CPU core; it reuses its z-buffers for all views."""
 
     name = "raster"
 
     def __init__(self) -> None:
-        """Hold nothing until the first view."""
+        """Start without z-buffers; the first view allocates one."""
         self._z_buffers: dict[tuple[int, bool], NDArray[Any]] = {}
 
     def render(self, mesh: Mesh, cameras: Sequence[Camera], size: int) -> Iterator[RenderedView]:
-        """Yield the image, `size` pixels wide and high, of each camera."""
+        """Yield the image of each camera, `size` pixels wide and high."""
         prepared = _Prepared.of(mesh)
         for camera in cameras:
             yield _view(prepared, camera, size, self._z_buffer(size, prepared.is_coloured))
@@ -58,7 +50,7 @@ class RasterRenderer:
         self._z_buffers.clear()
 
     def _z_buffer(self, size: int, is_coloured: bool) -> NDArray[Any]:
-        """Return an empty z-buffer; drawing leaves it empty again."""
+        """Return an empty z-buffer; unpacking a view empties it again."""
         empty = EMPTY_FACE if is_coloured else EMPTY_GREY
         if (size, is_coloured) not in self._z_buffers:
             self._z_buffers[size, is_coloured] = np.full(size * (size + LANES), empty)
@@ -67,7 +59,10 @@ class RasterRenderer:
 
 @dataclass(frozen=True, eq=False)
 class _Prepared:
-    """A mesh and the room for what each view makes of its n vertices: see `corners` in `kernels`."""
+    """A mesh with buffers for its n projected vertices (`corners` in `kernels`) and its appearance.
+
+    appearance: colours (n, 3), uv (n, 2) and texture (h, w, 3); of length zero where the mesh has none.
+    """
 
     mesh: Mesh
     is_coloured: bool
@@ -76,7 +71,7 @@ class _Prepared:
 
     @classmethod
     def of(cls, mesh: Mesh) -> Self:
-        """Return the mesh with room for its views; which of colours, uv and texture it lacks is of length zero."""
+        """Return the mesh with buffers for its views."""
         count = len(mesh.vertices_mm)
         colours, uv, texture = np.zeros((0, 3), np.uint8), np.zeros((0, 2), np.float32), np.zeros((0, 0, 3), np.uint8)
         if mesh.uv is not None and mesh.texture is not None:
@@ -88,11 +83,11 @@ class _Prepared:
 
 
 def _view(prepared: _Prepared, camera: Camera, size: int, z_buffer: NDArray[Any]) -> RenderedView:
-    """Return one image, drawn through an empty z-buffer, which is empty again afterwards."""
+    """Return one image; the z-buffer must be empty, and is empty again afterwards."""
     mesh, corners, stride = prepared.mesh, prepared.corners, size + LANES
     is_perspective = isinstance(camera.lens, Perspective)
     px_per_unit = size / 2 / float(camera.lens.half_height_at(1.0))
-    # Baked into the vertices, rounding by + 0.5 costs nothing; colours are rounded when their pixels are shaded.
+    # Rounding by + 0.5 costs nothing in the vertices' shades; colours are rounded when their pixels are shaded.
     scale, half = (1.0, 0.0) if prepared.is_coloured else (255 * ALBEDO, 0.5)
     gain, offset = scale * (1 - AMBIENT), scale * AMBIENT + half
     pose = np.ascontiguousarray(camera.camera_from_object[:3])
@@ -112,9 +107,9 @@ def _view(prepared: _Prepared, camera: Camera, size: int, z_buffer: NDArray[Any]
 
 
 def _depth_scale(nearest_mm: float, farthest_mm: float) -> tuple[np.float32, np.float32]:
-    """Return the depth of level 0 in mm, and the levels a mm, for surfaces between two depths.
+    """Return the depth of level 0 in mm, and the levels per mm, for surfaces between two depths.
 
-    A margin of more than float32's rounding errors on both sides keeps every interpolated depth inside the levels.
+    A margin on both sides, larger than the rounding errors of float32, keeps interpolated depths inside the levels.
     """
     if nearest_mm > farthest_mm:  # nothing is in front of the camera
         return np.float32(0), np.float32(1)

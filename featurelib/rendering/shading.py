@@ -1,33 +1,32 @@
-"""How a surface is shaded: one formula, carried out alike by every back end.
+"""The shading model: one formula, implemented by every back end.
 
-A headlight stands at the camera, so that the light has no side and a mirrored object gives the mirrored image.
-Each vertex with normal n gets the intensity
+The light is at the camera, so that a mirrored object gives the mirrored image. A vertex with normal n has the
+intensity
 
     i = AMBIENT + (1 - AMBIENT) |n . l|
 
 where l is the unit vector from the vertex to a perspective camera, or an orthographic camera's backward axis. The
-absolute value lights both sides of a surface alike, whatever the winding of its faces. Intensities (and colours and
-texture positions) are interpolated over a triangle with respect to the surface, not to the image (Gouraud shading,
-perspective-correct), and a pixel becomes
+absolute value lights both sides of a surface alike, whatever the winding of its faces. Intensities, colours and
+texture positions are interpolated linearly on the surface (perspective-correct Gouraud shading). A pixel is
 
     255 i a
 
-rounded, with the albedo a: the texture, sampled bilinearly and repeated beyond its edges; else the vertex colour; else
-the constant ALBEDO, and then the image is grey. Nothing is culled and nothing smoothed: a pixel shows the nearest
-surface under its centre, and BACKGROUND where there is none.
+rounded. The albedo a is the texture, sampled bilinearly and repeated beyond its edges; without a texture the vertex
+colour; without either the constant ALBEDO, which gives a grey image. There is no culling and no antialiasing: a pixel
+has the colour of the nearest surface at its centre, and BACKGROUND without one.
 """
 
 SHADING_VERSION = 1
-"""Changes whenever an image may change; it is part of what identifies rendered files."""
+"""Version of the images: it changes whenever a pixel may change, and is part of the hash in rendered files' names."""
 
 AMBIENT = 0.15
-"""Intensity of a surface seen edge-on: it stays apart from black, which no part of an image is."""
+"""Intensity of a surface seen edge-on, so that no part of an image is black."""
 
 ALBEDO = 0.9
-"""Of a mesh without colours. Below one, so that a surface seen straight on differs from the background."""
+"""Albedo of a mesh without colours; below one, so that a surface seen head-on differs from the background."""
 
 BACKGROUND = 255
-"""Grey (or red, green and blue) of a pixel without surface: white. The rasteriser's empty z-buffer relies on 255."""
+"""Grey, or red, green and blue, of a pixel without surface: white. The rasteriser's empty z-buffer requires 255."""
 
 NEAR_MM = 1.0
-"""Nothing nearer to a perspective camera than this is drawn."""
+"""Near plane of a perspective camera; nearer surfaces are not drawn."""

@@ -1,4 +1,4 @@
-"""What every back end takes and returns."""
+"""The interface of all back ends."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class RenderedView:
 
 
 class Renderer(Protocol):
-    """A back end. It holds buffers or a GL context: use it in the thread that opened it, and close it.
+    """A back end. It holds buffers or a GL context: use it only in the thread that opened it, and close it.
 
     name: "raster" or "pyrender".
     """
@@ -32,9 +32,9 @@ class Renderer(Protocol):
     name: str
 
     def render(self, mesh: Mesh, cameras: Sequence[Camera], size: int) -> Iterator[RenderedView]:
-        """Yield the image, `size` pixels wide and high, of each camera; the mesh is prepared once for all."""
+        """Yield the image of each camera, `size` pixels wide and high; the mesh is prepared once for all cameras."""
         ...
 
     def close(self) -> None:
-        """Free what the renderer holds; it cannot be used afterwards."""
+        """Free the buffers or the context; the renderer cannot be used afterwards."""
         ...

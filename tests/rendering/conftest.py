@@ -1,4 +1,4 @@
-"""Meshes with known answers, and both back ends, for the tests of rendering."""
+"""Meshes with known images, and both back ends."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def raster():
 
 @pytest.fixture(scope="session")
 def pyrender():
-    """The OpenGL back end; the tests that ask for it are skipped only where there is no EGL."""
+    """The OpenGL back end; its tests are skipped only without EGL."""
     try:
         renderer = open_renderer("pyrender")
     except UsageError as no_egl:
@@ -40,7 +40,7 @@ def renderer(request) -> Renderer:
 
 @pytest.fixture(scope="session")
 def bumpy() -> Mesh:
-    """A sphere of 80 mm with a nose towards the front left: no two views of it are alike."""
+    """A sphere of 80 mm with a nose towards the front left, so that no two views are the same."""
     ball = trimesh.creation.icosphere(subdivisions=5)
     towards_bump = ball.vertices @ (np.array([0.5, 0.2, 0.84]) / np.linalg.norm([0.5, 0.2, 0.84]))
     return Mesh.smooth(ball.vertices * (80 + 30 * np.exp(-20 * (1 - towards_bump)))[:, None], ball.faces)

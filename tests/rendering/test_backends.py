@@ -1,4 +1,4 @@
-"""What holds for every back end."""
+"""Properties of every back end."""
 
 import subprocess
 import sys
@@ -65,7 +65,7 @@ def test_grey_follows_the_formula(renderer, around):
 
 
 def test_orthographic_size_does_not_depend_on_the_distance(renderer, bumpy):
-    """Stepping back changes every depth by the step, and nothing else."""
+    """A camera farther away changes every depth by the difference in distance, and no pixel."""
     near, far = (Camera(Orthographic(150.0), rigid(np.eye(3), [0, 0, distance])) for distance in (300.0, 900.0))
 
     close, remote = renderer.render(bumpy, [near, far], SIZE)
@@ -77,7 +77,7 @@ def test_orthographic_size_does_not_depend_on_the_distance(renderer, bumpy):
 
 
 @pytest.mark.parametrize("projection", PROJECTIONS)
-def test_the_mirrored_mesh_gives_the_mirrored_picture(renderer, projection, bumpy, around):
+def test_the_mirrored_mesh_gives_the_mirrored_image(renderer, projection, bumpy, around):
     """View i of an object is the flipped view n - 1 - i of the mirrored object."""
     cameras = around(bumpy, projection)
     mirrored = bumpy.mirrored(float(bumpy.centre_mm[0]))
@@ -92,17 +92,17 @@ def test_the_mirrored_mesh_gives_the_mirrored_picture(renderer, projection, bump
 
 
 def test_the_winding_of_faces_does_not_matter(renderer, bumpy, around):
-    """Both sides of a surface are lit alike and none is culled."""
+    """Both sides of a surface have the same shade, and neither is culled."""
     inside_out = replace(bumpy, faces=np.ascontiguousarray(bumpy.faces[:, ::-1]), normals=-bumpy.normals)
 
-    [image], [turned] = (renderer.render(mesh, around(bumpy, "perspective")[2:3], SIZE) for mesh in (bumpy, inside_out))
+    [image], [other] = (renderer.render(mesh, around(bumpy, "perspective")[2:3], SIZE) for mesh in (bumpy, inside_out))
 
-    assert (image.pixels != turned.pixels).mean() < 1e-3
+    assert (image.pixels != other.pixels).mean() < 1e-3
 
 
 @pytest.mark.parametrize("size", [1, 75, 130])
-def test_any_size_will_do(renderer, size, bumpy, coloured, around):
-    """Images need not be a power of two, nor rows a multiple of four bytes."""
+def test_any_image_size_is_accepted(renderer, size, bumpy, coloured, around):
+    """The size need not be a power of two, nor a row a multiple of four bytes."""
     cameras = around(bumpy, "perspective")[:2]
 
     for mesh, shape in ((bumpy, (size, size)), (coloured, (size, size, 3))):
@@ -112,7 +112,7 @@ def test_any_size_will_do(renderer, size, bumpy, coloured, around):
 
 
 def test_an_object_outside_the_image_leaves_it_white(renderer, bumpy):
-    """Beside and behind the camera there is nothing to be seen."""
+    """An object beside or behind the camera is not visible."""
     beside = Camera(Orthographic(50.0), rigid(np.eye(3), [5000, 0, 300]))
     behind = Camera(lens_for("perspective", 300.0), rigid(np.eye(3), [0, 0, -500]))
 
@@ -121,19 +121,19 @@ def test_an_object_outside_the_image_leaves_it_white(renderer, bumpy):
         assert np.isposinf(image.depth_mm).all()
 
 
-def test_no_cameras_give_no_pictures(renderer, bumpy):
-    """An empty list of cameras is nothing to do."""
+def test_no_cameras_give_no_images(renderer, bumpy):
+    """An empty list of cameras gives an empty iterator."""
     assert list(renderer.render(bumpy, [], SIZE)) == []
 
 
-def test_an_unknown_backend_is_refused_with_the_known_ones():
-    """The message lists what can be chosen."""
+def test_an_unknown_backend_is_rejected_with_the_known_ones():
+    """The message lists the back ends."""
     with pytest.raises(UsageError, match="backend 'opengl': expected one of auto, raster, pyrender"):
         open_renderer("opengl")
 
 
 def test_auto_never_draws_opengl_in_software():
-    """Without a graphics card the rasteriser is taken, which is many times faster than llvmpipe."""
+    """Without a graphics card `auto` opens the rasteriser, which is many times faster than llvmpipe."""
     renderer = open_renderer("auto")
 
     if renderer.name == "pyrender":
@@ -142,7 +142,7 @@ def test_auto_never_draws_opengl_in_software():
 
 
 def test_importing_the_interface_imports_no_back_end():
-    """A program that only names the package pays for neither numba nor OpenGL."""
+    """Importing the package imports neither numba nor OpenGL."""
     code = "import sys, featurelib.rendering; print({'numba', 'pyrender', 'OpenGL', 'trimesh'} & set(sys.modules))"
 
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"

@@ -13,7 +13,7 @@ SIZE = 256
 
 @pytest.mark.parametrize("projection", PROJECTIONS)
 @pytest.mark.parametrize("shape", ["bumpy", "layered", "coloured", "textured"])
-def test_both_back_ends_give_the_same_picture(raster, pyrender, request, shape, projection, around):
+def test_both_back_ends_give_the_same_image(raster, pyrender, request, shape, projection, around):
     """Silhouette, shade and depth of OpenGL and of the rasteriser agree pixel by pixel."""
     mesh = request.getfixturevalue(shape)
     cameras = around(mesh, projection)[::2]
@@ -33,7 +33,7 @@ def test_both_back_ends_give_the_same_picture(raster, pyrender, request, shape, 
 
 
 def test_two_renderers_of_one_process_do_not_disturb_each_other(pyrender, bumpy, textured, around):
-    """Each has a context of its own; closing one leaves the other working."""
+    """Each has its own context, and closing one has no effect on the other."""
     cameras = around(bumpy, "perspective")[:3]
     expected = list(pyrender.render(textured, cameras, SIZE))
     other = open_renderer("pyrender")
@@ -48,11 +48,11 @@ def test_two_renderers_of_one_process_do_not_disturb_each_other(pyrender, bumpy,
 
 
 def test_mesas_software_renderer_does_not_share_a_process_with_tensorflow(pyrender):
-    """Both bring an LLVM, and drawing crashes the process: it is refused in one line before that."""
+    """Each loads its own LLVM, and drawing would crash the process; opening the back end is an error of one line."""
     if not is_software(pyrender.hardware):
         pytest.skip("a graphics card draws here; the crash is of Mesa's software renderer")
     code = "import tensorflow; from featurelib.rendering import open_renderer; open_renderer('pyrender')"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
 
     assert ended.returncode == 1
-    assert "render in a process of its own, or with raster" in ended.stderr
+    assert "render in a separate process, or with raster" in ended.stderr

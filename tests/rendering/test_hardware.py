@@ -14,13 +14,13 @@ from featurelib.rendering.hardware import hardware_devices, is_software
         ("Mesa Intel(R) UHD Graphics 620 (KBL GT2)", False),
     ],
 )
-def test_software_is_told_by_its_name(gl_renderer, expected):
-    """Drivers that draw on the processor are known by GL_RENDERER."""
+def test_software_renderers_are_recognised_by_name(gl_renderer, expected):
+    """GL_RENDERER identifies drivers that draw on the CPU."""
     assert is_software(gl_renderer) == expected
 
 
-def test_asking_for_devices_never_fails():
-    """With EGL or without, the answer is a list of device numbers, and the same one when asked again."""
+def test_listing_devices_never_fails():
+    """With or without EGL the result is a list of device numbers, and the same list in a second call."""
     devices = hardware_devices()
 
     assert devices == sorted(set(devices)) == hardware_devices()

@@ -14,7 +14,7 @@ SIZE = 256
 
 
 def _cast(mesh: Mesh, camera: Camera, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return depth and grey of rays through the pixels' centres against every triangle (Moller and Trumbore, 1997)."""
+    """Return depth and grey of rays through the pixels' centres, against all triangles (Moller and Trumbore, 1997)."""
     centres = (np.arange(size) + 0.5) / size
     rays = camera.backproject(np.stack(np.meshgrid(centres, centres), axis=-1).reshape(-1, 2))
     a, b, c = mesh.vertices_mm[mesh.faces].astype(np.float64).transpose(1, 0, 2)
@@ -23,13 +23,13 @@ def _cast(mesh: Mesh, camera: Camera, size: int) -> tuple[np.ndarray, np.ndarray
     offset = rays.origins_mm[:, None] - a
     with np.errstate(divide="ignore", invalid="ignore"):
         u = np.einsum("rfk,rfk->rf", across, offset) / determinant
-        turned = np.cross(offset, (b - a)[None])
-        v = np.einsum("rk,rfk->rf", rays.directions, turned) / determinant
-        way = np.einsum("rfk,fk->rf", turned, c - a) / determinant
-        way = np.where((u >= 0) & (v >= 0) & (u + v <= 1) & (way > 0), way, np.inf)
-    face = way.argmin(axis=1)
+        q = np.cross(offset, (b - a)[None])
+        v = np.einsum("rk,rfk->rf", rays.directions, q) / determinant
+        distance = np.einsum("rfk,fk->rf", q, c - a) / determinant
+        distance = np.where((u >= 0) & (v >= 0) & (u + v <= 1) & (distance > 0), distance, np.inf)
+    face = distance.argmin(axis=1)
     ray = np.arange(len(face))
-    depth = way[ray, face] * (rays.directions @ camera.axis)
+    depth = distance[ray, face] * (rays.directions @ camera.axis)
     towards = camera.position_mm - mesh.vertices_mm
     if isinstance(camera.lens, Orthographic):
         towards = np.broadcast_to(-camera.axis, towards.shape)
@@ -42,14 +42,14 @@ def _cast(mesh: Mesh, camera: Camera, size: int) -> tuple[np.ndarray, np.ndarray
 
 @pytest.mark.parametrize("projection", PROJECTIONS)
 @pytest.mark.parametrize("size", [24, 64])
-def test_every_pixel_is_what_a_ray_through_its_centre_meets(raster, projection, size, around):
+def test_every_pixel_shows_the_surface_that_its_ray_hits(raster, projection, size, around):
     """Depth and grey agree with a ray caster that shares no code with the rasteriser."""
     ball = trimesh.creation.icosphere(subdivisions=2, radius=60)
     ball.update_faces(ball.triangles_center @ [0.3, 0.4, 0.87] < 50)
     box = trimesh.creation.box([150, 20, 30])
     both = trimesh.util.concatenate([ball, box])
-    turn = trimesh.transformations.rotation_matrix(0.4, [3, 2, 1])  # no face is seen edge-on, where rays say little
-    mesh = Mesh.smooth(both.vertices, both.faces).moved(turn)
+    rotation = trimesh.transformations.rotation_matrix(0.4, [3, 2, 1])  # no face is edge-on, where rays are unreliable
+    mesh = Mesh.smooth(both.vertices, both.faces).moved(rotation)
 
     cameras = around(mesh, projection, 200.0)[::3]
     for camera, image in zip(cameras, raster.render(mesh, cameras, size), strict=True):
@@ -64,10 +64,10 @@ def test_every_pixel_is_what_a_ray_through_its_centre_meets(raster, projection, 
 
 @pytest.mark.parametrize("num_points", [4, 60, 4000])
 def test_shared_edges_leave_no_holes(raster, num_points):
-    """A plane cut into any triangles, large or far smaller than a pixel, covers every pixel of the image."""
+    """A plane of triangles of any size, many smaller than a pixel, covers every pixel of the image."""
     rng = np.random.default_rng(num_points)
     corners = np.array([[-101, -101], [101, -101], [101, 101], [-101, 101]])
-    grid = rng.integers(-20, 21, (num_points, 2)) * 5.0  # many points and edges exactly on pixels' centres and borders
+    grid = rng.integers(-20, 21, (num_points, 2)) * 5.0  # puts points and edges exactly on pixels' centres and borders
     points = np.unique(np.concatenate([corners, grid, rng.uniform(-100, 100, (num_points, 2))]), axis=0)
     mesh = Mesh.smooth(np.c_[points, np.zeros(len(points))], Delaunay(points).simplices)
     camera = Camera(Orthographic(100.0), rigid(np.eye(3), [0, 0, 500]))
@@ -87,7 +87,7 @@ def test_a_closed_sphere_has_no_holes(raster, projection, around):
     for image in raster.render(mesh, around(mesh, projection), SIZE):
         covered = np.isfinite(image.depth_mm)
         assert (np.abs(np.diff(np.pad(covered, 1).astype(int), axis=1)).sum(axis=1) <= 2).all()
-        # Nor is the far side seen through a hole: depth has its front half everywhere.
+        # The far side does not show through a hole: all depths are of the front half.
         assert image.depth_mm[covered].max() - image.depth_mm.min() < 101
 
 
@@ -108,8 +108,8 @@ def test_the_mirrored_mesh_covers_exactly_the_mirrored_pixels(raster, projection
 
 
 @pytest.mark.parametrize("projection", PROJECTIONS)
-def test_pictures_are_the_same_to_the_byte_on_every_run(raster, projection, layered, around):
-    """A second renderer, or other images in between, change nothing; nor does the order of the faces."""
+def test_images_are_the_same_to_the_byte_in_every_run(raster, projection, layered, around):
+    """Neither a second renderer, nor other images in between, nor the order of the faces changes an image."""
     shuffled = replace(layered, faces=np.random.default_rng(0).permutation(layered.faces))
     cameras = around(layered, projection)[1:3]
     first = list(raster.render(layered, cameras, SIZE))
@@ -122,21 +122,21 @@ def test_pictures_are_the_same_to_the_byte_on_every_run(raster, projection, laye
     other.close()
 
 
-def test_two_meshes_can_be_rendered_in_turns(raster, bumpy, coloured, around):
-    """The images of two half-finished renderings do not mix."""
+def test_two_meshes_can_be_rendered_alternately(raster, bumpy, coloured, around):
+    """The images of two unfinished renderings do not mix."""
     cameras = around(bumpy, "orthographic")[:3]
     apart = [list(raster.render(mesh, cameras, SIZE)) for mesh in (bumpy, coloured)]
 
-    in_turns = zip(raster.render(bumpy, cameras, SIZE), raster.render(coloured, cameras, SIZE), strict=True)
+    alternating = zip(raster.render(bumpy, cameras, SIZE), raster.render(coloured, cameras, SIZE), strict=True)
 
-    for (grey, colour), expected_grey, expected_colour in zip(in_turns, *apart, strict=True):
+    for (grey, colour), expected_grey, expected_colour in zip(alternating, *apart, strict=True):
         assert (grey.pixels == expected_grey.pixels).all()
         assert (colour.pixels == expected_colour.pixels).all()
 
 
 @pytest.mark.parametrize("projection", PROJECTIONS)
-def test_white_vertex_colours_give_the_grey_picture_brightened(raster, projection, bumpy, around):
-    """Shading a pixel after visibility, as for colours, and before it, as for grey, come to the same."""
+def test_white_vertex_colours_give_the_grey_image_brightened(raster, projection, bumpy, around):
+    """Shading after the visibility test, as for colours, equals shading before it, as for grey."""
     white = replace(bumpy, colours=np.full((len(bumpy.vertices_mm), 3), 255, np.uint8))
     cameras = around(bumpy, projection)[3:5]
 
@@ -147,7 +147,7 @@ def test_white_vertex_colours_give_the_grey_picture_brightened(raster, projectio
 
 
 def test_large_and_small_triangles_are_drawn_alike(raster):
-    """A slanted square of two triangles is the same image as of 8192 (each takes another path through the code)."""
+    """A slanted square of 2 triangles gives the same image as one of 8192; each uses another branch of the code."""
     camera = Camera(Perspective(30.0), rigid(np.eye(3), [0, 0, 500]))
     steps = np.linspace(-80, 80, 65)
     images = []
@@ -166,8 +166,8 @@ def test_large_and_small_triangles_are_drawn_alike(raster):
     assert large.depth_mm[both] == pytest.approx(small.depth_mm[both], abs=0.02)
 
 
-def test_triangles_that_reach_behind_a_perspective_camera_are_left_out(raster, bumpy):
-    """A camera inside an object sees the surface before it, and the one behind it does no harm."""
+def test_triangles_that_reach_behind_a_perspective_camera_are_omitted(raster, bumpy):
+    """A camera inside an object shows the surface before it; the surface behind it has no effect."""
     camera = Camera(lens_for("perspective", 300.0), rigid(np.eye(3)))
 
     [image] = raster.render(bumpy, [camera], SIZE)
@@ -176,8 +176,8 @@ def test_triangles_that_reach_behind_a_perspective_camera_are_left_out(raster, b
     assert image.depth_mm.min() > 50
 
 
-def test_a_renderer_can_be_used_again_after_a_rendering_was_given_up(raster, bumpy, around):
-    """Stopping after the first of nine images leaves no trace in the next rendering."""
+def test_a_renderer_can_be_used_again_after_an_unfinished_rendering(raster, bumpy, around):
+    """Stopping after the first of nine images has no effect on the next rendering."""
     cameras = around(bumpy, "orthographic")
     expected = next(iter(raster.render(bumpy, cameras, SIZE)))
 

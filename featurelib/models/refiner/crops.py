@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from featurelib.geometry import Camera, Orthographic, View, rigid
 from featurelib.geometry.rig import camera_distance_mm
 from featurelib.meshes import Mesh
-from featurelib.rendering.kernels import DEPTH_LEVELS, EMPTY_FACE, LANES, draw, project
+from featurelib.rendering.kernels import DEPTH_LEVELS, LANES, draw, project
 from featurelib.rendering.shading import ALBEDO, AMBIENT, BACKGROUND, NEAR_MM
+from featurelib.rendering.unpacking import EMPTY_FACE
 
 CHANNELS = 3
 

@@ -1,5 +1,5 @@
 #version 330 core
-// See shading.py for the formula. The names in capitals are filled in before this is compiled.
+// shading.py defines the formula. gl.py defines the names in capitals when it compiles this shader.
 layout(location = 0) in vec3 position;
 layout(location = NORMAL_LOC) in vec3 normal;
 #ifdef TEXCOORD_0_LOC
