@@ -1,9 +1,11 @@
-"""DATASET -> its alignment: from axes that the user names, and object by object from one that stands as it should.
+"""Align a dataset: to axes that the user names, and object by object to references with the correct orientation.
 
-1. Settle the alignment of the whole dataset: the axes named, else what dataset.json says.
-2. With --reference: turn a sample to the first of these objects and take their mean shape; settle it so that all of
-   them need no turn, and turn every object to it, in children of the workers (jobs.workers.sandbox).
-3. Write alignment.csv, then dataset.json; with --out a page with every object before and after, and alignment.json.
+1. Take the alignment of the whole dataset from the named axes, or from dataset.json without them.
+2. With --reference: register a sample to the first of these objects and take the mean shape. Rotate the mean shape so
+   that the references need no rotation on average, and find the rotation of every other object relative to it. Meshes
+   are read in sandboxed processes of the workers (jobs.workers.sandbox).
+3. Write alignment.csv, then dataset.json. With --out also write a page with images of every object before and after,
+   and alignment.json.
 """
 
 import json
@@ -21,11 +23,11 @@ from featurelib.geometry.named_axes import Axis, named_rotation
 from featurelib.meshes.orientation import (
     OrientationJob,
     Oriented,
-    ReferenceShape,
     mean_reference_shape,
     orientation_of,
     recentred,
 )
+from featurelib.meshes.pose_search import ReferenceShape
 from featurelib.runtime import cli, storage
 from featurelib.runtime.console import print_result
 from featurelib.runtime.sandbox import SandboxLimits
@@ -37,13 +39,15 @@ from jobs.workers.sandbox import map_sandboxed
 
 logger = logging.getLogger(__name__)
 
+
 SAMPLE = 48
-"""Objects of the mean shape, evenly spread over the ids."""
+"""Objects in the mean shape, evenly spread over the ids."""
 
-ALIKE_DEG = 45.0
-"""References farther apart cannot all stand as they should."""
+MAX_REFERENCE_ANGLE_DEG = 45.0
+"""References that differ by more than this cannot all have the correct orientation."""
 
-DOUBTS_SHOWN = 20
+FLAGGED_SHOWN = 20
+"""Flagged objects that are printed."""
 
 
 @cli.config
@@ -53,14 +57,14 @@ class AlignConfig:
 
     Attributes:
         dataset: Folder or s3:// URI of the dataset; its dataset.json and alignment.csv are written.
-        front: Axis of the mesh files that points out of the face, as -y.
-        up: Axis of the mesh files that points up, as +z.
-        reference: Objects that stand as they should once the axes are named, to which all others are turned; five
-            average out what is odd in each.
+        front: Axis of the mesh files that points out of the face, for example -y.
+        up: Axis of the mesh files that points up, for example +z.
+        reference: Objects that have the correct orientation once the axes are named. All other objects are rotated to
+            them. Five average out the peculiarities of each.
         out: Folder or s3:// URI that receives sheet.html (before and after) and alignment.json; default: none.
-        dry_run: Only say what would be written.
-        object_timeout: Time limit for one object, in seconds.
-        object_memory_mb: Memory limit for one object, in MB.
+        dry_run: Print what would be written, and write nothing.
+        object_timeout: Time limit per object, in seconds.
+        object_memory_mb: Memory limit per object, in MB.
     """
 
     dataset: str
@@ -74,15 +78,15 @@ class AlignConfig:
 
     @property
     def child_limits(self) -> SandboxLimits:
-        """What a process that reads meshes may use."""
+        """The limits of a process that reads meshes."""
         return SandboxLimits(seconds=self.object_timeout, memory_mb=self.object_memory_mb)
 
 
 def align(config: AlignConfig) -> None:
-    """Propose how a dataset's meshes have to be turned: face towards +z, up along +y. Left stays left.
+    """Rotate a dataset's meshes so that the face points to +z and the top to +y. Left and right are never exchanged.
 
-    Name the axes if all files stand alike; name an object that stands right if they do not. Objects of which it is
-    not sure are named: look at them on the sheet.
+    Name the axes if all files have the same orientation. Name objects with the correct orientation if they differ.
+    Objects whose rotation is not reliable are flagged for review: check them on the sheet.
 
     Example: featurelib align --dataset heads --front -y --up +z --reference head-1 head-2 --out checks
     """
@@ -93,91 +97,98 @@ def align(config: AlignConfig) -> None:
         raise UsageError("nothing to align to: name axes (--front -y --up +z), an object (--reference ID) or both")
     if rotation:
         dataset = replace(dataset, alignment=replace(dataset.alignment, rotations_wxyz=(rotation,)))
-    found = _turns_to(config, dataset) if config.reference else {}
+    found = _orientations(config, dataset) if config.reference else {}
     rows = _rows(found)
     if config.out:
         _write_sheet(config, dataset, found, rows)
     if not config.dry_run:
         _write(dataset, uri, found)
-    _say(config, uri, dataset, rows)
+    _report(config, uri, dataset, rows)
 
 
-def _turns_to(config: AlignConfig, dataset: Dataset) -> dict[str, Oriented]:
-    """Return how every object has to be turned to stand as the references do, which stay as they are."""
+def _orientations(config: AlignConfig, dataset: Dataset) -> dict[str, Oriented]:
+    """Return the rotation of every object relative to the references, which keep their orientation."""
     files = dataset.files
     for object_id in config.reference:
         if object_id not in files:
-            raise UsageError(f"--reference {object_id}: no such object in {dataset.uri}, as {next(iter(files))}")
+            raise UsageError(
+                f"--reference {object_id}: no such object in {dataset.uri}; expected an id such as {next(iter(files))}"
+            )
     to_object = dataset.object_from_source
     jobs = {i: OrientationJob(i, dataset.mesh_uri(file.name), to_object) for i, file in files.items()}
-    upright = ReferenceShape.of(dataset.load(MeshFile(files[config.reference[0]].name)))
+    first = ReferenceShape.of(dataset.load(MeshFile(files[config.reference[0]].name)))
     references = [jobs.pop(object_id) for object_id in dict.fromkeys(config.reference)]
     cluster.connect()
-    return find_orientations(config.child_limits, [*jobs.values()], references, upright)
+    return find_orientations(config.child_limits, [*jobs.values()], references, first)
 
 
 def find_orientations(
-    limits: SandboxLimits, jobs: Sequence[OrientationJob], references: Sequence[OrientationJob], upright: ReferenceShape
+    limits: SandboxLimits, jobs: Sequence[OrientationJob], references: Sequence[OrientationJob], first: ReferenceShape
 ) -> dict[str, Oriented]:
-    """Return how objects have to be turned to stand as some do; those without an answer are said and left out.
+    """Return the rotation of objects relative to references; objects without a result are reported and omitted.
 
     Args:
         limits: of the processes that read meshes.
         jobs: the objects.
-        references: those that stand as they should.
-        upright: the first of them.
+        references: objects with the correct orientation.
+        first: the shape of the first reference.
+
+    Raises:
+        DataError: if no object can be registered to the first reference, or the references' orientations differ.
     """
     count = min(len(jobs), SAMPLE)
     sample = [*references, *(jobs[i * len(jobs) // count] for i in range(count))]
-    turned = _found(map_sandboxed(limits, "align: mean shape", orientation_of, _to(upright, sample)))
-    if not turned:
-        raise DataError("none of the objects can be turned to the reference; is it the same kind of object?")
-    mean = mean_reference_shape(upright, [*turned.values()])
+    registered = _found(map_sandboxed(limits, "align: mean shape", orientation_of, _to(first, sample)))
+    if not registered:
+        raise DataError(
+            f"--reference {references[0].object_id}: no object can be registered to it; name an object of the same kind"
+        )
+    mean = mean_reference_shape(first, [*registered.values()])
     known = _found(map_sandboxed(limits, "align: references", orientation_of, _to(mean, references)))
     for object_id, one in known.items():
-        if one.turn_deg > ALIKE_DEG:
-            others = f"{one.turn_deg:.0f} degrees away from {references[0].object_id}"
-            raise DataError(f"--reference {object_id}: stands {others}; name objects that all stand as they should")
+        if one.angle_deg > MAX_REFERENCE_ANGLE_DEG:
+            difference = f"differs from {references[0].object_id} by {one.angle_deg:.0f} degrees"
+            raise DataError(f"--reference {object_id}: {difference}; name only objects with the correct orientation")
     mean = recentred(mean, [*known.values()]) if known else mean
-    return _found(map_sandboxed(limits, "align", orientation_of, _to(mean, jobs)), say_lost=True)
+    return _found(map_sandboxed(limits, "align", orientation_of, _to(mean, jobs)), report_lost=True)
 
 
-def _to(upright: ReferenceShape, jobs: Sequence[OrientationJob]) -> list[OrientationJob]:
-    return [replace(job, upright=upright) for job in jobs]
+def _to(reference: ReferenceShape, jobs: Sequence[OrientationJob]) -> list[OrientationJob]:
+    return [replace(job, reference=reference) for job in jobs]
 
 
-def _found(answers: Sequence[tuple[OrientationJob, Any]], *, say_lost: bool = False) -> dict[str, Oriented]:
-    for job, answer in answers:
-        if say_lost and not isinstance(answer, Oriented):
-            logger.info("align: %s stays as it is: %s", job.object_id, answer)
-    return {job.object_id: answer for job, answer in answers if isinstance(answer, Oriented)}
+def _found(results: Sequence[tuple[OrientationJob, Any]], *, report_lost: bool = False) -> dict[str, Oriented]:
+    for job, result in results:
+        if report_lost and not isinstance(result, Oriented):
+            logger.info(f"align: {job.object_id} is not rotated: {result}")
+    return {job.object_id: result for job, result in results if isinstance(result, Oriented)}
 
 
 def _rows(found: dict[str, Oriented]) -> list[Row]:
-    usual = float(np.median([turned.residual for turned in found.values()])) if found else 0.0
-    return [Row(i, turned.turn_deg, 100 * turned.residual, turned.doubt(usual)) for i, turned in sorted(found.items())]
+    typical = float(np.median([one.residual for one in found.values()])) if found else 0.0
+    return [Row(i, one.angle_deg, 100 * one.residual, one.review_reason(typical)) for i, one in sorted(found.items())]
 
 
-def _quaternion(turned: Oriented) -> Quaternion:
-    w, x, y, z = wxyz_from_matrix(turned.rotation).tolist()
+def _quaternion(oriented: Oriented) -> Quaternion:
+    w, x, y, z = wxyz_from_matrix(oriented.rotation).tolist()
     return w, x, y, z
 
 
 def _write(dataset: Dataset, uri: str, found: dict[str, Oriented]) -> None:
-    """Write the turns first: without them the new dataset.json alone would be right for nobody."""
-    turns = storage.join(uri, "alignment.csv")
+    """Write the rotations first: the new dataset.json is wrong without them."""
+    rotations = storage.join(uri, "alignment.csv")
     if found:
-        storage.write_bytes(turns, write_turns({i: _quaternion(turned) for i, turned in found.items()}))
-    elif storage.exists(turns):
-        logger.info("align: %s was of the old axes and is removed", turns)
-        storage.delete(turns)
+        storage.write_bytes(rotations, write_turns({i: _quaternion(one) for i, one in found.items()}))
+    elif storage.exists(rotations):
+        logger.info(f"align: {rotations} is removed, because its rotations belong to the old axes")
+        storage.delete(rotations)
     settings = storage.join(uri, "dataset.json")
     values = {**json.loads(storage.read_bytes(settings)), "alignment": dataset.alignment.to_dict()}
     storage.write_bytes(settings, f"{json.dumps(values, indent=2)}\n".encode())
 
 
 def _write_sheet(config: AlignConfig, dataset: Dataset, found: dict[str, Oriented], rows: Sequence[Row]) -> None:
-    """Draw objects before and after, and write the page beside the numbers."""
+    """Draw objects before and after, and write the page and the numbers."""
     out, files = storage.absolute(str(config.out)), dataset.files
     shown = [row.object_id for row in chosen(rows)] or [*files][:60]
     to_object = dataset.object_from_source
@@ -201,24 +212,26 @@ def _write_sheet(config: AlignConfig, dataset: Dataset, found: dict[str, Oriente
     values = {"config": asdict(config), "objects": [asdict(row) for row in rows]}
     storage.write_bytes(storage.join(out, "sheet.html"), page.encode())
     storage.write_bytes(storage.join(out, "alignment.json"), json.dumps(values, indent=1).encode())
-    logger.info("align: before and after in %s", storage.join(out, "sheet.html"))
+    logger.info(f"align: images before and after are in {storage.join(out, 'sheet.html')}")
 
 
-def _say(config: AlignConfig, uri: str, dataset: Dataset, rows: Sequence[Row]) -> None:
-    doubted = [row for row in rows if row.doubt]
-    for row in doubted[:DOUBTS_SHOWN]:
+def _report(config: AlignConfig, uri: str, dataset: Dataset, rows: Sequence[Row]) -> None:
+    flagged = [row for row in rows if row.review_reason]
+    for row in flagged[:FLAGGED_SHOWN]:
         logger.info(str(row))
-    if len(doubted) > DOUBTS_SHOWN:
-        logger.info("and %s more that are not sure, in alignment.json (--out)", len(doubted) - DOUBTS_SHOWN)
-    what = "would be aligned" if config.dry_run else "aligned"
-    turned = f", {len(rows)} objects turned, {len(doubted)} of them not sure" if config.reference else ""
+    if len(flagged) > FLAGGED_SHOWN:
+        logger.info(
+            f"{len(flagged) - FLAGGED_SHOWN} more objects are flagged for review; alignment.json (--out) lists all"
+        )
+    verb = "would be aligned" if config.dry_run else "aligned"
+    counts = f", {len(rows)} objects rotated, {len(flagged)} of them flagged for review" if config.reference else ""
     print_result(
-        f"{uri}: {what}{turned}; check it: featurelib validate --dataset {config.dataset} --out checks",
+        f"{uri}: {verb}{counts}; check it: featurelib validate --dataset {config.dataset} --out checks",
         {
             "dataset": uri,
             "alignment": dataset.alignment.to_dict(),
-            "turned": len(rows),
-            "not_sure": [asdict(row) for row in doubted],
+            "rotated": len(rows),
+            "flagged": [asdict(row) for row in flagged],
             "is_written": not config.dry_run,
         },
     )

@@ -25,7 +25,7 @@ from featurelib.datasets.landmark_files.tables import Columns, to_csv
 from featurelib.errors import DataError, UsageError
 from featurelib.geometry import MM_PER_UNIT, Alignment
 from featurelib.geometry.named_axes import Axis, named_rotation
-from featurelib.meshes import MESH_SUFFIXES, load_mesh
+from featurelib.meshes import MESH_SUFFIXES, parse_mesh
 from featurelib.meshes.conversion import as_ply, foreign_suffixes
 from featurelib.runtime import cli, storage
 from featurelib.runtime.console import print_result
@@ -187,7 +187,7 @@ def _placed(imported: Imported, meshes: Mapping[str, str], unit: str, read_unit:
     for object_id in chosen:
         content, name = _readable(meshes[object_id])
         try:
-            mesh = load_mesh(content, name.rpartition(".")[2], mm, name=name)
+            mesh = parse_mesh(content, name, mm)
         except DataError:
             continue  # `validate` says it of every one
         seen.append((mesh.vertices_mm / MM_PER_UNIT[unit], np.array(imported.pairs[object_id])))

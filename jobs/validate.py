@@ -16,7 +16,8 @@ import ray
 
 from featurelib.datasets.dataset import Dataset, Fault, open_dataset
 from featurelib.geometry import apply
-from featurelib.meshes.reference import REFERENCE_SAMPLE, Reference
+from featurelib.meshes.pose_search import ReferenceShape
+from featurelib.meshes.reference import REFERENCE_SAMPLE
 from featurelib.runtime import cli, storage
 from featurelib.runtime.console import print_result
 from featurelib.runtime.sandbox import ProcessLostError, SandboxLimits
@@ -110,7 +111,7 @@ def _job(dataset: Dataset, row: dict[str, Any]) -> MeasureJob:
     return MeasureJob(row["object_id"], dataset.mesh_uri(row["mesh"]), to_object, pair_mm)
 
 
-def _reference(config: ValidateConfig, dataset: Dataset) -> Reference | None:
+def _reference(config: ValidateConfig, dataset: Dataset) -> ReferenceShape | None:
     """Return the mean shape of an even sample of the objects."""
     files = [*dataset.files.values()]
     count = min(len(files), REFERENCE_SAMPLE)

@@ -23,7 +23,7 @@ from featurelib.datasets.schemas import OBJECTS, POINT, TURN
 from featurelib.datasets.splits import SPLITS, split_of
 from featurelib.errors import DataError
 from featurelib.geometry import MM_PER_UNIT, Alignment
-from featurelib.meshes import MESH_SUFFIXES, Mesh, load_mesh
+from featurelib.meshes import MESH_SUFFIXES, Mesh, read_mesh
 from featurelib.runtime import storage
 
 Quaternion = tuple[float, float, float, float]
@@ -76,8 +76,7 @@ class Dataset:
         Raises:
             DataError: if it is missing or bad.
         """
-        content, to_object = storage.read_bytes(self.mesh_uri(file.name)), self.object_from_source_of(file.turn)
-        return load_mesh(content, file.name.rpartition(".")[2], to_object, name=f"meshes/{file.name}")
+        return read_mesh(self.mesh_uri(file.name), self.object_from_source_of(file.turn))
 
 
 class MeshFile(NamedTuple):

@@ -7,7 +7,16 @@ libraries, images or buffers beside it) is ever opened: a mesh is what its own b
 """
 
 from featurelib.meshes.limits import Limits
-from featurelib.meshes.loading import MAX_COORDINATE_MM, MESH_SUFFIXES, load_mesh
+from featurelib.meshes.loading import MAX_COORDINATE_MM, MESH_SUFFIXES, load_mesh, parse_mesh, read_mesh
 from featurelib.meshes.mesh import Mesh, smooth_normals
 
-__all__ = ["MAX_COORDINATE_MM", "MESH_SUFFIXES", "Limits", "Mesh", "load_mesh", "smooth_normals"]
+__all__ = [
+    "MAX_COORDINATE_MM",
+    "MESH_SUFFIXES",
+    "Limits",
+    "Mesh",
+    "load_mesh",
+    "parse_mesh",
+    "read_mesh",
+    "smooth_normals",
+]

@@ -16,6 +16,7 @@ from featurelib.meshes.readers.ply import read_ply
 from featurelib.meshes.readers.polygons import RawMesh, refuse_missing_vertices
 from featurelib.meshes.readers.sniffing import refuse_other_content
 from featurelib.meshes.readers.stl import read_stl
+from featurelib.runtime import storage
 
 __all__ = ["MAX_COORDINATE_MM", "MESH_SUFFIXES", "load_mesh"]
 
@@ -133,7 +134,20 @@ def _has_area(vertices_mm: NDArray[np.float64], faces: NDArray[np.integer]) -> b
     return bool(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).any())
 
 
+def read_mesh(uri: str, object_from_source: NDArray[np.float64]) -> Mesh:
+    """Read a dataset's mesh file, local or on S3, into the object frame.
+
+    Raises:
+        DataError: if the file is missing or is not a usable mesh.
+    """
+    return parse_mesh(storage.read_bytes(uri), uri, object_from_source)
+
+
 def parse_mesh(content: bytes, uri: str, object_from_source: NDArray[np.float64]) -> Mesh:
-    """Return the mesh of a file's content in the object frame, or raise DataError."""
+    """Return the mesh of a dataset's file that has been read.
+
+    Raises:
+        DataError: if the content is not a usable mesh.
+    """
     name = uri.rpartition("/")[2]
     return load_mesh(content, name.rpartition(".")[2], object_from_source, name=f"meshes/{name}")

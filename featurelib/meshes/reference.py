@@ -1,67 +1,42 @@
-"""The shape that most objects of a dataset have, and how one object lies against it.
+"""The typical shape of a dataset's objects, and the registration of one object to it.
 
-Made from a sample before any object is judged. Only the half of the sample that looks most like the rest counts, so
-that a few meshes in other axes or units do not bend it.
+The reference is built from a sample of meshes. Only the half of them that is most similar to the others is used, so
+that a few meshes with other axes or units do not distort it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from featurelib.errors import GeometryError
-from featurelib.meshes import Mesh
-from featurelib.meshes.shape import facing, reach, similarity
-from featurelib.meshes.surface import sample_surface
-from featurelib.meshes.template import Registration, build_template, register
+from featurelib.meshes.mesh import Mesh
+from featurelib.meshes.pose_search import NUM_POINTS, ReferenceShape, extent_of, registrations
+from featurelib.meshes.registration import Target, angle_deg, diagonal_mm
+from featurelib.meshes.shape import best_orientation, similarity
+from featurelib.meshes.template import build_template
 
 REFERENCE_SAMPLE = 24
-"""Meshes that the reference is made from; half of them are left out."""
-
-REFERENCE_POINTS = 400
-"""Points that are registered, in 30 ms an object."""
-
-REACH_POINTS = 8192
-"""Points of a surface that its reach is taken from: 34 a direction."""
+"""Meshes from which the reference is selected; half of them are not used."""
 
 POSSIBLE_GAIN = -0.1
-"""A turned registration is tried if a turn makes an object at most so much less like the reference. Of 60 heads and 60
-synthetic busts in poses of up to 15 degrees none gains more than -0.03; turned by 180 degrees none gains less than
--0.02."""
+"""A rotated registration is tried if a rotation lowers an object's similarity to the reference by at most this. The
+gain of 60 heads and 60 synthetic busts in poses of up to 15 degrees is at most -0.03. The gain of the same objects
+rotated by 180 degrees is at least -0.02."""
 
 CLEAR_SHARE = 0.85
-"""A turned registration is believed if it leaves less than this share of what the upright one leaves. It leaves at
-most 0.57 of it on the same objects turned, and at least 1.8 times as much on them as they were."""
-
-SCALES = (0.5, 2.0)
-"""A registration that shrinks or stretches the reference beyond this, against the object's own size, has failed."""
-
-
-@dataclass(frozen=True, eq=False)
-class Reference:
-    """The mean shape.
-
-    points_mm: (REFERENCE_POINTS, 3) of its surface. shares: (NUM_DIRECTIONS,) of its reach.
-    """
-
-    points_mm: NDArray[np.float64]
-    shares: NDArray[np.float64]
-
-    @property
-    def size_mm(self) -> float:
-        """The diagonal of its bounding box."""
-        return float(np.linalg.norm(np.ptp(self.points_mm, axis=0)))
+"""A rotated registration is accepted if its residual is below this share of the unrotated one's. On the same objects
+the share is at most 0.57 where the object is rotated, and at least 1.8 where it is not."""
 
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """How the reference lies on an object.
+    """The registration of the reference to an object.
 
-    rotation: (3, 3), from the reference's axes to the object's.
+    rotation: (3, 3) from the reference's axes to the object's.
     pair: (2, 3) the object's landmarks in the reference's frame, in units of its size; None without labels.
-    misfit: how far it is from the object's surface on average, as a share of the object's size.
+    misfit: mean distance of the reference from the object's surface, as a share of the object's size.
     """
 
     rotation: NDArray[np.float64]
@@ -69,25 +44,28 @@ class Fit:
     misfit: float
 
     @property
-    def turn_deg(self) -> float:
+    def angle_deg(self) -> float:
         """The angle of the rotation."""
-        return float(np.degrees(Rotation.from_matrix(self.rotation).magnitude()))
+        return angle_deg(self.rotation)
 
 
-def build_reference(meshes: Sequence[Mesh]) -> Reference:
-    """Return the mean shape of the half of the meshes (at least one) that look most like the others."""
-    reaches = np.array([reach(sample_surface(mesh.vertices_mm, mesh.faces, REACH_POINTS)).shares for mesh in meshes])
-    typical = np.median(similarity(reaches), axis=1)
+def build_reference(meshes: Sequence[Mesh]) -> ReferenceShape:
+    """Return the mean shape of the half of the meshes (at least one) that is most similar to the others."""
+    radii = np.array([extent_of(mesh).radii for mesh in meshes])
+    typical = np.median(similarity(radii), axis=1)
     kept = np.sort(np.argsort(-typical, kind="stable")[: (len(meshes) + 1) // 2])
     shapes = [(meshes[i].vertices_mm, meshes[i].faces, np.zeros((2, 3))) for i in kept]
-    template = build_template(shapes, num_points=REFERENCE_POINTS)
-    return Reference(template.points_mm, np.median(reaches[kept], axis=0))
+    template = build_template(shapes, num_points=NUM_POINTS)
+    return ReferenceShape(template.points_mm, np.median(radii[kept], axis=0))
 
 
-def fit_to(mesh: Mesh, reference: Reference, pair_mm: NDArray[np.float64] | None) -> Fit | None:
-    """Return how the reference lies on a mesh with landmarks pair_mm (2, 3); None if it cannot be laid on it."""
+def fit_to(mesh: Mesh, reference: ReferenceShape, pair_mm: NDArray[np.float64] | None) -> Fit | None:
+    """Register the reference to a mesh with landmarks pair_mm (2, 3); return None if no registration succeeds."""
     try:
-        fits = list(_registrations(mesh, reference))
+        extent, target = extent_of(mesh), Target.sample(mesh.vertices_mm, mesh.faces)
+        found = best_orientation(extent.radii, reference.radii)
+        rotations = found.rotations if found.gain > POSSIBLE_GAIN else ()
+        fits = registrations(reference, target, extent, rotations, unrotated=True)
     except (GeometryError, np.linalg.LinAlgError):
         return None
     if not fits:
@@ -96,20 +74,4 @@ def fit_to(mesh: Mesh, reference: Reference, pair_mm: NDArray[np.float64] | None
     if best.residual_mm > CLEAR_SHARE * fits[0].residual_mm:
         best = fits[0]
     pair = None if pair_mm is None else best.to_template(pair_mm) / reference.size_mm
-    return Fit(best.rotation, pair, best.residual_mm / float(np.linalg.norm(np.ptp(mesh.vertices_mm, axis=0))))
-
-
-def _registrations(mesh: Mesh, reference: Reference) -> Iterator[Registration]:
-    """Yield how the reference lies on a mesh as it stands, and in its likeliest turns if there are any."""
-    here = reach(sample_surface(mesh.vertices_mm, mesh.faces, REACH_POINTS))
-    found = facing(here.shares, reference.shares)
-    centroid_mm = reference.points_mm.mean(axis=0)
-    scale = here.mean_mm / float(np.linalg.norm(reference.points_mm - centroid_mm, axis=1).mean())
-    starts: list[Registration | None] = [None]
-    if found.gain > POSSIBLE_GAIN:
-        shifts_mm = here.centroid_mm - scale * found.turns @ centroid_mm
-        starts += [Registration(scale, *start, float("inf")) for start in zip(found.turns, shifts_mm, strict=True)]
-    for start in starts:
-        fit = register(reference.points_mm, mesh.vertices_mm, mesh.faces, start=start)
-        if SCALES[0] <= fit.scale / scale <= SCALES[1]:
-            yield fit
+    return Fit(best.rotation, pair, best.residual_mm / diagonal_mm(mesh.vertices_mm))

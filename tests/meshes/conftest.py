@@ -1,13 +1,64 @@
-"""Meshes written to bytes, whole and in pieces."""
+"""Meshes as the bytes of files, and ellipsoids with bumps whose landmarks are known exactly."""
 
 import json
 import struct
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 import trimesh
+from scipy.spatial.transform import Rotation
+
+from featurelib.meshes.template import Template, build_template
+
+SIDE_BUMP = np.array([0.95, 0.1, 0.2]) / np.linalg.norm([0.95, 0.1, 0.2])
+NOSE = np.array([0.0, -0.1, 1.0]) / np.linalg.norm([0.0, -0.1, 1.0])
+
+
+@cache
+def _directions(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return unit vectors (n, 3) on a grid of latitudes and longitudes and the faces (m, 3) between them."""
+    polar, azimuth = np.meshgrid(np.linspace(0, np.pi, rows), np.arange(columns) / columns * 2 * np.pi, indexing="ij")
+    directions = np.stack([np.sin(polar) * np.cos(azimuth), np.cos(polar), np.sin(polar) * np.sin(azimuth)], -1)
+    here = (np.arange(rows - 1)[:, None] * columns + np.arange(columns)).ravel()
+    right = (np.arange(rows - 1)[:, None] * columns + (np.arange(columns) + 1) % columns).ravel()
+    faces = np.concatenate([np.c_[here, right, here + columns], np.c_[right, right + columns, here + columns]])
+    return directions.reshape(-1, 3), faces
+
+
+def _surface(directions: np.ndarray, radii_mm: np.ndarray, bump_mm: float) -> np.ndarray:
+    """Return the points (n, 3) in these directions of an ellipsoid with a bump on each side and a nose in front."""
+    height = np.ones(len(directions))
+    for bump, width, size in ((SIDE_BUMP, 0.25, 1.0), (SIDE_BUMP * (-1, 1, 1), 0.25, 1.0), (NOSE, 0.3, 1.5)):
+        height += bump_mm / 80 * size * np.exp(-((directions - bump) ** 2).sum(-1) / 2 / width**2)
+    return directions * radii_mm * height[:, None]
+
+
+def _head(
+    radii_mm=(75.0, 110.0, 95.0), bump_mm: float = 18.0, grid=(40, 60)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return vertices, faces and the landmark pair (2, 3): the tips of the bumps at its sides."""
+    directions, faces = _directions(*grid)
+    pair_mm = _surface(np.array([SIDE_BUMP, SIDE_BUMP * (-1, 1, 1)]), np.array(radii_mm), bump_mm)
+    return _surface(directions, np.array(radii_mm), bump_mm), faces, pair_mm
+
+
+def _family(count: int, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Return heads with different proportions, meshes and poses (up to 10 degrees)."""
+    random = np.random.default_rng(seed)
+    heads = []
+    for _ in range(count):
+        vertices, faces, pair_mm = _head(
+            np.array([75, 110, 95]) * random.uniform(0.93, 1.07, 3),
+            random.uniform(14, 22),
+            (random.integers(30, 50), 60),
+        )
+        pose = Rotation.from_rotvec(np.radians(random.uniform(-6, 6, 3))).as_matrix() * random.uniform(0.9, 1.1)
+        shift = random.uniform(-30, 30, 3)
+        heads.append((vertices @ pose.T + shift, faces, pair_mm @ pose.T + shift))
+    return heads
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +69,7 @@ def ellipsoid() -> trimesh.Trimesh:
 
 @pytest.fixture(scope="session")
 def exported() -> Callable[..., bytes]:
-    """A function that gives the bytes of a mesh as a file of some type; `ply_ascii` and `stl_ascii` are text."""
+    """A function that returns a mesh as the bytes of a file; `ply_ascii` and `stl_ascii` are text."""
 
     def exported(mesh: trimesh.Trimesh, kind: str) -> bytes:
         options = {"encoding": "ascii"} if kind == "ply_ascii" else {}
@@ -30,7 +81,7 @@ def exported() -> Callable[..., bytes]:
 
 @pytest.fixture(scope="session")
 def glb() -> Callable[..., bytes]:
-    """A function that packs a glTF document and its binary part into a GLB."""
+    """A function that returns a glTF document and its binary part as a GLB."""
 
     def glb(document: dict[str, Any] | bytes, binary: bytes = b"") -> bytes:
         text = (
@@ -46,7 +97,7 @@ def glb() -> Callable[..., bytes]:
 
 @pytest.fixture
 def triangle() -> tuple[dict[str, Any], bytes]:
-    """The document and the binary part of a GLB of one triangle (0 0 0, 3 0 0, 0 2 0), free to be corrupted."""
+    """The document and the binary part of a GLB of one triangle (0 0 0, 3 0 0, 0 2 0), which a test may corrupt."""
     positions = np.array([[0, 0, 0], [3, 0, 0], [0, 2, 0]], "<f4").tobytes()
     document = {
         "scene": 0,
@@ -64,3 +115,21 @@ def triangle() -> tuple[dict[str, Any], bytes]:
         "buffers": [{"byteLength": 48}],
     }
     return document, positions + np.arange(3, dtype="<u4").tobytes()
+
+
+@pytest.fixture(scope="session")
+def head() -> Callable[..., tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """`_head`: vertices, faces and landmark pair of one head."""
+    return _head
+
+
+@pytest.fixture(scope="session")
+def family() -> Callable[..., list[tuple[np.ndarray, np.ndarray, np.ndarray]]]:
+    """`_family`: several heads."""
+    return _family
+
+
+@pytest.fixture(scope="session")
+def mean() -> Template:
+    """The template of six heads."""
+    return build_template(_family(6), num_points=800)

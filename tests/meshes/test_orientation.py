@@ -1,9 +1,10 @@
-"""Bodies turned any way are turned back, and what is not sure says so."""
+"""Randomly rotated bodies get their orientation back, and unreliable results are flagged."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import trimesh
 from scipy.spatial.transform import Rotation
 
 from featurelib.datasets.synthetic import make_body
@@ -13,12 +14,13 @@ from featurelib.meshes.orientation import (
     CLEAR,
     OrientationJob,
     Oriented,
-    ReferenceShape,
     find_orientation,
     mean_reference_shape,
     orientation_of,
     recentred,
 )
+from featurelib.meshes.pose_search import ReferenceShape
+from featurelib.meshes.registration import angle_deg
 from featurelib.meshes.writers.ply import ply
 
 COUNT = 6
@@ -31,95 +33,94 @@ def bodies() -> list[Mesh]:
 
 
 @pytest.fixture(scope="module")
-def upright(bodies) -> ReferenceShape:
+def reference(bodies) -> ReferenceShape:
     return ReferenceShape.of(bodies[0])
 
 
 @pytest.fixture(scope="module")
-def as_they_stand(bodies, upright) -> list[Oriented]:
-    """How each body would be turned from its own pose."""
-    return [find_orientation(body, upright) for body in bodies]
+def oriented(bodies, reference) -> list[Oriented]:
+    """The rotation of each body from its own pose."""
+    return [find_orientation(body, reference) for body in bodies]
 
 
 def apart_deg(one: np.ndarray, other: np.ndarray) -> float:
-    return float(np.degrees(Rotation.from_matrix(one @ other.T).magnitude()))
+    return angle_deg(one @ other.T)
 
 
-def test_a_body_turned_any_way_comes_to_the_same_place(bodies, upright, as_they_stand):
-    """The answer turns with the object: from any pose it ends within a degree of where it ends from its own."""
-    for i, turn in enumerate(Rotation.random(COUNT, rng=3).as_matrix()):
-        found = find_orientation(bodies[i].moved(rigid(turn)), upright)
+def test_the_orientation_does_not_depend_on_the_initial_rotation(bodies, reference, oriented):
+    """From any initial rotation a body ends within a degree of its final orientation without one."""
+    for i, rotation in enumerate(Rotation.random(COUNT, rng=3).as_matrix()):
+        found = find_orientation(bodies[i].moved(rigid(rotation)), reference)
 
-        assert apart_deg(found.rotation @ turn, as_they_stand[i].rotation) < 1.0
+        assert apart_deg(found.rotation @ rotation, oriented[i].rotation) < 1.0
         assert np.linalg.det(found.rotation) == pytest.approx(1)
-        assert found.residual == pytest.approx(as_they_stand[i].residual, rel=0.1, abs=3e-4)
+        assert found.residual == pytest.approx(oriented[i].residual, rel=0.1, abs=3e-4)
 
 
-def test_bodies_in_moderate_poses_need_moderate_turns(as_they_stand):
-    """The synthetic poses are within 15 degrees, so two of them are within 30: nobody faces backwards."""
-    assert max(one.turn_deg for one in as_they_stand) < 30
-    assert all(one.runner_up > CLEAR * one.residual for one in as_they_stand)
+def test_bodies_in_moderate_poses_need_moderate_rotations(oriented):
+    """Two synthetic poses within 15 degrees differ by at most 30 degrees, so no body faces backwards."""
+    assert max(one.angle_deg for one in oriented) < 30
+    assert all(one.runner_up > CLEAR * one.residual for one in oriented)
 
 
-def test_the_reference_itself_needs_no_turn(as_they_stand):
-    assert as_they_stand[0].turn_deg < 0.1
-    assert as_they_stand[0].residual < 0.002
+def test_the_reference_itself_needs_no_rotation(oriented):
+    assert oriented[0].angle_deg < 0.1
+    assert oriented[0].residual < 0.002
 
 
-def test_size_and_place_do_not_matter(bodies, upright, as_they_stand):
+def test_size_and_position_have_no_effect(bodies, reference, oriented):
     moved = np.diag([2.5, 2.5, 2.5, 1.0])
     moved[:3, 3] = (300, -40, 90)
-    found = find_orientation(bodies[1].moved(moved), upright)
+    found = find_orientation(bodies[1].moved(moved), reference)
 
-    assert apart_deg(found.rotation, as_they_stand[1].rotation) < 0.5
+    assert apart_deg(found.rotation, oriented[1].rotation) < 0.5
 
 
-def test_a_mirrored_body_is_not_mirrored_back(bodies, upright):
-    """Rotations only: a mirrored object stays mirrored, and leaves no less than the object itself."""
-    found = find_orientation(bodies[1].mirrored(), upright)
+def test_a_mirrored_body_stays_mirrored(bodies, reference):
+    """The result is a proper rotation, also for a mirrored object."""
+    found = find_orientation(bodies[1].mirrored(), reference)
 
     assert np.linalg.det(found.rotation) == pytest.approx(1)
 
 
-def test_an_egg_is_not_sure(upright, as_they_stand):
-    """Front and back of it are one, and it is unlike the others; both are said."""
-    import trimesh
-
+def test_an_egg_is_flagged(reference, oriented):
+    """Its front and back are the same, and it is unlike the others; both reasons are given."""
     egg = trimesh.creation.icosphere(4, radius=100.0)
-    found = find_orientation(Mesh.smooth(egg.vertices * (0.8, 1.2, 0.9), egg.faces), upright)
-    doubt = found.doubt(np.median([one.residual for one in as_they_stand]))
+    found = find_orientation(Mesh.smooth(egg.vertices * (0.8, 1.2, 0.9), egg.faces), reference)
+    reason = found.review_reason(np.median([one.residual for one in oriented]))
 
-    assert "another turn leaves only" in doubt
-    assert "times what others leave" in doubt
+    assert "another rotation has only" in reason
+    assert "times the median" in reason
 
 
-def test_the_mean_shape_is_nearer_to_all_than_the_reference(bodies, upright, as_they_stand):
-    mean = mean_reference_shape(upright, as_they_stand)
+def test_the_mean_shape_fits_better_than_the_reference(bodies, reference, oriented):
+    mean = mean_reference_shape(reference, oriented)
     from_mean = [find_orientation(body, mean).residual for body in bodies[1:]]
 
-    assert np.mean(from_mean) < np.mean([one.residual for one in as_they_stand[1:]])
-    assert mean.weights.shape == (len(mean.points),)
+    assert np.mean(from_mean) < np.mean([one.residual for one in oriented[1:]])
+    assert mean.weights.shape == (len(mean.points_mm),)
     assert (mean.weights > 0).all()
 
 
-def test_references_that_stand_right_settle_the_shape(bodies, upright, as_they_stand):
-    """A mean shape that is askew by ten degrees comes back by the references' share: 4 of 5."""
-    askew = Rotation.from_euler("x", 10, degrees=True).as_matrix()
-    mean = mean_reference_shape(upright, as_they_stand)
-    tilted = replace(mean, points=mean.points @ askew.T)
+def test_references_correct_the_orientation_of_the_mean_shape(bodies, reference, oriented):
+    """A mean shape that is tilted by ten degrees is corrected by the references' share, which is 4 of 5."""
+    tilt = Rotation.from_euler("x", 10, degrees=True).as_matrix()
+    mean = mean_reference_shape(reference, oriented)
+    tilted = replace(mean, points_mm=mean.points_mm @ tilt.T)
     references = [find_orientation(body, mean) for body in bodies[:4]]
-    tilted_references = [replace(one, rotation=askew @ one.rotation) for one in references]
+    tilted_references = [replace(one, rotation=tilt @ one.rotation) for one in references]
 
-    straight, again = recentred(mean, references), recentred(tilted, tilted_references)
-    left = find_orientation(bodies[5], again).rotation @ find_orientation(bodies[5], straight).rotation.T
+    straight, corrected = recentred(mean, references), recentred(tilted, tilted_references)
+    left = find_orientation(bodies[5], corrected).rotation @ find_orientation(bodies[5], straight).rotation.T
     assert apart_deg(left, np.eye(3)) == pytest.approx(2.0, abs=0.7)
 
 
-def test_a_bad_mesh_is_a_reason(upright, tmp_path, bodies):
-    (tmp_path / "a.ply").write_bytes(b"ply\n")
-    (tmp_path / "b.ply").write_bytes(ply(bodies[1].vertices_mm, bodies[1].faces))
+def test_a_mesh_that_cannot_be_read_gives_a_reason(reference, tmp_path, bodies):
+    contents = {"a": b"ply\n", "b": ply(bodies[1].vertices_mm, bodies[1].faces)}
+    results = {}
+    for name, content in contents.items():
+        (tmp_path / f"{name}.ply").write_bytes(content)
+        results[name] = orientation_of(OrientationJob(name, str(tmp_path / f"{name}.ply"), np.eye(4), reference))
 
-    assert str(orientation_of(OrientationJob("a", str(tmp_path / "a.ply"), np.eye(4), upright))).startswith(
-        "meshes/a.ply: "
-    )
-    assert isinstance(orientation_of(OrientationJob("b", str(tmp_path / "b.ply"), np.eye(4), upright)), Oriented)
+    assert str(results["a"]).startswith("meshes/a.ply: ")
+    assert isinstance(results["b"], Oriented)

@@ -15,7 +15,7 @@ from featurelib.datasets.shards.spec import RenderSpec
 from featurelib.datasets.shards.views import check_fits, object_views
 from featurelib.errors import DataError
 from featurelib.geometry import Rig, frame_needed_mm
-from featurelib.meshes import Limits, Mesh, load_mesh
+from featurelib.meshes import Limits, Mesh, load_mesh, parse_mesh, read_mesh
 from featurelib.meshes.readers.sniffing import mesh_suffix_of
 from featurelib.meshes.writers.glb import write_glb
 from featurelib.rendering import Renderer, open_renderer
@@ -42,7 +42,7 @@ class FrameJob:
 def needed_frames_mm(job: FrameJob) -> dict[str, float] | None:
     """Return the image width in mm that an object needs, by projection; None if its file is bad."""
     try:
-        _, mesh = _load(job.mesh_uri, job.object_from_source)
+        mesh = read_mesh(job.mesh_uri, job.object_from_source)
     except DataError:
         return None
     return {p: frame_needed_mm(mesh.vertices_mm, mesh.centre_mm, job.rig, p) for p in job.projections}
@@ -72,7 +72,8 @@ def render_object(job: ObjectJob) -> dict[str, Outcome]:
     try:
         if job.mesh_uri is None:
             raise DataError(f"{job.name}: no mesh file of this name; landmarks.csv names it")
-        content, mesh = _load(job.mesh_uri, spec.object_from_source_of(job.labels.get("turn")))
+        content = storage.read_bytes(job.mesh_uri)
+        mesh = parse_mesh(content, job.mesh_uri, spec.object_from_source_of(job.labels.get("turn")))
     except DataError as error:
         return dict.fromkeys(job.specs, reject(job.labels, "load", str(error)))
     digest = hashlib.sha256(content).hexdigest()
@@ -104,7 +105,7 @@ class PreparedMesh(NamedTuple):
 def prepare_mesh(job: PrepareJob) -> PreparedMesh | str:
     """Return a mesh and the same images of it as a rendering makes, or why there are none."""
     try:
-        return _prepared(_load(job.mesh_uri, job.spec.object_from_source_of(job.turn))[1], job.spec)
+        return _prepared(read_mesh(job.mesh_uri, job.spec.object_from_source_of(job.turn)), job.spec)
     except DataError as error:
         return str(error)
 
@@ -151,19 +152,13 @@ def as_glb(job: GlbJob) -> bytes:
     Raises:
         DataError: if it is missing or bad.
     """
-    return write_glb(_load(job.mesh_uri, job.object_from_source)[1])
+    return write_glb(read_mesh(job.mesh_uri, job.object_from_source))
 
 
 def _prepared(mesh: Mesh, spec: RenderSpec) -> PreparedMesh:
     check_fits(mesh.vertices_mm, mesh, spec)
     images = _renderer(spec.backend).render(mesh, spec.cameras(mesh.centre_mm), spec.image_size)
     return PreparedMesh(mesh, tuple(encode_png(image.pixels) for image in images))
-
-
-def _load(uri: str, object_from_source: NDArray[np.float64]) -> tuple[bytes, Mesh]:
-    """Return a mesh file's content and its mesh in the object frame."""
-    content, name = storage.read_bytes(uri), uri.rpartition("/")[2]
-    return content, load_mesh(content, name.rpartition(".")[2], object_from_source, name=f"meshes/{name}")
 
 
 def reject(labels: Mapping[str, Any], stage: str, reason: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from featurelib.meshes.registration import angle_deg
 from featurelib.meshes.template import LocatedPair
 from featurelib.models.uncertainty.acceptance import ScoreText
 
@@ -39,7 +40,7 @@ def shape_scores(located: LocatedPair) -> QualityScores:
         "shape": whole.residual_mm / whole.scale,
         "surroundings": located.near_residual_mm / whole.scale,
         "size": 100 * float(np.expm1(abs(np.log(whole.scale)))),
-        "turn": whole.turn_deg,
+        "turn": angle_deg(whole.rotation),
     }
 
 

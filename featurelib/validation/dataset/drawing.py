@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from featurelib.datasets.shards import encode_png
 from featurelib.errors import DataError
 from featurelib.geometry import Orthographic, Rig, View, frame_needed_mm, is_visible
-from featurelib.meshes import Mesh
-from featurelib.meshes.loading import parse_mesh
-from featurelib.runtime import storage
+from featurelib.meshes import Mesh, read_mesh
 from featurelib.validation.dataset.measure import OCCLUDED_SHARE, MeasureJob, renderer
 
 SHEET_VIEWS = Rig((View(90.0), View(0.0), View(-90.0)))
@@ -48,7 +46,7 @@ class Drawing:
 def draw(job: MeasureJob) -> Drawing | None:
     """Load an object's mesh and draw it; None if it cannot be read."""
     try:
-        mesh = parse_mesh(storage.read_bytes(job.mesh_uri), job.mesh_uri, job.object_from_source)
+        mesh = read_mesh(job.mesh_uri, job.object_from_source)
     except DataError:
         return None  # it has a finding of its own
     return draw_mesh(mesh, job)

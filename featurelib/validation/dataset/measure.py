@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from featurelib.errors import DataError
 from featurelib.geometry import DEFAULT_RIG, PROJECTIONS, Orthographic, Rig, View, frame_needed_mm, is_visible
-from featurelib.meshes import Mesh
-from featurelib.meshes.loading import parse_mesh
-from featurelib.meshes.reference import Fit, Reference, build_reference, fit_to
+from featurelib.meshes import Mesh, parse_mesh, read_mesh
+from featurelib.meshes.pose_search import ReferenceShape
+from featurelib.meshes.reference import Fit, build_reference, fit_to
 from featurelib.meshes.shape import invariants
 from featurelib.meshes.surface import closest_points
 from featurelib.rendering import Renderer, open_renderer
@@ -40,7 +40,7 @@ class MeasureJob:
     mesh_uri: str
     object_from_source: NDArray[np.float64]
     pair_mm: NDArray[np.float64] | None = None
-    reference: Reference | None = None
+    reference: ReferenceShape | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,12 +128,12 @@ def measure_mesh(mesh: Mesh, job: MeasureJob, sha256: str = "") -> Measurement:
     )
 
 
-def measure_reference(job: ReferenceJob) -> Reference | None:
+def measure_reference(job: ReferenceJob) -> ReferenceShape | None:
     """Return the reference of some mesh files; None if none of them can be read."""
     meshes = []
     for uri, object_from_source in job.meshes:
         try:
-            meshes.append(parse_mesh(storage.read_bytes(uri), uri, object_from_source))
+            meshes.append(read_mesh(uri, object_from_source))
         except DataError:
             continue  # it has a finding of its own
     return build_reference(meshes) if meshes else None

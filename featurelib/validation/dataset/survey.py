@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from featurelib.datasets.dataset import Dataset, Fault
 from featurelib.datasets.shards.spec import estimate_frame_mm, frame_sample
 from featurelib.geometry import PROJECTIONS
-from featurelib.meshes.reference import Fit, Reference
-from featurelib.meshes.shape import MIN_FOR_SPREAD, SIGMAS_A_MAD
+from featurelib.meshes.pose_search import ReferenceShape
+from featurelib.meshes.reference import Fit
+from featurelib.meshes.shape import MIN_FOR_SPREAD, SIGMAS_PER_MAD
 from featurelib.validation.dataset.measure import Labelled, Measurement, Unread
 
 TURNED_DEG = 45.0
@@ -41,7 +42,7 @@ class Spread(NamedTuple):
         """Return median and scaled median absolute deviation of numbers (n,), n > 0."""
         numbers = np.asarray(values, dtype=np.float64)
         median = float(np.median(numbers))
-        return cls(median, SIGMAS_A_MAD * float(np.median(np.abs(numbers - median))))
+        return cls(median, SIGMAS_PER_MAD * float(np.median(np.abs(numbers - median))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,7 @@ class Survey:
     files: Sequence[str]
     measured: Sequence[Measurement]
     unread: Sequence[Unread]
-    reference: Reference | None
+    reference: ReferenceShape | None
 
     @cached_property
     def typical_size_mm(self) -> Spread:
@@ -91,7 +92,7 @@ class Survey:
     def turned(self) -> Mapping[str, Fit]:
         """The objects that the reference fits in other axes than most, by id."""
         fits = {row.object_id: row.fit for row in self.measured if row.fit is not None and self.has_spread}
-        return {name: fit for name, fit in fits.items() if fit.turn_deg > TURNED_DEG and name not in self.unlike}
+        return {name: fit for name, fit in fits.items() if fit.angle_deg > TURNED_DEG and name not in self.unlike}
 
     @cached_property
     def labelled(self) -> Sequence[tuple[Measurement, Labelled]]:

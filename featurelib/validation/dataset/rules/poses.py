@@ -49,7 +49,7 @@ def axes_without_labels(survey: Survey) -> Iterator[Finding]:
     """Without labels: whether the objects are more symmetric across another axis than across x."""
     if survey.labelled or survey.reference is None or not survey.has_spread:
         return
-    across = symmetry(survey.reference.shares)
+    across = symmetry(survey.reference.radii)
     if across.max() > across[0] + CLEARER:
         says = (
             f"most objects are symmetric across {'xyz'[int(across.argmax())]}, not across x, where left and right are"
@@ -94,10 +94,10 @@ def swapped_sides(survey: Survey) -> Iterator[Finding]:
 
 def _turned(fit: Fit, is_unlabelled: bool) -> tuple[str, str]:
     turn = Rotation.from_matrix(fit.rotation).as_rotvec(degrees=True)
-    degrees = np.copysign(fit.turn_deg, turn[np.abs(turn).argmax()])  # about +y, rather than the other way about -y
+    degrees = np.copysign(fit.angle_deg, turn[np.abs(turn).argmax()])  # about +y, rather than the other way about -y
     axis = turn / degrees
     says = f"{_looks(fit.rotation)}: turned by {degrees:.0f} degrees about {_named(axis).lstrip('+')}"
-    if is_unlabelled and fit.turn_deg > 150 and abs(axis[0]) < 0.5:
+    if is_unlabelled and fit.angle_deg > 150 and abs(axis[0]) < 0.5:
         says += f", or its {'z' if abs(axis[1]) > NEAR_AXIS else 'y'} axis is flipped"
     return says, f"turn its mesh and labels by w, x, y, z = {_wxyz(fit.rotation.T)}"
 
