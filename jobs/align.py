@@ -16,7 +16,9 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from featurelib.datasets.dataset import Dataset, MeshFile, Quaternion, open_dataset, write_turns
+from featurelib.datasets.alignment_table import Quaternion, write_turns
+from featurelib.datasets.dataset import Dataset, MeshFile, open_dataset
+from featurelib.datasets.dataset_json import settings_json
 from featurelib.errors import DataError, UsageError
 from featurelib.geometry import matrix_from_wxyz, rigid, wxyz_from_matrix
 from featurelib.geometry.named_axes import Axis, named_rotation
@@ -184,7 +186,7 @@ def _write(dataset: Dataset, uri: str, found: dict[str, Oriented]) -> None:
         storage.delete(rotations)
     settings = storage.join(uri, "dataset.json")
     values = {**json.loads(storage.read_bytes(settings)), "alignment": dataset.alignment.to_dict()}
-    storage.write_bytes(settings, f"{json.dumps(values, indent=2)}\n".encode())
+    storage.write_bytes(settings, settings_json(values))
 
 
 def _write_sheet(config: AlignConfig, dataset: Dataset, found: dict[str, Oriented], rows: Sequence[Row]) -> None:

@@ -16,12 +16,14 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from featurelib.datasets.landmark_files.formats import POINT_SUFFIXES, read_points, suffix_of
+from featurelib.datasets.dataset_json import settings_json
+from featurelib.datasets.landmark_files.formats import POINT_SUFFIXES, suffix_of
 from featurelib.datasets.landmark_files.importing import Imported, Reading, import_landmarks
 from featurelib.datasets.landmark_files.landmarks import Space
 from featurelib.datasets.landmark_files.placement import Placement, placement
 from featurelib.datasets.landmark_files.slicer import mesh_space
-from featurelib.datasets.landmark_files.tables import Columns, to_csv
+from featurelib.datasets.landmark_files.tables import Columns
+from featurelib.datasets.landmark_table import merge_landmarks
 from featurelib.errors import DataError, UsageError
 from featurelib.geometry import MM_PER_UNIT, Alignment
 from featurelib.geometry.named_axes import Axis, named_rotation
@@ -93,7 +95,7 @@ def import_dataset(config: ImportConfig) -> None:
     if config.meshes:
         _bring_meshes(config, meshes, storage.join(out, "meshes"))
     labelled = _write_landmarks(imported, storage.join(out, "landmarks.csv")) if imported else 0
-    storage.write_bytes(storage.join(out, "dataset.json"), f"{json.dumps(settings, indent=2)}\n".encode())
+    storage.write_bytes(storage.join(out, "dataset.json"), settings_json(settings))
     told = f", landmarks of {labelled}" if imported else ""
     print_result(
         f"{out}: {len(meshes)} meshes{told}; check it: featurelib validate --dataset {config.out} --out checks",
@@ -154,11 +156,11 @@ def _landmarks(config: ImportConfig, settings: Mapping[str, Any], meshes: Mappin
         _point_files(str(config.landmarks)), meshes, reading, lambda i: _space(meshes[i], config.mesh_space)
     )
     for fault in imported.faults[:FAULTS_SHOWN]:
-        logger.warning("left out: %s", fault.says)
+        logger.warning("left out: %s", fault.message)
     if len(imported.faults) > FAULTS_SHOWN:
         logger.warning("left out: %s more", len(imported.faults) - FAULTS_SHOWN)
     if not imported.pairs:
-        reason = f"; the first: {imported.faults[0].says}" if imported.faults else ""
+        reason = f"; the first: {imported.faults[0].message}" if imported.faults else ""
         raise DataError(f"{config.landmarks}: no landmarks of any of {len(meshes)} meshes{reason}")
     _refuse_elsewhere(config, _placed(imported, meshes, unit, read_unit))
     return imported
@@ -242,16 +244,11 @@ def _readable(uri: str) -> tuple[bytes, str]:
 
 
 def _write_landmarks(imported: Imported, uri: str) -> int:
-    """Write landmarks.csv, keeping the rows that were there of other objects; return the number of rows."""
-    pairs, extras = dict(imported.pairs), dict(imported.extras)
-    if storage.exists(uri):
-        for object_id, points in read_points(uri, storage.read_bytes(uri)).items():
-            if object_id is not None and object_id not in pairs:
-                by_side = dict(points.points)
-                pairs[object_id] = (by_side["left"], by_side["right"])
-                extras[object_id] = (points.group, points.split)
-    storage.write_bytes(uri, to_csv(dict(sorted(pairs.items())), extras))
-    return len(pairs)
+    """Write landmarks.csv, keeping the existing rows of other objects, and return the number of rows."""
+    earlier = storage.read_bytes(uri) if storage.exists(uri) else b""
+    content, num_rows = merge_landmarks(earlier, uri, imported.pairs, imported.extras)
+    storage.write_bytes(uri, content)
+    return num_rows
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
 
-from featurelib.datasets.dataset import Dataset, open_dataset, with_content_tags
+from featurelib.datasets.content_tags import with_content_tags
+from featurelib.datasets.dataset import Dataset, open_dataset
 from featurelib.datasets.landmark_files.slicer import mesh_space
 from featurelib.datasets.shards import RenderSpec, bucket_of, num_buckets, open_renders
 from featurelib.errors import DataError

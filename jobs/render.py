@@ -16,7 +16,8 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from featurelib.datasets.dataset import Dataset, open_dataset, with_content_tags
+from featurelib.datasets.content_tags import with_content_tags
+from featurelib.datasets.dataset import Dataset, open_dataset
 from featurelib.datasets.schemas import INPUTS
 from featurelib.datasets.shards import (
     Manifest,

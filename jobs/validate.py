@@ -14,7 +14,8 @@ from typing import Any
 
 import ray
 
-from featurelib.datasets.dataset import Dataset, Fault, open_dataset
+from featurelib.datasets.dataset import Dataset, open_dataset
+from featurelib.datasets.faults import Fault
 from featurelib.geometry import apply
 from featurelib.meshes.pose_search import ReferenceShape
 from featurelib.meshes.reference import REFERENCE_SAMPLE

@@ -4,8 +4,6 @@ Nothing that was there is lost: a row is replaced only if it is still the one th
 stay as they are written, and what a save replaces is noted in `landmarks.history.csv` first.
 """
 
-import csv
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,8 +12,9 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from featurelib.datasets.dataset import COORDINATES
-from featurelib.errors import ConflictError, DataError
+from featurelib.datasets.csv_table import Row, write_rows
+from featurelib.datasets.landmark_table import COLUMNS, COORDINATES, coordinate_cells, read_text
+from featurelib.errors import ConflictError
 from featurelib.runtime import storage
 
 ABSENT = "none"
@@ -23,8 +22,6 @@ ABSENT = "none"
 
 TRIES = 20
 """How often a save starts again because another row was saved meanwhile."""
-
-Row = dict[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +42,7 @@ def read_labels(dataset_uri: str) -> dict[str, Label]:
     Raises:
         DataError: if the file is no such table.
     """
-    _, rows = _parse(*_read(_labels_uri(dataset_uri)))
-    return {row["object_id"]: _label(row) for row in rows}
+    return {row["object_id"]: _label(row) for row in _rows(dataset_uri)}
 
 
 def read_label(dataset_uri: str, object_id: str) -> Label:
@@ -68,8 +64,7 @@ def save_label(dataset_uri: str, object_id: str, pair: ArrayLike, version: str) 
         DataError: if the table cannot be read or written.
     """
     _check(read_label(dataset_uri, object_id), version, object_id)
-    values = [f"{number:.9g}" for number in np.asarray(pair, dtype=np.float64).reshape(6)]
-    new = dict(zip(COORDINATES, values, strict=True))
+    new = coordinate_cells(pair, digits=9)
     _rewrite(_history_uri(dataset_uri), lambda content: _noted(content, _row_of(dataset_uri, object_id)))
     _rewrite(_labels_uri(dataset_uri), lambda content: _with_row(content, dataset_uri, object_id, new, version))
     return read_label(dataset_uri, object_id)
@@ -83,32 +78,9 @@ def _history_uri(dataset_uri: str) -> str:
     return storage.join(dataset_uri, "landmarks.history.csv")
 
 
-def _read(uri: str) -> tuple[bytes, str]:
-    return (storage.read_bytes(uri) if storage.exists(uri) else b""), uri
-
-
-def _parse(content: bytes, name: str) -> tuple[list[str], list[Row]]:
-    """Return the columns and the rows as text; the columns of a new table where there is none yet."""
-    try:
-        reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), restval="")
-        rows = list(reader)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{name}: byte {error.start} is not UTF-8; save the table as UTF-8") from None
-    columns = list(reader.fieldnames or ["object_id", *COORDINATES])
-    missing = {"object_id", *COORDINATES} - set(columns)
-    if missing:
-        raise DataError(f"{name}: no column {', '.join(sorted(missing))}; expected object_id,{','.join(COORDINATES)}")
-    if any(None in row for row in rows):
-        raise DataError(f"{name}: a row has more values than the header's {len(columns)} columns")
-    return columns, rows
-
-
-def _text(columns: list[str], rows: list[Row]) -> bytes:
-    out = io.StringIO(newline="")
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue().encode()
+def _rows(dataset_uri: str) -> list[Row]:
+    uri = _labels_uri(dataset_uri)
+    return read_text(storage.read_bytes(uri) if storage.exists(uri) else b"", uri)[1]
 
 
 def _label(row: Row) -> Label:
@@ -122,8 +94,7 @@ def _label(row: Row) -> Label:
 
 
 def _row_of(dataset_uri: str, object_id: str) -> Row:
-    _, rows = _parse(*_read(_labels_uri(dataset_uri)))
-    return next((row for row in rows if row["object_id"] == object_id), {"object_id": object_id})
+    return next((row for row in _rows(dataset_uri) if row["object_id"] == object_id), {"object_id": object_id})
 
 
 def _check(now: Label, version: str, object_id: str) -> None:
@@ -133,24 +104,24 @@ def _check(now: Label, version: str, object_id: str) -> None:
 
 def _with_row(content: bytes, dataset_uri: str, object_id: str, new: Row, version: str) -> bytes:
     """Return the table with an object's new coordinates; its other columns, and all other rows, stay."""
-    columns, rows = _parse(content, _labels_uri(dataset_uri))
+    columns, rows = read_text(content, _labels_uri(dataset_uri))
     row = next((row for row in rows if row["object_id"] == object_id), None)
     _check(Label(None, ABSENT) if row is None else _label(row), version, object_id)
     if row is None:
         row = dict.fromkeys(columns, "") | {"object_id": object_id}
         rows.append(row)
     row.update(new)
-    return _text(columns, rows)
+    return write_rows(columns, rows)
 
 
 def _noted(content: bytes, row: Row) -> bytes:
     """Return the history with a row as it is before it is replaced; its coordinates are empty if it is not there."""
-    line = _text(["replaced_at", "object_id", *COORDINATES], [_stamped(row)])
+    line = write_rows(["replaced_at", *COLUMNS], [_stamped(row)])
     return content + line.partition(b"\n")[2] if content else line
 
 
 def _stamped(row: Row) -> Row:
-    cells = {column: row.get(column, "") for column in ("object_id", *COORDINATES)}
+    cells = {column: row.get(column, "") for column in COLUMNS}
     return {"replaced_at": datetime.now(UTC).isoformat(timespec="seconds"), **cells}
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from featurelib.datasets.dataset import COORDINATES
 from featurelib.datasets.landmark_files.formats import labelled
 from featurelib.datasets.landmark_files.landmarks import Space
 from featurelib.datasets.landmark_files.slicer import markups
+from featurelib.datasets.landmark_table import COORDINATES
 from featurelib.geometry import SIDES, apply
 from featurelib.models.requests import Answer
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from featurelib.datasets.dataset import Dataset, open_dataset, with_content_tags
+from featurelib.datasets.content_tags import with_content_tags
+from featurelib.datasets.dataset import Dataset, open_dataset
 from featurelib.datasets.shards.sandboxed import PrepareJob, prepare_mesh
 from featurelib.errors import DataError
 from featurelib.geometry import Projection

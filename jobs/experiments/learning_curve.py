@@ -1,7 +1,5 @@
 """`python -m jobs.experiments learning-curve`: test error over the number of labelled objects."""
 
-import csv
-import io
 import json
 import logging
 from collections.abc import Mapping
@@ -11,7 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from featurelib.datasets.dataset import COORDINATES, open_dataset
+from featurelib.datasets.dataset import open_dataset
+from featurelib.datasets.landmark_table import write_landmarks
 from featurelib.datasets.splits import stable_fraction
 from featurelib.errors import DataError, UsageError
 from featurelib.geometry import Projection
@@ -97,17 +96,16 @@ def write_excerpt(dataset: str, objects: pa.Table, count: int, folder: Path) -> 
         raise DataError(f"{dataset}: --labels {count}: expected 3 to {len(others)}, its objects outside the test split")
     num_val = max(2 if count > 3 else 1, round(VALIDATION_SHARE * count))
     chosen = [{**row, "split": "val" if i < num_val else "train"} for i, row in enumerate(others[:count])]
-    text = io.StringIO()
-    table = csv.writer(text)
-    table.writerow(["object_id", *COORDINATES, "group", "split"])
-    for row in sorted([*chosen, *(row for row in rows if row["split"] == "test")], key=lambda row: row["object_id"]):
-        table.writerow([row["object_id"], *row["left"], *row["right"], row["group"], row["split"]])
+    chosen += [row for row in rows if row["split"] == "test"]
+    chosen.sort(key=lambda row: row["object_id"])
+    pairs = {row["object_id"]: (row["left"], row["right"]) for row in chosen}
+    extras = {row["object_id"]: (row["group"], row["split"]) for row in chosen}
     folder.mkdir(parents=True, exist_ok=True)
     source = Path(storage.absolute(dataset))
     for name in ("dataset.json", "alignment.csv"):
         if (source / name).exists():
             (folder / name).write_bytes((source / name).read_bytes())
-    (folder / "landmarks.csv").write_text(text.getvalue())
+    (folder / "landmarks.csv").write_bytes(write_landmarks(pairs, extras))
     if not (folder / "meshes").exists():
         (folder / "meshes").symlink_to(source / "meshes")
 

@@ -5,14 +5,16 @@ import numpy as np
 import pytest
 import trimesh
 
-from featurelib.datasets.dataset import COORDINATES, MeshFile, open_dataset, read_turns, with_content_tags, write_turns
+from featurelib.datasets.alignment_table import write_turns
+from featurelib.datasets.dataset import MeshFile, open_dataset
+from featurelib.datasets.landmark_table import COLUMNS
 from featurelib.datasets.schemas import OBJECTS
 from featurelib.datasets.splits import split_of
 from featurelib.datasets.synthetic import write_dataset
 from featurelib.errors import DataError
 from featurelib.geometry import Alignment, apply, matrix_from_wxyz, rigid
 
-HEADER = ",".join(["object_id", *COORDINATES])
+HEADER = ",".join(COLUMNS)
 SETTINGS = {"unit": "cm", "landmark": "tragus"}
 QUARTER_TURN = [0.5**0.5, 0.5**0.5, 0.0, 0.0]
 """About x, y to z."""
@@ -156,67 +158,6 @@ def test_a_bad_mesh_is_named(folder):
         open_dataset(str(folder)).load(MeshFile("b.ply"))
 
 
-def test_content_tags_depend_on_the_content_alone(folder, tmp_path_factory):
-    """A dataset copied elsewhere has the same tags; a changed mesh changes its own only; a missing one has none."""
-    for name in ("a.PLY", "c.stl"):
-        (folder / "meshes" / name).write_text(name)
-    (folder / "meshes" / "b.ply").unlink()
-    copy = tmp_path_factory.mktemp("copy") / "dataset"
-    shutil.copytree(folder, copy)
-    first = with_content_tags(open_dataset(str(folder)))
-    second = with_content_tags(open_dataset(str(copy)))
-    (copy / "meshes" / "c.stl").write_text("C.STL")
-    third = with_content_tags(open_dataset(str(copy)))
-
-    assert first.objects == second.objects
-    assert first.objects.schema == OBJECTS
-    tags, changed = (d.objects["mesh_tag"].to_pylist() for d in (first, third))
-    assert tags[:2] == changed[:2]
-    assert tags[1] is None
-    assert tags[2] != changed[2]
-
-
-@pytest.mark.parametrize(
-    ("change", "value"),
-    [
-        ({"unit": "miles"}, "unit 'miles'; expected one of mm, cm, m, inch"),
-        ({"unit": None}, "unit None; expected one of mm, cm, m, inch"),
-        ({"unit": ["mm"]}, "unit ['mm']; expected one of mm, cm, m, inch"),
-        ({"landmark": ""}, "landmark ''; expected its name"),
-        ({"landmark": None}, "landmark None; expected its name"),
-        ({"landmark": 7}, "landmark 7; expected its name"),
-        ({"alignment": [1, 0, 0, 0]}, "alignment [1, 0, 0, 0]; expected {"),
-        ({"alignment": {"rotations_wxyz": [[1, 0, 0]]}}, "alignment: a quaternion is four finite numbers"),
-        ({"alignment": {"rotations_wxyz": [[0, 0, 0, 0]]}}, "alignment: a quaternion of length zero"),
-        ({"alignment": {"rotations_wxyz": 1}}, "alignment: "),
-        ({"alignment": {"scale": 0}}, "alignment: scale 0 must be a positive number"),
-        ({"alignment": {"scale": "big"}}, "alignment: "),
-    ],
-)
-def test_bad_settings_are_named(folder, change, value):
-    """What is wrong in dataset.json is said with the file, the value and what was expected."""
-    settings(folder, **change)
-
-    assert f"{folder}/dataset.json: {value}" in refusal(folder)
-
-
-@pytest.mark.parametrize("text", ["", "{", "unit: mm", "\x00"])
-def test_settings_that_are_not_json(folder, text):
-    """A file that is no JSON is said to be none."""
-    (folder / "dataset.json").write_text(text)
-
-    assert f"{folder}/dataset.json: not JSON" in refusal(folder)
-
-
-@pytest.mark.parametrize("text", ["[]", "7", "null", '"mm"'])
-def test_settings_that_are_no_object(folder, text):
-    """JSON that is not an object is shown beside one that would do."""
-    (folder / "dataset.json").write_text(text)
-
-    assert f"{folder}/dataset.json: " in refusal(folder)
-    assert '"unit": "mm"' in refusal(folder)
-
-
 def test_no_alignment_is_the_identity(folder):
     """Absent and null alike, the alignment changes nothing but the unit."""
     for change in ({}, {"alignment": None}, {"alignment": {}}):
@@ -257,31 +198,6 @@ def test_two_files_for_one_object(folder):
     assert "keep one" in said
 
 
-@pytest.mark.parametrize(
-    ("rows", "value"),
-    [
-        (["object_id,left_x,left_y,right_x,right_y", "a,1,2,3,4"], ": no column left_z, right_z; expected object_id,"),
-        ([HEADER.replace("object_id", "id"), row("a")], ": no column object_id; expected object_id,left_x"),
-        ([], ": no column"),
-        ([HEADER], ": no rows; expected one for each labelled object"),
-        ([HEADER, row("b"), "a,1,2,three,4,5,6"], " line 3: left_z is 'three'; expected a number"),
-        ([HEADER, "", "", "a,,2,3,4,5,6"], " line 4: left_x is ''; expected a number"),
-        ([HEADER, "a,1,2,3,4,5"], " line 2: right_z is ''; expected a number"),
-        ([HEADER, "a,1,5,2,5,3,5,4,5"], " line 2: more values than the header's 7 columns"),
-        ([HEADER, "a,1,2,3,nan,5,6"], " line 2: right_x is nan; expected a finite number"),
-        ([HEADER, "a,1,2,3,4,-inf,6"], " line 2: right_y is -inf; expected a finite number"),
-        ([HEADER, row("a"), row("b"), row("a")], " line 4: object 'a' stands there twice; keep one row"),
-        ([HEADER, row("")], " line 2: object_id is empty; expected the mesh file's name"),
-        ([f"{HEADER},split", row("a", "training")], " line 2: split 'training'; expected train, val, test or nothing"),
-    ],
-)
-def test_bad_rows_are_named(folder, rows, value):
-    """What is wrong in landmarks.csv is said with the file, the line, the column and the value."""
-    write_rows(folder, rows)
-
-    assert f"{folder}/landmarks.csv{value}" in refusal(folder)
-
-
 def test_all_faults_can_be_collected(folder):
     """With a list for them, every bad row and file is named in the words of the error, and the rest is read."""
     (folder / "meshes" / "a.obj").touch()
@@ -296,17 +212,10 @@ def test_all_faults_can_be_collected(folder):
     assert [(object_id, says.removeprefix(f"{folder}/")) for object_id, says in faults] == [
         ("a", "meshes: a.obj and a.PLY are both object a; keep one"),
         ("a", "landmarks.csv line 2: right_z is '?'; expected a number"),
-        ("b", "landmarks.csv line 4: object 'b' stands there twice; keep one row"),
+        ("b", "landmarks.csv line 4: duplicate object_id 'b'; keep one row"),
         (None, "landmarks.csv line 6: object_id is empty; expected the mesh file's name without its ending"),
         ("c", "landmarks.csv: group 'g' is in train and test (object 'c'); a group has one split"),
     ]
-
-
-def test_a_table_in_another_encoding(folder):
-    """Latin-1 text is refused with the place where it stops being UTF-8."""
-    (folder / "landmarks.csv").write_bytes(f"{HEADER}\n{row('Müller')}\n".encode("latin-1"))
-
-    assert f"{folder}/landmarks.csv: byte {len(HEADER) + 2} is not UTF-8" in refusal(folder)
 
 
 def test_a_group_in_two_splits(folder):
@@ -333,23 +242,3 @@ def test_an_object_may_be_turned_by_itself(tmp_path):
         if object_id == "body-00001":
             expected = apply(rotation, expected)
         np.testing.assert_allclose(after.load(file).vertices_mm, expected, atol=1e-4)
-
-
-def test_turns_are_written_to_the_last_bit():
-    turns = {"a": (0.1 + 0.2, 1e-17, -1.0, 3.0), "b": (1.0, 0.0, 0.0, 0.0)}
-
-    assert read_turns(write_turns(turns), "alignment.csv") == turns
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (b"object_id,w,x,y\na,1,0,0\n", "no column z; expected object_id,w,x,y,z"),
-        (b"object_id,w,x,y,z\na,1,0,0,b\n", "line 2: z is 'b'; expected a number"),
-        (b"object_id,w,x,y,z\na,0,0,0,0\n", "line 2: 0, 0, 0, 0 is no rotation"),
-        (b"object_id,w,x,y,z\na,1,0,0,0\na,1,0,0,0\n", "line 3: object 'a' stands there twice"),
-    ],
-)
-def test_a_bad_turn_is_named(content, says):
-    with pytest.raises(DataError, match=f"alignment.csv:? {says}"):
-        read_turns(content, "alignment.csv")

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from featurelib.datasets.dataset import COORDINATES, open_dataset
+from featurelib.datasets.dataset import open_dataset
+from featurelib.datasets.landmark_table import COORDINATES
 from featurelib.datasets.splits import FRACTIONS, SPLITS, split_of, stable_fraction
 
 NAMES = [f"head-{i:05d}" for i in range(20_000)]

@@ -7,7 +7,8 @@ from featurelib.datasets.landmark_files.landmarks import NamedPoints, Space, Xyz
 from featurelib.datasets.landmark_files.meshlab import pp, read_pp
 from featurelib.datasets.landmark_files.plain import read_json, to_json
 from featurelib.datasets.landmark_files.slicer import fcsv, markups, read_fcsv
-from featurelib.datasets.landmark_files.tables import Columns, read_csv, to_csv
+from featurelib.datasets.landmark_files.tables import Columns, read_csv
+from featurelib.datasets.landmark_table import write_landmarks
 from featurelib.errors import DataError
 from featurelib.geometry import SIDES
 
@@ -64,7 +65,7 @@ def write_points(
     if kind == "json":
         return {"landmarks.json": to_json({i: list(zip(SIDES, pair, strict=True)) for i, pair in pairs.items()})}
     if kind == "csv":
-        return {"landmarks.csv": to_csv(pairs)}
+        return {"landmarks.csv": write_landmarks(pairs)}
     if kind == "meshlab":
         return {f"{i}.pp": pp(labelled(pair, landmark, "LPS").points) for i, pair in pairs.items()}
     points = {i: labelled(pair, landmark, space_of(i)) for i, pair in pairs.items()}

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from featurelib.datasets.dataset import Fault
+from featurelib.datasets.faults import Fault
 from featurelib.datasets.landmark_files.formats import read_points, suffix_of
 from featurelib.datasets.landmark_files.landmarks import NamedPoints, Space, Xyz, object_of, pair_of
 from featurelib.datasets.landmark_files.tables import Columns
@@ -66,8 +66,8 @@ def import_landmarks(
             if object_id is None:
                 faults.append(Fault(None, f"{name}: {stem!r} is no mesh; expected <object_id>, as in {_some(known)}"))
             elif object_id in found:
-                says = f"{name}: object {object_id!r} has points in {found[object_id][0]} too; keep one file"
-                faults.append(Fault(object_id, says))
+                message = f"{name}: object {object_id!r} has points in {found[object_id][0]} too; keep one file"
+                faults.append(Fault(object_id, message))
             else:
                 found[object_id] = (name, points)
     pairs: dict[str, tuple[Xyz, Xyz]] = {}

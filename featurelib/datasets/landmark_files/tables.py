@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from featurelib.datasets.dataset import COORDINATES
 from featurelib.datasets.landmark_files.landmarks import NamedPoints, Xyz
 from featurelib.errors import DataError
 
@@ -54,28 +53,11 @@ def read_csv(content: bytes, columns: Columns) -> dict[str | None, NamedPoints]:
     for line, row in rows:
         object_id = row[of_object].strip() if of_object else None
         if label is None and object_id in found:
-            raise DataError(f"line {line}: object {object_id!r} stands there twice; keep one row")
+            raise DataError(f"line {line}: duplicate object {object_id!r}; keep one row")
         points = [(row[label].strip() if label else name, _xyz(row, names, line)) for name, names in groups.items()]
         found.setdefault(object_id, []).extend((name, xyz) for name, xyz in points if xyz is not None)
         extras[object_id] = (row.get("group", ""), row.get("split", ""))
     return {i: NamedPoints(tuple(points), None, *extras[i]) for i, points in found.items()}
-
-
-def to_csv(pairs: Mapping[str, Sequence[Xyz]], extras: Mapping[str, tuple[str, str]] | None = None) -> bytes:
-    """Return landmarks.csv of pairs by object, with all their digits.
-
-    Args:
-        pairs: left and right by object.
-        extras: group and split by object; columns that would be empty are left out.
-    """
-    kept = [k for k in (0, 1) if any(found[k] for found in (extras or {}).values())]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["object_id", *COORDINATES, *(("group", "split")[k] for k in kept)])
-    for object_id, pair in pairs.items():
-        own = (extras or {}).get(object_id, ("", ""))
-        writer.writerow([object_id, *(repr(value) for xyz in pair for value in xyz), *(own[k] for k in kept)])
-    return text.getvalue().encode()
 
 
 def _points_in(header: Sequence[str], columns: Columns) -> dict[str, tuple[str, str, str]]:

@@ -1,22 +1,24 @@
 """A dataset of random bodies in the layout that a user's own dataset has."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from featurelib.datasets.csv_table import write_rows
+from featurelib.datasets.dataset_json import settings_json
+from featurelib.datasets.landmark_table import COLUMNS, coordinate_cells
 from featurelib.datasets.synthetic.body import make_body
 from featurelib.errors import UsageError
-from featurelib.geometry import SIDES, Alignment, apply, inverse
+from featurelib.geometry import Alignment, apply, inverse
 from featurelib.meshes.writers.ply import ply
 from featurelib.runtime import storage
 
 LANDMARK = "ear_tip"
 """What the landmark of a synthetic body is called in `dataset.json`."""
 
-HEADER = ",".join(["object_id", *(f"{side}_{axis}" for side in SIDES for axis in "xyz")])
+DIGITS = 9
+"""Significant digits of a coordinate: a tenth of a micrometre even in metres."""
 
 
 def write_dataset(
@@ -50,17 +52,17 @@ def write_dataset(
     source_from_object = inverse((alignment or Alignment()).object_from_source(unit))
     names = [f"body-{index:05d}" for index in range(num_objects)]
     _refuse_strangers(folder / "meshes", {f"{name}.ply" for name in names})
-    rows = [HEADER]
+    rows = []
     for index, name in enumerate(names):
         body = make_body(np.random.default_rng([seed, index]))
         vertices = apply(source_from_object, body.vertices_mm).astype(np.float32)
         storage.write_bytes(str(folder / "meshes" / f"{name}.ply"), ply(vertices, body.faces))
-        rows.append(_row(name, apply(source_from_object, body.pair_mm)))
+        rows.append({"object_id": name, **coordinate_cells(apply(source_from_object, body.pair_mm), DIGITS)})
         if progress:
             progress(index + 1)
     settings = {"unit": unit, "landmark": LANDMARK} | ({"alignment": alignment.to_dict()} if alignment else {})
-    storage.write_bytes(str(folder / "landmarks.csv"), "".join(f"{row}\n" for row in rows).encode())
-    storage.write_bytes(str(folder / "dataset.json"), f"{json.dumps(settings, indent=2)}\n".encode())
+    storage.write_bytes(str(folder / "landmarks.csv"), write_rows(COLUMNS, rows))
+    storage.write_bytes(str(folder / "dataset.json"), settings_json(settings))
 
 
 def _refuse_strangers(meshes: Path, expected: set[str]) -> None:
@@ -68,8 +70,3 @@ def _refuse_strangers(meshes: Path, expected: set[str]) -> None:
     strangers = sorted({entry.name for entry in storage.list_files(str(meshes))} - expected)
     if strangers:
         raise UsageError(f"{meshes}: holds {strangers[0]}, which is not of this dataset; choose an empty folder")
-
-
-def _row(name: str, pair: NDArray[np.float64]) -> str:
-    # Nine digits: a tenth of a micrometre even in metres.
-    return ",".join([name, *(f"{value:.9g}" for value in pair.ravel())])

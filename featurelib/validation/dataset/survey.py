@@ -8,7 +8,8 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from featurelib.datasets.dataset import Dataset, Fault
+from featurelib.datasets.dataset import Dataset
+from featurelib.datasets.faults import Fault
 from featurelib.datasets.shards.spec import estimate_frame_mm, frame_sample
 from featurelib.geometry import PROJECTIONS
 from featurelib.meshes.pose_search import ReferenceShape

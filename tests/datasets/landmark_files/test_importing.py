@@ -78,8 +78,8 @@ def test_the_landmarks_name_tells_the_pair_among_many():
 def test_what_is_left_out_is_said(text, says):
     (fault,) = imported("all.json", text).faults
 
-    assert fault.says.startswith("all.json: ")
-    assert says in fault.says
+    assert fault.message.startswith("all.json: ")
+    assert says in fault.message
 
 
 def test_two_files_of_one_object_are_a_fault():
@@ -87,7 +87,7 @@ def test_two_files_of_one_object_are_a_fault():
     found = import_landmarks([("a.json", pair), ("a_old.json", pair)], ["a"], Reading("tragus"), lambda _: "LPS")
 
     assert found.pairs == WANTED
-    assert found.faults[0].says == "a_old.json: object 'a' has points in a.json too; keep one file"
+    assert found.faults[0].message == "a_old.json: object 'a' has points in a.json too; keep one file"
 
 
 def test_a_file_belongs_to_the_longest_id_that_its_name_goes_on_from():

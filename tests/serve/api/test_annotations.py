@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 
-from featurelib.datasets.dataset import open_dataset, write_turns
+from featurelib.datasets.alignment_table import write_turns
+from featurelib.datasets.dataset import open_dataset
 from featurelib.datasets.synthetic import write_dataset
 from featurelib.geometry import apply
 from serve.api.annotations import add_labelling

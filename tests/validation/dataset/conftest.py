@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import trimesh
 
-from featurelib.datasets.dataset import COORDINATES, open_dataset
+from featurelib.datasets.dataset import open_dataset
+from featurelib.datasets.landmark_table import COORDINATES
 from featurelib.datasets.synthetic import make_body
 from featurelib.geometry import apply
 from featurelib.meshes.reference import REFERENCE_SAMPLE

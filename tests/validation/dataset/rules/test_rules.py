@@ -97,7 +97,7 @@ def plant(dataset) -> dict[tuple[str, str], list[str]]:
     dataset.label(body(26), dataset.pair(body(27)))
     expect("copied-label", 27, "the very coordinates of body-00026, but another mesh")
     dataset.more_rows.append(dataset.rows[body(28)])
-    expect("table", 28, "object 'body-00028' stands there twice", "keep one row")
+    expect("table", 28, "duplicate object_id 'body-00028'", "keep one row")
     dataset.write(body(29), *_torus())
     expect("unlike", 29, "the mean shape", "another kind of thing")
     dataset.rows[body(30)]["split"] = "training"

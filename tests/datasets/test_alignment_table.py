@@ -1,0 +1,27 @@
+import pytest
+
+from featurelib.datasets.alignment_table import read_turns, write_turns
+from featurelib.errors import DataError
+
+
+def test_rotations_are_written_to_the_last_bit():
+    """What is written is read again, whatever the digits."""
+    turns = {"a": (0.1 + 0.2, 1e-17, -1.0, 3.0), "b": (1.0, 0.0, 0.0, 0.0)}
+
+    assert write_turns(turns).startswith(b"object_id,w,x,y,z\na,0.30000000000000004,1e-17,-1.0,3.0\n")
+    assert read_turns(write_turns(turns), "alignment.csv") == turns
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"object_id,w,x,y\na,1,0,0\n", "no column z; expected object_id,w,x,y,z"),
+        (b"object_id,w,x,y,z\na,1,0,0,b\n", "line 2: z is 'b'; expected a number"),
+        (b"object_id,w,x,y,z\na,0,0,0,0\n", "line 2: 0, 0, 0, 0 is no rotation"),
+        (b"object_id,w,x,y,z\na,1,0,0,0\na,1,0,0,0\n", "line 3: duplicate object_id 'a'; keep one row"),
+    ],
+)
+def test_a_bad_row_is_named(content, message):
+    """The error names the file, the line and the value."""
+    with pytest.raises(DataError, match=f"alignment.csv:? {message}"):
+        read_turns(content, "alignment.csv")

@@ -1,0 +1,67 @@
+import json
+
+import pytest
+
+from featurelib.datasets.dataset_json import read_settings, settings_json
+from featurelib.errors import DataError
+
+SETTINGS = {"unit": "cm", "landmark": "tragus"}
+
+
+@pytest.fixture
+def refusal(tmp_path):
+    """A function: the error message for a file's text, one line without the file's name."""
+
+    def message_of(text: str) -> str:
+        uri = tmp_path / "dataset.json"
+        uri.write_text(text)
+        with pytest.raises(DataError) as error:
+            read_settings(str(uri))
+        assert "\n" not in str(error.value)
+        assert str(error.value).startswith(f"{uri}: ")
+        return str(error.value).removeprefix(f"{uri}: ")
+
+    return message_of
+
+
+def test_settings_are_read_as_they_were_written(tmp_path):
+    """Unit, landmark and alignment come back."""
+    alignment = {"rotations_wxyz": [[1.0, 0.0, 0.0, 0.0]], "scale": 2.0}
+    (tmp_path / "dataset.json").write_bytes(settings_json({**SETTINGS, "alignment": alignment}))
+    unit, landmark, found = read_settings(str(tmp_path / "dataset.json"))
+
+    assert (unit, landmark, found.to_dict()) == ("cm", "tragus", alignment)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"unit": "miles"}, "unit 'miles'; expected one of mm, cm, m, inch"),
+        ({"unit": None}, "unit None; expected one of mm, cm, m, inch"),
+        ({"unit": ["mm"]}, "unit ['mm']; expected one of mm, cm, m, inch"),
+        ({"landmark": ""}, "landmark ''; expected its name"),
+        ({"landmark": None}, "landmark None; expected its name"),
+        ({"landmark": 7}, "landmark 7; expected its name"),
+        ({"alignment": [1, 0, 0, 0]}, "alignment [1, 0, 0, 0]; expected {"),
+        ({"alignment": {"rotations_wxyz": [[1, 0, 0]]}}, "alignment: a quaternion is four finite numbers"),
+        ({"alignment": {"rotations_wxyz": [[0, 0, 0, 0]]}}, "alignment: a quaternion of length zero"),
+        ({"alignment": {"rotations_wxyz": 1}}, "alignment: "),
+        ({"alignment": {"scale": 0}}, "alignment: scale 0 must be a positive number"),
+        ({"alignment": {"scale": "big"}}, "alignment: "),
+    ],
+)
+def test_bad_settings_are_named(refusal, change, message):
+    """The error names the value and what was expected."""
+    assert refusal(json.dumps({**SETTINGS, **change})).startswith(message)
+
+
+@pytest.mark.parametrize("text", ["", "{", "unit: mm", "\x00"])
+def test_text_that_is_not_json_is_refused(refusal, text):
+    """The error says that the file is not JSON."""
+    assert refusal(text).startswith("not JSON")
+
+
+@pytest.mark.parametrize("text", ["[]", "7", "null", '"mm"'])
+def test_json_that_is_not_an_object_is_refused(refusal, text):
+    """The error shows an object that would do."""
+    assert '"unit": "mm"' in refusal(text)
