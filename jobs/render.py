@@ -1,50 +1,42 @@
-"""DATASET -> RUN/renders: every object from every angle of the rig, in each projection.
+"""DATASET -> RUN/renders: every object from every view of the rig, in each projection.
 
-1. Read the dataset's table and settle what shapes the pixels (one spec a projection).
-2. Plan the shards: names are a function of the inputs, so what exists is right and is not made again.
-3. Fan the missing shards over the cluster, a task a bucket (jobs/workers/render.py), and gather receipts.
+1. Read the dataset's table and settle what shapes the pixels: one spec per projection.
+2. Plan the shards. Their names are a function of the inputs, so an existing shard is never rendered again.
+3. Make the missing shards, one task per bucket (jobs/workers/render.py), and collect their receipts. The tasks read
+   the meshes: a local file that is new or changed has no known content before, so its bucket is always missing.
 4. Commit: rejects.parquet, then manifest.json.
 """
 
-import io
-import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from featurelib.datasets.content_tags import with_content_tags
+from featurelib.datasets.content_tags import remember_tags, with_known_tags, with_tags
 from featurelib.datasets.dataset import Dataset, open_dataset
-from featurelib.datasets.schemas import INPUTS
 from featurelib.datasets.shards import (
     Manifest,
     Receipt,
     RenderSpec,
     ShardPlan,
-    commit,
-    estimate_frame_mm,
-    frame_sample,
-    is_finished,
     num_buckets,
     open_renders,
     plan_shards,
-    read_receipt,
     refuse_other_version,
     renders_uri,
 )
-from featurelib.datasets.shards.sandboxed import FrameJob, needed_frames_mm
+from featurelib.datasets.shards.config import read_config, refuse_change, write_config
+from featurelib.datasets.shards.folder import Folder
+from featurelib.datasets.shards.frame import estimate_frames_mm
 from featurelib.errors import DataError, UsageError
 from featurelib.geometry import DEFAULT_RIG, Projection, Rig
 from featurelib.rendering import open_renderer
 from featurelib.runtime import cli, storage
 from featurelib.runtime.console import print_result
 from featurelib.runtime.progress import Progress
-from featurelib.runtime.sandbox import ProcessLostError, SandboxedProcess, SandboxLimits
+from featurelib.runtime.sandbox import SandboxLimits
 from jobs.workers import cluster
-from jobs.workers.render import ShardJob, make_shards
+from jobs.workers.render import MadeShards, ShardJob, make_shards
 
 logger = logging.getLogger(__name__)
 
@@ -57,18 +49,18 @@ class RenderConfig:
     Attributes:
         dataset: Folder or s3:// URI with dataset.json, meshes/ and landmarks.csv.
         run: Folder or s3:// URI that receives the run.
-        projections: Which projections to render.
+        projections: Projections to render.
         image_size: Width and height of an image, in pixels.
-        rig: JSON file with other views than the nine default ones (azimuth -90 to +90 degrees).
-        frame_mm: Width of the image at the object, in mm; default: from a sample of the objects, with a margin.
-        backend: Renderer: raster (CPU), pyrender (GPU through EGL), auto (pyrender where there is a GPU).
-        overwrite: Render anew where the run holds images of another configuration.
+        rig: JSON file with the views. Default: nine views, azimuth -90 to +90 degrees.
+        frame_mm: Width of the image at the object, in mm. Default: estimated from a sample of the objects.
+        backend: Renderer: raster (CPU), pyrender (GPU through EGL), auto (pyrender if there is a GPU).
+        overwrite: Replace images of another configuration.
         max_reject_fraction: End with an error, and no manifest, if more than this share of the objects fails.
-        max_workers: Worker processes at most, one CPU each; default: as many as the cluster has, and grows to have.
-        gpus_per_worker: Share of a GPU that a worker takes, for pyrender.
+        max_workers: Maximum number of worker processes, one CPU each. Default: all CPUs of the cluster.
+        gpus_per_worker: Share of a GPU per worker, for pyrender.
         object_timeout: Time limit for one object, in seconds.
         object_memory_mb: Memory limit for one object, in MB.
-        recycle_after: Objects after which a render process is replaced, so that leaks do not add up.
+        recycle_after: Number of objects after which a render process is replaced, so that leaks do not add up.
     """
 
     dataset: str
@@ -88,65 +80,48 @@ class RenderConfig:
 
     @property
     def child_limits(self) -> SandboxLimits:
-        """What a render process may use."""
+        """The limits of a render process."""
         return SandboxLimits(
             seconds=self.object_timeout, memory_mb=self.object_memory_mb, recycle_after=self.recycle_after
         )
 
 
 def render(config: RenderConfig) -> None:
-    """Render every object of a dataset from every angle of the rig.
+    """Render every object of a dataset from every view of the rig.
 
     Example: featurelib render --dataset heads --run runs/heads --image-size 512
     """
-    dataset = _with_content_tags(open_dataset(config.dataset), storage.join(storage.absolute(config.run), "renders"))
+    dataset = open_dataset(config.dataset)
     specs = _specs(config, dataset)
-    uris = {projection: renders_uri(config.run, projection) for projection in specs}
-    plans = plan_shards(dataset.objects, specs, num_buckets(len(dataset.objects)))
-    listings = {projection: storage.list_files(uri) for projection, uri in uris.items()}
-    stale = [p for p in specs if not is_finished(uris[p], listings[p], [plan.names[p] for plan in plans])]
+    inputs = storage.join(storage.absolute(config.run), "renders", "inputs.parquet")
+    tagged = with_known_tags(dataset, inputs)
+    plans = plan_shards(tagged.objects, specs, num_buckets(len(dataset.objects)))
+    folders = {projection: Folder.of(config.run, spec) for projection, spec in specs.items()}
+    stale = {p: folder for p, folder in folders.items() if not folder.is_finished([plan.names[p] for plan in plans])}
+    is_new = dict.fromkeys(folders, False)
     if stale:
-        receipts = _render_missing(config, dataset, {p: specs[p] for p in stale}, plans, listings)
-        for projection in stale:
-            _commit(config, dataset, specs[projection], listings[projection], receipts[projection])
-    for projection in specs:
-        _print_result(open_renders(config.run, projection), projection in stale)
-
-
-def _with_content_tags(dataset: Dataset, uri: str) -> Dataset:
-    """Return the dataset with tags of its meshes' content, and remember what was read for the next run."""
-    if storage.is_s3(dataset.uri):
-        return dataset
-    inputs = storage.join(uri, "inputs.parquet")
-    known = pq.read_table(io.BytesIO(storage.read_bytes(inputs))) if storage.exists(inputs) else None
-    tagged = with_content_tags(dataset, known)
-    table = pa.table([dataset.objects["mesh_tag"], tagged.objects["mesh_tag"]], schema=INPUTS)
-    if not table.equals(known):
-        file = io.BytesIO()
-        pq.write_table(table, file, compression="zstd")
-        storage.write_bytes(inputs, file.getvalue())
-    return tagged
+        receipts, tags = _make_missing(config, tagged, stale, plans)
+        objects = zip(*(tagged.objects[name].to_pylist() for name in ("object_id", "mesh_tag")), strict=True)
+        remember_tags(inputs, dataset, with_tags(tagged, [tags.get(object_id, tag) for object_id, tag in objects]))
+        is_new |= {p: _commit(config, dataset, folder, receipts[p]) for p, folder in stale.items()}
+    for projection in folders:
+        _say_result(open_renders(config.run, projection), is_new[projection])
 
 
 def _specs(config: RenderConfig, dataset: Dataset) -> dict[str, RenderSpec]:
-    """Return what shapes the images: the flags, and for the rest what an earlier run of this job settled."""
+    """Return what shapes the images: the flags, and otherwise what an earlier run of this job settled."""
     if config.image_size < 16:
         raise UsageError(f"--image-size {config.image_size}: expected at least 16 pixels")
     if config.frame_mm is not None and config.frame_mm <= 0:
         raise UsageError(f"--frame-mm {config.frame_mm:g}: expected a width in mm above 0")
-    uris = {projection: renders_uri(config.run, projection) for projection in config.projections}
-    if not config.overwrite:
-        for uri in uris.values():
-            refuse_other_version(uri)
-    earlier = {p: {} if config.overwrite else _earlier_config(uri) for p, uri in uris.items()}
+    uris: dict[str, str] = {projection: renders_uri(config.run, projection) for projection in config.projections}
+    earlier = {projection: _earlier(config, uri) for projection, uri in uris.items()}
     rig = Rig.from_json(storage.read_bytes(config.rig), name=config.rig) if config.rig else DEFAULT_RIG
-    unknown = [p for p in config.projections if not (config.frame_mm or earlier[p])]
-    frames_mm = _frames_mm(config, dataset, rig, unknown)
-    backends = [values["backend"] for values in earlier.values() if values and config.backend == "auto"]
-    backend = backends[0] if backends else open_renderer(config.backend).name
-    specs: dict[str, RenderSpec] = {}
-    for projection, uri in uris.items():
-        spec = RenderSpec(
+    unknown = [projection for projection in uris if not (config.frame_mm or earlier[projection])]
+    frames_mm = estimate_frames_mm(dataset, rig, unknown, config.child_limits)
+    backend = _backend(config, earlier)
+    specs = {
+        projection: RenderSpec(
             unit=dataset.unit,
             alignment=dataset.alignment,
             projection=projection,
@@ -155,96 +130,70 @@ def _specs(config: RenderConfig, dataset: Dataset) -> dict[str, RenderSpec]:
             rig=rig,
             backend=backend,
         )
-        _refuse_change(earlier[projection], spec, dataset, uri)
-        specs[projection] = spec
+        for projection in uris
+    }
     for projection, uri in uris.items():
-        _write_config(specs[projection], dataset, uri)
+        refuse_change(uri, earlier[projection], dataset, specs[projection])
+    for projection, uri in uris.items():
+        write_config(uri, dataset, specs[projection])
     return specs
 
 
-def _write_config(spec: RenderSpec, dataset: Dataset, uri: str) -> None:
-    config, content = storage.join(uri, "config.json"), json.dumps(_config_dict(spec, dataset), indent=1).encode()
-    if not storage.exists(config) or storage.read_bytes(config) != content:
-        storage.write_bytes(config, content)
-
-
-def _config_dict(spec: RenderSpec, dataset: Dataset) -> dict[str, Any]:
-    return {"dataset": dataset.uri, "landmark": dataset.landmark, **spec.to_dict()}
-
-
-def _earlier_config(uri: str) -> dict[str, Any]:
-    config = storage.join(uri, "config.json")
-    return json.loads(storage.read_bytes(config)) if storage.exists(config) else {}
-
-
-def _refuse_change(earlier: Mapping[str, Any], spec: RenderSpec, dataset: Dataset, uri: str) -> None:
-    now = json.loads(json.dumps(_config_dict(spec, dataset)))
-    for name in earlier and now:
-        if name != "dataset" and earlier.get(name) != now[name]:  # a dataset may move
-            raise DataError(
-                f"{uri}: was rendered with {name} {earlier.get(name)}, not {now[name]}; --overwrite renders anew"
-            )
-
-
-def _frames_mm(config: RenderConfig, dataset: Dataset, rig: Rig, projections: Sequence[str]) -> dict[str, float]:
-    """Return the image's width in mm that a sample of the objects asks for, by projection.
-
-    The sample is evenly spread over the ids. Its bad meshes are left to the rendering, which names them.
-    """
-    if not projections:
+def _earlier(config: RenderConfig, uri: str) -> dict[str, Any]:
+    """Return the configuration of an earlier run; empty if there is none or it is to be overwritten."""
+    if config.overwrite:
         return {}
-    jobs = [
-        FrameJob(dataset.mesh_uri(file.name), dataset.object_from_source_of(file.turn), rig, tuple(projections))
-        for file in frame_sample([*dataset.files.values()])
-    ]
-    with SandboxedProcess(config.child_limits, preload=["featurelib.datasets.shards.warm"]) as child:
-        needed_mm = [
-            found for found in child.map(needed_frames_mm, jobs) if found and not isinstance(found, ProcessLostError)
-        ]
-    if not needed_mm:
-        raise DataError(
-            f"{dataset.uri}: no mesh of the sample can be read, so the image's width is unknown; see --frame-mm"
-        )
-    return {projection: estimate_frame_mm([found[projection] for found in needed_mm]) for projection in projections}
+    refuse_other_version(uri)
+    return read_config(uri)
 
 
-def _render_missing(
-    config: RenderConfig,
-    dataset: Dataset,
-    specs: Mapping[str, RenderSpec],
-    plans: Sequence[ShardPlan],
-    listings: Mapping[str, Sequence[storage.Entry]],
-) -> dict[str, list[Receipt]]:
-    """Render the shards that do not exist yet and return the receipts of all, by projection."""
-    uris = {projection: renders_uri(config.run, projection) for projection in specs}
-    present = {projection: {entry.name for entry in listings[projection]} for projection in specs}
-    receipts: dict[str, list[Receipt]] = {
-        p: [read_receipt(storage.join(uris[p], plan.names[p])) for plan in plans if plan.names[p] in present[p]]
-        for p in specs
-    }
-    if before := sum(map(len, receipts.values())):
-        logger.info("render: %s shards are there already", before)
-    work = []
-    for plan in plans:
-        missing = {p: storage.join(uris[p], plan.names[p]) for p in specs if plan.names[p] not in present[p]}
-        if missing:
-            work.append(ShardJob(plan.bucket, missing, specs, plan.objects, dataset.uri, config.child_limits))
-    progress = Progress("render", sum(len(job.objects) * len(job.uris) for job in work), "objects")
+def _backend(config: RenderConfig, earlier: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the name of the renderer: with `auto`, the one of an earlier run."""
+    used = [values["backend"] for values in earlier.values() if values and config.backend == "auto"]
+    return used[0] if used else open_renderer(config.backend).name
+
+
+def _make_missing(
+    config: RenderConfig, dataset: Dataset, folders: Mapping[str, Folder], plans: Sequence[ShardPlan]
+) -> tuple[dict[str, list[Receipt]], dict[str, str | None]]:
+    """Make the shards that do not exist; return all receipts by projection, and content tags by object."""
+    receipts = {p: folder.receipts([plan.names[p] for plan in plans]) for p, folder in folders.items()}
+    if existing := sum(map(len, receipts.values())):
+        logger.info(f"render: {existing} shards exist already")
+    jobs = [job for plan in plans if (job := _job(config, dataset, folders, plan)).specs]
+    progress = Progress("render", sum(len(job.dataset.objects) * len(job.specs) for job in jobs), "objects")
+    tags: dict[str, str | None] = {}
     views = rejected = 0
-    failed = {projection: sum(len(receipt.rejects) for receipt in receipts[projection]) for projection in specs}
-    for projection, receipt in _fan_out(config, work):
-        receipts[projection].append(receipt)
-        failed[projection] += len(receipt.rejects)
-        views, rejected = views + sum(receipt.views.values()), rejected + len(receipt.rejects)
-        progress.add(receipt.num_objects, f", {views} views, {rejected} rejected, {progress.rate(views):.0f} views/s")
-        if failed[projection] > config.max_reject_fraction * len(dataset.objects):
-            _refuse_too_many_rejects(config, dataset, receipts[projection], uris[projection])
-    progress.end(f" ({' + '.join(specs)}), {views} views, {rejected} rejected, {progress.rate(views):.0f} views/s,")
-    return receipts
+    failed = {p: sum(len(receipt.rejects) for receipt in receipts[p]) for p in folders}
+    for made in _fan_out(config, jobs):
+        tags |= made.tags
+        for projection, receipt in made.receipts.items():
+            receipts[projection].append(receipt)
+            failed[projection] += len(receipt.rejects)
+            views, rejected = views + sum(receipt.views.values()), rejected + len(receipt.rejects)
+            counts = f", {views} views, {rejected} rejected, {progress.rate(views):.0f} views/s"
+            progress.add(receipt.num_objects, counts)
+            if failed[projection] > config.max_reject_fraction * len(dataset.objects):
+                _refuse_too_many_rejects(config, dataset, receipts[projection], folders[projection].uri)
+    progress.end(f" ({' + '.join(folders)}), {views} views, {rejected} rejected, {progress.rate(views):.0f} views/s,")
+    return receipts, tags
+
+
+def _job(config: RenderConfig, dataset: Dataset, folders: Mapping[str, Folder], plan: ShardPlan) -> ShardJob:
+    """Return the task of a bucket; its specs are those of the projections whose planned shard does not exist."""
+    missing = {p: folder for p, folder in folders.items() if plan.names[p] not in folder.tags}
+    return ShardJob(
+        bucket=plan.bucket,
+        dataset=replace(dataset, objects=plan.objects),
+        folders={p: folder.uri for p, folder in missing.items()},
+        specs={p: folder.spec for p, folder in missing.items()},
+        existing={p: folder.shards_of(plan.bucket) for p, folder in missing.items()},
+        limits=config.child_limits,
+    )
 
 
 def _refuse_too_many_rejects(config: RenderConfig, dataset: Dataset, receipts: Sequence[Receipt], uri: str) -> None:
-    """Raise DataError, with the first reason, if more objects fail than may."""
+    """Raise DataError, with the first reason, if too many objects failed."""
     rejects = [row for receipt in receipts for row in receipt.rejects]
     if len(rejects) > config.max_reject_fraction * len(dataset.objects):
         raise DataError(
@@ -253,35 +202,27 @@ def _refuse_too_many_rejects(config: RenderConfig, dataset: Dataset, receipts: S
         )
 
 
-def _fan_out(config: RenderConfig, work: list[ShardJob]) -> Iterator[tuple[str, Receipt]]:
-    """Make the shards on the cluster; yield their receipts, with the projection, as they come."""
-    if not work:
+def _fan_out(config: RenderConfig, jobs: Sequence[ShardJob]) -> Iterator[MadeShards]:
+    """Run the tasks on the cluster and yield their results in the order of completion."""
+    if not jobs:
         return
     cluster.connect()
     task = make_shards.options(num_gpus=config.gpus_per_worker)
-    for _, receipts in cluster.run_all(task.remote, work, config.max_workers):
-        yield from receipts.items()
+    for _, made in cluster.run_all(task.remote, jobs, config.max_workers):
+        yield made
 
 
-def _commit(
-    config: RenderConfig,
-    dataset: Dataset,
-    spec: RenderSpec,
-    listing: Sequence[storage.Entry],
-    receipts: Sequence[Receipt],
-) -> None:
-    """Commit a projection, unless another run did since the listing, and drop the shards that are no more."""
-    uri = renders_uri(config.run, spec.projection)
-    _refuse_too_many_rejects(config, dataset, receipts, uri)
-    replaced = next((entry.tag for entry in listing if entry.name == "manifest.json"), None)
-    manifest = commit(uri, dataset.uri, dataset.landmark, spec, receipts, len(dataset.objects), replaced)
-    named = set(manifest.shards)
-    for entry in storage.list_files(uri):
-        if entry.name.startswith("shard-") and entry.name not in named:
-            storage.delete(storage.join(uri, entry.name))  # of inputs or a configuration that are no more
+def _commit(config: RenderConfig, dataset: Dataset, folder: Folder, receipts: Sequence[Receipt]) -> bool:
+    """Commit a projection; return False if its shards are those of the present manifest."""
+    receipts = sorted(receipts, key=lambda receipt: receipt.bucket)
+    if folder.is_finished([receipt.name for receipt in receipts]):
+        return False
+    _refuse_too_many_rejects(config, dataset, receipts, folder.uri)
+    folder.commit(dataset, receipts)
+    return True
 
 
-def _print_result(manifest: Manifest, is_new: bool) -> None:
+def _say_result(manifest: Manifest, is_new: bool) -> None:
     spec = manifest.spec
     objects, views = sum(manifest.objects.values()), sum(manifest.views.values())
     print_result(

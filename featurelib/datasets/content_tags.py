@@ -1,5 +1,10 @@
-"""Tags of the meshes' content, by which a rendering and a prediction know their inputs."""
+"""Tags of the meshes' content, which name the shards of a rendering and the parts of a prediction.
 
+A dataset is opened with the tags of its listing. On S3 these are ETags and depend on the content. On a local disk they
+are size, time of change and inode; here they are replaced by the SHA-256 of the content.
+"""
+
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
@@ -8,30 +13,63 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurelib.datasets.dataset import Dataset
-from featurelib.datasets.schemas import OBJECTS
-from featurelib.runtime import storage
+from featurelib.datasets.schemas import INPUTS, OBJECTS
+from featurelib.errors import DataError
+from featurelib.runtime import parquet, storage
+
+READERS = 4
+"""Threads that read and hash files; hashing releases the GIL."""
 
 
-def with_content_tags(dataset: Dataset, known: pa.Table | None = None) -> Dataset:
-    """Return the dataset with `mesh_tag` a function of each mesh's content: SHA-256 of local files, ETag on S3.
+def content_tag(mesh_sha256: str | None) -> str | None:
+    """Return the tag of a local file with this SHA-256; None if it is missing or cannot be read."""
+    return None if mesh_sha256 is None else f"sha256:{mesh_sha256}"
 
-    Args:
-        dataset: as opened, with tags of the listing (size and time of change).
-        known: of records.INPUTS, what earlier runs found; files that have not changed since are not read.
-    """
-    if storage.is_s3(dataset.uri):
+
+def sha256_of_file(uri: str) -> str | None:
+    """Return the SHA-256 of a file's content; None if it cannot be read."""
+    try:
+        return sha256(storage.read_bytes(uri)).hexdigest()
+    except DataError:
+        return None
+
+
+def with_content_tags(dataset: Dataset) -> Dataset:
+    """Return the dataset with content tags; files are read where only the tag of the listing is known."""
+    tags = dataset.objects["mesh_tag"].to_pylist()
+    unknown = [i for i, tag in enumerate(tags) if _is_of_listing(tag)]
+    uris = [dataset.mesh_uri(dataset.objects["mesh"][i].as_py()) for i in unknown]
+    with ThreadPoolExecutor(READERS) as pool:
+        for i, mesh_sha256 in zip(unknown, pool.map(sha256_of_file, uris), strict=True):
+            tags[i] = content_tag(mesh_sha256)
+    return with_tags(dataset, tags)
+
+
+def with_known_tags(dataset: Dataset, inputs_uri: str) -> Dataset:
+    """Return the dataset with the content tags that `remember_tags` wrote for files unchanged since; none is read."""
+    if storage.is_s3(dataset.uri) or not storage.exists(inputs_uri):
         return dataset
-    listed, meshes = dataset.objects["mesh_tag"], dataset.objects["mesh"]
-    found = pc.index_in(listed, known["mesh_tag"]) if known else pa.nulls(len(listed), pa.int32())
-    tags = pc.take(known["content_tag"], found).to_pylist() if known else [None] * len(listed)
+    known, listed = parquet.read_table(inputs_uri), dataset.objects["mesh_tag"]
+    found = pc.take(known["content_tag"], pc.index_in(listed, known["mesh_tag"]))
+    return with_tags(dataset, pc.coalesce(found, listed))
 
-    def tag(i: int) -> str:
-        return f"sha256:{sha256(storage.read_bytes(dataset.mesh_uri(meshes[i].as_py()))).hexdigest()}"
 
-    new = [i for i, content_tag in enumerate(tags) if content_tag is None and meshes[i].is_valid]
-    with ThreadPoolExecutor(4) as pool:  # hashing lets go of the GIL; disks like a few readers
-        for i, content_tag in zip(new, pool.map(tag, new), strict=True):
-            tags[i] = content_tag
+def remember_tags(inputs_uri: str, dataset: Dataset, tagged: Dataset) -> None:
+    """Write a table of schemas.INPUTS: the tags of a listing, and the content tags of the same objects."""
+    if storage.is_s3(dataset.uri):
+        return
+    table = pa.table([dataset.objects["mesh_tag"], tagged.objects["mesh_tag"]], schema=INPUTS)
+    if not (storage.exists(inputs_uri) and table.equals(parquet.read_table(inputs_uri))):
+        parquet.write_table(inputs_uri, table, compression="zstd")
+
+
+def with_tags(dataset: Dataset, tags: Sequence[str | None] | pa.ChunkedArray) -> Dataset:
+    """Return the dataset with other tags, one per object."""
     column = dataset.objects.schema.get_field_index("mesh_tag")
-    objects = dataset.objects.set_column(column, OBJECTS.field("mesh_tag"), pa.array(tags, pa.string()))
-    return replace(dataset, objects=objects)
+    values = tags if isinstance(tags, pa.ChunkedArray) else pa.array(tags, pa.string())
+    return replace(dataset, objects=dataset.objects.set_column(column, OBJECTS.field("mesh_tag"), values))
+
+
+def _is_of_listing(tag: str | None) -> bool:
+    """Whether a tag changes with a local file's time and place instead of its content."""
+    return tag is not None and ":mtime:" in tag

@@ -6,6 +6,7 @@ Processes, time limits and recycling are pebble's; here they get a memory limit,
 
 import faulthandler
 import fcntl
+import functools
 import os
 import resource
 import shutil
@@ -148,6 +149,12 @@ class SandboxedProcess:
         crash = said.rfind("Fatal Python error")  # its first lines tell where; of all else the last do
         end = len(said) if crash < 0 else crash + STDERR_TAIL // 2
         return f"; it said: {said[:end][-STDERR_TAIL:]}" if said else ""
+
+
+@functools.cache
+def shared_sandbox(limits: SandboxLimits, preload: str) -> SandboxedProcess:
+    """Return this process's one sandbox for these limits and this preloaded module; it lives until the process ends."""
+    return SandboxedProcess(limits, preload=[preload])
 
 
 def _remove_left_behind() -> None:

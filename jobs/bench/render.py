@@ -15,7 +15,8 @@ import psutil
 
 from featurelib.datasets.dataset import Dataset, open_dataset
 from featurelib.datasets.shards import RenderSpec, decode_png, encode_png
-from featurelib.datasets.shards.sandboxed import FrameJob, ObjectJob, needed_frames_mm, render_object
+from featurelib.datasets.shards.frame import FrameJob, needed_frames_mm
+from featurelib.datasets.shards.sandboxed import ObjectJob, render_object
 from featurelib.datasets.synthetic import write_dataset
 from featurelib.errors import UsageError
 from featurelib.geometry import DEFAULT_RIG, PROJECTIONS
@@ -135,7 +136,7 @@ def _object_jobs(dataset: Dataset, specs: dict[str, RenderSpec]) -> list[ObjectJ
 def object_step(jobs: Sequence[ObjectJob]) -> Step:
     """Return a step that makes the rows of one object, the next each time, and counts its views."""
     cycle = itertools.cycle(jobs)
-    return lambda: sum(len(rows) for rows in render_object(next(cycle)).values())
+    return lambda: sum(len(rows) for rows in render_object(next(cycle)).outcomes.values())
 
 
 def _shares(jobs: Sequence[ObjectJob]) -> dict[str, float]:
@@ -151,7 +152,7 @@ def _shares(jobs: Sequence[ObjectJob]) -> dict[str, float]:
             FrameJob(str(job.mesh_uri), next(iter(job.specs.values())).object_from_source, DEFAULT_RIG, ())
         )
     load = time.process_time() - started
-    views = [row for rows in outcomes for found in rows.values() if isinstance(found, list) for row in found]
+    views = [row for found in outcomes for rows in found.outcomes.values() if isinstance(rows, list) for row in rows]
     images = [decode_png(row["png"]) for row in views]
     started = time.process_time()
     for pixels in images:

@@ -90,8 +90,7 @@ def _print(config: AlignExperimentConfig, dataset: Dataset, references: Sequence
     right = (errors <= config.within_deg).mean()
     name = f"{references[0]} + {len(references) - 1}"
     print_result(
-        f"{name:24}{''.join(f'{figure:8.2f}' for figure in figures)}{right:8.1%}{num_flagged:10}{seconds:8.2f}",
-        flush=True,
+        f"{name:24}{''.join(f'{figure:8.2f}' for figure in figures)}{right:8.1%}{num_flagged:10}{seconds:8.2f}"
     )
 
 

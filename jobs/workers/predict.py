@@ -10,7 +10,7 @@ Each stage takes about half of an object's CPU time: 0.23 s and 0.27 s on heads 
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from featurelib.meshes.template import LocatedPair, Template, locate
 from featurelib.models.predictions import PREDICTIONS, no_prediction, prediction
 from featurelib.models.requests import Seen
 from featurelib.runtime import storage
-from featurelib.runtime.sandbox import ProcessLostError, SandboxedProcess, SandboxLimits
+from featurelib.runtime.sandbox import ProcessLostError, SandboxLimits, shared_sandbox
 from featurelib.runtime.threads import limit_threads
 
 
@@ -85,18 +85,13 @@ def look_at_part(
     places = [storage.join(dataset, "meshes", mesh) for mesh in meshes]
     jobs = [PrepareJob(place, spec, turn) for place, turn in zip(places, turns, strict=True)]
     found = np.empty(len(jobs), dtype=object)
-    for i, look in enumerate(_child(limits).map(partial(look_at, template=template), jobs)):
+    process = shared_sandbox(limits, "featurelib.datasets.shards.warm")
+    for i, look in enumerate(process.map(partial(look_at, template=template), jobs)):
         if isinstance(look, ProcessLostError):
             found[i] = no_prediction(ids[i], "process", f"meshes/{meshes[i]}: {look}")
         else:
             found[i] = no_prediction(ids[i], "load", look) if isinstance(look, str) else look
     return {"object_id": np.array(ids, dtype=object), "uri": np.array(part["uri"].to_pylist(), object), "found": found}
-
-
-@cache
-def _child(limits: SandboxLimits) -> SandboxedProcess:
-    """Return this worker's process for loading and rendering, which lives from task to task."""
-    return SandboxedProcess(limits, preload=["featurelib.datasets.shards.warm"])
 
 
 class PartPredictor:

@@ -1,6 +1,5 @@
 """Work on meshes, a few objects a task, each in a child process of a worker that may be lost."""
 
-import functools
 from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any, TypeVar
@@ -8,7 +7,7 @@ from typing import Any, TypeVar
 import ray
 
 from featurelib.runtime.progress import Progress
-from featurelib.runtime.sandbox import ProcessLostError, SandboxedProcess, SandboxLimits
+from featurelib.runtime.sandbox import ProcessLostError, SandboxLimits, shared_sandbox
 from jobs.workers.inference import gathered
 
 Item = TypeVar("Item")
@@ -31,10 +30,4 @@ def map_sandboxed(
 @ray.remote(num_cpus=1)
 def work_sandboxed(limits: SandboxLimits, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Any]:
     """Return the result of some work on each item, or how its process was lost."""
-    return list(_child(limits).map(work, items))
-
-
-@functools.cache
-def _child(limits: SandboxLimits) -> SandboxedProcess:
-    """Return this worker's process for meshes, which lives from task to task."""
-    return SandboxedProcess(limits, preload=["featurelib.validation.dataset.warm"])
+    return list(shared_sandbox(limits, "featurelib.validation.dataset.warm").map(work, items))

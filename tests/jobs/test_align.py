@@ -78,7 +78,7 @@ def assert_every_reader_turns(dataset) -> None:
     row = next(row for row in dataset.objects.to_pylist() if row["turn"])
     spec = RenderSpec(dataset.unit, dataset.alignment, "orthographic", 400.0, 64, DEFAULT_RIG, "raster")
     uri = dataset.mesh_uri(row["mesh"])
-    views = render_object(ObjectJob(row, uri, {"orthographic": spec}))["orthographic"]
+    views = render_object(ObjectJob(row, uri, {"orthographic": spec})).outcomes["orthographic"]
     look = prepare_mesh(PrepareJob(uri, spec, tuple(row["turn"])))
 
     for view, png in zip(views, look.pngs, strict=True):

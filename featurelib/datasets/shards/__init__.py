@@ -13,9 +13,9 @@ from featurelib.datasets.shards.manifest import (
     refuse_other_version,
     renders_uri,
 )
-from featurelib.datasets.shards.plan import ShardPlan, bucket_of, num_buckets, plan_shards
+from featurelib.datasets.shards.plan import ShardPlan, bucket_of, num_buckets, plan_shards, shard_names, shard_prefix
 from featurelib.datasets.shards.png import decode_png, encode_png
-from featurelib.datasets.shards.spec import RenderSpec, estimate_frame_mm, frame_sample
+from featurelib.datasets.shards.spec import RenderSpec
 from featurelib.datasets.shards.views import object_views
 
 __all__ = [
@@ -27,8 +27,6 @@ __all__ = [
     "commit",
     "decode_png",
     "encode_png",
-    "estimate_frame_mm",
-    "frame_sample",
     "is_finished",
     "num_buckets",
     "object_views",
@@ -38,5 +36,7 @@ __all__ = [
     "read_views",
     "refuse_other_version",
     "renders_uri",
+    "shard_names",
+    "shard_prefix",
     "write_shard",
 ]

@@ -14,7 +14,7 @@ from PIL import Image
 
 from featurelib.datasets.schemas import SHARD
 from featurelib.errors import DataError
-from featurelib.runtime import storage
+from featurelib.runtime import parquet, storage
 
 RECEIPT_KEY = b"featurelib.receipt"
 
@@ -68,14 +68,12 @@ def write_shard(uri: str, rows: Sequence[dict[str, Any]], receipt: Receipt) -> R
     )
     schema = SHARD.with_metadata({RECEIPT_KEY: json.dumps(receipt.to_dict(), sort_keys=True).encode()})
     num_views = len(rows) // max(1, len(first_views))
-    file = io.BytesIO()
-    pq.write_table(
+    parquet.write_table(
+        uri,
         pa.Table.from_pylist(list(rows), schema=schema),
-        file,
         row_group_size=max(1, num_views),
         compression={name: "none" if name == "png" else "zstd" for name in SHARD.names},  # a PNG is compressed already
     )
-    storage.write_bytes(uri, file.getvalue())
     return receipt
 
 

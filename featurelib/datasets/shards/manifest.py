@@ -1,22 +1,20 @@
 """The manifest: the one file that says a rendered dataset is whole. Written last, read first."""
 
-import io
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Self
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from featurelib.datasets.schemas import REJECTS, SCHEMA_VERSION
 from featurelib.datasets.shards.files import Receipt
 from featurelib.datasets.shards.plan import bucket_of
 from featurelib.datasets.shards.spec import RenderSpec
 from featurelib.errors import ConflictError, DataError
-from featurelib.runtime import storage
+from featurelib.runtime import parquet, storage
 
 
 @dataclass(frozen=True)
@@ -108,10 +106,9 @@ def refuse_other_version(uri: str) -> None:
         )
 
 
-def is_finished(uri: str, listing: Sequence[storage.Entry], names: Sequence[str]) -> bool:
-    """Whether the folder `uri`, of this listing, has a manifest that names just these shards, and all are there."""
-    present = {entry.name for entry in listing}
-    if "manifest.json" not in present or not present.issuperset(names):
+def is_finished(uri: str, present: Collection[str], names: Sequence[str]) -> bool:
+    """Whether the folder `uri`, with these files, has a manifest that names exactly these shards, and all exist."""
+    if "manifest.json" not in present or not all(name in present for name in names):
         return False
     return json.loads(storage.read_bytes(storage.join(uri, "manifest.json")))["shards"] == list(names)
 
@@ -156,9 +153,7 @@ def commit(
         channels=max((receipt.channels for receipt in receipts), default=0),
         shards=tuple(receipt.name for receipt in receipts),
     )
-    table = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rejects, schema=REJECTS), table)
-    storage.write_bytes(storage.join(uri, "rejects.parquet"), table.getvalue())
+    parquet.write_table(storage.join(uri, "rejects.parquet"), pa.Table.from_pylist(rejects, schema=REJECTS))
     _swap(storage.join(uri, "manifest.json"), json.dumps(manifest.to_dict(), indent=1).encode(), expected_tag)
     return manifest
 

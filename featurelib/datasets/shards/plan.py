@@ -46,32 +46,37 @@ def plan_shards(objects: pa.Table, specs: Mapping[str, RenderSpec], buckets: int
     """Return one plan for each bucket, in order; objects within a shard are in the order of their ids.
 
     Args:
-        objects: of records.OBJECTS, sorted by object_id.
+        objects: of schemas.OBJECTS, sorted by object_id.
         specs: by projection.
-        buckets: how many, from num_buckets.
+        buckets: their number, from num_buckets.
     """
     places = np.fromiter((bucket_of(object_id.as_py(), buckets) for object_id in objects["object_id"]), dtype=np.int64)
     by_bucket = objects.take(np.argsort(places, kind="stable")).combine_chunks()
     ends = np.cumsum(np.bincount(places, minlength=buckets))
-    plans = []
-    for bucket, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
-        members = by_bucket.slice(start, end - start)
-        digest = members_digest(members)
-        names = {projection: shard_name(bucket, digest, spec) for projection, spec in specs.items()}
-        plans.append(ShardPlan(bucket, names, members))
-    return plans
+    members = [by_bucket.slice(start, end - start) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+    return [ShardPlan(bucket, shard_names(bucket, table, specs), table) for bucket, table in enumerate(members)]
 
 
-def members_digest(objects: pa.Table) -> str:
-    """Return a hash of what a shard's members are: their ids, content and labels."""
+def shard_names(bucket: int, objects: pa.Table, specs: Mapping[str, RenderSpec]) -> dict[str, str]:
+    """Return the file names of a bucket's shards, by projection.
+
+    Args:
+        bucket: its number.
+        objects: of schemas.OBJECTS, all members of the bucket, with content tags.
+        specs: by projection.
+    """
     rows = objects.to_pylist()
-    # A column that came later and says nothing leaves the names of older shards as they were.
-    return _digest([{name: value for name, value in row.items() if (name, value) != ("turn", None)} for row in rows])
+    # A null in a column that was added later leaves the names of older shards as they were.
+    members = _digest([{name: value for name, value in row.items() if (name, value) != ("turn", None)} for row in rows])
+    return {
+        p: f"{shard_prefix(bucket)}{_digest([SCHEMA_VERSION, spec.to_dict(), members])[:24]}.parquet"
+        for p, spec in specs.items()
+    }
 
 
-def shard_name(bucket: int, members: str, spec: RenderSpec) -> str:
-    """Return the file name of the shard of a bucket that holds these members, by their digest, rendered like this."""
-    return f"shard-{bucket:05d}-{_digest([SCHEMA_VERSION, spec.to_dict(), members])[:24]}.parquet"
+def shard_prefix(bucket: int) -> str:
+    """Return the beginning of the file names of a bucket's shards."""
+    return f"shard-{bucket:05d}-"
 
 
 def _digest(values: list[Any]) -> str:

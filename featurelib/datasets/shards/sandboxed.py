@@ -14,7 +14,6 @@ from featurelib.datasets.shards.png import encode_png
 from featurelib.datasets.shards.spec import RenderSpec
 from featurelib.datasets.shards.views import check_fits, object_views
 from featurelib.errors import DataError
-from featurelib.geometry import Rig, frame_needed_mm
 from featurelib.meshes import Limits, Mesh, load_mesh, parse_mesh, read_mesh
 from featurelib.meshes.readers.sniffing import mesh_suffix_of
 from featurelib.meshes.writers.glb import write_glb
@@ -27,25 +26,6 @@ Outcome = list[dict[str, Any]] | dict[str, str]
 
 OUTWARD = re.compile(rb"^[ \t]*mtllib[^\r\n]*\.\.[/\\]", re.MULTILINE)
 """An OBJ's material library above its own folder."""
-
-
-@dataclass(frozen=True)
-class FrameJob:
-    """A mesh file whose needed image width is asked for, for each of the projections."""
-
-    mesh_uri: str
-    object_from_source: NDArray[np.float64]
-    rig: Rig
-    projections: tuple[str, ...]
-
-
-def needed_frames_mm(job: FrameJob) -> dict[str, float] | None:
-    """Return the image width in mm that an object needs, by projection; None if its file is bad."""
-    try:
-        mesh = read_mesh(job.mesh_uri, job.object_from_source)
-    except DataError:
-        return None
-    return {p: frame_needed_mm(mesh.vertices_mm, mesh.centre_mm, job.rig, p) for p in job.projections}
 
 
 @dataclass(frozen=True)
@@ -65,25 +45,38 @@ class ObjectJob:
         """The mesh file as the user knows it, or what it should be."""
         return f"meshes/{self.labels['mesh'] or self.labels['object_id']}"
 
+    @property
+    def object_from_source(self) -> NDArray[np.float64]:
+        """(4, 4) from the object's mesh file to the object frame in mm."""
+        return next(iter(self.specs.values())).object_from_source_of(self.labels.get("turn"))
 
-def render_object(job: ObjectJob) -> dict[str, Outcome]:
-    """Return an object's rows, or why there are none, by projection. The mesh is loaded once for all."""
-    spec = next(iter(job.specs.values()))
+
+class RenderedObject(NamedTuple):
+    """The outcomes of one object by projection, and the SHA-256 of the file's content; None if it cannot be read."""
+
+    outcomes: Mapping[str, Outcome]
+    mesh_sha256: str | None
+
+
+def render_object(job: ObjectJob) -> RenderedObject:
+    """Read an object's file once and return its rows, or why there are none, by projection."""
+    digest = None
     try:
         if job.mesh_uri is None:
             raise DataError(f"{job.name}: no mesh file of this name; landmarks.csv names it")
         content = storage.read_bytes(job.mesh_uri)
-        mesh = parse_mesh(content, job.mesh_uri, spec.object_from_source_of(job.labels.get("turn")))
+        digest = hashlib.sha256(content).hexdigest()
+        mesh = parse_mesh(content, job.mesh_uri, job.object_from_source)
     except DataError as error:
-        return dict.fromkeys(job.specs, reject(job.labels, "load", str(error)))
-    digest = hashlib.sha256(content).hexdigest()
-    outcomes: dict[str, Outcome] = {}
-    for projection, spec in job.specs.items():
-        try:
-            outcomes[projection] = object_views(mesh, job.labels, digest, spec, _renderer(spec.backend))
-        except DataError as error:
-            outcomes[projection] = reject(job.labels, "render", str(error))
-    return outcomes
+        return RenderedObject(dict.fromkeys(job.specs, reject(job.labels, "load", str(error))), digest)
+    return RenderedObject({p: _outcome(mesh, job.labels, digest, spec) for p, spec in job.specs.items()}, digest)
+
+
+def _outcome(mesh: Mesh, labels: Mapping[str, Any], mesh_sha256: str, spec: RenderSpec) -> Outcome:
+    try:
+        return object_views(mesh, labels, mesh_sha256, spec, _renderer(spec.backend))
+    except DataError as error:
+        return reject(labels, "render", str(error))
 
 
 @dataclass(frozen=True)

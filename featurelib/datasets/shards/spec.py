@@ -1,9 +1,8 @@
-"""Everything that shapes the pixels of a rendered dataset, and how wide its image must be."""
+"""Everything that shapes the pixels of a rendered dataset."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,22 +10,10 @@ from numpy.typing import NDArray
 from featurelib.geometry import Alignment, Camera, Lens, Rig, lens_for
 from featurelib.rendering import SHADING_VERSION
 
-Item = TypeVar("Item")
-
-FRAME_SAMPLE = 64
-"""Objects looked at to settle the image's width, evenly spread over the ids."""
-
-FRAME_MARGIN = 1.15
-"""Image width over the widest object of the sample. Of 1,000 heads the widest needs 1.03 (orthographic) and 1.04
-(perspective) times what the widest of an evenly spread 67 needs; other objects may vary more."""
-
-OUTLIER = 3.0
-"""An object of the sample this many times the median does not widen the frame: its unit is wrong, likelier than not."""
-
 
 @dataclass(frozen=True)
 class RenderSpec:
-    """What shapes the images of one projection, and the labels beside them.
+    """What shapes the images of one projection and their labels.
 
     unit, alignment: from source frame to object frame.
     projection: of PROJECTIONS. frame_mm: the image's width in mm at the object's centre.
@@ -54,7 +41,7 @@ class RenderSpec:
         return self.alignment.object_from_source(self.unit)
 
     def object_from_source_of(self, turn: Sequence[float] | None) -> NDArray[np.float64]:
-        """(4, 4) from the mesh file of an object with this `turn` (records.OBJECTS) to the object frame in mm."""
+        """(4, 4) from the mesh file of an object with this `turn` (schemas.OBJECTS) to the object frame in mm."""
         return self.alignment.turned(turn).object_from_source(self.unit)
 
     def cameras(self, centre_mm: NDArray[np.floating]) -> list[Camera]:
@@ -70,20 +57,3 @@ class RenderSpec:
         """Return the spec that `to_dict` wrote."""
         alignment, rig = Alignment.from_dict(values["alignment"]), Rig.from_dict(values["rig"])
         return replace(cls(**values), alignment=alignment, rig=rig)
-
-
-def frame_sample(items: Sequence[Item]) -> Sequence[Item]:
-    """Return those of the items (objects with a mesh file, by id) that the image's width is settled on."""
-    return items[:: max(1, len(items) // FRAME_SAMPLE)]
-
-
-def estimate_frame_mm(needed_mm: Sequence[float]) -> float:
-    """Return an image width in mm for objects like these, with FRAME_MARGIN, rounded up to 3 digits.
-
-    Args:
-        needed_mm: the width that each object of a sample needs (frame_needed_mm).
-    """
-    needed = np.asarray(needed_mm)
-    widest = needed[needed <= OUTLIER * np.median(needed)].max() * FRAME_MARGIN
-    step = 10.0 ** (math.floor(math.log10(widest)) - 2)
-    return float(round(math.ceil(widest / step) * step, 9))

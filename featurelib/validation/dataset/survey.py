@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from featurelib.datasets.dataset import Dataset
 from featurelib.datasets.faults import Fault
-from featurelib.datasets.shards.spec import estimate_frame_mm, frame_sample
+from featurelib.datasets.shards.frame import estimate_frame_mm, frame_sample
 from featurelib.geometry import PROJECTIONS
 from featurelib.meshes.pose_search import ReferenceShape
 from featurelib.meshes.reference import Fit

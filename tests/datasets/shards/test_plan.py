@@ -7,7 +7,7 @@ import pytest
 
 from featurelib.datasets.schemas import OBJECTS
 from featurelib.datasets.shards import RenderSpec, bucket_of, num_buckets, plan_shards
-from featurelib.datasets.shards.plan import OBJECTS_PER_SHARD, members_digest, shard_name
+from featurelib.datasets.shards.plan import OBJECTS_PER_SHARD, shard_names
 from featurelib.geometry import Alignment, Rig
 
 
@@ -53,7 +53,7 @@ def names(rows: list[dict[str, Any]], spec: RenderSpec, buckets: int) -> list[st
 
 
 def name(rows: list[dict[str, Any]], spec: RenderSpec) -> str:
-    return shard_name(0, members_digest(table(rows)), spec)
+    return shard_names(0, table(rows), {"orthographic": spec})["orthographic"]
 
 
 def test_the_same_inputs_have_the_same_names(spec):

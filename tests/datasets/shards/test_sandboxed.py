@@ -1,12 +1,13 @@
 """What a render child makes of one object, and that it does not grow."""
 
 import os
+from hashlib import sha256
 
 import psutil
 import pytest
 import trimesh
 
-from featurelib.datasets.shards.sandboxed import FrameJob, ObjectJob, needed_frames_mm, render_object
+from featurelib.datasets.shards.sandboxed import ObjectJob, render_object
 from featurelib.rendering import open_renderer
 from featurelib.runtime.sandbox import SandboxedProcess, SandboxLimits
 
@@ -35,24 +36,18 @@ def resident_mb(_):
 
 def test_an_object_gives_rows_or_a_reason(job, spec, tmp_path):
     """A good mesh gives a row a view; a missing and a broken one say so, with the stage."""
-    good = render_object(job)[spec.projection]
-    missing = render_object(ObjectJob(LABELS | {"mesh": None}, None, job.specs))[spec.projection]
+    good = render_object(job)
+    missing = render_object(ObjectJob(LABELS | {"mesh": None}, None, job.specs))
     (tmp_path / "ball.ply").write_bytes(b"no mesh")
-    broken = render_object(job)[spec.projection]
+    broken = render_object(job)
 
-    assert len(spec.rig) == len(good)
+    assert len(spec.rig) == len(good.outcomes[spec.projection])
+    assert good.mesh_sha256 == good.outcomes[spec.projection][0]["mesh_sha256"]
+    assert (missing.mesh_sha256, broken.mesh_sha256) == (None, sha256(b"no mesh").hexdigest())
+    missing, broken = (found.outcomes[spec.projection] for found in (missing, broken))
     assert (missing["stage"], broken["stage"]) == ("load", "load")
     assert missing["reason"].startswith("meshes/ball: no mesh file")
     assert broken["reason"].startswith("meshes/ball.ply: ")
-
-
-def test_a_bad_mesh_of_the_sample_is_left_to_the_rendering(job, spec, tmp_path):
-    """The frame is settled by the meshes that can be read."""
-    frame = FrameJob(job.mesh_uri, spec.object_from_source, spec.rig, (spec.projection,))
-    assert needed_frames_mm(frame)[spec.projection] == pytest.approx(100, rel=0.01)
-    (tmp_path / "ball.ply").write_bytes(b"")
-
-    assert needed_frames_mm(frame) is None
 
 
 def test_a_child_does_not_grow(job):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from featurelib.datasets.shards.spec import FRAME_MARGIN
+from featurelib.datasets.shards.frame import FRAME_MARGIN
 from featurelib.geometry import MM_PER_UNIT
 from featurelib.validation.dataset.finding import Finding
 from featurelib.validation.dataset.survey import Survey
