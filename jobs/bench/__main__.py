@@ -1,4 +1,4 @@
-"""`python -m jobs.bench <what>`."""
+"""`python -m jobs.bench <name>`."""
 
 from featurelib.runtime import cli
 from jobs.bench import app

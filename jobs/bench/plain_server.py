@@ -1,6 +1,6 @@
-"""The server that one would write in ten minutes: FastAPI, one process, Keras `predict` on one image a request.
+"""A minimal server for comparison: FastAPI, one process, Keras `predict` on one image per request.
 
-In threads, so that decoding and answering go on while another request's network runs.
+Predictions run in threads, so that the server decodes and answers during another request's forward pass.
 """
 
 import sys
@@ -14,7 +14,7 @@ from featurelib.geometry import PROJECTIONS
 
 
 def plain_web(run: str, projection: str) -> FastAPI:
-    """Return a server that answers a POST of a PNG to / with what the head's maps say."""
+    """Return a server that answers a POST of a PNG to / with the predicted positions."""
     from featurelib.models.detector.model import Detector
     from featurelib.models.detector.samples import as_rgb, decode_images
 

@@ -1,4 +1,4 @@
-"""`featurelib bench plan`: what planning a large rendering takes."""
+"""`featurelib bench plan`: time and memory to plan a large rendering."""
 
 import json
 import resource
@@ -20,14 +20,14 @@ class BenchPlanConfig:
     """How many objects to plan for.
 
     Attributes:
-        objects: In the simulated listing.
+        objects: Number of objects in the simulated listing.
     """
 
     objects: int = 1_000_000
 
 
 def bench_plan(config: BenchPlanConfig = BenchPlanConfig()) -> None:
-    """Time and memory to plan a rendering and to see that it is finished, from a simulated listing of an S3 bucket.
+    """Measure the time and memory to plan a rendering and to detect that it is finished, on a simulated S3 listing.
 
     Example: featurelib bench plan --objects 1000000
     """
@@ -37,7 +37,15 @@ def bench_plan(config: BenchPlanConfig = BenchPlanConfig()) -> None:
         objects = objects_table(listing, labels)
         read = time.perf_counter()
         specs: dict[str, RenderSpec] = {
-            projection: RenderSpec("mm", Alignment(), projection, 400.0, 512, DEFAULT_RIG, "raster")
+            projection: RenderSpec(
+                unit="mm",
+                alignment=Alignment(),
+                projection=projection,
+                frame_mm=400.0,
+                image_size=512,
+                rig=DEFAULT_RIG,
+                backend="raster",
+            )
             for projection in PROJECTIONS
         }
         plans = plan_shards(objects, specs, num_buckets(len(objects)))
@@ -47,10 +55,10 @@ def bench_plan(config: BenchPlanConfig = BenchPlanConfig()) -> None:
             _write_manifest(folder, names)
             present = {"manifest.json", *names}
             if not is_finished(folder, present, names):
-                raise AssertionError("a finished run was not seen to be finished")
+                raise AssertionError("a finished run was not recognised")
         checked = time.perf_counter()
     calls = -(-config.objects // 1000) + len(PROJECTIONS) * -(-len(plans) // 1000)
-    print_result(f"{config.objects} objects, {len(plans)} shards a projection, {calls} list calls of 1,000 names")
+    print_result(f"{config.objects} objects, {len(plans)} shards per projection, {calls} list calls of 1,000 names")
     print_result(f"table {read - started:.1f} s, plan {planned - read:.1f} s, check {checked - planned:.1f} s")
     print_result(
         f"total {checked - started:.1f} s; peak memory {_peak_mb():.0f} MB, of which {before_mb:.0f} MB before"
@@ -58,7 +66,7 @@ def bench_plan(config: BenchPlanConfig = BenchPlanConfig()) -> None:
 
 
 def simulated_listing(count: int) -> Iterator[storage.Entry]:
-    """Yield the entries that listing a bucket of `count` meshes gives."""
+    """Yield the entries of a bucket of `count` meshes."""
     return (storage.Entry(f"object-{i:07d}.ply", 600_000, f"etag:{i:032x}") for i in range(count))
 
 

@@ -1,4 +1,4 @@
-"""`featurelib bench predict`: objects a second of the whole job, beside what its stages take of a core."""
+"""`featurelib bench predict`: objects per second of the whole job, and the CPU time of its stages."""
 
 import logging
 import multiprocessing
@@ -41,9 +41,9 @@ class BenchPredictConfig:
     Attributes:
         dataset: Folder or s3:// URI of the meshes.
         run: Folder or s3:// URI of a finished run.
-        projection: Which models answer; default: those that erred least on validation objects.
-        workers: Numbers of workers to try, one after the other; default: one for each CPU.
-        sample: Objects on which the stages alone are measured.
+        projection: Whose models predict; default: those with the smallest error on validation objects.
+        workers: Numbers of workers to measure, one after the other; default: one for each CPU.
+        sample: Number of objects on which the stages alone are measured.
     """
 
     dataset: str
@@ -54,11 +54,15 @@ class BenchPredictConfig:
 
 
 @dataclass(frozen=True)
-class Pace:
-    """How a job went.
+class JobTiming:
+    """The timing of one job.
 
-    workers: how many it had. objects: of all. start_s: until the first part was written. seconds: to the end.
-    peak_mb: of each role, in the first and in the second half of the objects.
+    Attributes:
+        workers: Number of workers.
+        objects: Number of objects.
+        start_s: Seconds until the first part was written.
+        seconds: Seconds until the end.
+        peak_mb: Peak private memory by role, in the first and in the second half of the objects.
     """
 
     workers: int
@@ -69,37 +73,37 @@ class Pace:
 
     @property
     def rate(self) -> float:
-        """Objects a second, the start within it."""
+        """Objects per second, including the start."""
         return self.objects / self.seconds
 
     def of_cores(self, object_ms: float, cores: int) -> float:
-        """Return the rate over what the workers' cores would reach if they did nothing but the stages."""
+        """Return the rate over the rate of cores that run the stages only."""
         return self.rate / (min(self.workers, cores) * 1000 / object_ms)
 
 
 def bench_predict(config: BenchPredictConfig) -> None:
-    """Objects a second of `predict` from end to end, each stage's share, and how it scales over workers.
+    """Measure objects per second of `predict`, the CPU time of each stage, and the scaling over workers.
 
     Example: featurelib bench predict --dataset heads --run runs/heads --workers 1 2
     """
-    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray gives its workers 15, the stages alone run at 0
+    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray runs workers at niceness 15, the stages alone run at 0
     dataset = with_content_tags(open_dataset(config.dataset, labelled=False))
     models = choose_models(config.run, config.projection, dataset)
     cluster.connect_for_data()
     cores = psutil.cpu_count() or 1
-    costs_ms, paces = {}, []
+    costs_ms, timings = {}, []
     for workers in config.workers or (cluster.num_cpus(),):
         logger.info("bench: %s workers", workers)
         costs_ms[workers] = costs_of_stages_ms(dataset, models, config.sample, min(workers, cores))
-        paces.append(measure(dataset, models, workers))
+        timings.append(measure(dataset, models, workers))
     print_costs(costs_ms)
-    print_paces(paces, {workers: sum(costs.values()) for workers, costs in costs_ms.items()}, cores)
+    print_timings(timings, {workers: sum(costs.values()) for workers, costs in costs_ms.items()}, cores)
 
 
 def costs_of_stages_ms(dataset: Dataset, models: Models, sample: int, processes: int) -> dict[str, float]:
-    """Return the mean CPU milliseconds an object by stage, of so many processes at once.
+    """Return the mean CPU milliseconds per object by stage, measured in `processes` parallel processes.
 
-    Cores that share caches and memory are slower together: an object takes a fifth more of two that are busy.
+    Cores that share caches and memory slow each other down: with two busy cores an object takes a fifth longer.
     """
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
         waiting = [pool.submit(stage_costs_ms, dataset, models, sample) for _ in range(processes)]
@@ -135,49 +139,48 @@ def stage_costs_ms(dataset: Dataset, models: Models, sample: int) -> dict[str, f
     return {stage: 1000 * (laps[i + 1] - laps[i]) / len(looks) for i, stage in enumerate(STAGES)}
 
 
-def measure(dataset: Dataset, models: Models, workers: int) -> Pace:
-    """Predict all objects into a folder of its own and return how that went."""
+def measure(dataset: Dataset, models: Models, workers: int) -> JobTiming:
+    """Predict all objects into a temporary folder and return the timing."""
     total, done, peaks = len(dataset.objects), 0, []
     with tempfile.TemporaryDirectory() as out:
         started = time.perf_counter()
         ended: list[float] = []
         limits = SandboxLimits(seconds=120, memory_mb=8192)
-        rows = part_stream(dataset.uri, models, limits, plan_parts(dataset, models, out), workers).iter_rows()
-        coming = iter(rows)
+        rows = iter(part_stream(dataset.uri, models, limits, plan_parts(dataset, models, out), workers).iter_rows())
         for objects in (total // 2, total):
-            with Footprint(ROLES, pause_s=5.0) as footprint:  # seldom, so that looking costs a hundredth
+            with Footprint(ROLES, pause_s=5.0) as footprint:  # long, so that sampling costs 1 %
                 while done < objects:
-                    done += next(coming)["objects"]
+                    done += next(rows)["objects"]
                     ended.append(time.perf_counter() - started)
             peaks.append(footprint.peak_mb)
-        next(coming, None)  # lets the stream close
-    return Pace(workers, total, ended[0], ended[-1], (peaks[0], peaks[1]))
+        next(rows, None)  # lets the stream close
+    return JobTiming(workers=workers, objects=total, start_s=ended[0], seconds=ended[-1], peak_mb=(peaks[0], peaks[1]))
 
 
 def print_costs(costs_ms: Mapping[int, Mapping[str, float]]) -> None:
-    """Print what an object takes of a core, by stage, for each number of workers."""
+    """Print the CPU time per object by stage, for each number of workers."""
     for workers, costs in costs_ms.items():
         total = sum(costs.values())
         print_result(f"\n{f'one object, {workers} workers':26}{'CPU ms':>8}{'share':>8}")
         for stage, cost in costs.items():
             print_result(f"{stage:26}{cost:8.1f}{100 * cost / total:7.0f}%")
-        print_result(f"{'all':26}{total:8.1f}, {1000 / total:.2f} objects a second and core")
+        print_result(f"{'all':26}{total:8.1f}, {1000 / total:.2f} objects per second and core")
 
 
-def print_paces(paces: list[Pace], object_ms: Mapping[int, float], cores: int) -> None:
-    """Print how each job went, beside what its cores would reach if they did nothing but the stages."""
+def print_timings(timings: list[JobTiming], object_ms: Mapping[int, float], cores: int) -> None:
+    """Print the timing of each job, the ratio to its stages alone, and the peak memory of its roles."""
     print_result(
         f"\n{'workers':>8}{'objects':>9}{'seconds':>9}{'start s':>9}{'objects/s':>11}{'of the stages alone':>21}"
     )
-    for pace in paces:
+    for job in timings:
         print_result(
-            f"{pace.workers:8}{pace.objects:9}{pace.seconds:9.1f}{pace.start_s:9.1f}{pace.rate:11.2f}"
-            f"{pace.of_cores(object_ms[pace.workers], cores):21.2f}"
+            f"{job.workers:8}{job.objects:9}{job.seconds:9.1f}{job.start_s:9.1f}{job.rate:11.2f}"
+            f"{job.of_cores(object_ms[job.workers], cores):21.2f}"
         )
     print_result("\npeak private memory in MB, first half and second half of the objects")
-    for pace in paces:
-        early, late = pace.peak_mb
-        roles = (
-            f"{role} {early[role]:.0f}, {late[role]:.0f}" for role in ROLES.values() if role in early and role in late
+    for job in timings:
+        early, late = job.peak_mb
+        roles = [role for role in ROLES.values() if role in early and role in late]
+        print_result(
+            f"{job.workers:8} workers: {'; '.join(f'{role} {early[role]:.0f}, {late[role]:.0f}' for role in roles)}"
         )
-        print_result(f"{pace.workers:8} workers: " + "; ".join(roles))

@@ -1,15 +1,14 @@
 """`featurelib bench render`: renderers against each other, and the whole job against a bare loop."""
 
-import contextlib
-import io
 import itertools
 import logging
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 
@@ -23,10 +22,14 @@ from featurelib.geometry import DEFAULT_RIG, PROJECTIONS
 from featurelib.runtime import cli
 from featurelib.runtime.console import print_result
 from jobs.bench.renderers import VARIANTS, Step, rate, views_per_second
-from jobs.render import RenderConfig, render
+from jobs.bench.renders import render_silently
+from jobs.bench.tables import SPREAD, cells, spread
+from jobs.render import RenderConfig
 from jobs.workers import cluster
 
 logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 
 @cli.config
@@ -37,11 +40,11 @@ class BenchRenderConfig:
     Attributes:
         dataset: Folder of a dataset; default: 40 synthetic bodies.
         image_size: Width and height of an image, in pixels.
-        processes: Processes at once; default: one for each CPU of this machine.
-        seconds: For each figure and repeat.
-        repeats: Of each figure; the table gives the median and the range.
+        processes: Number of parallel processes; default: one for each CPU of this machine.
+        seconds: Duration of each figure and repeat.
+        repeats: Number of measurements of each figure; the table shows the median and the range.
         variants: Renderers to compare.
-        job: Measure the whole render job against the bare loop, too.
+        job: Also measure the whole render job against the bare loop.
     """
 
     dataset: str | None = None
@@ -54,7 +57,7 @@ class BenchRenderConfig:
 
 
 def bench_render(config: BenchRenderConfig = BenchRenderConfig()) -> None:
-    """Views a second of each renderer, the share of PNG, and the whole job against the bare loop.
+    """Measure views per second of each renderer, the share of PNG, and the whole job against the bare loop.
 
     Example: featurelib bench render --dataset heads --image-size 512
     """
@@ -81,7 +84,7 @@ def _specs(dataset: Dataset, image_size: int) -> dict[str, RenderSpec]:
     job = FrameJob(dataset.mesh_uri(file.name), to_object, DEFAULT_RIG, PROJECTIONS)
     needed_mm = needed_frames_mm(job)
     if needed_mm is None:
-        raise UsageError(f"{job.mesh_uri}: cannot be read; bench wants a dataset of good meshes")
+        raise UsageError(f"{job.mesh_uri}: cannot be read; give a --dataset of good meshes")
     return {
         projection: RenderSpec(
             unit=dataset.unit,
@@ -97,7 +100,7 @@ def _specs(dataset: Dataset, image_size: int) -> dict[str, RenderSpec]:
 
 
 def _print_variants(config: BenchRenderConfig, dataset: Dataset, processes: int) -> None:
-    """Print each renderer's rate; the repeats go round the renderers, so that a slow minute hits all alike."""
+    """Print each renderer's rate; repeats alternate between the renderers, so a slow minute affects all."""
     meshes = [dataset.load(file) for file in [*dataset.files.values()][:8]]
     rates: dict[str, list[float]] = {variant: [] for variant in config.variants}
     for variant in itertools.chain.from_iterable(itertools.repeat(config.variants, config.repeats)):
@@ -107,25 +110,21 @@ def _print_variants(config: BenchRenderConfig, dataset: Dataset, processes: int)
         )
     slowest = statistics.median(rates.get("pyrender-default") or min(rates.values(), key=statistics.median))
     faces = int(statistics.median(len(mesh.faces) for mesh in meshes))
-    print_result(f"\nviews a second, {faces} faces, {config.image_size} px, both projections, {processes} processes")
-    print_result(f"{'renderer':20}{'median':>10}{'lowest':>10}{'highest':>10}{'a core':>10}{'ratio':>8}")
+    print_result(f"\nviews per second, {faces} faces, {config.image_size} px, both projections, {processes} processes")
+    print_result(f"{'renderer':20}{SPREAD}{'per core':>10}{'ratio':>8}")
     for variant, found in rates.items():
-        median = statistics.median(found)
-        row = (median, min(found), max(found), median / processes)
-        print_result(f"{variant:20}" + "".join(f"{value:10.1f}" for value in row) + f"{median / slowest:8.1f}")
+        median, lowest, highest = spread(found)
+        print_result(f"{variant:20}{cells((median, lowest, highest, median / processes))}{median / slowest:8.1f}")
 
 
 def _print_loop(config: BenchRenderConfig, dataset: Dataset, specs: dict[str, RenderSpec], processes: int) -> float:
-    """Print the bare loop's rate and where an object's time goes; return views a second over all processes."""
+    """Print the rate of the bare loop and its shares of time; return views per second over all processes."""
     jobs = _object_jobs(dataset, specs)
     found = [rate(object_step, (jobs,), processes=processes, seconds=config.seconds) for _ in range(config.repeats)]
-    views = statistics.median(found)
-    shares = _shares(jobs)
+    views, lowest, highest = spread(found)
     print_result(f"\nbare loop (load, render, label, encode): {views:.0f} views/s in {processes} processes")
-    print_result(
-        f"range {min(found):.0f} to {max(found):.0f}; "
-        + ", ".join(f"{name} {100 * v:.0f} %" for name, v in shares.items())
-    )
+    shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in _shares(jobs).items())
+    print_result(f"range {lowest:.0f} to {highest:.0f}; {shares}")
     return views
 
 
@@ -134,47 +133,48 @@ def _object_jobs(dataset: Dataset, specs: dict[str, RenderSpec]) -> list[ObjectJ
 
 
 def object_step(jobs: Sequence[ObjectJob]) -> Step:
-    """Return a step that makes the rows of one object, the next each time, and counts its views."""
+    """Return a step that makes the rows of the next object and returns the number of its views."""
     cycle = itertools.cycle(jobs)
     return lambda: sum(len(rows) for rows in render_object(next(cycle)).outcomes.values())
 
 
 def _shares(jobs: Sequence[ObjectJob]) -> dict[str, float]:
-    """Return the share of an object's time that loading, encoding and the rest (rendering, labels) take."""
-    sample = jobs[: min(10, len(jobs))]
+    """Return the shares of the CPU time per object: loading, encoding, and the rest (rendering and labels)."""
+    sample = jobs[:10]
     render_object(sample[0])
-    started = time.process_time()
-    outcomes = [render_object(job) for job in sample]
-    total = time.process_time() - started
-    started = time.process_time()
-    for job in sample:
-        needed_frames_mm(
-            FrameJob(str(job.mesh_uri), next(iter(job.specs.values())).object_from_source, DEFAULT_RIG, ())
-        )
-    load = time.process_time() - started
+    total, outcomes = _cpu_s(lambda: [render_object(job) for job in sample])
+    load, _ = _cpu_s(lambda: [needed_frames_mm(_load_job(job)) for job in sample])
     views = [row for found in outcomes for rows in found.outcomes.values() if isinstance(rows, list) for row in rows]
     images = [decode_png(row["png"]) for row in views]
-    started = time.process_time()
-    for pixels in images:
-        encode_png(pixels)
-    encode = time.process_time() - started
+    encode, _ = _cpu_s(lambda: [encode_png(pixels) for pixels in images])
     return {"load": load / total, "PNG": encode / total, "render and label": 1 - (load + encode) / total}
+
+
+def _load_job(job: ObjectJob) -> FrameJob:
+    """Return a job that loads the mesh and computes nothing."""
+    return FrameJob(str(job.mesh_uri), next(iter(job.specs.values())).object_from_source, DEFAULT_RIG, ())
+
+
+def _cpu_s(work: Callable[[], Result]) -> tuple[float, Result]:
+    """Return the CPU seconds of some work, and its result."""
+    started = time.process_time()
+    result = work()
+    return time.process_time() - started, result
 
 
 def _print_job(
     config: BenchRenderConfig, dataset: Dataset, specs: dict[str, RenderSpec], loop: float, run: Path
 ) -> None:
-    """Print the whole job's rate on a warm cluster beside the bare loop's, and its workers' memory."""
+    """Print the rate of the whole job on a warm cluster, and its ratio to the bare loop."""
     cluster.connect()
     frame_mm = max(spec.frame_mm for spec in specs.values())
     flags = RenderConfig(
         dataset=dataset.uri, run=str(run), image_size=config.image_size, frame_mm=frame_mm, backend="raster"
     )
     few = replace(flags, run=f"{run}-warm", projections=("orthographic",), image_size=16)
-    with contextlib.redirect_stdout(io.StringIO()):
-        render(few)  # a cluster that has just started is still busy with itself
-        started = time.perf_counter()
-        render(flags)
+    render_silently(few)  # a new cluster is still starting processes
+    started = time.perf_counter()
+    render_silently(flags)
     seconds = time.perf_counter() - started
     views = len(PROJECTIONS) * len(DEFAULT_RIG) * len(dataset.objects)
     print_result(f"whole job: {views} views in {seconds:.1f} s, {views / seconds:.0f} views/s")

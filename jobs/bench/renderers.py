@@ -1,4 +1,4 @@
-"""How many views a second a back end renders on this machine."""
+"""Views per second of the rendering back ends on this machine."""
 
 import functools
 import itertools
@@ -17,16 +17,16 @@ from featurelib.meshes import Mesh
 from featurelib.rendering.backends import open_renderer
 
 VARIANTS = ("raster", "pyrender", "pyrender-default")
-"""Our two back ends, and pyrender as its documentation shows it: its own shader and flags, four samples a pixel."""
+"""Our two back ends, and pyrender as in its documentation: its own shader and flags, four samples per pixel."""
 
 MARGIN = 1.1
-"""Width of the image over the narrowest that holds the object in every view."""
+"""Image width over the smallest width that contains the object in every view."""
 
 Step = Callable[[], int]
-"""Does some work and returns how much."""
+"""Do one piece of work and return its number of items, such as views."""
 
 _start_together: Any = None
-"""In a measuring process: the barrier at which all of them wait until the last is warm."""
+"""In a measuring process: the barrier at which it waits until all processes have warmed up."""
 
 
 def views_per_second(
@@ -38,13 +38,13 @@ def views_per_second(
     processes: int = 1,
     seconds: float = 3.0,
 ) -> float:
-    """Return the views that fresh processes render in a second, all together, once every one is warm.
+    """Return the views per second of new processes together, after all have warmed up.
 
-    Each renders the default rig's views of one mesh after the other: what a render job does, without reading the
-    files and encoding the images. Start it under `if __name__ == "__main__"`, since processes are spawned.
+    Each process renders the default rig's views of one mesh after the other, as a render job does, but neither reads
+    files nor encodes images. Call it under `if __name__ == "__main__"`, because processes are spawned.
 
     Raises:
-        UsageError: if `variant` is none of VARIANTS or cannot run on this machine.
+        UsageError: if `variant` is not in VARIANTS or cannot run on this machine.
     """
     if variant not in VARIANTS:
         raise UsageError(f"render variant {variant!r}: expected one of {', '.join(VARIANTS)}")
@@ -52,13 +52,13 @@ def views_per_second(
 
 
 def rate(make_step: Callable[..., Step], arguments: Sequence[Any], *, processes: int, seconds: float) -> float:
-    """Return what fresh processes get done in a second, all together, once every one is warm.
+    """Return the items per second of new processes together, after all have warmed up.
 
     Args:
-        make_step: called with `arguments` in each process; what it returns does some work and says how much.
-        arguments: of make_step; both are sent to the processes.
-        processes: how many work at once.
-        seconds: for how long, at least.
+        make_step: returns the step that is measured; called in each process.
+        arguments: arguments of `make_step`.
+        processes: number of parallel processes.
+        seconds: minimum duration.
     """
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(processes)
@@ -66,12 +66,12 @@ def rate(make_step: Callable[..., Step], arguments: Sequence[Any], *, processes:
         jobs = [pool.submit(_rate, make_step, tuple(arguments), seconds) for _ in range(processes)]
     errors = [job.exception() for job in jobs]
     for error in sorted((e for e in errors if e), key=lambda e: isinstance(e, BrokenBarrierError)):
-        raise error  # a process that failed by itself comes before those that it kept waiting
+        raise error  # a process's own error comes before the broken barriers of the others
     return sum(job.result() for job in jobs)
 
 
 def view_step(variant: str, meshes: Sequence[Mesh], size: int, projections: Sequence[str]) -> Step:
-    """Return a step that renders one mesh in one projection, the next each time, and counts its views."""
+    """Return a step that renders the next mesh in the next projection and returns the number of views."""
     render = _render_function(variant)
     tasks = itertools.cycle([(mesh, _cameras(mesh, projection)) for mesh in meshes for projection in projections])
 
@@ -83,13 +83,13 @@ def view_step(variant: str, meshes: Sequence[Mesh], size: int, projections: Sequ
 
 
 def _set_barrier(barrier: Any) -> None:
-    """Keep the barrier in this process; it can only be handed over while the process starts."""
+    """Store the barrier in this process; it can be passed only while the process starts."""
     global _start_together
     _start_together = barrier
 
 
 def _rate(make_step: Callable[..., Step], arguments: tuple[Any, ...], seconds: float) -> float:
-    """Return this process's work a second."""
+    """Return the items per second of this process."""
     try:
         step = make_step(*arguments)
         step()
@@ -110,7 +110,7 @@ def _cameras(mesh: Mesh, projection: str) -> list[Camera]:
 
 
 def _render_function(variant: str) -> Callable[[Mesh, Sequence[Camera], int], int]:
-    """Return what renders a mesh from some cameras and returns the number of images."""
+    """Return a function that renders a mesh from some cameras and returns the number of images."""
     if variant == "pyrender-default":
         return _as_documented
     renderer = open_renderer(variant)
@@ -119,7 +119,7 @@ def _render_function(variant: str) -> Callable[[Mesh, Sequence[Camera], int], in
 
 @functools.cache
 def _offscreen_renderer(size: int) -> Any:
-    """Return pyrender's renderer with its defaults; one serves all meshes."""
+    """Return pyrender's renderer with its defaults, shared by all meshes."""
     os.environ["PYOPENGL_PLATFORM"] = "egl"
     import pyrender
 
@@ -127,7 +127,7 @@ def _offscreen_renderer(size: int) -> Any:
 
 
 def _as_documented(mesh: Mesh, cameras: Sequence[Camera], size: int) -> int:
-    """Render colour and depth as pyrender's documentation does off screen: one scene, a light at the camera."""
+    """Render colour and depth off screen as in pyrender's documentation: one scene, a light at the camera."""
     renderer = _offscreen_renderer(size)
     import pyrender
     import trimesh

@@ -1,4 +1,4 @@
-"""`featurelib bench serve`: the server's routes against the bare forward pass and against a plain Keras server."""
+"""`featurelib bench serve`: the server's routes against the bare forward pass and a plain Keras server."""
 
 import contextlib
 import logging
@@ -21,31 +21,32 @@ from featurelib.geometry import Projection
 from featurelib.models.lifter.files import is_trained
 from featurelib.runtime import cli, storage
 from featurelib.runtime.console import print_result
-from jobs.bench.load import Outcome, Question, closed_loop, open_loop
+from jobs.bench.load import Outcome, Request, closed_loop, open_loop
 from jobs.bench.renderers import rate
+from jobs.bench.tables import cells
 from jobs.bench.vectorize import BenchVectorizeConfig, forward_step, make_run
 from jobs.workers import cluster
 
 logger = logging.getLogger(__name__)
 
 START_SECONDS = 180.0
-"""How long a server may take to load its models."""
+"""Time limit for a server to load its models."""
 
 
 @cli.config
 @dataclass(frozen=True, kw_only=True)
 class BenchServeConfig:
-    """What to serve, and how to ask.
+    """What to serve, and how to measure it.
 
     Attributes:
         run: Folder of a run; default: synthetic bodies and an untrained detector, without a lifter.
-        dataset: Folder of its meshes, of which one is uploaded; default: where the rendering found them.
-        projection: Whose detector is measured.
+        dataset: Folder of its meshes, one of which is uploaded; default: the dataset that was rendered.
+        projection: Whose models to measure.
         alpha: Width of the untrained detector.
         input_size: Width and height of its image, in pixels.
-        clients: That ask at once, for the throughput.
-        seconds: For each figure.
-        overload_seconds: How long to ask /infer at twice what it answers; 0 leaves it out.
+        clients: Number of concurrent clients for the throughput.
+        seconds: Duration of each figure.
+        overload_seconds: Duration of a load on /infer at twice its throughput; 0 omits it.
     """
 
     run: str | None = None
@@ -59,24 +60,27 @@ class BenchServeConfig:
 
 
 def bench_serve(config: BenchServeConfig = BenchServeConfig()) -> None:
-    """Latency and throughput of each route, beside the bare forward pass and a plain FastAPI + Keras server.
+    """Measure latency and throughput of each route, of the bare forward pass and of a plain FastAPI + Keras server.
 
-    All run on this machine, one after the other, and the client with them.
+    They run on this machine one after the other, and so does the client.
 
     Example: featurelib bench serve --run runs/heads
     """
     with tempfile.TemporaryDirectory() as folder:
         run = storage.absolute(config.run or _made_run(config, Path(folder)))
         manifest = open_renders(run, config.projection)
-        _say_forward(run, config, manifest)
+        _print_forward(run, config, manifest)
         pngs, ids = _sample(manifest)
-        plain = [Question("/", "image/png", png) for png in pngs]
+        plain = [Request("/", "image/png", png) for png in pngs]
         command = ["-m", "jobs.bench.plain_server", run, config.projection]
         with _server(command, "/openapi.json") as port:
             _measure("plain server, one image", port, plain, config)
         meshes = ["--dataset", config.dataset] if config.dataset else []
         with _server(["-m", "serve", "--run", run, *meshes, "--reload-seconds", "0", "--port"], "/healthz") as port:
-            _measure_routes(port, run, config, manifest, pngs, ids)
+            routes = _routes(run, config, manifest, pngs, ids)
+            best, *_ = [_measure(name, port, requests, config) for name, requests in routes.items()]
+            if config.overload_seconds > 0:
+                _overload(port, routes["/infer, stored image"], best.rate, config)
 
 
 def _made_run(config: BenchServeConfig, folder: Path) -> str:
@@ -87,12 +91,12 @@ def _made_run(config: BenchServeConfig, folder: Path) -> str:
     made = make_run(flags, folder)
     import ray
 
-    ray.shutdown()  # the servers start one of their own
+    ray.shutdown()  # each server starts its own Ray
     return made
 
 
-def _say_forward(run: str, config: BenchServeConfig, manifest: Manifest) -> None:
-    print_result(f"{'':34}{'p50 ms':>9}{'p95':>9}{'p99':>9}{'a second':>10}   statuses")
+def _print_forward(run: str, config: BenchServeConfig, manifest: Manifest) -> None:
+    print_result(f"{'':34}{'p50 ms':>9}{'p95':>9}{'p99':>9}{'per s':>10}   statuses")
     cpus = os.cpu_count() or 1
     for batch in (1, config.clients):
         arguments = (run, config.projection, manifest.shard_uris, batch, cpus)
@@ -101,44 +105,48 @@ def _say_forward(run: str, config: BenchServeConfig, manifest: Manifest) -> None
 
 
 def _sample(manifest: Manifest) -> tuple[list[bytes], list[str]]:
-    """Return images of one view, and the ids of their objects."""
+    """Return up to 32 images of one view, and the ids of their objects."""
     rows = [row for uri in manifest.shard_uris[:4] for row in read_views(uri, view=0, columns=["png", "object_id"])]
     return [row["png"] for row in rows[:32]], [row["object_id"] for row in rows[:32]]
 
 
-def _measure_routes(
-    port: int, run: str, config: BenchServeConfig, manifest: Manifest, pngs: Sequence[bytes], ids: Sequence[str]
-) -> None:
+def _routes(
+    run: str, config: BenchServeConfig, manifest: Manifest, pngs: Sequence[bytes], ids: Sequence[str]
+) -> dict[str, list[Request]]:
+    """Return the requests to measure, by the name of their route; the stored images come first."""
     projection = config.projection
-    stored = [Question.of_json("/infer", object_id=i, view=0, projection=projection) for i in ids]
-    best = _measure("/infer, stored image", port, stored, config)
-    _measure("/infer, uploaded image", port, [Question.of_file("/infer", "image", png) for png in pngs], config)
-    objects = [Question.of_json("/infer/3d", object_id=i, projection=projection) for i in ids]
-    _measure("/infer/3d, object", port, objects, config)
-    first = [Question.of_json("/infer/3d", object_id=i, projection=projection, method="triangulation") for i in ids]
-    _measure("/infer/3d, object, triangulation", port, first, config)
+    first = {"projection": projection, "method": "triangulation"}
+    routes = {
+        "/infer, stored image": [Request.of_json("/infer", object_id=i, view=0, projection=projection) for i in ids],
+        "/infer, uploaded image": [Request.of_file("/infer", "image", png) for png in pngs],
+        "/infer/3d, object": [Request.of_json("/infer/3d", object_id=i, projection=projection) for i in ids],
+        "/infer/3d, object, triangulation": [Request.of_json("/infer/3d", object_id=i, **first) for i in ids],
+    }
     if is_trained(run, projection):
         content = _mesh(config.dataset or manifest.dataset)
-        _measure("/infer/3d, uploaded mesh", port, [Question.of_file("/infer/3d", "mesh", content)], config)
-    if config.overload_seconds > 0:
-        over = open_loop(port, stored, 2 * best.rate, config.overload_seconds)
-        _print("/infer at twice that rate", over)
-        time.sleep(10)
-        _print("/infer, one client, 10 s later", closed_loop(port, stored, 1, config.seconds))
+        routes["/infer/3d, uploaded mesh"] = [Request.of_file("/infer/3d", "mesh", content)]
+    return routes
 
 
-def _measure(name: str, port: int, questions: Sequence[Question], config: BenchServeConfig) -> Outcome:
-    """Print a route's latency with one client and its throughput with many; return the latter."""
-    closed_loop(port, questions, 1, 0.5)
-    _print(f"{name}, 1", closed_loop(port, questions, 1, config.seconds))
-    crowd = closed_loop(port, questions, config.clients, config.seconds)
+def _overload(port: int, stored: Sequence[Request], rate: float, config: BenchServeConfig) -> None:
+    """Print the outcome of twice the rate that the server handles, and of one client after it has recovered."""
+    _print("/infer at twice that rate", open_loop(port, stored, 2 * rate, config.overload_seconds))
+    time.sleep(10)
+    _print("/infer, one client, 10 s later", closed_loop(port, stored, 1, config.seconds))
+
+
+def _measure(name: str, port: int, requests: Sequence[Request], config: BenchServeConfig) -> Outcome:
+    """Print a route's latency with one client and its throughput with many; return the outcome with many."""
+    closed_loop(port, requests, 1, 0.5)
+    _print(f"{name}, 1", closed_loop(port, requests, 1, config.seconds))
+    crowd = closed_loop(port, requests, config.clients, config.seconds)
     _print(f"{name}, {config.clients}", crowd)
     return crowd
 
 
 def _print(name: str, outcome: Outcome) -> None:
-    figures = "".join(f"{outcome.percentile(q):9.1f}" for q in (50, 95, 99))
-    print_result(f"{name:34}{figures}{outcome.rate:10.1f}   {dict(outcome.statuses)}")
+    latencies = cells((outcome.percentile(q) for q in (50, 95, 99)), "9.1f")
+    print_result(f"{name:34}{latencies}{outcome.rate:10.1f}   {dict(outcome.statuses)}")
 
 
 def _mesh(dataset: str) -> bytes:
@@ -148,23 +156,23 @@ def _mesh(dataset: str) -> bytes:
 
 @contextlib.contextmanager
 def _server(command: Sequence[str], probe: str) -> Iterator[int]:
-    """Start a server in a process of its own, on a free port that is its last argument; end it afterwards.
+    """Run a server in a child process and yield its port, which is the last argument of its command.
 
     Raises:
-        DataError: if it does not answer in time.
+        DataError: if the server does not respond in time.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    logger.info("bench: starting %s", " ".join(command[:2]))
+    logger.info("bench: starting %s", command[1])
     environment = {name: value for name, value in os.environ.items() if name != "FEATURELIB_TOKEN"}
-    environment.setdefault("RAY_worker_niceness", "0")  # Ray gives its workers 15, the plain server runs at 0
+    environment.setdefault("RAY_worker_niceness", "0")  # Ray runs workers at niceness 15, the plain server runs at 0
     process = subprocess.Popen([sys.executable, *command, str(port)], env=environment, stdout=subprocess.DEVNULL)
     try:
         until = time.monotonic() + START_SECONDS
-        while not _answers(f"http://127.0.0.1:{port}{probe}"):
+        while not _is_up(f"http://127.0.0.1:{port}{probe}"):
             if process.poll() is not None or time.monotonic() > until:
-                raise DataError(f"{command[1]}: did not answer within {START_SECONDS:g} s")
+                raise DataError(f"{command[1]}: no response within {START_SECONDS:g} s")
             time.sleep(0.5)
         yield port
     finally:
@@ -172,9 +180,9 @@ def _server(command: Sequence[str], probe: str) -> Iterator[int]:
         process.wait(60)
 
 
-def _answers(url: str) -> bool:
+def _is_up(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=20) as answer:  # noqa: S310 (http on loopback)
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(url, timeout=20) as response:  # noqa: S310 (http on loopback)
+            return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False

@@ -1,7 +1,5 @@
 """`featurelib bench vectorize`: the whole job against its network alone and against decoding alone."""
 
-import contextlib
-import io
 import logging
 import os
 import statistics
@@ -9,15 +7,13 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 import ray
 
 from featurelib.datasets.shards import Manifest, open_renders, read_views
-from featurelib.datasets.synthetic import write_dataset
-from featurelib.geometry import Projection
 from featurelib.models.detector.files import detector_uri
 from featurelib.models.detector.samples import decode_images
 from featurelib.models.lifter.vectors import write_vectors
@@ -25,38 +21,36 @@ from featurelib.runtime import cli
 from featurelib.runtime.console import print_result
 from featurelib.runtime.threads import limit_threads
 from jobs.bench.renderers import Step, rate
-from jobs.render import RenderConfig, render
+from jobs.bench.renders import RendersConfig, rendered_run
+from jobs.bench.tables import SPREAD, cells, spread
 from jobs.vectorize import BATCH, Pool, VectorizeConfig, choose_pool, find_all
 from jobs.workers import cluster
 
 logger = logging.getLogger(__name__)
 
 SAMPLE = 256
-"""Images that a measuring process holds and takes in turn."""
+"""Images that a measuring process holds and uses in turn."""
 
 
 @cli.config
 @dataclass(frozen=True, kw_only=True)
-class BenchVectorizeConfig:
+class BenchVectorizeConfig(RendersConfig):
     """What to measure on.
 
     Attributes:
-        run: Folder of a run with renders and a detector; default: synthetic bodies and an untrained detector.
-        projection: Which images and which detector.
-        objects: Bodies to make where no run is given.
-        image_size: Width and height of their images, in pixels.
+        run: Folder or s3:// URI of a run with renders and a detector; default: synthetic bodies and an untrained
+            detector.
+        objects: Number of synthetic bodies.
         alpha: Width of the untrained detector.
         input_size: Width and height of its image, in pixels.
-        cpus_per_worker: As of vectorize.
-        batch_sizes: Of the forward pass; the job is compared to the best of them.
-        seconds: For each figure and repeat but the job's, which takes what it takes.
-        repeats: Of each figure; the table gives the median and the range.
+        cpus_per_worker: As for vectorize.
+        batch_sizes: Batch sizes of the forward pass; the job is compared with the fastest.
+        seconds: Duration of each figure and repeat, except the job's.
+        repeats: Number of measurements of each figure; the table shows the median and the range.
     """
 
     run: str | None = None
-    projection: Projection = "orthographic"
     objects: int = 96
-    image_size: int = 512
     alpha: float = 1.0
     input_size: int = 224
     cpus_per_worker: int | None = None
@@ -67,10 +61,13 @@ class BenchVectorizeConfig:
 
 @dataclass(frozen=True)
 class Rates:
-    """Images a second by repeat.
+    """Images per second, by repeat.
 
-    forward: of the network on decoded images, by batch size. decode: of PNG to the network's size.
-    job: of the whole job since its workers were ready. start_s: seconds until they were.
+    Attributes:
+        forward: Of the network on decoded images, by batch size.
+        decode: Of decoding PNG to the network's size.
+        job: Of the whole job after its workers were ready.
+        start_s: Seconds until they were ready.
     """
 
     forward: dict[int, list[float]]
@@ -80,29 +77,29 @@ class Rates:
 
     @property
     def best_forward(self) -> list[float]:
-        """At the batch size whose median is best."""
+        """The forward pass at the batch size with the best median."""
         return max(self.forward.values(), key=statistics.median)
 
     @property
     def job_of_forward(self) -> list[float]:
-        """The job's over the best forward pass's of the same repeat: the machine's speed drifts between repeats."""
+        """The job over the best forward pass, repeat by repeat, because the machine's speed drifts between repeats."""
         return [job / forward for job, forward in zip(self.job, self.best_forward, strict=True)]
 
     @property
     def shared_of_forward(self) -> float:
-        """What is left of the best forward pass if the same cores decode before it, and do nothing else."""
+        """The share of the best forward pass that remains if the same cores also decode its images."""
         return 1 / (1 + statistics.median(self.best_forward) / statistics.median(self.decode))
 
 
 def bench_vectorize(config: BenchVectorizeConfig = BenchVectorizeConfig()) -> None:
-    """Images a second of the whole vectorize job, of its network alone and of decoding alone, on one machine.
+    """Measure images per second of the whole vectorize job, of its network alone and of decoding alone.
 
-    With the defaults it takes about two minutes on two quiet cores. On more than one GPU the forward pass alone is
-    not measured rightly: its processes all take the first.
+    The defaults take about two minutes on two idle cores. On several GPUs the forward pass is measured wrongly, because
+    all of its processes use the first GPU.
 
     Example: featurelib bench vectorize --run runs/heads
     """
-    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray gives its workers 15, the bare loops run at 0
+    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray runs workers at niceness 15, the bare loops run at 0
     cluster.connect_for_data()
     with tempfile.TemporaryDirectory() as folder:
         run = config.run or make_run(config, Path(folder))
@@ -117,25 +114,14 @@ def make_run(config: BenchVectorizeConfig, folder: Path) -> str:
     from featurelib.models.detector.model import save_detector
     from featurelib.models.detector.network import build_detector
 
-    logger.info("bench: rendering %s synthetic bodies", config.objects)
-    dataset, run = folder / "bodies", str(folder / "run")
-    write_dataset(dataset, config.objects)
-    flags = RenderConfig(
-        dataset=str(dataset),
-        run=run,
-        projections=(config.projection,),
-        image_size=config.image_size,
-        backend="raster",
-    )
-    with contextlib.redirect_stdout(io.StringIO()):
-        render(flags)
+    run = rendered_run(config, folder)
     model = build_detector(alpha=config.alpha, input_size=config.input_size, weights="none")
     save_detector(model, detector_uri(run, config.projection), {"alpha": config.alpha})
     return run
 
 
 def measure(config: BenchVectorizeConfig, run: str, manifest: Manifest, pool: Pool) -> Rates:
-    """Return all rates; the repeats go round the figures, so that a slow minute hits all alike."""
+    """Return all rates; repeats alternate between the figures, so a slow minute affects all."""
     size = _input_size(run, config.projection)
     rates = Rates({batch: [] for batch in config.batch_sizes}, [], [], [])
     for _ in range(config.repeats):
@@ -165,7 +151,7 @@ def forward_step(run: str, projection: str, uris: Sequence[str], batch: int, cpu
 
 
 def decode_step(uris: Sequence[str], size: int) -> Step:
-    """Return a step that decodes a batch of images."""
+    """Return a step that decodes SAMPLE images in batches."""
     pngs = _sample(uris, SAMPLE)
     batches = [pngs[i : i + BATCH] for i in range(0, len(pngs), BATCH)]
     return lambda: sum(len(decode_images(batch, size)) for batch in batches)
@@ -173,7 +159,7 @@ def decode_step(uris: Sequence[str], size: int) -> Step:
 
 def _sample(uris: Sequence[str], count: int) -> list[bytes]:
     views = chain.from_iterable(read_views(uri, columns=("png",)) for uri in uris)
-    return [view["png"] for view, _ in zip(views, range(count), strict=False)]
+    return [view["png"] for view in islice(views, count)]
 
 
 def _input_size(run: str, projection: str) -> int:
@@ -183,7 +169,7 @@ def _input_size(run: str, projection: str) -> int:
 
 
 def _job(config: BenchVectorizeConfig, run: str, manifest: Manifest) -> tuple[float, float]:
-    """Run the job into a folder of its own; return images a second after its start, and the start in seconds."""
+    """Run the job into a temporary folder; return images per second after its start, and the start in seconds."""
     flags = VectorizeConfig(run=run, projection=config.projection, cpus_per_worker=config.cpus_per_worker)
     num_views = len(manifest.spec.rig)
     with tempfile.TemporaryDirectory() as folder:
@@ -197,17 +183,15 @@ def _job(config: BenchVectorizeConfig, run: str, manifest: Manifest) -> tuple[fl
 def print_rates(rates: Rates, pool: Pool, manifest: Manifest) -> None:
     """Print the table and the ratios."""
     views, size = sum(manifest.views.values()), manifest.spec.image_size
-    print_result(
-        f"\nimages a second, {views} of {size} px, {pool.workers} workers of {pool.cpus} CPUs and {pool.gpus} GPUs"
-    )
-    print_result(f"{'':24}{'median':>10}{'lowest':>10}{'highest':>10}")
+    workers = f"{pool.workers} workers of {pool.cpus} CPUs and {pool.gpus} GPUs"
+    print_result(f"\nimages per second, {views} of {size} px, {workers}")
+    print_result(f"{'':24}{SPREAD}")
     lines = {f"forward pass, batch {batch}": found for batch, found in rates.forward.items()}
     for name, found in {**lines, "decoding": rates.decode, "whole job": rates.job}.items():
-        print_result(
-            f"{name:24}" + "".join(f"{value:10.1f}" for value in (statistics.median(found), min(found), max(found)))
-        )
+        print_result(f"{name:24}{cells(spread(found))}")
     print_result(f"start of the workers, not counted: {statistics.median(rates.start_s):.1f} s")
-    ratios = rates.job_of_forward
-    spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-    print_result(f"the job runs at {statistics.median(ratios):.2f} of the forward pass ({spread} by repeat)")
-    print_result(f"on the same cores, decoding and then the forward pass run at {rates.shared_of_forward:.2f} of it")
+    median, lowest, highest = spread(rates.job_of_forward)
+    print_result(
+        f"the job runs at {median:.2f} of the forward pass ({lowest:.2f} to {highest:.2f} by repeat)\n"
+        f"on the same cores, decoding and then the forward pass run at {rates.shared_of_forward:.2f} of it"
+    )

@@ -36,7 +36,7 @@ def test_bench_plan_plans_a_simulated_bucket(capsys):
     """It counts objects, shards and the calls that list them."""
     bench_plan(BenchPlanConfig(objects=2000))
 
-    assert "2000 objects, 128 shards a projection, 4 list calls of 1,000 names" in capsys.readouterr().out
+    assert "2000 objects, 128 shards per projection, 4 list calls of 1,000 names" in capsys.readouterr().out
 
 
 def test_corruptions_says_what_becomes_of_every_spoiled_object(cluster, run, capsys):
@@ -60,7 +60,7 @@ def test_bench_predict_measures_the_job_beside_its_stages(cluster, run, bodies, 
 
     text = capsys.readouterr().out
     costs = [float(ms) for ms in re.findall(r"^(?:load|register|detect|look)\D* +([0-9.]+) +\d+%", text, re.MULTILINE)]
-    whole, rate = re.search(r"^all +([0-9.]+), ([0-9.]+) objects a second and core", text, re.MULTILINE).groups()
+    whole, rate = re.search(r"^all +([0-9.]+), ([0-9.]+) objects per second and core", text, re.MULTILINE).groups()
     pace = re.search(r"^ +1 +14 +([0-9.]+) +([0-9.]+) +([0-9.]+) +([0-9.]+)$", text, re.MULTILINE)
     seconds, _, objects_per_s, of_stages = map(float, pace.groups())
     assert len(costs) == len(STAGES)

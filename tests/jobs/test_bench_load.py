@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from jobs.bench.load import Question, closed_loop, open_loop
+from jobs.bench.load import Request, closed_loop, open_loop
 
 PAUSE_S = 0.02
 
@@ -36,8 +36,8 @@ def port():
 
 def test_a_closed_loop_asks_when_it_was_answered(port):
     """One client waits for each answer; refusals are counted, and have no latency."""
-    questions = [Question.of_json("/fine", a=1), Question.of_file("/busy", "mesh", b"123")]
-    outcome = closed_loop(port, questions, 1, 0.5)
+    requests = [Request.of_json("/fine", a=1), Request.of_file("/busy", "mesh", b"123")]
+    outcome = closed_loop(port, requests, 1, 0.5)
 
     assert set(outcome.statuses) == {200, 503}
     assert len(outcome.ms) == outcome.statuses[200]
@@ -46,8 +46,8 @@ def test_a_closed_loop_asks_when_it_was_answered(port):
 
 
 def test_an_open_loop_keeps_its_times(port):
-    """Questions are asked when they are due, whether or not others are answered."""
-    outcome = open_loop(port, [Question.of_json("/fine")], 100, 0.5)
+    """Requests are asked when they are due, whether or not others are answered."""
+    outcome = open_loop(port, [Request.of_json("/fine")], 100, 0.5)
 
     assert outcome.statuses == {200: 50}
     assert outcome.rate == 100
@@ -55,6 +55,6 @@ def test_an_open_loop_keeps_its_times(port):
 
 def test_a_server_that_is_gone_is_counted():
     """A broken connection is status 0."""
-    outcome = closed_loop(1, [Question.of_json("/fine")], 1, 0.05)
+    outcome = closed_loop(1, [Request.of_json("/fine")], 1, 0.05)
 
     assert set(outcome.statuses) == {0}

@@ -12,22 +12,14 @@ import ray
 
 from featurelib.datasets.shards import decode_png, open_renders, read_views
 from featurelib.runtime import s3, storage
+from jobs.bench.delivery import Delivery, stream_delivery
+from jobs.bench.excerpts import copy_shards, repeat_shards, resize, training_excerpt
 from jobs.bench.footprint import Footprint
-from jobs.bench.ingest import (
-    BenchIngestConfig,
-    Delivery,
-    bench_ingest,
-    copy_shards,
-    delete_copies,
-    deliver,
-    ratio_of,
-    repeat_shards,
-    spread,
-    tf_data,
-    training_excerpt,
-)
+from jobs.bench.ingest import BenchIngestConfig, bench_ingest, delete_copies, ratio_of, write_images
 from jobs.bench.memory_plot import memory_plot
-from jobs.bench.train import BenchTrainConfig, Measured, Pace, bench_train, sized
+from jobs.bench.step import Pace
+from jobs.bench.tf_pipeline import tf_data
+from jobs.bench.train import BenchTrainConfig, Measured, bench_train
 from jobs.workers.cluster import connect_for_data
 from jobs.workers.streams import StreamPlan
 
@@ -82,7 +74,7 @@ def test_both_pipelines_are_given_the_same_pictures(manifest, place, request, tm
     """Of an excerpt's shards and single files, wherever they lie, both make the training views and their mirrors."""
     uri = str(tmp_path) if place == "local" else request.getfixturevalue("bucket")
     excerpt = training_excerpt(manifest, samples=60)
-    copies = spread(place, copy_shards(excerpt, storage.join(uri, "shards")), uri)
+    copies = write_images(place, copy_shards(excerpt, storage.join(uri, "shards")), uri)
     size = manifest.spec.image_size
     plan = StreamPlan(copies.manifest, input_size=size, batch_size=2, epochs=1)
 
@@ -136,7 +128,7 @@ def test_bench_train_shows_memory_over_the_dataset(cluster, run, capsys):
 @pytest.mark.parametrize("share", [0.4, 3.0])
 def test_a_sized_dataset_counts_what_its_shards_hold(manifest, share):
     """Fewer images are some of the shards, more are all of them again; both keep validation views."""
-    few = sized(manifest, int(share * 2 * manifest.views["train"]))
+    few = resize(manifest, int(share * 2 * manifest.views["train"]))
 
     for split in ("train", "val"):
         assert few.views[split] == sum(len(read_views(uri, split=split)) for uri in few.shard_uris)
@@ -195,7 +187,7 @@ def test_the_stream_keeps_no_pictures(cluster, manifest):
     for images in (1200, 12_000):
         plan = StreamPlan(repeat_shards(alone, images), input_size=224, batch_size=32, epochs=1, shuffle_buffer=200)
         with Footprint(STREAM_ROLES) as footprint:
-            sizes[images] = 224 * 224 * deliver(plan).samples / 1e6, footprint
+            sizes[images] = 224 * 224 * stream_delivery(plan).samples / 1e6, footprint
 
     (small_mb, small), (large_mb, large) = sizes.values()
     assert large_mb > small_mb + 500

@@ -1,0 +1,52 @@
+"""Renders to measure on: those of a run, or of synthetic bodies rendered for the measurement."""
+
+import contextlib
+import io
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from featurelib.datasets.synthetic import write_dataset
+from featurelib.geometry import Projection
+from featurelib.runtime import cli
+from jobs.render import RenderConfig, render
+
+logger = logging.getLogger(__name__)
+
+
+@cli.config
+@dataclass(frozen=True, kw_only=True)
+class RendersConfig:
+    """Which renders to measure on.
+
+    Attributes:
+        run: Folder or s3:// URI of a run with renders; default: synthetic bodies, rendered for the measurement.
+        projection: Which images to use.
+        objects: Number of synthetic bodies.
+        image_size: Width and height of their images, in pixels.
+    """
+
+    run: str | None = None
+    projection: Projection = "orthographic"
+    objects: int = 40
+    image_size: int = 512
+
+
+def rendered_run(config: RendersConfig, folder: Path) -> str:
+    """Return the configured run, or a run below `folder` with newly rendered synthetic bodies."""
+    if config.run:
+        return config.run
+    logger.info("bench: rendering %s synthetic bodies", config.objects)
+    dataset, run = str(folder / "bodies"), str(folder / "run")
+    write_dataset(folder / "bodies", config.objects)
+    projections, image_size = (config.projection,), config.image_size
+    render_silently(
+        RenderConfig(dataset=dataset, run=run, projections=projections, image_size=image_size, backend="raster")
+    )
+    return run
+
+
+def render_silently(config: RenderConfig) -> None:
+    """Render without printing the result."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        render(config)
