@@ -1,7 +1,7 @@
 """Find a feature point on every mesh: geometry, images, tables and networks, without a cluster (ARCHITECTURE.md).
 
-What a user's own program needs is here by name (docs/python.md); a name's module is imported when it is asked for, so
-that a process that renders stays light.
+This package exports the public API (docs/python.md). A name's module is imported on first access, which keeps the
+import light for processes that only render.
 """
 
 from importlib import import_module

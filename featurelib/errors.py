@@ -1,28 +1,28 @@
-"""What can be wrong with a user's input, as one exception family.
+"""Errors that are reported to the user, as one family.
 
 FeaturelibError
-├── UsageError     a flag or a combination of flags makes no sense
-├── DataError      a file, a dataset or a run is not as documented
-│   └── ConflictError  somebody else wrote the file meanwhile
-└── GeometryError  a computation has no answer for these numbers (parallel rays, a point behind a camera)
+├── UsageError     an invalid flag or combination of flags
+├── DataError      a file, dataset or run that does not conform to docs/records.md
+│   └── ConflictError  a file that another writer has changed
+└── GeometryError  numbers without a geometric solution (parallel rays, a point behind a camera)
 """
 
 
 class FeaturelibError(Exception):
-    """Base of every error whose message is meant for the user: one line that names file, value and fix."""
+    """Base class of errors whose message is for the user: one line with file, value and fix."""
 
 
 class UsageError(FeaturelibError, ValueError):
-    """A flag, or a combination of flags, that cannot be carried out."""
+    """An invalid flag or combination of flags."""
 
 
 class DataError(FeaturelibError, ValueError):
-    """A file, dataset or run that is not as docs/records.md says."""
+    """A file, dataset or run that does not conform to docs/records.md."""
 
 
 class ConflictError(DataError):
-    """A file that was to be replaced is no longer the one that was read."""
+    """A file that another writer has changed since it was read."""
 
 
 class GeometryError(FeaturelibError, ValueError):
-    """Numbers for which the geometry has no answer, such as parallel rays."""
+    """Numbers without a geometric solution, such as parallel rays."""

@@ -1,4 +1,4 @@
-"""A small synthetic dataset, and the whole path on it: what a new user runs first."""
+"""A small synthetic dataset and the whole pipeline on it: the first command of a new user."""
 
 import logging
 import os
@@ -18,12 +18,12 @@ logger = logging.getLogger(__name__)
 @cli.config
 @dataclass(frozen=True, kw_only=True)
 class DemoConfig:
-    """What to make.
+    """What to generate.
 
     Attributes:
-        run: Local folder that receives the dataset (RUN/dataset) and the run.
-        objects: Bodies to make.
-        serve: Answer over HTTP at the end.
+        run: Local folder for the dataset (RUN/dataset) and the run.
+        objects: Number of bodies to generate.
+        serve: Start the HTTP server at the end.
     """
 
     run: str = "runs/demo"
@@ -35,12 +35,12 @@ DEFAULTS = DemoConfig()
 
 
 def demo(config: DemoConfig = DEFAULTS) -> None:
-    """Make a small synthetic dataset and run the whole path on it, without any download.
+    """Generate a small synthetic dataset and run the whole pipeline on it, without any download.
 
     Example: featurelib demo --run runs/demo
     """
     if storage.is_s3(config.run):
-        raise UsageError(f"--run {config.run}: the demo writes to a local folder")
+        raise UsageError(f"--run {config.run}: expected a local folder")
     dataset = Path(config.run, "dataset")
     progress = Progress("demo: bodies", config.objects, "made")
     write_dataset(dataset, config.objects, progress=lambda made: progress.add(made - progress.done))
@@ -51,13 +51,13 @@ def demo(config: DemoConfig = DEFAULTS) -> None:
             run=config.run,
             image_size=256,
             weights="none",
-            refiner_crops=3_840,  # on bodies these and as few epochs are enough to see it work
+            refiner_crops=3_840,  # enough for synthetic bodies, as are the epochs
             epochs=6,
         )
     )
     if config.serve:
-        os.execv(sys.executable, [sys.executable, "-m", "serve", "--run", config.run])  # noqa: S606 (no shell is meant)
-    logger.info("Answer over HTTP with: featurelib serve --run %s", config.run)
+        os.execv(sys.executable, [sys.executable, "-m", "serve", "--run", config.run])  # noqa: S606 (no shell is involved)
+    logger.info("serve the models with: featurelib serve --run %s", config.run)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
-"""DATASET -> RUN/report in one command. Every step that has ended already is left alone.
+"""DATASET -> RUN/report in one command. Complete steps are skipped.
 
-1. render: both projections at once, since a mesh is loaded once for all its images.
-2. For each projection: train-detector, vectorize, train-lifter, train-refiner. Side by side where the cluster has room;
-   the refiner's networks are trained once, for the first projection, since crops do not depend on it.
+1. render: both projections at once, because each mesh is loaded once for all its images.
+2. For each projection: train-detector, vectorize, train-lifter, train-refiner. Projections train in parallel if the
+   cluster has enough CPUs. The refiner's networks are trained for the first projection only, because its crops do not
+   depend on the projection.
 3. evaluate.
 """
 
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from featurelib.geometry import Projection
@@ -30,8 +31,8 @@ class PipelineConfig(RenderConfig, DetectorTraining):
     """The flags of all steps: what to render, and how to train.
 
     Attributes:
-        refine: Train the crop refiner too.
-        refiner_crops: Crops that each of its two looks is trained on.
+        refine: Also train the refiner.
+        refiner_crops: Number of crops to train each of its two stages on.
     """
 
     refine: bool = True
@@ -39,34 +40,34 @@ class PipelineConfig(RenderConfig, DetectorTraining):
 
 
 def pipeline(config: PipelineConfig) -> None:
-    """Dataset to report in one command; goes on where it stopped.
+    """Run all steps from dataset to report; after an interruption, continue where it stopped.
 
     Example: featurelib pipeline --dataset heads --run runs/heads --alpha 0.35
     """
     cluster.connect()
-    render(RenderConfig(**_flags_of(RenderConfig, config)))
-    lanes = ThreadPoolExecutor(_lanes(config))
+    render(RenderConfig(**flags_of(RenderConfig, config)))
+    executor = ThreadPoolExecutor(_concurrency(config))
     first, *others = config.projections
-    trained = lanes.submit(_train, config, first)  # leaves the queue before the others, which wait for it
+    trained = executor.submit(_train, config, first)  # leaves the queue before the others, which wait for it
     try:
-        for done in (trained, *[lanes.submit(_train, config, projection, trained) for projection in others]):
+        for done in (trained, *[executor.submit(_train, config, projection, trained) for projection in others]):
             done.result()
     except KeyboardInterrupt:
-        lanes.shutdown(wait=False, cancel_futures=True)
+        executor.shutdown(wait=False, cancel_futures=True)
         raise
     evaluate(EvaluateConfig(run=config.run))
 
 
-def _lanes(config: PipelineConfig) -> int:
-    """Return how many projections train at once: one for every two CPUs that a worker and its decoding need."""
-    room = cluster.num_cpus() // (config.workers * (config.cpus_per_worker or 1) + 1)
-    return max(1, min(len(config.projections), room))
+def _concurrency(config: PipelineConfig) -> int:
+    """Return how many projections train in parallel; each needs the CPUs of its workers and one for decoding."""
+    trainings = cluster.num_cpus() // (config.workers * (config.cpus_per_worker or 1) + 1)
+    return max(1, min(len(config.projections), trainings))
 
 
 def _train(config: PipelineConfig, projection: Projection, first: "Future[None] | None" = None) -> None:
-    """Train on one projection's images; the refiner's networks are those of the first projection, once it is done."""
+    """Train all models of one projection, with the refiner's networks of the first one, for which it waits."""
     logger.info("pipeline: training on the %s images", projection)
-    training = _flags_of(DetectorTraining, config)
+    training = flags_of(DetectorTraining, config)
     train_detector(TrainDetectorConfig(run=config.run, projection=projection, **training))
     vectorize(VectorizeConfig(run=config.run, projection=projection))
     train_lifter(TrainLifterConfig(run=config.run, projection=projection, seed=config.seed))
@@ -85,9 +86,9 @@ def _train(config: PipelineConfig, projection: Projection, first: "Future[None] 
         )
 
 
-def _flags_of(kind: type, config: PipelineConfig) -> dict[str, Any]:
-    values = asdict(config)
-    return {field.name: values[field.name] for field in fields(kind)}
+def flags_of(kind: type, config: Any) -> dict[str, Any]:
+    """Return the fields of a config that another config has too, such as a step's flags of the pipeline's."""
+    return {field.name: getattr(config, field.name) for field in fields(kind)}
 
 
 if __name__ == "__main__":

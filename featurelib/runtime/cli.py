@@ -1,8 +1,8 @@
-"""Options of the command line: how a job's config becomes flags, how errors and exit codes look.
+"""The command line: flags from a job's config, one-line errors, exit codes.
 
 A job is a frozen dataclass (its fields are the flags, its docstring the help) and a function that takes it.
-Exit codes: 0 done; 1 what was checked is not good; 2 bad usage or bad data, with one line `error: ...` on stderr;
-130 and 143 ended by Ctrl-C and by SIGTERM (`ray job stop`), with one line too.
+Exit codes: 0 success; 1 a check failed; 2 bad usage or bad data, with one line `error: ...` on stderr; 130 and 143
+interrupted by Ctrl-C and by SIGTERM (`ray job stop`), also with one line.
 """
 
 import difflib
@@ -19,22 +19,22 @@ from cyclopts import App, CycloptsError, Parameter, UnknownCommandError, UnusedC
 
 from featurelib.errors import FeaturelibError
 from featurelib.runtime.console import OutputOptions, output_options, set_output_options
-from featurelib.runtime.progress import give_terminal_back
+from featurelib.runtime.progress import restore_terminal
 
 logger = logging.getLogger(__name__)
 
 config = Parameter(name="*", consume_multiple=True, negative_iterable=())
-"""Decorate a job's dataclass with this: each field becomes a flag of its own."""
+"""Decorator of a job's dataclass: each field becomes a flag."""
 
 hyphened = Parameter(allow_leading_hyphen=True)
-"""Annotate a field with this whose values may begin with a hyphen, as the axis -y."""
+"""Annotation of a field whose values may begin with a hyphen, such as the axis -y."""
 
-MANNERS = {"--quiet": "quiet", "-q": "quiet", "--verbose": "verbose", "-v": "verbose", "--json": "json"}
-"""Flags that every command takes, anywhere on its line."""
+OUTPUT_FLAGS = {"--quiet": "quiet", "-q": "quiet", "--verbose": "verbose", "-v": "verbose", "--json": "json"}
+"""Flags of every command, valid anywhere on its line."""
 
 EPILOGUE = (
-    "Every command also takes --quiet (results and errors only), --verbose (what Ray says, tracebacks) and --json "
-    "(results as JSON, one object a line; bench prints tables)."
+    "Every command also takes --quiet (results and errors only), --verbose (Ray's log, tracebacks) and --json "
+    "(results as JSON, one object per line; bench prints tables)."
 )
 
 
@@ -49,34 +49,34 @@ def run(app: App, tokens: list[str] | None = None) -> None:
     """Parse `tokens` (default: the process's arguments), run the command and end the process.
 
     Raises:
-        SystemExit: always, with 0 or 2, or 1 where a command says so; an interrupted process ends here and now.
+        SystemExit: always, with 0 or 2, or the code that the command exits with. An interrupt ends the process at once.
     """
     signal.signal(signal.SIGTERM, _interrupt)
     app.suppress_keyboard_interrupt = False
     given = sys.argv[1:] if tokens is None else tokens
     if {"--help", "-h"} & set(given):
         _use_own_help(app, given)
-    set_output_options(OutputOptions(**{MANNERS[token]: True for token in given if token in MANNERS}))
+    set_output_options(OutputOptions(**{OUTPUT_FLAGS[token]: True for token in given if token in OUTPUT_FLAGS}))
     try:
         app(
-            [token for token in given if token not in MANNERS],
+            [token for token in given if token not in OUTPUT_FLAGS],
             exit_on_error=False,
             print_error=False,
             result_action="return_none",
         )
     except (CycloptsError, FeaturelibError) as error:
-        give_terminal_back()
+        restore_terminal()
         if output_options().verbose:
             traceback.print_exc()
         logger.error("error: %s", " ".join(_message(error).split()))
         raise SystemExit(2) from None
     except KeyboardInterrupt as interrupt:
-        give_terminal_back()
+        restore_terminal()
         number = interrupt.args[0] if interrupt.args else signal.SIGINT
-        logger.error("error: interrupted; the same command goes on where it stopped")
-        os._exit(128 + number)  # threads that still wait for work elsewhere would keep the process
+        logger.error("error: interrupted; run the same command to continue")
+        os._exit(128 + number)  # without joining threads that wait for remote work
     finally:
-        give_terminal_back()
+        restore_terminal()
     raise SystemExit(0)
 
 
@@ -85,7 +85,7 @@ def _interrupt(number: int, _: Any) -> None:
 
 
 def _use_own_help(app: App, tokens: Sequence[str]) -> None:
-    """Give the command that is asked for help its docstring, with its example, in place of the table's summary."""
+    """Show the docstring of the requested command, with its example, instead of its summary in the table."""
     for token in tokens:
         if token.startswith("-") or token not in app:
             return
@@ -96,13 +96,13 @@ def _use_own_help(app: App, tokens: Sequence[str]) -> None:
 
 def _message(error: Exception) -> str:
     if isinstance(error, UnknownCommandError) and error.app and error.unused_tokens:
-        # Its own text imports the module of every command first, which takes seconds.
+        # The text of cyclopts imports the module of every command, which takes seconds.
         commands = [name for name in error.app if not name.startswith("-")]
         wrong = error.unused_tokens[0]
         return f"no command {wrong!r};{_did_you_mean(wrong, commands)} expected one of {', '.join(commands)}"
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
-        return f"{error.unused_tokens[0]!r} belongs to no flag; values come after their --flag (see --help)"
-    # An error that comes from a Ray task is a FeaturelibError too, but its text is the task's traceback.
+        return f"{error.unused_tokens[0]!r} belongs to no flag; put values after their --flag (see --help)"
+    # Ray raises a task's error as a FeaturelibError whose text is the task's traceback.
     return str(getattr(error, "cause", None) or error)
 
 

@@ -1,7 +1,7 @@
-"""A step's output folder is whole when its config.json is there, which is written last.
+"""Completion of a step: its output folder is complete when config.json exists, which is written last.
 
-It holds the resolved configuration and the hashes of the inputs, so a step whose config.json says what
-would be written now has nothing to do.
+The file holds the resolved configuration and the hashes of the inputs. A step has nothing to do if it would write the
+same file again.
 """
 
 import json
@@ -12,15 +12,15 @@ from featurelib.runtime import storage
 
 
 def is_complete(config_uri: str, config: Mapping[str, Any]) -> bool:
-    """Whether the step ended with just this configuration and these inputs."""
+    """Return whether the step completed with this configuration and these inputs."""
     return storage.exists(config_uri) and json.loads(storage.read_bytes(config_uri)) == json.loads(json.dumps(config))
 
 
 def mark_complete(config_uri: str, config: Mapping[str, Any]) -> None:
-    """Say that the step ended; call it after all else is written."""
+    """Mark the step as complete; call this after all other files are written."""
     storage.write_bytes(config_uri, json.dumps(config, indent=1).encode())
 
 
 def invalidate(config_uri: str) -> None:
-    """Take back what an earlier run said, before its output is replaced."""
+    """Remove the mark of an earlier run before its output is replaced."""
     storage.delete(config_uri)

@@ -14,9 +14,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Progress:
-    """Counts work done and says so every `every_s` seconds, or draws a bar on a terminal.
+    """Count finished work; show it as a bar on a terminal, or log it every `every_s` seconds elsewhere.
 
-    task: what is being done. total: how many `unit`s there are. bar: of the terminal, while there is one.
+    Attributes:
+        task: Description of the work.
+        total: Number of units.
+        unit: Name of a unit and its state, such as "objects".
+        every_s: Minimum time between two log lines.
+        done: Number of finished units.
+        started: Start, by time.monotonic().
+        logged: Last log line, by time.monotonic().
+        bar: Id of the bar on a terminal while it is shown.
     """
 
     task: str
@@ -32,11 +40,11 @@ class Progress:
         return f"{self.task}: {self.done}/{self.total} {self.unit}"
 
     def rate(self, count: int) -> float:
-        """Return `count` of anything a second since the start."""
+        """Return `count` per second since the start."""
         return count / max(1e-9, time.monotonic() - self.started)
 
     def add(self, count: int, note: str = "") -> None:
-        """Count `count` more units as done; `note` is added to the line, if one is due."""
+        """Count `count` more units as done; `note` is appended to the line if one is due."""
         self.done += count
         if sys.stderr.isatty() and not output_options().quiet:
             _bars.show(self, note)
@@ -48,13 +56,13 @@ class Progress:
             logger.info("%s%s, about %s left", self, note, duration(left_s))
 
     def end(self, note: str = "") -> None:
-        """Say how it ended."""
+        """Remove the bar and log the total."""
         _bars.hide(self)
         logger.info("%s%s in %s", self, note, duration(time.monotonic() - self.started))
 
 
 class _Bars:
-    """The bars on a terminal, one below the other: there can be only one live display, whatever threads work."""
+    """The bars on a terminal, one below the other. All threads share one display, because rich allows only one."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -62,7 +70,7 @@ class _Bars:
         self.count = 0
 
     def show(self, progress: Progress, note: str) -> None:
-        """Draw where a piece of work stands."""
+        """Show or update the bar of one Progress."""
         with self.lock:
             if self.display is None:
                 self.display = _display()
@@ -73,7 +81,7 @@ class _Bars:
             self.display.update(progress.bar, completed=progress.done, unit=f"{progress.unit}{note}")
 
     def hide(self, progress: Progress) -> None:
-        """Take a bar away, and the display with the last one."""
+        """Remove a bar, and the display with the last bar."""
         with self.lock:
             if progress.bar is not None:
                 self.display.remove_task(progress.bar)
@@ -83,7 +91,7 @@ class _Bars:
                 self.stop()
 
     def stop(self) -> None:
-        """Give the terminal back."""
+        """Close the display and restore the terminal."""
         with self.lock:
             if self.display is not None:
                 self.display.stop()
@@ -93,8 +101,8 @@ class _Bars:
 _bars = _Bars()
 
 
-def give_terminal_back() -> None:
-    """End all bars, however their work ended."""
+def restore_terminal() -> None:
+    """Remove all bars and restore the terminal."""
     _bars.stop()
 
 

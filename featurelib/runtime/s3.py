@@ -1,6 +1,6 @@
-"""How this project speaks to object stores: one set of settings, retries and errors for boto3 and for pyarrow.
+"""Access to object stores: one set of settings, retries and errors for boto3 and pyarrow.
 
-Credentials, region, endpoint and addressing are the standard AWS chain's: environment, then the profile in
+Credentials, region, endpoint and addressing come from the standard AWS chain: environment, then the profile in
 ~/.aws/config (`endpoint_url`, `region`, `s3 = addressing_style = ...`), then the machine's role.
 """
 
@@ -17,21 +17,21 @@ from featurelib.errors import ConflictError, DataError
 Result = TypeVar("Result")
 
 ATTEMPTS = 8
-"""Of every request. boto3 and pyarrow both wait longer from one to the next, 20 s at most, and ask again after a
-throttling, a 5xx, and a connection that was refused or lost before the answer began."""
+"""Attempts per request. boto3 and pyarrow both retry with growing pauses of at most 20 s: after throttling, after a 5xx,
+and after a connection that was refused or lost before the response began."""
 
 MULTIPART_BYTES = 64 * 2**20
-"""Content from this size on is sent in parts of it, several at once."""
+"""Larger content is uploaded in parts of this size, several in parallel."""
 
 LOST_RACE = ("PreconditionFailed", "ConditionalRequestConflict")
-"""How S3 says that a conditional PUT found another file than it expected."""
+"""S3 error codes of a conditional PUT whose condition failed."""
 
 MEANINGS = {
     "NoSuchBucket": "the bucket does not exist; create it or correct the URI",
     "NoSuchKey": "no such file",
     "404": "no such file",
-    "AccessDenied": "access denied; these credentials may not do this here",
-    "403": "access denied; these credentials may not do this here",
+    "AccessDenied": "access denied; these credentials lack the permission",
+    "403": "access denied; these credentials lack the permission",
     "InvalidAccessKeyId": "the store does not know this key; check AWS_ACCESS_KEY_ID or the profile",
     "SignatureDoesNotMatch": "wrong secret key; check AWS_SECRET_ACCESS_KEY or the profile",
     "ExpiredToken": "the session token has expired; renew it and start again",
@@ -41,48 +41,48 @@ MEANINGS = {
     "SlowDown": f"the store asked to slow down, {ATTEMPTS} times; start again with fewer workers",
     "ServiceUnavailable": f"the store was not available, {ATTEMPTS} times; start again later",
 }
-"""What the codes of S3's errors mean to a user
+"""Explanation and fix by S3 error code
 (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html)."""
 
 
 def call(uri: str, what: Callable[[Any, dict[str, str]], Result]) -> Result:
-    """Return what(client, {"Bucket": ..., "Key": ...}); an answer that breaks off in the middle is asked for again.
+    """Return what(client, {"Bucket": ..., "Key": ...}); repeat it if the response breaks off.
 
     Raises:
-        ConflictError: if a conditional PUT found another file.
-        DataError: in one line that says what is wrong with the store, the credentials or the URI.
+        ConflictError: if the condition of a PUT failed.
+        DataError: if the store, the credentials or the URI are at fault; one line.
     """
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
 
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     try:
-        return _until_whole(lambda: what(client(), {"Bucket": bucket, "Key": key}))
+        return _until_complete(lambda: what(client(), {"Bucket": bucket, "Key": key}))
     except ConflictError:
         raise
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code in LOST_RACE:
-            raise ConflictError(f"{uri}: was written by somebody else meanwhile") from None
+            raise ConflictError(f"{uri}: was changed by another writer; read it again") from None
         raise DataError(f"{uri}: {MEANINGS.get(code, error)}") from None
-    except (Boto3Error, BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
+    except (Boto3Error, BotoCoreError, ValueError) as error:  # ValueError: the endpoint is no URL
         raise DataError(f"{uri}: {error}") from None
 
 
-def _until_whole(ask: Callable[[], Result]) -> Result:
-    """Ask again, with growing pauses, while an answer breaks off: botocore itself retries only until it begins."""
+def _until_complete(request: Callable[[], Result]) -> Result:
+    """Repeat a request, with growing pauses, while its response breaks off; botocore retries only before it begins."""
     from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError
 
     for attempt in range(ATTEMPTS - 1):
         try:
-            return ask()
+            return request()
         except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
             time.sleep(min(20, 0.1 * 2**attempt))
-    return ask()
+    return request()
 
 
 def put(uri: str, content: bytes) -> None:
-    """Write an object whole, in parts if it is large."""
+    """Write an object, in parts if it is large."""
     from boto3.s3.transfer import TransferConfig
 
     parts = TransferConfig(multipart_threshold=MULTIPART_BYTES, multipart_chunksize=MULTIPART_BYTES)
@@ -90,13 +90,13 @@ def put(uri: str, content: bytes) -> None:
 
 
 def put_if(uri: str, content: bytes, expected_etag: str | None) -> None:
-    """Write an object whole if it is still the one of an ETag (None: if there is none).
+    """Write an object if its ETag is still `expected_etag` (None: if it does not exist).
 
-    A PUT whose answer was lost is sent again and then meets what it wrote itself: that is no conflict. A store that
-    knows no conditional overwriting (OpenStack Swift) is asked first and written then, which is no lock.
+    If the response to a PUT is lost, its retry finds the object that the PUT itself wrote; this is not a conflict.
+    A store without conditional overwriting (OpenStack Swift) gets a HEAD and then a PUT, which is not atomic.
 
     Raises:
-        ConflictError: if somebody else wrote something else meanwhile.
+        ConflictError: if another writer wrote different content.
     """
 
     def write(client: Any, where: dict[str, str]) -> None:
@@ -106,7 +106,7 @@ def put_if(uri: str, content: bytes, expected_etag: str | None) -> None:
             if error.response["Error"]["Code"] != "NotImplemented":
                 raise
             if client.head_object(**where)["ETag"] != expected_etag:
-                raise ConflictError(f"{uri}: was written by somebody else meanwhile") from None
+                raise ConflictError(f"{uri}: was changed by another writer; read it again") from None
             client.put_object(Body=content, **where)
 
     condition = {"IfMatch": expected_etag} if expected_etag else {"IfNoneMatch": "*"}
@@ -124,7 +124,7 @@ def get(uri: str) -> bytes:
 
 @functools.cache
 def client() -> Any:
-    """Return this process's boto3 client. A store of one's own is addressed by path, as pyarrow does."""
+    """Return this process's boto3 client. Stores other than AWS are addressed by path, as in pyarrow."""
     import boto3
     from botocore.config import Config
 
@@ -150,11 +150,11 @@ def arrow_filesystem() -> pafs.S3FileSystem:
 
 
 def is_aws(endpoint_url: str) -> bool:
-    """Whether an endpoint is Amazon's own."""
+    """Return whether an endpoint belongs to AWS."""
     return endpoint_url.rstrip("/").endswith((".amazonaws.com", ".amazonaws.com.cn"))
 
 
 def _addressing(session: Any) -> str | None:
-    """Return the addressing style that the user's profile asks for."""
+    """Return the addressing style of the user's profile."""
     style: str | None = (session._session.get_scoped_config().get("s3") or {}).get("addressing_style")
     return style

@@ -1,7 +1,7 @@
-"""Files by URI: a local path or `s3://bucket/key`. Whatever is written appears whole or not at all.
+"""Files by URI: a local path or `s3://bucket/key`. Writes are atomic.
 
-Local files are written beside their place under a dotted name and renamed; S3 objects appear whole by themselves.
-How S3 is spoken to, its settings, retries and errors, is featurelib.runtime.s3's.
+A local file is written next to its destination under a dotted name and then renamed; S3 writes are atomic by design.
+`featurelib.runtime.s3` has the settings, retries and errors of object stores.
 """
 
 import fcntl
@@ -17,7 +17,7 @@ from featurelib.runtime import s3
 
 
 class Entry(NamedTuple):
-    """One file of a listing: its name within the folder, its size in bytes and a tag that changes with it."""
+    """One file of a listing: its name within the folder, its size in bytes, and a tag that changes with its content."""
 
     name: str
     size: int
@@ -25,17 +25,17 @@ class Entry(NamedTuple):
 
 
 def is_s3(uri: str) -> bool:
-    """Whether the URI names an object store."""
+    """Return whether the URI is in an object store."""
     return uri.startswith("s3://")
 
 
 def join(uri: str, *names: str) -> str:
-    """Return the URI of something below a folder."""
+    """Return the URI of a path below a folder."""
     return "/".join([uri.rstrip("/") if uri != "/" else "", *names])
 
 
 def absolute(uri: str) -> str:
-    """Return the URI as every process of a job understands it: local paths become absolute."""
+    """Return a URI that is valid in every process of a job: local paths become absolute."""
     return uri.rstrip("/") if is_s3(uri) else str(Path(uri).expanduser().absolute())
 
 
@@ -43,7 +43,7 @@ def read_bytes(uri: str) -> bytes:
     """Return a file's content.
 
     Raises:
-        DataError: if there is no such file or it cannot be read.
+        DataError: if the file does not exist or cannot be read.
     """
     if is_s3(uri):
         return s3.get(uri)
@@ -54,7 +54,7 @@ def read_bytes(uri: str) -> bytes:
 
 
 def write_bytes(uri: str, content: bytes) -> None:
-    """Write a file whole, replacing one of the same name; folders are made as needed.
+    """Write a file atomically, replacing an existing one; create folders as needed.
 
     Raises:
         DataError: if it cannot be written.
@@ -79,12 +79,12 @@ def write_bytes(uri: str, content: bytes) -> None:
 
 
 def swap_bytes(uri: str, content: bytes, expected_tag: str | None) -> None:
-    """Write a file whole, but only if it is still the one of `expected_tag` (None: if there is none).
+    """Write a file atomically if its tag is still `expected_tag` (None: if it does not exist).
 
-    Of two writers that expect the same, one wins. S3 decides by a conditional PUT, local files by a lock.
+    Of two writers with the same expectation, one succeeds: S3 has conditional PUTs, local files have a lock.
 
     Raises:
-        ConflictError: if somebody else wrote it meanwhile.
+        ConflictError: if another writer changed the file.
         DataError: if it cannot be written.
     """
     if is_s3(uri):
@@ -95,12 +95,12 @@ def swap_bytes(uri: str, content: bytes, expected_tag: str | None) -> None:
     with path.with_name(f".{path.name}.lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if tag(uri) != expected_tag:
-            raise ConflictError(f"{uri}: was written by somebody else meanwhile")
+            raise ConflictError(f"{uri}: was changed by another writer; read it again")
         write_bytes(uri, content)
 
 
 def tag(uri: str) -> str | None:
-    """Return what changes with a file, or None if there is no such file."""
+    """Return a tag that changes with a file's content, or None if the file does not exist."""
     if not is_s3(uri):
         path = Path(uri)
         return _local_tag(path.stat()) if path.is_file() else None
@@ -109,20 +109,20 @@ def tag(uri: str) -> str | None:
 
 
 def list_files(uri: str) -> list[Entry]:
-    """Return the files directly in a folder, sorted by name; empty if there is no such folder.
+    """Return the files directly in a folder, sorted by name; empty if the folder does not exist.
 
-    Names that begin with a dot are left out: they are writes that never ended.
+    Names that begin with a dot are omitted: they are unfinished writes.
     """
     return sorted(_list_s3(uri) if is_s3(uri) else _list_local(uri))
 
 
 def exists(uri: str) -> bool:
-    """Whether there is a file of this name."""
+    """Return whether the file exists."""
     return tag(uri) is not None
 
 
 def delete(uri: str) -> None:
-    """Remove a file; nothing happens if there is none."""
+    """Delete a file if it exists."""
     if is_s3(uri):
         s3.call(uri, lambda client, where: client.delete_object(**where))
     else:
@@ -135,13 +135,13 @@ def copy_from_local(path: Path, uri: str) -> None:
 
 
 def copy_to_local(uri: str, path: Path) -> Path:
-    """Copy a file to a local path and return it; some readers (Keras) want a real file."""
+    """Copy a file to a local path and return the path, for readers that need a local file, such as Keras."""
     path.write_bytes(read_bytes(uri))
     return path
 
 
 def arrow_filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
-    """Return a pyarrow file system and the path of `uri` in it, with the same S3 settings as this module's."""
+    """Return a pyarrow file system with the S3 settings of this module, and the path of `uri` in it."""
     if not is_s3(uri):
         return pafs.LocalFileSystem(), uri
     return s3.arrow_filesystem(), uri.removeprefix("s3://")
@@ -151,13 +151,13 @@ def _list_local(uri: str) -> list[Entry]:
     if not Path(uri).is_dir():
         return []
     with os.scandir(uri) as found:
-        # Dotted names are not even looked at: they vanish under the reader when their writer ends.
+        # Do not stat dotted names: they disappear when their writer finishes.
         stats = [(entry.name, entry.stat()) for entry in found if entry.name[0] != "." and entry.is_file()]
     return [Entry(name, stat.st_size, _local_tag(stat)) for name, stat in stats]
 
 
 def _local_tag(stat: os.stat_result) -> str:
-    return f"mtime:{stat.st_mtime_ns}:{stat.st_ino}"  # every whole write is a new inode
+    return f"mtime:{stat.st_mtime_ns}:{stat.st_ino}"  # every atomic write creates an inode
 
 
 def _list_s3(uri: str, prefix: str = "") -> list[Entry]:
@@ -171,7 +171,7 @@ def _list_s3(uri: str, prefix: str = "") -> list[Entry]:
         return [
             Entry(name, row["Size"], f"etag:{row['ETag']}")
             for name, row in zip(names, rows, strict=True)
-            if name and name[0] != "."  # consoles mark a folder with an object whose key ends with its slash
+            if name and name[0] != "."  # consoles create an empty object `folder/` for a folder
         ]
 
     return s3.call(join(uri, prefix), pages)

@@ -1,19 +1,18 @@
-"""How many threads TensorFlow takes. It reads this as it is imported, so that this module imports nothing of it."""
+"""Thread limits of TensorFlow, which reads them during its import; this module therefore does not import it."""
 
 import os
 
 
 def limit_threads(cpus: int, branches: int | None = None) -> None:
-    """Keep TensorFlow, which is not yet loaded, to so many threads and to the GPU memory that it needs.
+    """Set the number of threads that TensorFlow starts, and let it allocate GPU memory as needed.
 
-    By itself TensorFlow takes a thread for each CPU of the machine, whatever Ray gave the worker. The environment also
-    holds in a worker that has run something else before, where TensorFlow's own setters would raise.
+    Call this before TensorFlow is imported. Its default is one thread per CPU of the machine, whatever Ray gave the
+    worker. Environment variables also work in a reused worker process, where TensorFlow's own setters would raise.
 
     Args:
-        cpus: threads in all.
-        branches: things that are computed side by side, with a thread each as far as there are; they share those that
-            split a single layer. By default as many as threads: a batch's images are dealt to them
-            (`inference.run_in_chunks`).
+        cpus: total number of threads.
+        branches: number of operations that run in parallel; each gets an equal share of the threads. Default: `cpus`,
+            because `inference.run_in_chunks` divides a batch into one chunk per thread.
     """
     branches = cpus if branches is None else branches
     os.environ.update(

@@ -1,21 +1,18 @@
-"""`python -m jobs.experiments`: the experiments behind docs/results.md. They are not installed with the package."""
+"""`python -m jobs.experiments`: the experiments behind docs/results.md. They are not part of the installed package."""
 
 from cyclopts import App
 
 COMMANDS = {
-    "ablation": (
-        "jobs.experiments.ablation:ablation",
-        "Train with one lesson left out at a time.",
-    ),
+    "ablation": ("jobs.experiments.ablation:ablation", "Train with one design choice changed at a time."),
     "align": (
         "jobs.experiments.align:align_experiment",
         "Rotate objects at random and align them again.",
     ),
     "corruptions": (
         "jobs.experiments.corruptions:corruptions",
-        "Corrupt test objects: how many are rejected, right, or accepted and wrong.",
+        "Corrupt test objects and count those that are rejected, right, or accepted and wrong.",
     ),
-    "holdout": ("jobs.experiments.holdout:holdout", "Predict labelled objects that a run has never seen."),
+    "holdout": ("jobs.experiments.holdout:holdout", "Predict labelled objects that the run was not trained on."),
     "learning-curve": (
         "jobs.experiments.learning_curve:learning_curve",
         "Measure errors over the number of labelled objects.",

@@ -1,11 +1,11 @@
-"""`python -m jobs.experiments ablation`: what each lesson brings, one left out at a time, over several seeds."""
+"""`python -m jobs.experiments ablation`: the effect of each design choice, changed one at a time, over some seeds."""
 
 import csv
 import io
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from featurelib.models.lifter.vectors import read_vectors
 from featurelib.runtime import cli, storage
 from featurelib.runtime.console import print_result
 from jobs import train_detector
-from jobs.pipeline import PipelineConfig, pipeline
+from jobs.pipeline import PipelineConfig, flags_of, pipeline
 from jobs.render import RenderConfig, render
 from jobs.train_detector import DetectorTraining, TrainDetectorConfig
 from jobs.vectorize import VectorizeConfig, vectorize
@@ -40,14 +40,14 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "three-views": {"rig": 3},
     "refine": {"refine": True},
 }
-"""Changes to the first row's flags, by names that a shell and a folder can take. The regression head takes about as
-long for 22 epochs as the default does for its own."""
+"""Flags that each row changes, by a name that is valid as a folder. 22 epochs of the regression head take about as long
+as the default training."""
 
 LEAKS: Mapping[str, Mapping[str, Any]] = {
     "leaky-split": {},
     "leaky-split-regression": VARIANTS["head-regression"],
 }
-"""The same of the rows whose training and validation have views of the same objects."""
+"""Flags of the rows whose training and validation splits share objects."""
 
 
 @cli.config
@@ -57,11 +57,11 @@ class AblationConfig(DetectorTraining):
 
     Attributes:
         dataset: Folder or s3:// URI of a labelled dataset.
-        out: Local folder that receives a run for each row and seed; what is there is gone on with.
-        seeds: Of the trainings.
+        out: Local folder for a run per row and seed; existing runs are continued.
+        seeds: Seeds of the trainings.
         only: Rows to measure; default: all.
         image_size: Width and height of an image, in pixels.
-        refiner_crops: Crops that each network of the refined row is trained on.
+        refiner_crops: Number of crops to train each stage of the refiner on.
     """
 
     dataset: str
@@ -73,7 +73,7 @@ class AblationConfig(DetectorTraining):
 
 
 def ablation(config: AblationConfig) -> None:
-    """Errors on test objects with one thing changed at a time; mean over the seeds, and the least and the largest.
+    """Measure errors on test objects with one choice changed at a time: mean, least and largest over the seeds.
 
     Example: python -m jobs.experiments ablation --dataset heads --out runs/ablation --seeds 0 1 2
     """
@@ -82,7 +82,7 @@ def ablation(config: AblationConfig) -> None:
     rows = config.only or (*VARIANTS, *LEAKS)
     unknown = [row for row in rows if row not in (*VARIANTS, *LEAKS)]
     if unknown:
-        raise UsageError(f"--only {unknown[0]}: expected some of {', '.join((*VARIANTS, *LEAKS))}")
+        raise UsageError(f"--only {unknown[0]}: expected a row of {', '.join((*VARIANTS, *LEAKS))}")
     found: dict[str, list[dict[str, float]]] = {row: [] for row in rows}
     for seed in config.seeds:
         for row in rows:
@@ -112,9 +112,8 @@ def _measured(config: AblationConfig, row: str, seed: int, folder: Path) -> dict
 
 
 def _flags(config: AblationConfig, seed: int, folder: Path, changes: Mapping[str, Any]) -> PipelineConfig:
-    training = {field.name: getattr(config, field.name) for field in fields(DetectorTraining)}
     plain = PipelineConfig(
-        **{**training, "seed": seed},
+        **{**flags_of(DetectorTraining, config), "seed": seed},
         dataset=config.dataset,
         run=str(folder),
         projections=(PROJECTION,),
@@ -126,38 +125,37 @@ def _flags(config: AblationConfig, seed: int, folder: Path, changes: Mapping[str
 
 
 def _write_rig(folder: Path, count: int) -> str:
-    """Write a rig of so many views from side to side and return its path."""
+    """Write a rig of `count` evenly spaced views and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "rig.json").write_text(Rig.evenly(count).to_json())
     return str(folder / "rig.json")
 
 
 def _leaky(config: AblationConfig, row: str, seed: int, folder: Path) -> dict[str, float]:
-    """Return what validation claims when views of one object are on both sides of it, and the error on test objects.
+    """Return the validation error of a leaky split, and the error on test objects.
 
-    The seed project's mistake: whole objects are in the test split still, and say what the claim is worth.
+    Training and validation splits share views of the same objects; the test split has whole objects and is unbiased.
     """
     flags = _flags(config, seed, folder, LEAKS[row])
     cluster.connect()
-    render(RenderConfig(**{field.name: getattr(flags, field.name) for field in fields(RenderConfig)}))
+    render(RenderConfig(**flags_of(RenderConfig, flags)))
     leaky = split_by_view(open_renders(flags.run, PROJECTION), folder / "leaky", seed)
-    training = {field.name: getattr(flags, field.name) for field in fields(DetectorTraining)}
-    of_it = TrainDetectorConfig(run=flags.run, projection=PROJECTION, **training)
+    training = TrainDetectorConfig(run=flags.run, projection=PROJECTION, **flags_of(DetectorTraining, flags))
     uri = detector_uri(flags.run, PROJECTION)
-    recipe = train_detector._recipe(of_it, leaky)
-    if not storage.exists(storage.join(uri, "config.json")):  # train-detector itself refuses such a split
-        train_detector._train(of_it, recipe, leaky, uri, {**asdict(recipe), "leaky": True})
+    recipe = train_detector._recipe(training, leaky)
+    if not storage.exists(storage.join(uri, "config.json")):  # train-detector rejects such a split
+        train_detector._train(training, recipe, leaky, uri, {**asdict(recipe), "leaky": True})
     vectorize(VectorizeConfig(run=flags.run, projection=PROJECTION))
     test = detector_report(read_vectors(flags.run, PROJECTION).where("test"), leaky.spec.rig)
     epochs = csv.DictReader(io.StringIO(storage.read_bytes(storage.join(uri, "metrics.csv")).decode()))
     return {
-        "claimed by validation, %": min(float(epoch["val_error_pct"]) for epoch in epochs),
+        "validation, % of the width": min(float(epoch["val_error_pct"]) for epoch in epochs),
         "2D, % of the width": test["test"]["error_pct_width"]["mean"],
     }
 
 
 def split_by_view(manifest: Manifest, folder: Path, seed: int) -> Manifest:
-    """Deal the views of training and validation objects to both splits at random, in shards of their own."""
+    """Assign views of training and validation objects to both splits at random, and write them to new shards."""
     random = np.random.default_rng(seed)
     share = manifest.views["val"] / (manifest.views["val"] + manifest.views["train"])
     views = dict.fromkeys(manifest.views, 0)

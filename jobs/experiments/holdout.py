@@ -1,6 +1,6 @@
-"""`python -m jobs.experiments holdout`: compare `predict` to labels that the run has never seen.
+"""`python -m jobs.experiments holdout`: compare `predict` with labels that the run has never seen.
 
-A run's own test objects are some dozen; of a thousand others one learns whether its error bars hold.
+A run has only some dozens of test objects. Its error bars need about a thousand more to be checked.
 """
 
 import io
@@ -32,8 +32,8 @@ class HoldoutConfig:
     Attributes:
         dataset: Folder or s3:// URI of a labelled dataset, none of whose objects the run was trained on.
         run: Folder or s3:// URI of a finished run.
-        projection: Which models answer; default: those that erred least on validation objects.
-        out: Folder that receives the predictions; default: one that is removed again.
+        projection: Whose models predict; default: those with the smallest error on validation objects.
+        out: Folder for the predictions; default: a temporary one.
     """
 
     dataset: str
@@ -43,7 +43,7 @@ class HoldoutConfig:
 
 
 def holdout(config: HoldoutConfig) -> None:
-    """Errors, error bars and refusals of `predict` on labelled objects that the run has never seen; seconds an object.
+    """Measure the errors, error bars, rejections and time of `predict` on labelled objects that the run has never seen.
 
     Example: python -m jobs.experiments holdout --dataset more-heads --run runs/heads
     """
@@ -58,7 +58,7 @@ def holdout(config: HoldoutConfig) -> None:
 
 
 def errors_mm(dataset: Dataset, table: pa.Table) -> NDArray[np.float64]:
-    """Return the errors (n, 2) of predictions in mm; NaN without an answer.
+    """Return the errors (n, 2) of predictions in mm; NaN where there is no prediction.
 
     Raises:
         DataError: if an object has no label.
@@ -76,7 +76,7 @@ def errors_mm(dataset: Dataset, table: pa.Table) -> NDArray[np.float64]:
 
 
 def print_outcome(table: pa.Table, errors: NDArray[np.float64], seconds: float) -> None:
-    """Print errors, what the error bars held, and the errors of accepted and rejected objects."""
+    """Print the errors of all, accepted and rejected objects, and the coverage of the error bars."""
     accepted = table["accepted"].to_numpy(zero_copy_only=False)
     sigmas = np.stack([table[f"{side}_sigma_mm"].to_numpy(zero_copy_only=False) for side in SIDES], axis=1)
     known = np.isfinite(errors)

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,16 @@ from featurelib.errors import DataError, UsageError
 from featurelib.geometry import Projection
 from featurelib.runtime import cli, storage
 from featurelib.runtime.console import print_result
-from jobs.pipeline import PipelineConfig, pipeline
+from jobs.pipeline import PipelineConfig, flags_of, pipeline
 from jobs.train_detector import DetectorTraining
 
 logger = logging.getLogger(__name__)
 
 VALIDATION_SHARE = 0.2
-"""Of the labelled objects, at least two: they choose the method and carry the claims."""
+"""Share of the labelled objects, at least two of them; they select the method and fit the uncertainty."""
 
-COLUMNS = {"refined": "refined", "robust": "first look, rays", "template": "mean shape"}
-"""Methods of the report and what the table calls them."""
+COLUMNS = {"refined": "refined", "robust": "fused rays", "template": "mean shape"}
+"""Methods of the report, and their names in the table."""
 
 
 @cli.config
@@ -34,12 +34,12 @@ class LearningCurveConfig(DetectorTraining):
     """What to measure on.
 
     Attributes:
-        dataset: Local folder of a labelled dataset. Its test objects stay; of the others so many are labelled.
-        out: Local folder that receives a dataset and a run for each number; what is there is gone on with.
+        dataset: Local folder of a labelled dataset; its test split stays the same.
+        out: Local folder for a dataset and a run per number of labels; existing runs are continued.
         labels: Numbers of labelled objects, training and validation together.
-        projection: Which images.
+        projection: Which images to train on.
         image_size: Width and height of an image, in pixels.
-        refiner_crops: Crops that each of the refiner's networks is trained on.
+        refiner_crops: Number of crops to train each stage of the refiner on.
     """
 
     dataset: str
@@ -51,7 +51,7 @@ class LearningCurveConfig(DetectorTraining):
 
 
 def learning_curve(config: LearningCurveConfig) -> None:
-    """Error on the same test objects over the number of labelled ones, by the default recipe.
+    """Measure the error on the same test objects over the number of labelled ones, with the default recipe.
 
     Example: python -m jobs.experiments learning-curve --dataset heads --out runs/labels --labels 5 10 20
     """
@@ -62,14 +62,13 @@ def learning_curve(config: LearningCurveConfig) -> None:
 
 
 def _measure(config: LearningCurveConfig, objects: pa.Table, count: int) -> dict[str, Any]:
-    """Return the report of a run with so many labelled objects."""
+    """Return the report of a run with `count` labelled objects."""
     logger.info("bench: %s labelled objects", count)
     folder = Path(config.out, f"labels-{count}")
     write_excerpt(config.dataset, objects, count, folder / "dataset")
-    training = {field.name: getattr(config, field.name) for field in fields(DetectorTraining)}
     pipeline(
         PipelineConfig(
-            **training,
+            **flags_of(DetectorTraining, config),
             dataset=str(folder / "dataset"),
             run=str(folder / "run"),
             projections=(config.projection,),
@@ -81,12 +80,12 @@ def _measure(config: LearningCurveConfig, objects: pa.Table, count: int) -> dict
 
 
 def write_excerpt(dataset: str, objects: pa.Table, count: int, folder: Path) -> None:
-    """Write a dataset of all test objects and `count` others; the meshes are linked.
+    """Write a dataset of all test objects and `count` others; its meshes are a link.
 
-    Which ones follows from their groups' names, and fewer are always among more.
+    The choice depends on the names of the objects' groups only, and smaller choices are subsets of larger ones.
 
     Raises:
-        DataError: if there are not so many.
+        DataError: if the dataset has too few objects.
     """
     rows = [row for row in objects.to_pylist() if row["mesh"]]
     others = sorted(

@@ -152,7 +152,7 @@ def test_a_stopped_job_leaves_nothing_half_committed_and_goes_on(head, tmp_path)
 
     assert "'stopped' was stopped" in head.job("status", "stopped").stdout
     assert not (shards / "manifest.json").exists()
-    assert "error: interrupted; the same command goes on where it stopped" in log
+    assert "error: interrupted; run the same command to continue" in log
     assert "Traceback" not in log
     assert "SIGTERM received" not in log
     assert head.submit("goes-on", "render", *flags).returncode == 0

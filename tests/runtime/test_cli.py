@@ -140,7 +140,7 @@ def test_an_unknown_command_is_one_line(capsys):
         ("render --dataset d --run r --image-size big", 'unable to convert "big" into int'),
         ("render --dataset d --run r --projections side", 'Choose from: "orthographic", "perspective"'),
         ("render --dataset d --dataset e --run r", "--dataset specified multiple times"),
-        ("render --dataset d --run r heads", "'heads' belongs to no flag; values come after their --flag"),
+        ("render --dataset d --run r heads", "'heads' belongs to no flag; put values after their --flag"),
         ("render --dataset nowhere --run r", "nowhere/dataset.json: cannot be read (No such file or directory)"),
         ("evaluate --run nowhere", "no trained lifter; run `featurelib train-lifter`"),
         ("import-dataset --out nowhere", "nowhere/dataset.json: is not there, so --landmark and --unit must be given"),
@@ -275,5 +275,5 @@ cli.run(cli.single_command(wait, "wait"), [])
     process.send_signal(number)
     _, said = process.communicate(timeout=20)
 
-    assert said == b"error: interrupted; the same command goes on where it stopped\n"
+    assert said == b"error: interrupted; run the same command to continue\n"
     assert process.returncode == code

@@ -137,6 +137,6 @@ def test_a_commit_whose_answer_was_lost_is_no_conflict(store):
     storage.swap_bytes("s3://bucket/manifest.json", b"mine", None)
     assert store.objects["/bucket/manifest.json"] == b"mine"
 
-    with pytest.raises(ConflictError, match=r"^s3://bucket/manifest.json: was written by somebody else"):
+    with pytest.raises(ConflictError, match=r"^s3://bucket/manifest.json: was changed by another writer"):
         storage.swap_bytes("s3://bucket/manifest.json", b"late", None)
     assert store.objects["/bucket/manifest.json"] == b"mine"
