@@ -11,21 +11,20 @@ from featurelib.models.fusion.consensus import consensus, robust
 from featurelib.models.fusion.deep_mvlm import deep_mvlm
 from featurelib.models.fusion.detections import Detections, Fused, Surface, from_cameras, own_side
 from featurelib.models.fusion.hits import first_hits
-from featurelib.models.fusion.least_squares import by_covariance, least_squares, weighted
+from featurelib.models.fusion.least_squares import least_squares, weighted
 from featurelib.models.fusion.noise import ViewNoise, measure_noise
 from featurelib.models.fusion.snapping import snapped, surface_median
 
 METHODS: Mapping[str, Callable[[Detections], Fused]] = {
     "least_squares": least_squares,
     "weighted": weighted,
-    "covariance": by_covariance,
     "consensus": consensus,
     "robust": robust,
     "surface": surface_median,
     "snapped": snapped,
     "deep_mvlm": deep_mvlm,
 }
-"""least_squares: all views alike. weighted: 1 / validation variance of the view. covariance: the detector's own.
+"""least_squares: all views alike. weighted: 1 / validation variance of the view.
 consensus: the point of two views that most views agree with, refined. robust: `weighted`, but a view far off loses
 its say. surface: the median of where the rays meet the mesh. snapped: `robust`, then onto the mesh where the rays
 allow it. deep_mvlm: a published recipe, for comparison."""

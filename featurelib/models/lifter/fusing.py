@@ -21,13 +21,9 @@ from featurelib.models.fusion import (
 from featurelib.models.lifter.vectors import Vectors
 
 FUSIONS = {
-    f"{name}{suffix}": (name, all_views)
-    for suffix, all_views in (("", False), ("_all", True))
-    for name in METHODS
-    if name != "covariance"
+    f"{name}{suffix}": (name, all_views) for suffix, all_views in (("", False), ("_all", True)) for name in METHODS
 }
-"""Name in the report to the fusion and whether it sees all views, or those of the instance's own side and the front.
-The detector's own covariances are left out: its maps' spread is the training's, and hardly predicts the error."""
+"""Name in the report to the fusion and whether it sees all views, or those of the instance's own side and the front."""
 
 ON_SURFACE = tuple(name for name, (fusion, _) in FUSIONS.items() if fusion in NEEDS_SURFACE)
 """The fusions that ask for the mesh."""
@@ -87,7 +83,6 @@ def fused_pair(
             cameras,
             seen[:, k],
             noise[k].sigma_mm,
-            at_mm=centre_mm,
             usable=usable_views(spec, side, all_views=all_views),
             visibility=None if visible is None else np.asarray(visible)[:, k],
             surface=surface,

@@ -31,7 +31,6 @@ class Lifter:
 
     spec: of the rendering. chosen: of METHODS, the better one on validation objects.
     mlp, mean_mm (2, 3; relative to the centre), template: None where no lifter was trained.
-    noise_xy: (v, 2) root mean square of the detector's error on validation objects; None likewise.
     sigma_mm, validation_mm: by method, root mean square error along one axis and mean error on validation objects;
         empty likewise.
     view_noise: of left and right instance, for their own views (False) and for all (True); empty where the detector
@@ -44,7 +43,6 @@ class Lifter:
     mlp: keras.Model | None = None
     mean_mm: NDArray[np.float64] | None = None
     template: Template | None = None
-    noise_xy: NDArray[np.float64] | None = None
     sigma_mm: Mapping[str, float] = field(default_factory=dict)
     validation_mm: Mapping[str, float] = field(default_factory=dict)
     view_noise: Mapping[bool, Sequence[ViewNoise]] = field(default_factory=dict)
@@ -65,7 +63,6 @@ class Lifter:
             mlp,
             np.array(numbers["mean_mm"]),
             read_template(run, projection),
-            np.array(numbers["noise_xy"]),
             numbers["sigma_mm"],
             numbers["validation_mm"],
             {bool(int(key)): [ViewNoise.from_dict(n) for n in noise] for key, noise in numbers["view_noise"].items()},

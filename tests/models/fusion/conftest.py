@@ -34,12 +34,11 @@ def landmark_mm(side: str) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Scene:
-    """Detections of a landmark whose place is known; xy (9, 2) and spread_xy (9, 2, 2) are what the detector said."""
+    """Detections of a landmark whose place is known; xy (9, 2) are the detector's positions."""
 
     detections: Detections
     truth_mm: np.ndarray
     xy: np.ndarray
-    spread_xy: np.ndarray
 
 
 def make_scene(
@@ -63,23 +62,16 @@ def make_scene(
     own_mm = np.sqrt(sigma_mm**2 - shared_mm**2) * bool(noise_mm)
     xy += random.normal(size=(9, 2)) * own_mm[:, None] / FRAME_MM
     xy[np.flatnonzero(own)[1]] += np.array([0.6, 0.8]) * outlier_mm / FRAME_MM
-    stretch = random.uniform(0.7, 1.4, (9, 2))
-    slant = random.uniform(-0.5, 0.5, 9)
-    spread_xy = np.zeros((9, 2, 2))
-    spread_xy[:, [0, 1], [0, 1]] = (stretch * sigma_mm[:, None] / FRAME_MM) ** 2
-    spread_xy[:, 0, 1] = spread_xy[:, 1, 0] = slant * stretch.prod(axis=1) * (sigma_mm / FRAME_MM) ** 2
     detections = from_cameras(
         cameras,
         xy,
         sigma_mm,
-        at_mm=truth_mm,
         usable=usable,
-        spread_xy=spread_xy,
         visibility=np.where(own, 0.9, 0.0),
         surface=Surface(*body()),
         shared_mm=shared_mm,
     )
-    return Scene(detections, truth_mm, xy, spread_xy)
+    return Scene(detections, truth_mm, xy)
 
 
 @pytest.fixture(scope="session", name="scene")

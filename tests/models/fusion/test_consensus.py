@@ -24,7 +24,7 @@ def test_scattered_outliers_do_not_matter(method, count) -> None:
     for seed in range(20):
         cameras, truth_mm, xy = _with_outliers(count, seed)
 
-        found = fuse(from_cameras(cameras, xy, 0.3, at_mm=[0, 0, 0]), method)
+        found = fuse(from_cameras(cameras, xy, 0.3), method)
 
         assert np.linalg.norm(found.xyz_mm - truth_mm) < 1.5
         assert found.used.sum() >= 9 - count - 3  # 2.45 sigma turn away one honest view of twenty
@@ -35,7 +35,7 @@ def test_views_that_all_disagree_still_give_a_point(method) -> None:
     """Nothing is within any bound of anything: there is an answer, its residual tells, and two views carry it."""
     cameras, _, xy = _with_outliers(9, seed=0)
 
-    found = fuse(from_cameras(cameras, xy, 0.01, at_mm=[0, 0, 0]), method)
+    found = fuse(from_cameras(cameras, xy, 0.01), method)
 
     assert np.isfinite(found.xyz_mm).all()
     assert found.used.sum() >= 2
@@ -44,9 +44,7 @@ def test_views_that_all_disagree_still_give_a_point(method) -> None:
 def test_robust_is_weighted_where_all_agree(scene) -> None:
     """Residuals small beside sigma leave the weights as they were."""
     seen = scene(noise_mm=1.0)
-    calm = from_cameras(
-        DEFAULT_RIG.cameras([4, -6, 9], lens_for("orthographic", 420.0), 420.0), seen.xy, 300.0, at_mm=seen.truth_mm
-    )
+    calm = from_cameras(DEFAULT_RIG.cameras([4, -6, 9], lens_for("orthographic", 420.0), 420.0), seen.xy, 300.0)
 
     np.testing.assert_allclose(fuse(calm, "robust").xyz_mm, fuse(calm, "weighted").xyz_mm, atol=1e-3)
     np.testing.assert_allclose(fuse(calm, "consensus").xyz_mm, fuse(calm, "weighted").xyz_mm, atol=1e-6)

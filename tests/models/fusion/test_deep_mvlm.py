@@ -39,8 +39,6 @@ def test_many_views_are_drawn_from_with_a_seed(scene) -> None:
         rays=Rays(*(np.tile(part, (4, 1)) for part in detections.rays)),
         usable=np.ones(36, dtype=bool),
         sigma_mm=np.tile(detections.sigma_mm, 4),
-        covariance_mm2=None,
-        axes=None,
         visibility=None,
     )
 
