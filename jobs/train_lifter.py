@@ -163,12 +163,13 @@ def fit(
     uri: str,
 ) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
     """Train the MLP and write it; return its numbers, and what the methods without a mesh say of validation objects."""
-    from featurelib.models.lifter.model import Lifter, save_mlp
+    from featurelib.models.keras_files import save_network
+    from featurelib.models.lifter.model import Lifter
     from featurelib.models.lifter.network import fit_lifter
 
     training, validation = vectors.where("train"), vectors.where("val")
     model, standardiser, noise = fit_lifter(training, validation, config.seed)
-    save_mlp(uri, model)
+    save_network(model, storage.join(uri, "model.keras"))
     mean_mm = training.target_mm.mean(0)
     lifter = Lifter(manifest.spec, "mlp", model, mean_mm, view_noise=view_noise)
     numbers = {

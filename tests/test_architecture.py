@@ -22,7 +22,7 @@ NETWORKS = {
         for name in ("calibration", "cascade", "model", "network", "refiner", "training")
     ),
     *(f"featurelib/models/lifter/{name}.py" for name in ("network", "model")),
-    *(f"featurelib/models/{name}.py" for name in ("heatmaps", "inference", "predictor")),
+    *(f"featurelib/models/{name}.py" for name in ("heatmaps", "inference", "keras_files", "predictor")),
 }
 """The modules in which a network lives: those who import them get TensorFlow."""
 

@@ -1,11 +1,9 @@
 """A trained detector: on disk `model.keras`, `config.json` and `metrics.csv` in RUN/detector/<projection>."""
 
 import json
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Self
 
 import keras
@@ -16,6 +14,7 @@ from featurelib.models.detector.files import model_version, read_model
 from featurelib.models.detector.heads import HEADS, Head, LandmarkDetection
 from featurelib.models.detector.samples import decode_images
 from featurelib.models.inference import frozen_graph, run_in_chunks
+from featurelib.models.keras_files import load_network, save_network
 from featurelib.runtime import storage
 
 
@@ -38,10 +37,7 @@ class Detector:
             DataError: if it has not been trained.
         """
         content = read_model(run, projection)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "model.keras")
-            path.write_bytes(content)
-            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = load_network(content)
         return cls(model, model_version(content), model.input_shape[1])
 
     @property
@@ -67,8 +63,5 @@ class Detector:
 
 def save_detector(model: keras.Model, uri: str, config: dict[str, Any]) -> None:
     """Write a trained detector into the folder `uri`; config.json, which says that it is whole, is written last."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.keras")
-        model.save(path)
-        storage.copy_from_local(path, storage.join(uri, "model.keras"))
+    save_network(model, storage.join(uri, "model.keras"))
     storage.write_bytes(storage.join(uri, "config.json"), json.dumps(config, indent=1).encode())

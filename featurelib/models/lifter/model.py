@@ -1,9 +1,7 @@
 """A trained lifter on disk: RUN/lifter/<projection>/ with model.keras, lifter.json, template.npz, config.json."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Self
 
 import keras
@@ -14,6 +12,7 @@ from featurelib.datasets.shards.spec import RenderSpec
 from featurelib.errors import DataError, GeometryError, UsageError
 from featurelib.meshes.template import Template
 from featurelib.models.fusion import ViewNoise
+from featurelib.models.keras_files import load_network
 from featurelib.models.lifter.files import is_trained, lifter_uri, read_numbers, read_template
 from featurelib.models.lifter.fusing import FUSIONS, WITHOUT_SURFACE, fused_pair
 from featurelib.models.lifter.rays import triangulate_pair
@@ -54,9 +53,7 @@ class Lifter:
         if not is_trained(run, projection):
             return cls(spec)
         uri, numbers = lifter_uri(run, projection), read_numbers(run, projection)
-        with tempfile.TemporaryDirectory() as folder:
-            path = storage.copy_to_local(storage.join(uri, "model.keras"), Path(folder, "model.keras"))
-            mlp = keras.saving.load_model(path, compile=False, safe_mode=True)
+        mlp = load_network(storage.read_bytes(storage.join(uri, "model.keras")))
         return cls(
             spec,
             numbers["chosen"],
@@ -124,11 +121,3 @@ class Lifter:
             return self(xy, centre_mm, method, pair_xy)
         except GeometryError:
             return np.full((2, 3), np.nan)
-
-
-def save_mlp(uri: str, model: keras.Model) -> None:
-    """Write a lifter's network."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.keras")
-        model.save(path)
-        storage.copy_from_local(path, storage.join(uri, "model.keras"))

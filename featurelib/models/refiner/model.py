@@ -1,17 +1,15 @@
 """A trained refiner on disk: stage-<i>.keras and refiner.json in RUN/refiner/<projection>."""
 
 import json
-import tempfile
 from dataclasses import asdict
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from featurelib.errors import DataError
 from featurelib.geometry import View
+from featurelib.models.keras_files import load_network, save_network
 from featurelib.models.refiner.files import read_numbers, refiner_uri
 from featurelib.models.refiner.refiner import Refiner, Stage
 from featurelib.models.refiner.stages import Frame
@@ -28,7 +26,10 @@ def save_refiner(refiner: Refiner, uri: str) -> None:
     """
     distinct = refiner.distinct_stages
     numbers = {
-        "stages": [{**_numbers(stage), "sha256": _save(stage, uri, number)} for number, stage in enumerate(distinct)],
+        "stages": [
+            {**_numbers(stage), "sha256": save_network(stage.model, _network_uri(uri, number))}
+            for number, stage in enumerate(distinct)
+        ],
         "order": [distinct.index(stage) for stage in refiner.stages],
         "start": refiner.start,
         "snap": refiner.snap,
@@ -68,21 +69,14 @@ def _numbers(stage: Stage) -> dict[str, Any]:
     }
 
 
-def _save(stage: Stage, uri: str, number: int) -> str:
-    """Write a stage's network and return the hash of its file."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.keras")
-        stage.model.save(path)
-        storage.copy_from_local(path, storage.join(uri, f"stage-{number}.keras"))
-        return sha256(path.read_bytes()).hexdigest()
+def _network_uri(uri: str, number: int) -> str:
+    return storage.join(uri, f"stage-{number}.keras")
 
 
 def _stage(numbers: dict[str, Any], uri: str, number: int) -> Stage:
-    file_uri = storage.join(uri, f"stage-{number}.keras")
-    with tempfile.TemporaryDirectory() as folder:
-        path = storage.copy_to_local(file_uri, Path(folder, "model.keras"))
-        if sha256(path.read_bytes()).hexdigest() != numbers["sha256"]:
-            raise DataError(f"{file_uri}: not the network of refiner.json; train the refiner again")
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    file_uri = _network_uri(uri, number)
+    content = storage.read_bytes(file_uri)
+    if sha256(content).hexdigest() != numbers["sha256"]:
+        raise DataError(f"{file_uri}: not the network of refiner.json; train the refiner again")
     views = tuple(View(**view) for view in numbers["views"])
-    return Stage(Frame(**numbers["frame"]), views, np.array(numbers["variances_mm2"]), model)
+    return Stage(Frame(**numbers["frame"]), views, np.array(numbers["variances_mm2"]), load_network(content))
