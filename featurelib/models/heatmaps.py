@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 from keras import ops
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 Tensor = Any
 """A tensor of the back end, a symbolic one of Keras or a NumPy array."""
 
 
-def cell_centres(count: int) -> NDArray[np.float32]:
-    """Return where the centres of `count` cells lie along an image's side, (count,) in [0, 1]."""
-    return ((np.arange(count) + 0.5) / count).astype(np.float32)
+def cell_centres(count: int, dtype: DTypeLike = np.float32) -> NDArray[np.floating]:
+    """Return the positions (count,) of the centres of `count` cells along an image side, as fractions of the side."""
+    return ((np.arange(count) + 0.5) / count).astype(dtype)
 
 
 def log_probabilities(maps: Tensor) -> Tensor:

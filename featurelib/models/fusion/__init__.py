@@ -1,6 +1,6 @@
 """Fusion: what a detector saw of one landmark in several views, combined into one point in space.
 
-Every method takes `Detections` and returns `Fused`, so that they can be compared on the same views and exchanged.
+Every method takes `Detections` and returns `FusedPoint`, so that they can be compared on the same views and exchanged.
 Which views a method sees is said by the mask `Detections.usable` (`own_side` makes the usual ones), not by its name.
 """
 
@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from featurelib.errors import UsageError
 from featurelib.models.fusion.consensus import consensus, robust
 from featurelib.models.fusion.deep_mvlm import deep_mvlm
-from featurelib.models.fusion.detections import Detections, Fused, Surface, from_cameras, own_side
+from featurelib.models.fusion.detections import Detections, FusedPoint, Surface, from_cameras, own_side
 from featurelib.models.fusion.hits import first_hits
 from featurelib.models.fusion.least_squares import least_squares, weighted
 from featurelib.models.fusion.noise import ViewNoise, measure_noise
 from featurelib.models.fusion.snapping import snapped, surface_median
 
-METHODS: Mapping[str, Callable[[Detections], Fused]] = {
+METHODS: Mapping[str, Callable[[Detections], FusedPoint]] = {
     "least_squares": least_squares,
     "weighted": weighted,
     "consensus": consensus,
@@ -33,7 +33,7 @@ NEEDS_SURFACE = frozenset({"surface", "snapped", "deep_mvlm"})
 """Methods that ask for `Detections.surface`."""
 
 
-def fuse(detections: Detections, method: str = "robust") -> Fused:
+def fuse(detections: Detections, method: str = "robust") -> FusedPoint:
     """Return what one of METHODS makes of the detections.
 
     Raises:
@@ -49,7 +49,7 @@ __all__ = [
     "METHODS",
     "NEEDS_SURFACE",
     "Detections",
-    "Fused",
+    "FusedPoint",
     "Surface",
     "ViewNoise",
     "first_hits",

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurelib.geometry import triangulate
-from featurelib.models.fusion.detections import Detections, Fused
+from featurelib.models.fusion.detections import Detections, FusedPoint
 from featurelib.models.fusion.lines import (
     Floats,
     covariance_mm2,
@@ -32,7 +32,7 @@ PAIR_DEG = 10.0
 """Rays closer to parallel than this propose no point, if others can: their error in depth is six-fold."""
 
 
-def consensus(detections: Detections) -> Fused:
+def consensus(detections: Detections) -> FusedPoint:
     """Return the point on which most views agree.
 
     Every pair of views proposes the point nearest to both rays; all views vote with min(u^2, INLIER_SIGMAS^2), u
@@ -60,7 +60,7 @@ def _huber(agree: NDArray[np.bool_], away_sigmas: Floats) -> Floats:
     return np.asarray(agree / np.maximum(1.0, away_sigmas / HUBER_SIGMAS))
 
 
-def robust(detections: Detections) -> Fused:
+def robust(detections: Detections) -> FusedPoint:
     """Return `weighted` with Cauchy's weights: a view's say falls with its distance and is never quite lost.
 
     It starts from the views' vote, since from the least-squares point one gross outlier can hold it.

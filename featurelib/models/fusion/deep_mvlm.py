@@ -15,7 +15,7 @@ from featurelib.errors import UsageError
 from featurelib.geometry import Rays, triangulate
 from featurelib.meshes.surface import closest_points
 from featurelib.models.fusion.consensus import INLIER_SIGMAS
-from featurelib.models.fusion.detections import Detections, Fused
+from featurelib.models.fusion.detections import Detections, FusedPoint
 from featurelib.models.fusion.lines import (
     Floats,
     covariance_mm2,
@@ -35,7 +35,7 @@ MIN_EIGENVALUE = 1e-4
 """Triples of rays whose normal matrix has a smaller one are parallel to about a degree; they are passed over."""
 
 
-def deep_mvlm(detections: Detections) -> Fused:
+def deep_mvlm(detections: Detections) -> FusedPoint:
     """Return the consensus point of the better half of the views, moved to the nearest point of the surface.
 
     The better half has at least the median visibility. Three rays propose a point, the rays within INLIER_SIGMAS
@@ -84,8 +84,8 @@ def _largest_agreement(seen: Detections, candidates: NDArray[np.bool_]) -> NDArr
     proposals_mm = np.linalg.solve(normals[firm], fixed[..., None])[..., 0]
     away: Floats = distances_mm(seen.rays, proposals_mm) / seen.sigma_mm
     agree = (away <= INLIER_SIGMAS) & candidates
-    misfit = (np.minimum(away, INLIER_SIGMAS) ** 2 * candidates).sum(axis=1)
-    best = np.lexsort((misfit, -agree.sum(axis=1)))[0]
+    costs = (np.minimum(away, INLIER_SIGMAS) ** 2 * candidates).sum(axis=1)
+    best = np.lexsort((costs, -agree.sum(axis=1)))[0]
     chosen = agree[best]
     return chosen if chosen.sum() >= 2 and _is_firm(seen.rays, chosen) else candidates
 

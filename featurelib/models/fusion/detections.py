@@ -1,4 +1,4 @@
-"""What goes into a fusion and what comes out: `Detections` and `Fused`."""
+"""What goes into a fusion and what comes out: `Detections` and `FusedPoint`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -70,7 +70,7 @@ class Detections:
 
 
 @dataclass(frozen=True, eq=False)
-class Fused:
+class FusedPoint:
     """A landmark in space.
 
     xyz_mm: (3,) object frame.

@@ -3,11 +3,11 @@
 import numpy as np
 
 from featurelib.geometry import triangulate
-from featurelib.models.fusion.detections import Detections, Fused
+from featurelib.models.fusion.detections import Detections, FusedPoint
 from featurelib.models.fusion.lines import covariance_mm2, fused, least_squares_point
 
 
-def least_squares(detections: Detections) -> Fused:
+def least_squares(detections: Detections) -> FusedPoint:
     """Return the point nearest to all rays, all alike.
 
     Raises:
@@ -17,7 +17,7 @@ def least_squares(detections: Detections) -> Fused:
     return fused(detections, triangulate(seen.rays), covariance_mm2(seen, np.ones(len(seen.usable))), seen.usable)
 
 
-def weighted(detections: Detections) -> Fused:
+def weighted(detections: Detections) -> FusedPoint:
     """Return the point nearest to all rays, each with the weight 1 / sigma_mm^2.
 
     Raises:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from featurelib.geometry import Rays
-from featurelib.models.fusion.detections import Detections, Fused
+from featurelib.models.fusion.detections import Detections, FusedPoint
 
 Floats = NDArray[np.float64]
 
@@ -96,10 +96,10 @@ def fused(
     *,
     snap_mm: float | None = None,
     snapped: bool = False,
-) -> Fused:
+) -> FusedPoint:
     """Return the result; `used` (n,) is of the usable views and is spread over all of them."""
     used_of_all = np.zeros_like(detections.usable)
     used_of_all[detections.usable] = used
     rays = Rays(*(part[used_of_all] for part in detections.rays))
     residual_mm = float(np.sqrt(np.mean(distances_mm(rays, xyz_mm) ** 2))) if used.any() else 0.0
-    return Fused(xyz_mm, (covariance + covariance.T) / 2, used_of_all, residual_mm, snap_mm, snapped)
+    return FusedPoint(xyz_mm, (covariance + covariance.T) / 2, used_of_all, residual_mm, snap_mm, snapped)

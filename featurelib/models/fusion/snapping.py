@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from featurelib.errors import GeometryError, UsageError
 from featurelib.meshes.surface import closest_points
 from featurelib.models.fusion.consensus import robust_point
-from featurelib.models.fusion.detections import Detections, Fused, Surface
+from featurelib.models.fusion.detections import Detections, FusedPoint, Surface
 from featurelib.models.fusion.hits import first_hits
 from featurelib.models.fusion.lines import (
     MAX_STEPS,
@@ -49,14 +49,14 @@ class Snap(NamedTuple):
     normal: Floats
 
 
-def snapped(detections: Detections) -> Fused:
+def snapped(detections: Detections) -> FusedPoint:
     """Return `robust`, registered to the surface where the rays like it best.
 
     That is the surface point with the least p^T N p, for p the way from the robust point and N the inverse of its
     covariance: the rays' weighted normal matrix, softened by what the views have in common. It gives way along the
     directions that the rays leave open (depth, mostly), where the nearest point in the ordinary sense would move the
     point across the rays as readily. If even that point is more than SNAP_SIGMAS off, the point stays where the rays
-    put it, and Fused.snapped is false.
+    put it, and FusedPoint.snapped is false.
 
     Raises:
         UsageError: if the detections have no surface.
@@ -77,7 +77,7 @@ def snapped(detections: Detections) -> Fused:
     )
 
 
-def surface_median(detections: Detections) -> Fused:
+def surface_median(detections: Detections) -> FusedPoint:
     """Return the geometric median of the points where the rays first meet the surface, registered to the surface.
 
     A hit counts with its view's visibility (a ray towards a hidden landmark meets what hides it), with 1 / sigma_mm,

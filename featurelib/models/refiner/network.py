@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurelib.errors import UsageError
+from featurelib.models.heatmaps import cell_centres
 from featurelib.models.refiner.stages import NETWORKS
 
 STRIDE = 2
@@ -76,16 +77,11 @@ def read_maps(logits: NDArray[np.floating]) -> Found:
     cells = np.asarray(logits, dtype=np.float64)
     shares = np.exp(cells - cells.max(axis=(-2, -1), keepdims=True))
     shares /= shares.sum(axis=(-2, -1), keepdims=True)
-    centres = cell_centres(cells.shape[-1])
+    centres = cell_centres(cells.shape[-1], np.float64)
     across, down = shares.sum(axis=-2), shares.sum(axis=-1)
     xy = np.stack([across @ centres, down @ centres], axis=-1)
     variance = np.stack([across @ centres**2, down @ centres**2], axis=-1) - xy**2
     return Found(xy, np.sqrt(np.maximum(variance.mean(axis=-1), 0)))
-
-
-def cell_centres(count: int) -> NDArray[np.float64]:
-    """Return the positions (count,) of the centres of a map's cells, as shares of the image."""
-    return (np.arange(count) + 0.5) / count
 
 
 def _conv(x: keras.KerasTensor, channels: int, *, strides: int = 1) -> keras.KerasTensor:

@@ -18,7 +18,7 @@ from featurelib.geometry import Rays, View, mirror_pair
 from featurelib.meshes import Mesh
 from featurelib.models.inference import frozen_graph
 from featurelib.models.refiner.crops import cameras_at, render_crops
-from featurelib.models.refiner.fusion import Fused, fuse_rays, snap_along
+from featurelib.models.refiner.fusion import FusedRays, fuse_rays, snap_along
 from featurelib.models.refiner.network import Found, read_maps
 from featurelib.models.refiner.refinement import Refined
 from featurelib.models.refiner.stages import Frame
@@ -92,7 +92,7 @@ class StageEstimate(NamedTuple):
     fused: of all rays. map_spread_mm: (v m,) of the maps. points_mm: (m, 3) of each network's own rays.
     """
 
-    fused: Fused
+    fused: FusedRays
     map_spread_mm: NDArray[np.float64]
     points_mm: NDArray[np.float64]
 
@@ -172,7 +172,7 @@ def _unmirrored(left_pair_mm: NDArray[np.float64]) -> NDArray[np.float64]:
     return left_pair_mm * np.array([[1, 1, 1], [-1, 1, 1]])
 
 
-def _covariance(fused: Fused, is_right: int) -> NDArray[np.float64]:
+def _covariance(fused: FusedRays, is_right: int) -> NDArray[np.float64]:
     flip = np.diag([-1.0 if is_right else 1.0, 1, 1])
     return flip @ fused.covariance_mm2 @ flip
 

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from featurelib.models.refiner.network import cell_centres
+from featurelib.models.heatmaps import cell_centres
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
 """Images (n, s, s, 3) and the landmark's positions xy (n, 2)."""
@@ -121,7 +121,7 @@ def _losses(logits: tf.Tensor, xy: tf.Tensor, recipe: StageRecipe) -> tuple[tf.T
     The loss is the distance in cells plus the Jensen-Shannon divergence of the map from a Gaussian at the truth.
     """
     _, networks, size, _ = logits.shape
-    centres = tf.constant(cell_centres(size), tf.float32)
+    centres = tf.constant(cell_centres(size))
     xy = tf.repeat(xy, networks, axis=0)
     shares = tf.reshape(tf.nn.softmax(tf.reshape(logits, (-1, size * size))), (-1, size, size))
     found = tf.stack(

@@ -7,7 +7,7 @@ from featurelib.errors import GeometryError
 from featurelib.geometry import Rays, View
 from featurelib.meshes import Mesh
 from featurelib.models.refiner.crops import cameras_at
-from featurelib.models.refiner.fusion import LEAST_MISFIT, fuse_rays, snap_along
+from featurelib.models.refiner.fusion import MIN_REDUCED_CHI2, fuse_rays, snap_along
 
 POINT_MM = np.array([12.0, -7.0, 30.0])
 VIEWS = [View(20.0), View(60.0, 20.0), View(90.0, -20.0), View(110.0)]
@@ -50,14 +50,18 @@ def test_rays_that_miss_each_other_widen_the_covariance() -> None:
     fused = [fuse_rays(_rays(VIEWS, errors), np.full(4, variance_mm2)) for errors in off]
     twice = [fuse_rays(_rays(VIEWS, 2 * errors), np.full(4, variance_mm2)) for errors in off]
 
-    assert np.isclose(np.mean([each.misfit for each in fused]), 1, atol=0.15)
-    assert all(far.misfit > near.misfit for near, far in zip(fused, twice, strict=True) if near.misfit > LEAST_MISFIT)
+    assert np.isclose(np.mean([each.reduced_chi2 for each in fused]), 1, atol=0.15)
+    assert all(
+        far.reduced_chi2 > near.reduced_chi2
+        for near, far in zip(fused, twice, strict=True)
+        if near.reduced_chi2 > MIN_REDUCED_CHI2
+    )
     for each in fused[:5]:
-        assert np.allclose(each.covariance_mm2 @ each.information, each.misfit * np.eye(3), atol=1e-9)
+        assert np.allclose(each.covariance_mm2 @ each.information, each.reduced_chi2 * np.eye(3), atol=1e-9)
 
 
 def test_rays_that_meet_too_well_are_not_believed() -> None:
-    assert fuse_rays(_rays(VIEWS, np.zeros((4, 2))), np.full(4, 0.25)).misfit == LEAST_MISFIT
+    assert fuse_rays(_rays(VIEWS, np.zeros((4, 2))), np.full(4, 0.25)).reduced_chi2 == MIN_REDUCED_CHI2
 
 
 def test_parallel_rays_are_refused() -> None:

@@ -5,14 +5,15 @@ import pytest
 import tensorflow as tf
 
 from featurelib.errors import UsageError
-from featurelib.models.refiner.network import build_network, cell_centres, read_maps
+from featurelib.models.heatmaps import cell_centres
+from featurelib.models.refiner.network import build_network, read_maps
 from featurelib.models.refiner.stages import NETWORKS
 from featurelib.models.refiner.training import StageRecipe, _losses
 
 
 def _bells(xy: np.ndarray, count: int, sigma_cells: float) -> np.ndarray:
     """Return logits (n, count, count) of Gaussians."""
-    cells = (cell_centres(count) - xy[:, :, None]) * count / sigma_cells
+    cells = (cell_centres(count, np.float64) - xy[:, :, None]) * count / sigma_cells
     return -(cells[:, 1, :, None] ** 2 + cells[:, 0, None, :] ** 2) / 2
 
 
