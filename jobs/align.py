@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from featurelib.datasets.alignment_table import Quaternion, write_turns
+from featurelib.datasets.alignment_table import Quaternion, write_rotations
 from featurelib.datasets.dataset import Dataset, MeshFile, open_dataset
 from featurelib.datasets.dataset_json import settings_json
 from featurelib.errors import DataError, UsageError
@@ -180,7 +180,7 @@ def _write(dataset: Dataset, uri: str, found: dict[str, Oriented]) -> None:
     """Write the rotations first: the new dataset.json is wrong without them."""
     rotations = storage.join(uri, "alignment.csv")
     if found:
-        storage.write_bytes(rotations, write_turns({i: _quaternion(one) for i, one in found.items()}))
+        storage.write_bytes(rotations, write_rotations({i: _quaternion(one) for i, one in found.items()}))
     elif storage.exists(rotations):
         logger.info(f"align: {rotations} is removed, because its rotations belong to the old axes")
         storage.delete(rotations)

@@ -112,7 +112,7 @@ def plan_parts(dataset: Dataset, models: Models, uri: str) -> list[Part]:
     for bucket in np.unique(places):
         members = objects.take(np.flatnonzero(places == bucket))
         content = json.dumps(
-            [made_by, members.select(["object_id", "mesh", "mesh_tag", "turn"]).to_pylist()], sort_keys=True
+            [made_by, members.select(["object_id", "mesh", "mesh_tag", "rotation_wxyz"]).to_pylist()], sort_keys=True
         )
         name = f"part-{bucket:05d}-{sha256(content.encode()).hexdigest()[:24]}.parquet"
         parts.append(Part(storage.join(uri, name), members))

@@ -107,7 +107,7 @@ def _jobs(dataset: Dataset) -> list[MeasureJob]:
 
 
 def _job(dataset: Dataset, row: dict[str, Any]) -> MeasureJob:
-    to_object = dataset.object_from_source_of(row["turn"])
+    to_object = dataset.object_from_source_of(row["rotation_wxyz"])
     pair_mm = apply(to_object, [row["left"], row["right"]]) if row["left"] else None
     return MeasureJob(row["object_id"], dataset.mesh_uri(row["mesh"]), to_object, pair_mm)
 
@@ -117,7 +117,9 @@ def _reference(config: ValidateConfig, dataset: Dataset) -> ReferenceShape | Non
     files = [*dataset.files.values()]
     count = min(len(files), REFERENCE_SAMPLE)
     sample = [files[i * len(files) // count] for i in range(count)]
-    job = ReferenceJob([(dataset.mesh_uri(file.name), dataset.object_from_source_of(file.turn)) for file in sample])
+    job = ReferenceJob(
+        [(dataset.mesh_uri(file.name), dataset.object_from_source_of(file.rotation_wxyz)) for file in sample]
+    )
     (found,) = ray.get(work_sandboxed.remote(config.child_limits, measure_reference, [job]))
     if isinstance(found, ProcessLostError):
         logger.warning("validate: no object is compared with the others: %s", found)

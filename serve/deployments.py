@@ -268,7 +268,7 @@ class RendererStage:
         if dataset is None:
             return None
         file = files[object_id]
-        job = GlbJob(dataset.mesh_uri(file.name), dataset.object_from_source_of(file.turn))
+        job = GlbJob(dataset.mesh_uri(file.name), dataset.object_from_source_of(file.rotation_wxyz))
         return await asyncio.to_thread(self._in_child, as_glb, job)
 
     def _in_child(self, work: Callable[[Item], Result], item: Item) -> Result:

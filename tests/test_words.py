@@ -13,11 +13,12 @@ PAGES = sorted([ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").r
 
 OLD_NAMES = {
     "Answerer", "Catalogue", "Child", "ChildLimits", "Claim", "Claims", "Course", "Door", "DoorRules", "Drawn",
-    "Evidence", "Facing", "Finder", "FirstLook", "Gate", "Laid", "Look", "Loop", "LostError", "Manners", "Reach",
-    "RefusedError", "Room", "Sight", "Sighting", "Sightings", "Starts", "TurnJob", "Turned", "UnseenObjects",
-    "Upright", "Wording", "bound_tensorflow", "claims", "dealt", "dry", "evidence", "finder", "folded", "head_rate",
-    "in_children", "is_done", "likeness", "mark_begun", "networks_of", "object_seconds", "picture", "spoiled",
-    "tune_rate", "whole_version",
+    "Evidence", "Facing", "Finder", "FirstLook", "Gate", "Laid", "Look", "Loop", "LostError", "Manners",
+    "REACH_POINTS", "Reach", "RefusedError", "Room", "SIGMAS_A_MAD", "Sight", "Sighting", "Sightings", "Starts",
+    "TURN", "TurnJob", "Turned", "UnseenObjects", "Upright", "Wording", "bound_tensorflow", "claims", "dealt",
+    "doubted", "dry", "evidence", "feet", "finder", "folded", "head_rate", "in_children", "is_done", "likeness",
+    "mark_begun", "networks_of", "object_seconds", "picture", "read_turns", "register_sampled", "settled", "spoiled",
+    "stands", "tune_rate", "upright", "whole_version", "write_turns",
 }  # fmt: skip
 """Identifiers of our own vocabulary for which the field has a standard term."""
 

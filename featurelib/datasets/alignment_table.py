@@ -14,25 +14,28 @@ MIN_LENGTH = 1e-12
 """Squared length of a quaternion below which it is no rotation."""
 
 
-def read_turns(content: bytes, name: str) -> dict[str, Quaternion]:
+def read_rotations(content: bytes, name: str) -> dict[str, Quaternion]:
     """Return the rotations by object; a row may name an object that the dataset does not have.
 
     Raises:
         DataError: naming line and value, if a row is not an object and a quaternion.
     """
-    turns: dict[str, Quaternion] = {}
+    rotations: dict[str, Quaternion] = {}
     for line in read_rows(content, name, COLUMNS)[1]:
         w, x, y, z = (number(line, axis) for axis in "wxyz")
-        refuse_duplicate(line, turns)
+        refuse_duplicate(line, rotations)
         if w * w + x * x + y * y + z * z < MIN_LENGTH:
             raise DataError(f"{line.place}: {w:g}, {x:g}, {y:g}, {z:g} is no rotation; the identity is 1, 0, 0, 0")
-        turns[line.row["object_id"]] = (w, x, y, z)
-    return turns
+        rotations[line.row["object_id"]] = (w, x, y, z)
+    return rotations
 
 
-def write_turns(turns: Mapping[str, Quaternion]) -> bytes:
-    """Return the file from which `read_turns` reads the same numbers."""
+def write_rotations(rotations: Mapping[str, Quaternion]) -> bytes:
+    """Return the file from which `read_rotations` reads the same numbers."""
     return write_rows(
         COLUMNS,
-        (dict(zip(COLUMNS, [object_id, *map(repr, wxyz)], strict=True)) for object_id, wxyz in sorted(turns.items())),
+        (
+            dict(zip(COLUMNS, [object_id, *map(repr, wxyz)], strict=True))
+            for object_id, wxyz in sorted(rotations.items())
+        ),
     )

@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from featurelib.datasets.alignment_table import Quaternion, read_turns
+from featurelib.datasets.alignment_table import Quaternion, read_rotations
 from featurelib.datasets.dataset_json import read_settings
 from featurelib.datasets.faults import Fault, report
 from featurelib.datasets.landmark_table import Landmarks, read_landmarks
-from featurelib.datasets.schemas import OBJECTS, TURN
+from featurelib.datasets.schemas import OBJECTS, QUATERNION
 from featurelib.errors import DataError
 from featurelib.geometry import Alignment
 from featurelib.meshes import MESH_SUFFIXES, Mesh, read_mesh
@@ -42,15 +42,15 @@ class Dataset:
         """(4, 4) from the mesh files' frame and unit to the object frame in mm."""
         return self.alignment.object_from_source(self.unit)
 
-    def object_from_source_of(self, turn: Quaternion | None) -> NDArray[np.float64]:
-        """(4, 4) from the mesh file of an object with this `turn` to the object frame in mm."""
-        return self.alignment.turned(turn).object_from_source(self.unit)
+    def object_from_source_of(self, rotation_wxyz: Quaternion | None) -> NDArray[np.float64]:
+        """(4, 4) from the mesh file of an object with this `rotation_wxyz` to the object frame in mm."""
+        return self.alignment.with_rotation(rotation_wxyz).object_from_source(self.unit)
 
     @property
     def files(self) -> dict[str, "MeshFile"]:
         """The existing mesh files by object."""
-        columns = (self.objects[name].to_pylist() for name in ("object_id", "mesh", "turn"))
-        return {i: MeshFile(mesh, turn and tuple(turn)) for i, mesh, turn in zip(*columns, strict=True) if mesh}
+        columns = (self.objects[name].to_pylist() for name in ("object_id", "mesh", "rotation_wxyz"))
+        return {i: MeshFile(mesh, wxyz and tuple(wxyz)) for i, mesh, wxyz in zip(*columns, strict=True) if mesh}
 
     def mesh_uri(self, mesh: str) -> str:
         """Return the URI of a file of the `mesh` column."""
@@ -62,14 +62,14 @@ class Dataset:
         Raises:
             DataError: if it is missing or bad.
         """
-        return read_mesh(self.mesh_uri(file.name), self.object_from_source_of(file.turn))
+        return read_mesh(self.mesh_uri(file.name), self.object_from_source_of(file.rotation_wxyz))
 
 
 class MeshFile(NamedTuple):
     """A mesh file of a dataset, and its object's own rotation, applied after the dataset's alignment."""
 
     name: str
-    turn: Quaternion | None = None
+    rotation_wxyz: Quaternion | None = None
 
 
 def open_dataset(uri: str, *, labelled: bool = True, faults: list[Fault] | None = None) -> Dataset:
@@ -87,10 +87,10 @@ def open_dataset(uri: str, *, labelled: bool = True, faults: list[Fault] | None 
     uri = storage.absolute(uri)
     settings = read_settings(storage.join(uri, "dataset.json"))
     listing = storage.list_files(storage.join(uri, "meshes"))
-    labels, rotations = storage.join(uri, "landmarks.csv"), storage.join(uri, "alignment.csv")
-    turns = read_turns(storage.read_bytes(rotations), rotations) if storage.exists(rotations) else {}
+    labels, own = storage.join(uri, "landmarks.csv"), storage.join(uri, "alignment.csv")
+    rotations = read_rotations(storage.read_bytes(own), own) if storage.exists(own) else {}
     content = storage.read_bytes(labels) if labelled else None
-    objects = objects_table(listing, content, turns=turns, name=uri, faults=faults)
+    objects = objects_table(listing, content, rotations=rotations, name=uri, faults=faults)
     return Dataset(uri, *settings, objects)
 
 
@@ -98,7 +98,7 @@ def objects_table(
     listing: Iterable[storage.Entry],
     landmarks_csv: bytes | None,
     *,
-    turns: Mapping[str, Quaternion] | None = None,
+    rotations: Mapping[str, Quaternion] | None = None,
     name: str = "dataset",
     faults: list[Fault] | None = None,
 ) -> pa.Table:
@@ -110,18 +110,18 @@ def objects_table(
     Args:
         listing: the files of `meshes/`.
         landmarks_csv: the content of the file; None takes all meshes, without labels.
-        turns: of `alignment.csv`, by object.
+        rotations: of `alignment.csv`, by object.
         name: of the dataset, for error messages.
         faults: as in `open_dataset`.
     """
-    table = _unsorted_table(listing, landmarks_csv, turns or {}, name, faults)
+    table = _unsorted_table(listing, landmarks_csv, rotations or {}, name, faults)
     return table.sort_by("object_id")  # the lists it was built from are freed by then
 
 
 def _unsorted_table(
     listing: Iterable[storage.Entry],
     landmarks_csv: bytes | None,
-    turns: Mapping[str, Quaternion],
+    rotations: Mapping[str, Quaternion],
     name: str,
     faults: list[Fault] | None,
 ) -> pa.Table:
@@ -134,7 +134,9 @@ def _unsorted_table(
             "object_id": rows.object_ids,
             "mesh": pa.array([file and file.partition("/")[0] for file in files], pa.string()),
             "mesh_tag": pa.array([file and file.partition("/")[2] for file in files], pa.string()),
-            "turn": [turns.get(i) for i in rows.object_ids] if turns else pa.nulls(len(rows.object_ids), TURN),
+            "rotation_wxyz": [rotations.get(i) for i in rows.object_ids]
+            if rotations
+            else pa.nulls(len(rows.object_ids), QUATERNION),
             "group": rows.groups,
             "split": rows.splits_by_group(faults),
             "left": rows.points(0),

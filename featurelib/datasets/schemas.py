@@ -10,22 +10,22 @@ SCHEMA_VERSION = 2
 
 XY = pa.list_(pa.float32(), 2)
 POINT = pa.list_(pa.float64(), 3)
-TURN = pa.list_(pa.float64(), 4)
+QUATERNION = pa.list_(pa.float64(), 4)
 
 OBJECTS = pa.schema(
     [
         ("object_id", pa.string()),
         ("mesh", pa.string()),
         ("mesh_tag", pa.string()),
-        ("turn", TURN),
+        ("rotation_wxyz", QUATERNION),
         ("group", pa.string()),
         ("split", pa.string()),
         ("left", POINT),
         ("right", POINT),
     ]
 )
-"""A dataset's objects: `mesh` is the file's name, null if missing; left and right in source frame and unit. `turn` is
-a quaternion w, x, y, z that an object is turned by after the dataset's alignment, null if it is not."""
+"""A dataset's objects: `mesh` is the file's name, null if missing; left and right in source frame and unit.
+`rotation_wxyz` is the object's rotation after the dataset's alignment, a quaternion w, x, y, z; null without one."""
 
 INPUTS = pa.schema([("mesh_tag", pa.string()), ("content_tag", pa.string())])
 """What a file of a listing's tag held, so that an unchanged file is not read again."""

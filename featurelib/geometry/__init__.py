@@ -1,6 +1,6 @@
-"""Frames, cameras, rig, mirror and rays: the one description of space that every part of featurelib uses.
+"""Frames, cameras, rig, mirror and rays, as every part of featurelib uses them.
 
-See docs/conventions.md for the frames in words and figures.
+docs/conventions.md describes the frames with figures.
 """
 
 from featurelib.geometry.alignment import MM_PER_UNIT, Alignment

@@ -1,4 +1,4 @@
-"""From the axes and unit of a mesh file (source frame) to the object frame in millimetres, as data."""
+"""The alignment: from the axes and unit of a mesh file (source frame) to the object frame in millimetres."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,14 +16,14 @@ MM_PER_UNIT = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "inch": 25.4}
 
 @dataclass(frozen=True)
 class Alignment:
-    """Rotations (w, x, y, z; the first is applied first) and a scale, from `dataset.json`."""
+    """Rotations (w, x, y, z; applied in this order) and a scale, from `dataset.json`."""
 
     rotations_wxyz: tuple[tuple[float, float, float, float], ...] = ()
     scale: float = 1.0
 
     @classmethod
     def from_dict(cls, alignment: Mapping[str, Any], *, name: str = "alignment") -> Self:
-        """Return the alignment of the `alignment` entry of a `dataset.json`; `name` is used in errors.
+        """Return the alignment of the `alignment` entry of a `dataset.json`; errors begin with `name`.
 
         Raises:
             DataError: if a key is unknown, a rotation is not a quaternion or the scale is not a positive number.
@@ -40,15 +40,15 @@ class Alignment:
                 f"{name}: {error}; expected rotations_wxyz as a list of [w, x, y, z] and scale as a number"
             ) from None
         if not 0 < scale < float("inf"):
-            raise DataError(f"{name}: scale {scale:g} must be a positive number")
-        return cls(tuple(rotations), scale)  # type: ignore[arg-type]  # each has length 4: checked above
+            raise DataError(f"{name}: scale {scale:g}; expected a positive number")
+        return cls(tuple(rotations), scale)  # type: ignore[arg-type]  # matrix_from_wxyz has checked that each has length 4
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, as in `dataset.json`."""
         return {"rotations_wxyz": [list(wxyz) for wxyz in self.rotations_wxyz], "scale": self.scale}
 
-    def turned(self, wxyz: Sequence[float] | None) -> Self:
-        """Return the alignment of an object that is turned by a quaternion besides, after all else; None: it is not."""
+    def with_rotation(self, wxyz: Sequence[float] | None) -> Self:
+        """Return the alignment with one more rotation, applied last; None returns the alignment itself."""
         if wxyz is None:
             return self
         w, x, y, z = wxyz

@@ -1,10 +1,10 @@
 """Cameras: a lens (orthographic or perspective) and a pose in the object frame.
 
-Camera frame: +x to the image's right, +y to its top, +z out of the image towards the viewer, so the
-camera looks along -z (the convention of OpenGL, glTF and Three.js).
+Camera frame: +x is to the image's right, +y to its top and +z out of the image, towards the viewer. The optical axis
+is -z, as in OpenGL, glTF and Three.js.
 
-Image position `xy`: (0, 0) is the top-left corner of the square image and (1, 1) its bottom-right corner;
-the centre of pixel i of W lies at (i + 0.5) / W, so that mirroring is exactly x -> 1 - x.
+Image position `xy`: (0, 0) is the top-left corner of the square image and (1, 1) its bottom-right corner. The centre
+of pixel i of W is at (i + 0.5) / W, so that mirroring is exactly x -> 1 - x.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from featurelib.geometry.transforms import apply, inverse
 
 @dataclass(frozen=True)
 class Orthographic:
-    """A lens of parallel rays; a thing's size in the image does not depend on its distance.
+    """A lens with parallel rays: an object's size in the image does not depend on its distance.
 
     half_height_mm: half the image's height (and width) in millimetres.
     """
@@ -27,7 +27,7 @@ class Orthographic:
     half_height_mm: float
 
     def half_height_at(self, depth_mm: ArrayLike) -> NDArray[np.float64]:
-        """Return half the image's height in mm at the given depths (...,): the same everywhere."""
+        """Return half the image's height in mm at the given depths (...,), which is constant."""
         return np.full_like(np.asarray(depth_mm, dtype=np.float64), self.half_height_mm)
 
 
@@ -35,7 +35,7 @@ class Orthographic:
 class Perspective:
     """A pinhole lens.
 
-    yfov_deg: the angle between the image's top and bottom edge in degrees.
+    yfov_deg: the vertical field of view in degrees.
     """
 
     yfov_deg: float
@@ -73,33 +73,33 @@ class Camera:
 
     @property
     def position_mm(self) -> NDArray[np.float64]:
-        """(3,) where the camera stands, object frame."""
+        """(3,) position of the camera, object frame."""
         return self.object_from_camera[:3, 3]
 
     @property
     def axis(self) -> NDArray[np.float64]:
-        """(3,) unit vector along which the camera looks, object frame."""
+        """(3,) unit vector of the optical axis, object frame."""
         return -self.object_from_camera[:3, 2]
 
     def depth_mm(self, points_mm: ArrayLike) -> NDArray[np.float64]:
-        """Return the distance (...,) of points (..., 3) from the camera, measured along its axis."""
+        """Return the distance (...,) of points (..., 3) from the camera along its axis."""
         return (np.asarray(points_mm, dtype=np.float64) - self.position_mm) @ self.axis
 
     def project(self, points_mm: ArrayLike) -> NDArray[np.float64]:
-        """Return the image positions xy (..., 2) of points (..., 3); outside [0, 1] means outside the image.
+        """Return the image positions xy (..., 2) of points (..., 3); values outside [0, 1] are outside the image.
 
         Raises:
-            GeometryError: if a perspective camera is asked for a point that is not in front of it.
+            GeometryError: if the camera is perspective and a point is not in front of it.
         """
         points_camera = apply(self.camera_from_object, points_mm)
         depth_mm = -points_camera[..., 2]
         if isinstance(self.lens, Perspective) and (depth_mm <= 0).any():
-            raise GeometryError(f"a point lies {-depth_mm.min():.1f} mm behind the perspective camera")
+            raise GeometryError(f"a point is {-depth_mm.min():.1f} mm behind the perspective camera")
         right_up = points_camera[..., :2] / self.lens.half_height_at(depth_mm)[..., None]
         return right_up * (0.5, -0.5) + 0.5
 
     def backproject(self, xy: ArrayLike) -> Rays:
-        """Return the rays that project to the image positions xy (..., 2), starting at the camera."""
+        """Return the rays from the camera that project to the image positions xy (..., 2)."""
         right_up = (np.asarray(xy, dtype=np.float64) - 0.5) * (2, -2) * self.lens.half_height_at(1.0)
         plane, zero = np.concatenate([right_up, np.zeros_like(right_up[..., :1])], -1), np.zeros(3)
         ahead = np.array([0.0, 0.0, -1.0])

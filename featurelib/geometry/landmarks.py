@@ -1,6 +1,6 @@
-"""The landmark pair: which instance is near, and which can be seen.
+"""The landmark pair: its near side and the visibility of its points.
 
-A pair is an array (2, 3) in the order of SIDES: left, right (the object's own).
+A pair is an array (2, 3) in the order of SIDES: the object's own left, then its right.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ SIDES = ("left", "right")
 
 
 def near_side(camera: Camera, pair_mm: ArrayLike) -> str:
-    """Return the side of the instance of `pair_mm` (2, 3) that is nearer to the camera; left when equal."""
+    """Return the side of the landmark of `pair_mm` (2, 3) that is nearer to the camera; left if both are equal."""
     left_depth, right_depth = camera.depth_mm(pair_mm)
     return SIDES[0] if left_depth <= right_depth else SIDES[1]
 
@@ -20,11 +20,16 @@ def near_side(camera: Camera, pair_mm: ArrayLike) -> str:
 def is_visible(
     camera: Camera, points_mm: ArrayLike, depth_image_mm: NDArray[np.floating], tolerance_mm: float
 ) -> NDArray[np.bool_]:
-    """Return for points (n, 3) whether no surface lies in front of them by more than `tolerance_mm`.
+    """Return whether points (n, 3) are visible: no surface is in front of them by more than `tolerance_mm`.
 
-    `depth_image_mm` (H, W) holds the surface's distance along the camera's axis, infinite where there is
-    none. A point is compared with the farthest surface in the 3 x 3 pixels around it, since a landmark on
-    a silhouette shares its own pixel with what lies before it. A point outside the image is not visible.
+    A point is compared with the farthest surface in the 3 x 3 pixels around it, because a landmark on a silhouette
+    shares its pixel with the surface in front of it. A point outside the image is not visible.
+
+    Args:
+        camera: of the depth image.
+        points_mm: (n, 3).
+        depth_image_mm: (H, W) distance of the surface along the camera's axis; infinite without a surface.
+        tolerance_mm: distance by which a point may be behind the surface.
     """
     height, width = depth_image_mm.shape
     padded = np.pad(depth_image_mm, 1, mode="edge")

@@ -1,4 +1,4 @@
-"""Axes of a mesh file, as a user names them, to the rotation that brings it to the object frame."""
+"""The rotation from a mesh file's axes, as a user names them, to the object frame."""
 
 from typing import Literal
 
@@ -11,14 +11,14 @@ Axis = Literal["+x", "-x", "+y", "-y", "+z", "-z"]
 
 
 def named_rotation(front: Axis | None, up: Axis | None) -> tuple[float, float, float, float] | None:
-    """Return the rotation of axes that were named, None if none was.
+    """Return the rotation (w, x, y, z) of the named axes; None without names.
 
     Raises:
-        UsageError: if only one is, or both are one axis.
+        UsageError: if only one axis is named, or both names are the same axis.
     """
     if front is None or up is None:
         if front or up:
-            raise UsageError("--front and --up: one alone leaves the other open; give both, as in --front -y --up +z")
+            raise UsageError("--front, --up: only one is given; give both, for example --front -y --up +z")
         return None
     return rotation_from_axes(front, up)
 
@@ -26,18 +26,18 @@ def named_rotation(front: Axis | None, up: Axis | None) -> tuple[float, float, f
 def rotation_from_axes(front: Axis, up: Axis) -> tuple[float, float, float, float]:
     """Return the rotation (w, x, y, z) from a mesh file's axes to the object frame (+y up, +z out of the face).
 
-    The third axis follows from the two, so left and right cannot be exchanged.
+    The two axes determine the third, so left and right cannot be exchanged.
 
     Args:
         front: the file's axis that points out of the face.
-        up: the one that points up.
+        up: the file's axis that points up.
 
     Raises:
-        UsageError: if both are one axis.
+        UsageError: if both are the same axis.
     """
     z, y = _unit(front), _unit(up)
     if front[1] == up[1]:
-        raise UsageError(f"--front {front} --up {up}: one axis; expected two, as in --front -y --up +z")
+        raise UsageError(f"--front {front} --up {up}: the same axis; give two axes, for example --front -y --up +z")
     w, qx, qy, qz = wxyz_from_matrix(np.array([np.cross(y, z), y, z])).tolist()
     return w, qx, qy, qz
 

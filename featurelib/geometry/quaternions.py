@@ -1,4 +1,4 @@
-"""Quaternions in the order w, x, y, z, and the rotation matrices they stand for."""
+"""Conversion between quaternions (w, x, y, z) and rotation matrices."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,19 +9,19 @@ from featurelib.errors import GeometryError
 def matrix_from_wxyz(wxyz: ArrayLike) -> NDArray[np.float64]:
     """Return the (..., 3, 3) rotation matrices of (..., 4) quaternions w, x, y, z.
 
-    Quaternions need not have length one; q and -q give the same matrix. The formula is that of Diebel,
-    Representing Attitude, 2006, equation 125, transposed to turn points. SciPy has it too, but takes 0.9 s to import
-    where a render process takes 0.5 s to start.
+    Quaternions need not have length one; q and -q give the same matrix. The formula is that of Diebel, Representing
+    Attitude, 2006, equation 125, transposed to rotate points instead of axes. SciPy has the same function, but takes
+    0.9 s to import, and a render process starts in 0.5 s.
 
     Raises:
         GeometryError: if a quaternion is not four finite numbers or has length zero.
     """
     quaternions = np.asarray(wxyz, dtype=np.float64)
     if quaternions.shape[-1:] != (4,) or not np.isfinite(quaternions).all():
-        raise GeometryError(f"a quaternion is four finite numbers w, x, y, z, not {np.asarray(wxyz).tolist()}")
+        raise GeometryError(f"quaternion {np.asarray(wxyz).tolist()} is not four finite numbers w, x, y, z")
     length = np.linalg.norm(quaternions, axis=-1, keepdims=True)
     if (length < 1e-9).any():
-        raise GeometryError("a quaternion of length zero is no rotation; the identity is 1, 0, 0, 0")
+        raise GeometryError("a quaternion of length zero is not a rotation; the identity is 1, 0, 0, 0")
     w, x, y, z = np.moveaxis(quaternions / length, -1, 0)
     rows = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
@@ -34,9 +34,9 @@ def matrix_from_wxyz(wxyz: ArrayLike) -> NDArray[np.float64]:
 def wxyz_from_matrix(rotation: ArrayLike) -> NDArray[np.float64]:
     """Return the (..., 4) unit quaternions, w >= 0, of (..., 3, 3) rotation matrices.
 
-    The quaternion is the eigenvector of the largest eigenvalue of a symmetric 4 x 4 matrix (Bar-Itzhack, New
-    method for extracting the quaternion from a rotation matrix, Journal of Guidance 23(6), 2000), which has no
-    special cases and gives the nearest rotation where a matrix is a little off.
+    The quaternion is the eigenvector of the largest eigenvalue of a symmetric 4 x 4 matrix (Bar-Itzhack, New method
+    for extracting the quaternion from a rotation matrix, Journal of Guidance 23(6), 2000). The method has no special
+    cases, and returns the nearest rotation if a matrix is not exactly orthogonal.
     """
     r = np.asarray(rotation, dtype=np.float64)
     k = np.empty((*r.shape[:-2], 4, 4))

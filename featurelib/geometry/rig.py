@@ -1,4 +1,4 @@
-"""The rig: the fixed angles from which every object is looked at, and the lenses used there."""
+"""The rig: the fixed views from which every object is rendered, and their lenses."""
 
 import json
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ Projection = Literal["orthographic", "perspective"]
 PROJECTIONS: tuple[Projection, ...] = ("orthographic", "perspective")
 
 YFOV_DEG = 30.0
-"""Opening of the perspective lens. 30 degrees is a portrait lens (65 mm on full frame): visible
-foreshortening, and the camera stands 1.9 image widths away, outside every object that fits the image."""
+"""Field of view of the perspective lens. 30 degrees is a portrait lens (65 mm on full frame) with visible
+foreshortening. The camera is 1.9 image widths away, outside every object that fits into the image."""
 
 
 @dataclass(frozen=True)
 class View:
-    """One angle of the rig: azimuth about +y (positive towards the object's left, +x), elevation towards +y."""
+    """One view of the rig: azimuth about +y (positive towards the object's left, +x) and elevation towards +y."""
 
     azimuth_deg: float
     elevation_deg: float = 0.0
@@ -39,22 +39,22 @@ class View:
 
     @property
     def near_side(self) -> str | None:
-        """The side of the object that this view looks at; None where it sees both alike (front, back)."""
+        """The side of the object that the camera is on; None for front and back views."""
         towards_left = self.object_from_view[0, 2]
         return None if abs(towards_left) < 1e-6 else "left" if towards_left > 0 else "right"
 
     def is_mirror_of(self, other: "View") -> bool:
-        """Whether the two views are each other's reflection in the object's left-right plane."""
-        turn = (self.azimuth_deg + other.azimuth_deg) % 360
-        return min(turn, 360 - turn) < 1e-6 and abs(self.elevation_deg - other.elevation_deg) < 1e-6
+        """Whether the two views are mirror images in the object's left-right plane."""
+        sum_deg = (self.azimuth_deg + other.azimuth_deg) % 360
+        return min(sum_deg, 360 - sum_deg) < 1e-6 and abs(self.elevation_deg - other.elevation_deg) < 1e-6
 
 
 @dataclass(frozen=True)
 class Rig:
-    """The views, in order. Left-right symmetric: view i and view n - 1 - i are mirror images.
+    """The views, in an order that is left-right symmetric: view i and view n - 1 - i are mirror images.
 
     Raises:
-        DataError: if there is no view, or the views are not symmetric in that order.
+        DataError: if there is no view, or the order is not symmetric.
     """
 
     views: tuple[View, ...]
@@ -66,7 +66,7 @@ class Rig:
             partner = self.views[-1 - i]
             if not view.is_mirror_of(partner):
                 raise DataError(
-                    f"rig: view {i} (azimuth {view.azimuth_deg:g}) must mirror view {len(self.views) - 1 - i}: "
+                    f"rig: view {i} (azimuth {view.azimuth_deg:g}) must mirror view {len(self.views) - 1 - i}; "
                     f"expected azimuth {-view.azimuth_deg:g} and the same elevation, not {partner.azimuth_deg:g}"
                 )
 
@@ -75,12 +75,12 @@ class Rig:
 
     @classmethod
     def evenly(cls, num_views: int = 9, span_deg: float = 90.0) -> Self:
-        """Return `num_views` views at elevation 0, azimuth -span to +span in equal steps."""
+        """Return `num_views` views at elevation 0, with azimuth from -span to +span in equal steps."""
         return cls(tuple(View(float(azimuth)) for azimuth in np.linspace(-span_deg, span_deg, num_views)))
 
     @classmethod
     def from_json(cls, text: str | bytes, *, name: str = "rig") -> Self:
-        """Return the rig written by `to_json`; `name` is the file named in errors.
+        """Return the rig that `to_json` wrote; errors begin with `name`.
 
         Raises:
             DataError: if the text is not `{"views": [{"azimuth_deg": a, "elevation_deg": e}, ...]}`.
@@ -105,11 +105,11 @@ class Rig:
         return asdict(self)
 
     def to_json(self) -> str:
-        """Return the rig as the text of a rig file."""
+        """Return the text of a rig file."""
         return json.dumps(self.to_dict(), indent=2)
 
     def cameras(self, centre_mm: ArrayLike, lens: Lens, frame_mm: float) -> list[Camera]:
-        """Return the cameras, one a view, that look at `centre_mm` (3,) with an image `frame_mm` wide there."""
+        """Return one camera per view, aimed at `centre_mm` (3,), where its image is `frame_mm` wide."""
         distance_mm = camera_distance_mm(lens, frame_mm)
         rotations = [view.object_from_view for view in self.views]
         return [Camera(lens, rigid(r, np.asarray(centre_mm) + distance_mm * r[:, 2])) for r in rotations]
@@ -123,7 +123,7 @@ def lens_for(projection: str, frame_mm: float) -> Lens:
     """Return the lens of a projection whose image is `frame_mm` wide at the object.
 
     Raises:
-        UsageError: if `projection` is neither of PROJECTIONS.
+        UsageError: if `projection` is not one of PROJECTIONS.
     """
     if projection not in PROJECTIONS:
         raise UsageError(f"projection {projection!r}: expected one of {', '.join(PROJECTIONS)}")
@@ -131,22 +131,22 @@ def lens_for(projection: str, frame_mm: float) -> Lens:
 
 
 def camera_distance_mm(lens: Lens, frame_mm: float) -> float:
-    """Return how far from the centre a camera stands so that its image is `frame_mm` wide there.
+    """Return the camera's distance from the centre at which its image is `frame_mm` wide.
 
-    Any distance gives an orthographic camera the same image; two frames leave the object in front of it.
+    The image of an orthographic camera does not depend on the distance; at 2 * frame_mm the object is in front of it.
     """
     return 2 * frame_mm if isinstance(lens, Orthographic) else frame_mm / 2 / float(lens.half_height_at(1.0))
 
 
 def frame_needed_mm(points_mm: ArrayLike, centre_mm: ArrayLike, rig: Rig, projection: str) -> float:
-    """Return the narrowest image width in mm (at `centre_mm`) that shows all points (n, 3) in every view.
+    """Return the smallest image width in mm (at `centre_mm`) that shows all points (n, 3) in every view.
 
-    With h half the width, t the tangent of half the opening angle (0 for orthographic) and a point x to the
-    side of the axis and z towards the camera, the point is inside if |x| <= (h / t - z) t, so h >= |x| + t z.
+    Let h be half the width and t the tangent of half the field of view (0 for orthographic). A point at x beside the
+    axis and z towards the camera is inside the image if |x| <= (h / t - z) t, so h >= |x| + t z.
     """
     lens = lens_for(projection, 1.0)
     tangent = float(lens.half_height_at(1.0)) if isinstance(lens, Perspective) else 0.0
-    offsets = (np.asarray(points_mm, dtype=np.float64) - np.asarray(centre_mm)).T  # (3, n): rows are quick to reduce
+    offsets = (np.asarray(points_mm, dtype=np.float64) - np.asarray(centre_mm)).T  # (3, n): faster to reduce
     halves = []
     for view in rig.views:
         right, up, towards = view.object_from_view.T @ offsets

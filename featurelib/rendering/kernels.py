@@ -92,7 +92,7 @@ def project(
         up = m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3]
         depth = -(m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3])
         a, b, c = np.float64(normals[i, 0]), np.float64(normals[i, 1]), np.float64(normals[i, 2])
-        facing = m[2, 0] * a + m[2, 1] * b + m[2, 2] * c
+        cosine = m[2, 0] * a + m[2, 1] * b + m[2, 2] * c
         scale, share = px_per_unit, 1.0
         depths[i] = depth
         if perspective:
@@ -102,12 +102,12 @@ def project(
             sideways = m[0, 0] * a + m[0, 1] * b + m[0, 2] * c
             upwards = m[1, 0] * a + m[1, 1] * b + m[1, 2] * c
             # The vector to the camera is the negated vertex in the camera frame, (-right, -up, depth).
-            facing = (facing * depth - sideways * right - upwards * up) / math.sqrt(right**2 + up**2 + depth**2)
+            cosine = (cosine * depth - sideways * right - upwards * up) / math.sqrt(right**2 + up**2 + depth**2)
             scale, share = px_per_unit / depth, 1 / depth
             depths[i] = share
         xy[i, 0] = min(max(round((right * scale + middle) * SUBPIXELS), -MAX_STEPS), MAX_STEPS)
         xy[i, 1] = min(max(round((middle - up * scale) * SUBPIXELS), -MAX_STEPS), MAX_STEPS)
-        shades[i] = (min(abs(facing), 1.0) * gain + offset) * share
+        shades[i] = (min(abs(cosine), 1.0) * gain + offset) * share
         nearest, farthest = min(nearest, depth), max(farthest, depth)
     return nearest, farthest
 

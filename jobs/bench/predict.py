@@ -119,7 +119,7 @@ def stage_costs_ms(dataset: Dataset, models: Models, sample: int) -> dict[str, f
     """
     part_predictor = PartPredictor(models)
     jobs = [
-        PrepareJob(dataset.mesh_uri(row["mesh"]), models.spec, row["turn"])
+        PrepareJob(dataset.mesh_uri(row["mesh"]), models.spec, row["rotation_wxyz"])
         for row in dataset.objects.slice(0, sample).to_pylist()
     ]
     laps: list[float] = []

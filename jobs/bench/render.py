@@ -80,7 +80,7 @@ def _dataset(uri: str | None, folder: str) -> Dataset:
 
 def _specs(dataset: Dataset, image_size: int) -> dict[str, RenderSpec]:
     file = next(iter(dataset.files.values()))
-    to_object = dataset.object_from_source_of(file.turn)
+    to_object = dataset.object_from_source_of(file.rotation_wxyz)
     job = FrameJob(dataset.mesh_uri(file.name), to_object, DEFAULT_RIG, PROJECTIONS)
     needed_mm = needed_frames_mm(job)
     if needed_mm is None:

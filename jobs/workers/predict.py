@@ -51,9 +51,9 @@ class Part:
         return self.uri.rpartition("/")[2]
 
     def to_table(self) -> pa.Table:
-        """Return the part as the stream's block: object_id, mesh (its file's name), turn, uri (of the part)."""
+        """Return the part as the stream's block: object_id, mesh (file name), rotation_wxyz and uri (of the part)."""
         uris = pa.array([self.uri] * len(self.objects))
-        return self.objects.select(["object_id", "mesh", "turn"]).append_column("uri", uris)
+        return self.objects.select(["object_id", "mesh", "rotation_wxyz"]).append_column("uri", uris)
 
 
 @dataclass(frozen=True)
@@ -74,16 +74,16 @@ def look_at(job: PrepareJob, template: Template) -> Located | str:
     if isinstance(look, str):
         return look
     pair = locate(template, look.mesh.vertices_mm, look.mesh.faces)
-    return Located(job.spec.object_from_source_of(job.turn), look, pair)
+    return Located(job.spec.object_from_source_of(job.rotation_wxyz), look, pair)
 
 
 def look_at_part(
     part: pa.Table, dataset: str, spec: RenderSpec, template: Template, limits: SandboxLimits
 ) -> dict[str, NDArray]:
     """Columns in: those of Part.to_table. Column added: found, a Located or an object's row of PREDICTIONS without."""
-    ids, meshes, turns = (part[name].to_pylist() for name in ("object_id", "mesh", "turn"))
+    ids, meshes, rotations = (part[name].to_pylist() for name in ("object_id", "mesh", "rotation_wxyz"))
     places = [storage.join(dataset, "meshes", mesh) for mesh in meshes]
-    jobs = [PrepareJob(place, spec, turn) for place, turn in zip(places, turns, strict=True)]
+    jobs = [PrepareJob(place, spec, wxyz) for place, wxyz in zip(places, rotations, strict=True)]
     found = np.empty(len(jobs), dtype=object)
     process = shared_sandbox(limits, "featurelib.datasets.shards.warm")
     for i, look in enumerate(process.map(partial(look_at, template=template), jobs)):

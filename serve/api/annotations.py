@@ -44,13 +44,13 @@ def add_labelling(web: FastAPI, dataset: Dataset | None) -> None:
         """Tell an object's label and its version."""
         of = labelled(object_id)
         found = await asyncio.to_thread(read_label, of.uri, object_id)
-        return _answer(object_id, found, of.object_from_source_of(files[object_id].turn))
+        return _answer(object_id, found, of.object_from_source_of(files[object_id].rotation_wxyz))
 
     @web.put("/labels/{object_id}", responses=documented(400, 404, 408, 409, 413, 422))
     async def save(object_id: ObjectIdPath, asked: LabelRequest) -> LabelAnswer:
         """Save an object's label, if the one that it replaces is still there."""
         of = labelled(object_id)
-        to_object = of.object_from_source_of(files[object_id].turn)
+        to_object = of.object_from_source_of(files[object_id].rotation_wxyz)
         pair = apply(inverse(to_object), np.array([asked.left_mm, asked.right_mm]))
         try:
             saved = await asyncio.to_thread(save_label, of.uri, object_id, pair, asked.version)

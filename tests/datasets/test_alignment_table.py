@@ -1,15 +1,15 @@
 import pytest
 
-from featurelib.datasets.alignment_table import read_turns, write_turns
+from featurelib.datasets.alignment_table import read_rotations, write_rotations
 from featurelib.errors import DataError
 
 
 def test_rotations_are_written_to_the_last_bit():
     """What is written is read again, whatever the digits."""
-    turns = {"a": (0.1 + 0.2, 1e-17, -1.0, 3.0), "b": (1.0, 0.0, 0.0, 0.0)}
+    rotations = {"a": (0.1 + 0.2, 1e-17, -1.0, 3.0), "b": (1.0, 0.0, 0.0, 0.0)}
 
-    assert write_turns(turns).startswith(b"object_id,w,x,y,z\na,0.30000000000000004,1e-17,-1.0,3.0\n")
-    assert read_turns(write_turns(turns), "alignment.csv") == turns
+    assert write_rotations(rotations).startswith(b"object_id,w,x,y,z\na,0.30000000000000004,1e-17,-1.0,3.0\n")
+    assert read_rotations(write_rotations(rotations), "alignment.csv") == rotations
 
 
 @pytest.mark.parametrize(
@@ -24,4 +24,4 @@ def test_rotations_are_written_to_the_last_bit():
 def test_a_bad_row_is_named(content, message):
     """The error names the file, the line and the value."""
     with pytest.raises(DataError, match=f"alignment.csv:? {message}"):
-        read_turns(content, "alignment.csv")
+        read_rotations(content, "alignment.csv")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from featurelib.datasets.alignment_table import write_turns
+from featurelib.datasets.alignment_table import write_rotations
 from featurelib.datasets.dataset import MeshFile, open_dataset
 from featurelib.datasets.landmark_table import COLUMNS
 from featurelib.datasets.schemas import OBJECTS
@@ -227,16 +227,16 @@ def test_a_group_in_two_splits(folder):
     assert "landmarks.csv: group 'g' is in train and test (object 'c'); a group has one split" in said
 
 
-def test_an_object_may_be_turned_by_itself(tmp_path):
-    """alignment.csv turns single objects after dataset.json's alignment; the rest stand as before."""
+def test_an_object_may_have_its_own_rotation(tmp_path):
+    """alignment.csv rotates single objects after dataset.json's alignment; the others do not change."""
     write_dataset(tmp_path, 3, unit="inch", alignment=Alignment(((0.5, 0.5, 0.5, 0.5),), scale=2.0))
     before = open_dataset(str(tmp_path))
-    turn = (0.9, 0.1, -0.3, 0.2)
-    (tmp_path / "alignment.csv").write_bytes(write_turns({"body-00001": turn, "long-gone": turn}))
+    wxyz = (0.9, 0.1, -0.3, 0.2)
+    (tmp_path / "alignment.csv").write_bytes(write_rotations({"body-00001": wxyz, "long-gone": wxyz}))
     after = open_dataset(str(tmp_path))
 
-    assert after.objects["turn"].to_pylist() == [None, list(turn), None]
-    rotation = rigid(matrix_from_wxyz(turn))
+    assert after.objects["rotation_wxyz"].to_pylist() == [None, list(wxyz), None]
+    rotation = rigid(matrix_from_wxyz(wxyz))
     for object_id, file in after.files.items():
         expected = before.load(before.files[object_id]).vertices_mm
         if object_id == "body-00001":

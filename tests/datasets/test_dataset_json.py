@@ -43,10 +43,10 @@ def test_settings_are_read_as_they_were_written(tmp_path):
         ({"landmark": None}, "landmark None; expected its name"),
         ({"landmark": 7}, "landmark 7; expected its name"),
         ({"alignment": [1, 0, 0, 0]}, "alignment [1, 0, 0, 0]; expected {"),
-        ({"alignment": {"rotations_wxyz": [[1, 0, 0]]}}, "alignment: a quaternion is four finite numbers"),
+        ({"alignment": {"rotations_wxyz": [[1, 0, 0]]}}, "alignment: quaternion [1.0, 0.0, 0.0] is not four"),
         ({"alignment": {"rotations_wxyz": [[0, 0, 0, 0]]}}, "alignment: a quaternion of length zero"),
         ({"alignment": {"rotations_wxyz": 1}}, "alignment: "),
-        ({"alignment": {"scale": 0}}, "alignment: scale 0 must be a positive number"),
+        ({"alignment": {"scale": 0}}, "alignment: scale 0; expected a positive number"),
         ({"alignment": {"scale": "big"}}, "alignment: "),
     ],
 )

@@ -14,21 +14,21 @@ X_QUARTER, Z_QUARTER = (HALF, HALF, 0.0, 0.0), (HALF, 0.0, 0.0, HALF)
 quaternions = st.tuples(*[st.floats(-1, 1)] * 4).filter(lambda wxyz: np.linalg.norm(wxyz) > 1e-3)
 
 
-def test_no_alignment_changes_only_the_unit() -> None:
-    """An object in metres is a thousand times as long in millimetres, and keeps its axes."""
+def test_the_default_alignment_changes_only_the_unit() -> None:
+    """A coordinate in metres is multiplied by a thousand, and the axes stay the same."""
     np.testing.assert_array_equal(Alignment().object_from_source("mm"), np.eye(4))
     np.testing.assert_array_equal(apply(Alignment().object_from_source("m"), [1, 2, 3]), [1000, 2000, 3000])
 
 
 @pytest.mark.parametrize(("unit", "one_inch"), [("mm", 25.4), ("cm", 2.54), ("m", 0.0254), ("inch", 1.0)])
-def test_units_name_one_length(unit: str, one_inch: float) -> None:
-    """The same length written in each unit arrives at the same millimetres."""
+def test_every_unit_gives_the_same_length(unit: str, one_inch: float) -> None:
+    """The same length, written in each unit, is the same number of millimetres."""
     np.testing.assert_allclose(apply(Alignment().object_from_source(unit), [one_inch, 0, 0]), [25.4, 0, 0], rtol=1e-14)
     assert unit in MM_PER_UNIT
 
 
 def test_the_first_rotation_is_applied_first() -> None:
-    """About x and then about z takes +y to +z and leaves it there; the other order takes it to -x."""
+    """Rotating about x and then about z moves +y to +z; the other order moves it to -x."""
     x_then_z = Alignment((X_QUARTER, Z_QUARTER)).object_from_source("mm")
     z_then_x = Alignment((Z_QUARTER, X_QUARTER)).object_from_source("mm")
 
@@ -38,8 +38,8 @@ def test_the_first_rotation_is_applied_first() -> None:
 
 @given(st.lists(quaternions, max_size=4), st.floats(0.01, 100), st.sampled_from(sorted(MM_PER_UNIT)))
 @settings(deadline=None)
-def test_the_transform_is_its_steps_one_by_one(rotations, scale: float, unit: str) -> None:
-    """Rotations in the order given, then the scale and the unit, give the same points as the one matrix."""
+def test_the_transform_equals_its_steps(rotations, scale: float, unit: str) -> None:
+    """The rotations in their order, then the scale and the unit, give the same points as the matrix."""
     points = np.random.default_rng(0).normal(size=(5, 3))
     expected = points
     for wxyz in rotations:
@@ -53,7 +53,7 @@ def test_the_transform_is_its_steps_one_by_one(rotations, scale: float, unit: st
 @given(st.lists(quaternions, max_size=3), st.floats(0.01, 100))
 @settings(deadline=None)
 def test_an_alignment_survives_its_dictionary(rotations, scale: float) -> None:
-    """What goes into dataset.json comes out of it."""
+    """`from_dict` inverts `to_dict`."""
     alignment = Alignment(tuple(rotations), scale)
 
     assert Alignment.from_dict(alignment.to_dict()) == alignment
@@ -71,19 +71,19 @@ def test_every_entry_may_be_left_out() -> None:
         ({"rotations_wxyz": [[1, 0, 0]]}, "four finite numbers"),
         ({"rotations_wxyz": [1, 0, 0, 0]}, "not iterable"),
         ({"rotations_wxyz": None}, "not iterable"),
-        ({"scale": 0}, "scale 0 must be a positive number"),
-        ({"scale": -1}, "scale -1 must be a positive number"),
-        ({"scale": float("nan")}, "scale nan must be a positive number"),
+        ({"scale": 0}, "scale 0; expected a positive number"),
+        ({"scale": -1}, "scale -1; expected a positive number"),
+        ({"scale": float("nan")}, "scale nan; expected a positive number"),
         ({"scale": "large"}, "large"),
     ],
 )
-def test_a_bad_alignment_is_refused_by_name(alignment, message: str) -> None:
-    """The error starts with the file's name and says what is wrong."""
+def test_a_bad_alignment_is_rejected_by_name(alignment, message: str) -> None:
+    """The error begins with the file's name and names the fault."""
     with pytest.raises(DataError, match=rf"^heads/dataset\.json: .*{message}"):
         Alignment.from_dict(alignment, name="heads/dataset.json")
 
 
-def test_an_unknown_unit_is_refused() -> None:
-    """The error lists the units there are."""
+def test_an_unknown_unit_is_rejected() -> None:
+    """The error lists the known units."""
     with pytest.raises(DataError, match="'feet': expected one of mm, cm, m, inch"):
         Alignment().object_from_source("feet")

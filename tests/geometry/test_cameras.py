@@ -1,4 +1,4 @@
-"""Cameras, both lenses: where a point lies in the image, and which ray an image position is."""
+"""Cameras with both lenses: projection of points, and rays of image positions."""
 
 import numpy as np
 import pytest
@@ -32,15 +32,15 @@ def _camera(projection: str, seed: int) -> Camera:
 
 
 def _front_camera(projection: str, centre_mm=(0, 0, 0)) -> Camera:
-    """Return the camera that looks the object in the face."""
+    """Return the camera of the front view."""
     return DEFAULT_RIG.cameras(centre_mm, lens_for(projection, FRAME_MM), FRAME_MM)[FRONT]
 
 
 @both_lenses
 @given(st.integers(0, 2**32 - 1))
 @settings(deadline=None, max_examples=50)
-def test_a_point_lies_on_the_ray_of_its_projection(projection: str, seed: int) -> None:
-    """Backproject after project gives rays that pass through the points and run away from the camera."""
+def test_a_point_is_on_the_ray_of_its_projection(projection: str, seed: int) -> None:
+    """Backprojected projections are rays that leave the camera and pass through the points."""
     camera = _camera(projection, seed)
     random = np.random.default_rng(seed + 1)
     depths = random.uniform(50, 2000, 10)
@@ -60,8 +60,8 @@ def test_a_point_lies_on_the_ray_of_its_projection(projection: str, seed: int) -
 @both_lenses
 @given(st.integers(0, 2**32 - 1), st.floats(1, 3000))
 @settings(deadline=None, max_examples=50)
-def test_every_point_of_a_ray_has_one_image(projection: str, seed: int, distance_mm: float) -> None:
-    """Project after backproject is the identity at any distance."""
+def test_all_points_of_a_ray_have_the_same_projection(projection: str, seed: int, distance_mm: float) -> None:
+    """The projection of a backprojected position is that position, at any distance."""
     camera = _camera(projection, seed)
     xy = np.random.default_rng(seed).uniform(0, 1, (10, 2))
 
@@ -72,7 +72,7 @@ def test_every_point_of_a_ray_has_one_image(projection: str, seed: int, distance
 
 @both_lenses
 def test_the_centre_of_the_object_is_the_centre_of_the_image(projection: str) -> None:
-    """Every camera of the rig looks straight at the centre it was given."""
+    """The optical axis of every camera of the rig passes through the given centre."""
     centre_mm = np.array([12.0, -40.0, 7.0])
 
     for camera in DEFAULT_RIG.cameras(centre_mm, lens_for(projection, FRAME_MM), FRAME_MM):
@@ -81,7 +81,7 @@ def test_the_centre_of_the_object_is_the_centre_of_the_image(projection: str) ->
 
 @both_lenses
 def test_image_axes_start_at_the_top_left(projection: str) -> None:
-    """In the front view up (+y) is y < 0.5, and the object's left (+x) is at the viewer's right, x > 0.5."""
+    """In the front view +y is at y < 0.5, and the object's left (+x) is at the viewer's right, x > 0.5."""
     xy = _front_camera(projection).project([[0, 50, 0], [0, -50, 0], [50, 0, 0], [-50, 0, 0]])
 
     np.testing.assert_allclose(xy, [[0.5, 0.375], [0.5, 0.625], [0.625, 0.5], [0.375, 0.5]], atol=1e-12)
@@ -89,7 +89,7 @@ def test_image_axes_start_at_the_top_left(projection: str) -> None:
 
 @both_lenses
 def test_the_image_is_one_frame_wide_at_the_centre(projection: str) -> None:
-    """Half a frame to each side of the centre are the corners (0, 0) top-left and (1, 1) bottom-right."""
+    """Half a frame from the centre in both directions are the corners (0, 0) top-left and (1, 1) bottom-right."""
     for camera in DEFAULT_RIG.cameras([5, 6, 7], lens_for(projection, FRAME_MM), FRAME_MM):
         right, up = camera.object_from_camera[:3, 0], camera.object_from_camera[:3, 1]
         corners = np.array([5, 6, 7]) + FRAME_MM / 2 * np.array([up - right, right - up])
@@ -98,7 +98,7 @@ def test_the_image_is_one_frame_wide_at_the_centre(projection: str) -> None:
 
 
 def test_orthographic_size_does_not_depend_on_distance() -> None:
-    """Scale lives in the lens alone: moving the camera back changes no image, moving a point back neither."""
+    """Only the lens determines the scale: moving the camera or a point along the axis changes no projection."""
     lens, points = Orthographic(FRAME_MM / 2), np.random.default_rng(0).uniform(-150, 150, (20, 3))
     near, far = (Camera(lens, rigid(np.eye(3), [0, 0, distance])) for distance in (500, 50_000))
 
@@ -107,7 +107,7 @@ def test_orthographic_size_does_not_depend_on_distance() -> None:
 
 
 def test_perspective_shrinks_with_distance() -> None:
-    """Offsets from the image's middle fall as one over the depth."""
+    """Offsets from the image's centre are inversely proportional to the depth."""
     camera = Camera(Perspective(30.0), rigid(np.eye(3), [0, 0, 500]))
 
     near, far = camera.project([[60, 30, 0], [60, 30, -500]]) - 0.5
@@ -115,8 +115,8 @@ def test_perspective_shrinks_with_distance() -> None:
     np.testing.assert_allclose(far, near / 2, atol=1e-12)
 
 
-def test_perspective_fills_its_opening_angle() -> None:
-    """A point at half the opening angle above the axis lies on the image's top edge."""
+def test_perspective_fills_its_field_of_view() -> None:
+    """A point at half the field of view above the axis is on the image's top edge."""
     camera = Camera(Perspective(30.0), np.eye(4))
 
     xy = camera.project([0, np.tan(np.radians(15)) * 700, -700])
@@ -126,7 +126,7 @@ def test_perspective_fills_its_opening_angle() -> None:
 
 @both_lenses
 def test_depth_is_measured_along_the_axis(projection: str) -> None:
-    """A point moved sideways keeps its depth; one moved along the axis gains exactly that much."""
+    """Moving a point sideways keeps its depth; moving it along the axis adds the distance to the depth."""
     camera = _camera(projection, 3)
     sideways = camera.object_from_camera[:3, 0] * 40
 
@@ -138,8 +138,8 @@ def test_depth_is_measured_along_the_axis(projection: str) -> None:
 
 
 @both_lenses
-def test_a_camera_looks_along_its_minus_z(projection: str) -> None:
-    """The front camera stands before the face (+z) and looks along -z, upright."""
+def test_the_optical_axis_is_minus_z(projection: str) -> None:
+    """The front camera is upright, in front of the face (+z), and its axis is -z."""
     camera = _front_camera(projection)
 
     assert camera.position_mm[2] > FRAME_MM / 2
@@ -148,8 +148,8 @@ def test_a_camera_looks_along_its_minus_z(projection: str) -> None:
     np.testing.assert_allclose(camera.camera_from_object @ camera.object_from_camera, np.eye(4), atol=1e-12)
 
 
-def test_a_pinhole_refuses_points_behind_it() -> None:
-    """A point beside or behind a perspective camera has no image; an orthographic camera has one for it."""
+def test_a_perspective_camera_rejects_points_behind_it() -> None:
+    """A point beside or behind a perspective camera has no projection; an orthographic camera projects it."""
     for z in (500, 600):
         with pytest.raises(GeometryError, match="behind the perspective camera"):
             Camera(Perspective(30.0), rigid(np.eye(3), [0, 0, 500])).project([[0, 0, 0], [0, 0, z]])
@@ -159,7 +159,7 @@ def test_a_pinhole_refuses_points_behind_it() -> None:
 @both_lenses
 @pytest.mark.parametrize("leading", [(), (6,), (2, 3)])
 def test_leading_axes_are_kept(projection: str, leading: tuple[int, ...]) -> None:
-    """One point or position, a list or a stack of lists come back in the same shape."""
+    """The result for one point, a list or a stack of lists has the same leading axes."""
     camera = _front_camera(projection)
 
     xy = camera.project(np.zeros((*leading, 3)))

@@ -1,4 +1,4 @@
-"""The mirrored image of a view is the mirrored object in the partner view, with the other instance."""
+"""The mirrored image of a view is the mirrored object in the partner view, with the other landmark."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ TALL_RIG = Rig((View(-112, 20), View(-45, -15), View(45, -15), View(112, 20)))
 
 
 def _pair_and_centre(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return an asymmetric pair (2, 3) in mm and the centre (3,) that a rig looks at."""
+    """Return an asymmetric pair (2, 3) in mm and the centre (3,) of a rig."""
     random = np.random.default_rng(seed)
     centre_mm = random.normal(size=3) * 50
     return centre_mm + [[70, 0, 0], [-70, 0, 0]] + random.normal(size=(2, 3)) * 20, centre_mm
@@ -33,7 +33,7 @@ def _pair_and_centre(seed: int) -> tuple[np.ndarray, np.ndarray]:
 @given(st.integers(0, 2**32 - 1))
 @settings(deadline=None, max_examples=25)
 def test_mirroring_the_object_mirrors_the_partner_view(projection: str, rig: Rig, seed: int) -> None:
-    """Instance s in view i of the mirrored object is the flipped image of the other instance in view n - 1 - i."""
+    """Side s in view i of the mirrored object is the flipped position of the other side in view n - 1 - i."""
     pair_mm, centre_mm = _pair_and_centre(seed)
     cameras = rig.cameras(centre_mm, lens_for(projection, 400.0), 400.0)
     mirrored_mm = mirror_pair(pair_mm, centre_mm[0])
@@ -48,7 +48,7 @@ def test_mirroring_the_object_mirrors_the_partner_view(projection: str, rig: Rig
 @given(st.integers(0, 2**32 - 1))
 @settings(deadline=None, max_examples=25)
 def test_mirrored_views_are_the_views_of_the_mirrored_object(projection: str, seed: int) -> None:
-    """What a detector would see of the near instance: `mirror_views` needs no mesh to say it."""
+    """`mirror_views` gives the near landmark's positions that projecting the mirrored pair gives."""
     pair_mm, centre_mm = _pair_and_centre(seed)
     cameras = DEFAULT_RIG.cameras(centre_mm, lens_for(projection, 400.0), 400.0)
 
@@ -59,7 +59,7 @@ def test_mirrored_views_are_the_views_of_the_mirrored_object(projection: str, se
 
 
 def test_the_near_side_changes_with_the_mirror() -> None:
-    """Where view i shows the left instance nearer, the partner view of the mirrored object shows the right."""
+    """If the left side is near in view i, the right side is near in the partner view of the mirrored object."""
     pair_mm, centre_mm = _pair_and_centre(0)
     cameras = DEFAULT_RIG.cameras(centre_mm, lens_for("orthographic", 400.0), 400.0)
 
@@ -72,7 +72,7 @@ def test_the_near_side_changes_with_the_mirror() -> None:
 @given(st.integers(0, 2**32 - 1))
 @settings(deadline=None)
 def test_mirroring_twice_is_the_identity(seed: int) -> None:
-    """For positions, sets of views and pairs in the object's own plane or another."""
+    """Positions, sets of views, and pairs in any plane return to their values."""
     random = np.random.default_rng(seed)
     xy, pairs = random.uniform(0, 1, (4, 9, 2)), random.normal(size=(4, 2, 3)) * 100
 
@@ -82,8 +82,8 @@ def test_mirroring_twice_is_the_identity(seed: int) -> None:
     np.testing.assert_allclose(mirror_pair(mirror_pair(pairs, 30.0), 30.0), pairs, atol=1e-12)
 
 
-def test_mirroring_a_picture_flips_its_pixels() -> None:
-    """The centre of pixel i becomes the centre of pixel W - 1 - i, and rows stay."""
+def test_mirroring_an_image_flips_its_pixels() -> None:
+    """The centre of column i becomes the centre of column W - 1 - i, and rows stay."""
     width, height = 6, 4
     image = np.random.default_rng(0).random((height, width))
     row, column = 1, 4
@@ -96,7 +96,7 @@ def test_mirroring_a_picture_flips_its_pixels() -> None:
 
 
 def test_mirroring_a_pair_swaps_its_sides() -> None:
-    """The mirror image of the left instance is the new right one; height and depth stay."""
+    """The mirror image of the left landmark is the right one; height and depth stay."""
     mirrored = mirror_pair([[70, 1, 2], [-60, 3, 4]], centre_x_mm=10)
 
     np.testing.assert_array_equal(mirrored, [[80, 3, 4], [-50, 1, 2]])

@@ -15,8 +15,8 @@ def unit(axis: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("front", "up"), [(f, u) for f, u in itertools.product(AXES, AXES) if f[1] != u[1]])
-def test_the_named_axes_come_to_the_front_and_up_and_nothing_is_mirrored(front, up):
-    """Whatever two axes are named, it is a rotation: left cannot become right."""
+def test_the_named_axes_are_rotated_to_front_and_up(front, up):
+    """The result for any two axes is a proper rotation, so left cannot become right."""
     rotation = matrix_from_wxyz(rotation_from_axes(front, up))
 
     np.testing.assert_allclose(rotation @ unit(front), [0, 0, 1], atol=1e-12)
@@ -25,12 +25,12 @@ def test_the_named_axes_come_to_the_front_and_up_and_nothing_is_mirrored(front, 
 
 
 def test_the_axes_of_3d_slicer():
-    """A patient's left is +x in LPS; the face looks to -y, the head points to +z."""
+    """In LPS the patient's left is +x, the face points to -y and the top of the head to +z."""
     rotation = matrix_from_wxyz(rotation_from_axes("-y", "+z"))
 
     np.testing.assert_allclose(rotation @ [1, 0, 0], [1, 0, 0], atol=1e-12)
 
 
-def test_one_axis_twice_is_refused():
-    with pytest.raises(UsageError, match=r"--front -y --up \+y: one axis; expected two"):
+def test_the_same_axis_twice_is_rejected():
+    with pytest.raises(UsageError, match=r"--front -y --up \+y: the same axis; give two axes"):
         rotation_from_axes("-y", "+y")

@@ -25,7 +25,7 @@ def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 @given(quaternions)
 @settings(deadline=None)
 def test_matrix_and_back_is_the_unit_quaternion(wxyz: np.ndarray) -> None:
-    """The round trip gives the normalised quaternion or its negative, which is the same rotation."""
+    """The round trip returns the normalised quaternion or its negative, which is the same rotation."""
     unit = wxyz / np.linalg.norm(wxyz)
 
     back = wxyz_from_matrix(matrix_from_wxyz(wxyz))
@@ -37,7 +37,7 @@ def test_matrix_and_back_is_the_unit_quaternion(wxyz: np.ndarray) -> None:
 @given(quaternions)
 @settings(deadline=None)
 def test_matrices_are_rotations(wxyz: np.ndarray) -> None:
-    """They are orthogonal, with determinant +1, and do not know the quaternion's length or sign."""
+    """They are orthogonal with determinant +1, and do not depend on the quaternion's length or sign."""
     rotation = matrix_from_wxyz(wxyz)
 
     np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
@@ -55,13 +55,13 @@ def test_the_matrix_of_a_product_is_the_product_of_the_matrices(a: np.ndarray, b
 
 
 def test_w_comes_first() -> None:
-    """(1, 0, 0, 0) is the identity, and a quarter turn about +y takes +z to +x."""
+    """(1, 0, 0, 0) is the identity, and a rotation by 90 degrees about +y moves +z to +x."""
     np.testing.assert_array_equal(matrix_from_wxyz([1, 0, 0, 0]), np.eye(3))
     np.testing.assert_allclose(matrix_from_wxyz([HALF, 0, HALF, 0]) @ [0, 0, 1], [1, 0, 0], atol=1e-15)
 
 
 def test_many_quaternions_give_many_matrices() -> None:
-    """Leading axes are kept, and each element is converted by itself."""
+    """Leading axes are kept, and each element is converted independently."""
     wxyz = np.random.default_rng(0).normal(size=(5, 4))
 
     matrices = matrix_from_wxyz(wxyz)
@@ -79,7 +79,7 @@ def test_many_quaternions_give_many_matrices() -> None:
         (1.0, "four finite"),
     ],
 )
-def test_refuses_what_is_no_rotation(wxyz, message: str) -> None:
-    """Length zero, three numbers or NaN are errors that say what a quaternion is."""
+def test_what_is_no_rotation_is_rejected(wxyz, message: str) -> None:
+    """Length zero, three numbers or NaN raise an error."""
     with pytest.raises(GeometryError, match=message):
         matrix_from_wxyz(wxyz)

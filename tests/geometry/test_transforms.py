@@ -20,7 +20,7 @@ seeds = st.integers(0, 2**32 - 1)
 @given(seeds, seeds)
 @settings(deadline=None)
 def test_a_chain_applies_from_right_to_left(first: int, second: int) -> None:
-    """apply(a_from_b @ b_from_c, p) is apply(a_from_b, apply(b_from_c, p))."""
+    """apply(a_from_b @ b_from_c, p) equals apply(a_from_b, apply(b_from_c, p))."""
     a_from_b, b_from_c = _transform(first), _transform(second)
     points_c = np.random.default_rng(0).normal(size=(7, 3)) * 100
 
@@ -31,8 +31,8 @@ def test_a_chain_applies_from_right_to_left(first: int, second: int) -> None:
 
 @given(seeds)
 @settings(deadline=None)
-def test_the_inverse_goes_back(seed: int) -> None:
-    """b_from_a after a_from_b is the identity, and so is the inverse of the inverse."""
+def test_the_inverse_undoes_a_transform(seed: int) -> None:
+    """Applying b_from_a after a_from_b returns the points, and the inverse of the inverse is the transform."""
     a_from_b = _transform(seed)
     points_b = np.random.default_rng(1).normal(size=(4, 3)) * 100
 
@@ -41,7 +41,7 @@ def test_the_inverse_goes_back(seed: int) -> None:
 
 
 def test_rigid_rotates_before_it_translates() -> None:
-    """The translation is where the origin of frame b lies in frame a."""
+    """The translation is the origin of frame b in frame a."""
     a_from_b = rigid([[0, -1, 0], [1, 0, 0], [0, 0, 1]], [10, 20, 30])
 
     np.testing.assert_array_equal(apply(a_from_b, [0, 0, 0]), [10, 20, 30])
@@ -50,5 +50,5 @@ def test_rigid_rotates_before_it_translates() -> None:
 
 @pytest.mark.parametrize("shape", [(3,), (5, 3), (2, 5, 3), (0, 3)])
 def test_points_keep_their_leading_axes(shape: tuple[int, ...]) -> None:
-    """One point, a list or a stack of lists come back in the same shape."""
+    """The result for one point, a list or a stack of lists has the same shape."""
     assert apply(np.eye(4), np.zeros(shape)).shape == shape

@@ -1,4 +1,4 @@
-"""A dataset that stands every way is aligned, and every command reads it."""
+"""A dataset of randomly rotated meshes is aligned, and every command reads the result."""
 
 import json
 
@@ -23,24 +23,23 @@ MOST_DEG = 30.0
 
 
 @pytest.fixture
-def tumbled(tmp_path):
-    """A dataset in LPS axes and cm, all but the first two bodies turned any way besides; and how they stand upright."""
-    folder = tmp_path / "tumbled"
+def rotated(tmp_path):
+    """A dataset in LPS axes and cm, with all but the first two bodies rotated at random; and the original bodies."""
+    folder = tmp_path / "rotated"
     source_from_object = np.linalg.inv(Alignment(((0.5**0.5, -(0.5**0.5), 0, 0),)).object_from_source("cm"))
-    turns = Rotation.random(COUNT, rng=1).as_matrix()
-    pairs, upright = {}, {}
+    rotations = Rotation.random(COUNT, rng=1).as_matrix()
+    pairs, bodies = {}, {}
     for i in range(COUNT):
         body = make_body(np.random.default_rng([3, i]))
-        turn = rigid(turns[i] if i > 1 else np.eye(3))
-        to_source = source_from_object @ turn
+        to_source = source_from_object @ rigid(rotations[i] if i > 1 else np.eye(3))
         name = f"body-{i}"
         vertices = apply(to_source, body.vertices_mm).astype(np.float32)
         storage.write_bytes(str(folder / "meshes" / f"{name}.ply"), ply(vertices, body.faces))
         pairs[name] = [tuple(xyz) for xyz in apply(to_source, body.pair_mm).tolist()]
-        upright[name] = body
+        bodies[name] = body
     (folder / "landmarks.csv").write_bytes(to_csv(pairs))
     (folder / "dataset.json").write_text(json.dumps({"unit": "cm", "landmark": "ear_tip"}))
-    return folder, upright
+    return folder, bodies
 
 
 def run(capsys, *flags: str) -> tuple[int, str, str]:
@@ -49,17 +48,17 @@ def run(capsys, *flags: str) -> tuple[int, str, str]:
     return ended.value.code, *capsys.readouterr()
 
 
-def test_tumbled_bodies_are_aligned_and_rendered_upright(cluster, tumbled, tmp_path, capsys):
-    """Axes for the dataset, a turn for each object: meshes and labels come to the object frame together."""
-    folder, upright = tumbled
+def test_rotated_bodies_are_aligned_and_rendered_upright(cluster, rotated, tmp_path, capsys):
+    """With the dataset's axes and a rotation per object, meshes and labels are in the object frame."""
+    folder, bodies = rotated
     flags = ["--dataset", str(folder), "--front", "-y", "--up", "+z", "--reference", "body-0", "body-1"]
     code, out, _ = run(capsys, *flags, "--out", str(tmp_path / "sheet"), "--json")
-    said = json.loads(out)
+    result = json.loads(out)
 
-    assert (code, said["turned"], said["is_written"]) == (0, COUNT - 2, True)
+    assert (code, result["rotated"], result["is_written"]) == (0, COUNT - 2, True)
     dataset = open_dataset(str(folder))
     for row in dataset.objects.to_pylist():
-        body, to_object = upright[row["object_id"]], dataset.object_from_source_of(row["turn"])
+        body, to_object = bodies[row["object_id"]], dataset.object_from_source_of(row["rotation_wxyz"])
         left = (
             apply(to_object, [row["left"], row["right"]])[0] - dataset.load(dataset.files[row["object_id"]]).centre_mm
         )
@@ -70,28 +69,28 @@ def test_tumbled_bodies_are_aligned_and_rendered_upright(cluster, tumbled, tmp_p
     page = (tmp_path / "sheet/sheet.html").read_text()
     assert page.count("<section") == COUNT - 2
     assert len(json.loads((tmp_path / "sheet/alignment.json").read_text())["objects"]) == COUNT - 2
-    assert_every_reader_turns(dataset)
+    assert_every_reader_rotates(dataset)
 
 
-def assert_every_reader_turns(dataset) -> None:
-    """A rendering with labels and a first look without them show the same images, the labels on the ears."""
-    row = next(row for row in dataset.objects.to_pylist() if row["turn"])
+def assert_every_reader_rotates(dataset) -> None:
+    """Rendering with labels and preparing a mesh without them give the same images, with the landmarks on the ears."""
+    row = next(row for row in dataset.objects.to_pylist() if row["rotation_wxyz"])
     spec = RenderSpec(dataset.unit, dataset.alignment, "orthographic", 400.0, 64, DEFAULT_RIG, "raster")
     uri = dataset.mesh_uri(row["mesh"])
     views = render_object(ObjectJob(row, uri, {"orthographic": spec})).outcomes["orthographic"]
-    look = prepare_mesh(PrepareJob(uri, spec, tuple(row["turn"])))
+    prepared = prepare_mesh(PrepareJob(uri, spec, tuple(row["rotation_wxyz"])))
 
-    for view, png in zip(views, look.pngs, strict=True):
+    for view, png in zip(views, prepared.pngs, strict=True):
         np.testing.assert_array_equal(decode_png(view["png"]), decode_png(png))
     (file,) = mesh_files(dataset, [row["object_id"]])
     assert file == dataset.files[row["object_id"]]
-    np.testing.assert_array_equal(look.mesh.vertices_mm, without_objects(dataset).load(file).vertices_mm)
+    np.testing.assert_array_equal(prepared.mesh.vertices_mm, without_objects(dataset).load(file).vertices_mm)
     assert views[8]["near_side"] == "left"
     assert views[0]["near_side"] == "right"
 
 
-def test_a_dry_alignment_writes_nothing(cluster, tumbled, capsys):
-    folder, _ = tumbled
+def test_a_dry_run_writes_nothing(cluster, rotated, capsys):
+    folder, _ = rotated
     before = (folder / "dataset.json").read_bytes()
     code, out, _ = run(capsys, "--dataset", str(folder), "--front", "-y", "--up", "+z", "--dry-run")
 
@@ -100,8 +99,8 @@ def test_a_dry_alignment_writes_nothing(cluster, tumbled, capsys):
     assert not (folder / "alignment.csv").exists()
 
 
-def test_new_axes_remove_the_turns_of_the_old(tmp_path, capsys):
-    """They were relative to axes that are no more."""
+def test_new_axes_remove_the_rotations_of_the_old(tmp_path, capsys):
+    """The rotations of single objects are relative to the axes of the dataset."""
     write_dataset(tmp_path, 1)
     (tmp_path / "alignment.csv").write_text("object_id,w,x,y,z\nbody-00000,0,1,0,0\n")
     code, _, err = run(capsys, "--dataset", str(tmp_path), "--front", "+z", "--up", "+y")
@@ -109,22 +108,22 @@ def test_new_axes_remove_the_turns_of_the_old(tmp_path, capsys):
     assert code == 0
     assert "is removed" in err
     assert json.loads((tmp_path / "dataset.json").read_text())["alignment"]["rotations_wxyz"] == [[1.0, 0.0, 0.0, 0.0]]
-    assert open_dataset(str(tmp_path)).objects["turn"].to_pylist() == [None]
+    assert open_dataset(str(tmp_path)).objects["rotation_wxyz"].to_pylist() == [None]
 
 
 @pytest.mark.parametrize(
-    ("flags", "says"),
+    ("flags", "message"),
     [
         ((), "nothing to align to: name axes (--front -y --up +z), an object (--reference ID) or both"),
-        (("--up", "+z"), "--front and --up: one alone leaves the other open"),
-        (("--front", "+z", "--up", "-z"), "--front +z --up -z: one axis"),
+        (("--up", "+z"), "--front, --up: only one is given; give both"),
+        (("--front", "+z", "--up", "-z"), "--front +z --up -z: the same axis"),
         (("--front", "back", "--up", "-z"), 'Invalid value "back" for --front'),
         (("--reference", "nobody"), "--reference nobody: no such object"),
     ],
 )
-def test_wrong_flags_are_one_line(tmp_path, capsys, flags, says):
+def test_wrong_flags_give_one_line(tmp_path, capsys, flags, message):
     write_dataset(tmp_path, 1)
     code, out, err = run(capsys, "--dataset", str(tmp_path), *flags)
 
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert says in err
+    assert message in err

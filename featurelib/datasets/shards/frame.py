@@ -76,7 +76,9 @@ def estimate_frames_mm(
     if not projections:
         return {}
     jobs = [
-        FrameJob(dataset.mesh_uri(file.name), dataset.object_from_source_of(file.turn), rig, tuple(projections))
+        FrameJob(
+            dataset.mesh_uri(file.name), dataset.object_from_source_of(file.rotation_wxyz), rig, tuple(projections)
+        )
         for file in frame_sample([*dataset.files.values()])
     ]
     with SandboxedProcess(limits, preload=["featurelib.datasets.shards.warm"]) as process:

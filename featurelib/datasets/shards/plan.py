@@ -67,7 +67,9 @@ def shard_names(bucket: int, objects: pa.Table, specs: Mapping[str, RenderSpec])
     """
     rows = objects.to_pylist()
     # A null in a column that was added later leaves the names of older shards as they were.
-    members = _digest([{name: value for name, value in row.items() if (name, value) != ("turn", None)} for row in rows])
+    members = _digest(
+        [{name: value for name, value in row.items() if (name, value) != ("rotation_wxyz", None)} for row in rows]
+    )
     return {
         p: f"{shard_prefix(bucket)}{_digest([SCHEMA_VERSION, spec.to_dict(), members])[:24]}.parquet"
         for p, spec in specs.items()

@@ -48,7 +48,7 @@ class ObjectJob:
     @property
     def object_from_source(self) -> NDArray[np.float64]:
         """(4, 4) from the object's mesh file to the object frame in mm."""
-        return next(iter(self.specs.values())).object_from_source_of(self.labels.get("turn"))
+        return next(iter(self.specs.values())).object_from_source_of(self.labels.get("rotation_wxyz"))
 
 
 class RenderedObject(NamedTuple):
@@ -81,11 +81,11 @@ def _outcome(mesh: Mesh, labels: Mapping[str, Any], mesh_sha256: str, spec: Rend
 
 @dataclass(frozen=True)
 class PrepareJob:
-    """A mesh file without labels, how to render it, and how its object is turned besides."""
+    """A mesh file without labels, how to render it, and the rotation of its object after the alignment."""
 
     mesh_uri: str
     spec: RenderSpec
-    turn: Sequence[float] | None = None
+    rotation_wxyz: Sequence[float] | None = None
 
 
 class PreparedMesh(NamedTuple):
@@ -98,7 +98,7 @@ class PreparedMesh(NamedTuple):
 def prepare_mesh(job: PrepareJob) -> PreparedMesh | str:
     """Return a mesh and the same images of it as a rendering makes, or why there are none."""
     try:
-        return _prepared(read_mesh(job.mesh_uri, job.spec.object_from_source_of(job.turn)), job.spec)
+        return _prepared(read_mesh(job.mesh_uri, job.spec.object_from_source_of(job.rotation_wxyz)), job.spec)
     except DataError as error:
         return str(error)
 

@@ -40,9 +40,9 @@ class RenderSpec:
         """(4, 4) from the mesh files' frame and unit to the object frame in mm."""
         return self.alignment.object_from_source(self.unit)
 
-    def object_from_source_of(self, turn: Sequence[float] | None) -> NDArray[np.float64]:
-        """(4, 4) from the mesh file of an object with this `turn` (schemas.OBJECTS) to the object frame in mm."""
-        return self.alignment.turned(turn).object_from_source(self.unit)
+    def object_from_source_of(self, rotation_wxyz: Sequence[float] | None) -> NDArray[np.float64]:
+        """(4, 4) from the mesh file of an object with its own rotation to the object frame in mm."""
+        return self.alignment.with_rotation(rotation_wxyz).object_from_source(self.unit)
 
     def cameras(self, centre_mm: NDArray[np.floating]) -> list[Camera]:
         """Return the rig's cameras about an object's centre (3,)."""

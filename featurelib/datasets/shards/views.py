@@ -23,7 +23,7 @@ def object_views(
 
     Args:
         mesh: in the object frame.
-        labels: object_id, group, split, turn, and left and right in source frame and unit.
+        labels: object_id, group, split, rotation_wxyz, and left and right in source frame and unit.
         mesh_sha256: of the mesh file's content.
         spec: what to render.
         renderer: what renders it.
@@ -31,7 +31,7 @@ def object_views(
     Raises:
         DataError: if the object does not fit the frame, a landmark lies outside it or an image is blank.
     """
-    pair_mm = apply(spec.object_from_source_of(labels.get("turn")), [labels["left"], labels["right"]])
+    pair_mm = apply(spec.object_from_source_of(labels.get("rotation_wxyz")), [labels["left"], labels["right"]])
     check_fits(mesh.vertices_mm, mesh, spec)
     check_fits(pair_mm, mesh, spec, what="a landmark")
     cameras = spec.cameras(mesh.centre_mm)

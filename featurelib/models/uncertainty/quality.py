@@ -21,7 +21,7 @@ SCORE_TEXTS = {
     "shape": ScoreText("the surface differs from the mean shape by"),
     "surroundings": ScoreText("the landmark's surroundings differ from the mean shape's by"),
     "size": ScoreText("the size differs from the mean shape's by", "%"),
-    "turn": ScoreText("the object is turned against the mean shape by", "degrees"),
+    "rotation": ScoreText("the object is rotated against the mean shape by", "degrees"),
     "unseen": ScoreText("the detector's doubt that it sees the landmark is", ""),
     "disagreement": ScoreText("the answer and the registered mean shape disagree by"),
     "move": ScoreText("the crops moved the first estimate by"),
@@ -40,7 +40,7 @@ def shape_scores(located: LocatedPair) -> QualityScores:
         "shape": whole.residual_mm / whole.scale,
         "surroundings": located.near_residual_mm / whole.scale,
         "size": 100 * float(np.expm1(abs(np.log(whole.scale)))),
-        "turn": angle_deg(whole.rotation),
+        "rotation": angle_deg(whole.rotation),
     }
 
 

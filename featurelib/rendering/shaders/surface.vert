@@ -20,8 +20,8 @@ void main() {
     vec4 in_camera = V * vec4(position, 1.0);
     bool is_orthographic = P[3][3] == 1.0;
     vec3 towards_camera = is_orthographic ? vec3(0.0, 0.0, 1.0) : normalize(-in_camera.xyz);
-    float facing = min(abs(dot(mat3(V) * normal, towards_camera)), 1.0);
-    intensity = AMBIENT_SHARE + (1.0 - AMBIENT_SHARE) * facing;
+    float cosine = min(abs(dot(mat3(V) * normal, towards_camera)), 1.0);
+    intensity = AMBIENT_SHARE + (1.0 - AMBIENT_SHARE) * cosine;
 #ifdef TEXCOORD_0_LOC
     uv_here = uv;
 #endif

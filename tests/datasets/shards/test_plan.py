@@ -16,7 +16,7 @@ def row(object_id: str) -> dict[str, Any]:
         "object_id": object_id,
         "mesh": f"{object_id}.ply",
         "mesh_tag": f"sha256:{object_id}",
-        "turn": None,
+        "rotation_wxyz": None,
         "group": object_id,
         "split": "train",
         "left": [1.0, 2.0, 3.0],

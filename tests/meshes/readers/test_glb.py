@@ -271,7 +271,7 @@ def _set(document, path, value):
         (
             ("nodes", 0, "rotation"),
             [0, 0, 0, 0],
-            "a quaternion of length zero is no rotation; the identity is 1, 0, 0, 0",
+            "a quaternion of length zero is not a rotation; the identity is 1, 0, 0, 0",
         ),
         (("nodes",), {"mesh": 0}, "'nodes' in its JSON is {'mesh': 0}; expected a list of objects"),
         (

@@ -69,8 +69,8 @@ def test_a_far_value_is_rejected_with_its_reason() -> None:
     small = Limit("unseen", 0.0042, ScoreText("the doubt is", ""))
     assert small.reason(0.19) == "the doubt is 0.1900, more than 0.0042"
     assert (
-        Limit("turn", 46.9, ScoreText("turned by", "degrees")).reason(79.3)
-        == "turned by 79 degrees, more than 47 degrees"
+        Limit("rotation", 46.9, ScoreText("rotated by", "degrees")).reason(79.3)
+        == "rotated by 79 degrees, more than 47 degrees"
     )
     assert rule.reason({"move": 2.301}) == "the two looks disagree by 2.301 mm, more than 2.300 mm"
 

@@ -26,7 +26,7 @@ def test_the_shape_itself_has_nothing_against_it(shape) -> None:
     assert against["shape"] < 0.3
     assert (np.asarray(against["surroundings"]) < 0.3).all()
     assert against["size"] < 1
-    assert against["turn"] < 1
+    assert against["rotation"] < 1
     assert (quality.disagreement_scores(pair_mm, pair_mm)["disagreement"] == 0).all()
 
 
@@ -42,7 +42,7 @@ def test_size_and_turn_are_told_from_the_shape(shape) -> None:
     assert large["size"] == pytest.approx(100, abs=2)
     assert small["size"] == pytest.approx(100, abs=2)
     assert large["shape"] == pytest.approx(small["shape"], abs=0.1)
-    assert turned["turn"] == pytest.approx(20, abs=1)
+    assert turned["rotation"] == pytest.approx(20, abs=1)
 
 
 def test_a_missing_part_is_missed_where_it_was(shape) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 
-from featurelib.datasets.alignment_table import write_turns
+from featurelib.datasets.alignment_table import write_rotations
 from featurelib.datasets.dataset import open_dataset
 from featurelib.datasets.synthetic import write_dataset
 from featurelib.geometry import apply
@@ -59,7 +59,7 @@ def test_a_label_is_saved_in_the_source_frame(client, dataset):
 def test_an_objects_own_turn_is_undone_where_its_label_is_saved(tmp_path):
     """An object that stands otherwise is told as it is shown, and written as its own file has it."""
     write_dataset(tmp_path / "bodies", 2)
-    (tmp_path / "bodies" / "alignment.csv").write_bytes(write_turns({"body-00001": (0.5, 0.5, 0.5, 0.5)}))
+    (tmp_path / "bodies" / "alignment.csv").write_bytes(write_rotations({"body-00001": (0.5, 0.5, 0.5, 0.5)}))
     dataset, web = open_dataset(str(tmp_path / "bodies"), labelled=False), FastAPI()
     add_labelling(web, dataset)
 
@@ -71,7 +71,7 @@ def test_an_objects_own_turn_is_undone_where_its_label_is_saved(tmp_path):
 
     before = row_of(tmp_path / "bodies", "body-00001")
     saved = asyncio.run(move()).json()
-    to_object = dataset.object_from_source_of(dataset.files["body-00001"].turn)
+    to_object = dataset.object_from_source_of(dataset.files["body-00001"].rotation_wxyz)
 
     assert not np.allclose(to_object, dataset.object_from_source)
     written = apply(to_object, row_of(tmp_path / "bodies", "body-00001"))
