@@ -1,3 +1,5 @@
+"""The structure of the source tree: imports between packages, names and lengths."""
+
 import ast
 import contextlib
 import re
@@ -13,7 +15,7 @@ SOURCES = sorted(path for package in ("featurelib", "jobs", "serve") for path in
 TREES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in SOURCES}
 
 LAYERS = ("errors", "runtime", "geometry", "meshes", "rendering", "datasets", "models", "validation", "evaluation")
-"""The rooms of featurelib: each imports only itself and those before it."""
+"""The packages of featurelib; each imports only itself and those before it."""
 
 NETWORKS = {
     *(f"featurelib/models/detector/{name}.py" for name in ("heads", "metrics_log", "model", "network", "training")),
@@ -24,14 +26,14 @@ NETWORKS = {
     *(f"featurelib/models/lifter/{name}.py" for name in ("network", "model")),
     *(f"featurelib/models/{name}.py" for name in ("heatmaps", "inference", "keras_files", "predictor")),
 }
-"""The modules in which a network lives: those who import them get TensorFlow."""
+"""The modules that import TensorFlow."""
 
 MAX_BODY_LINES = 60
 MAX_FILE_LINES = 400
 
 
 def imports_in(nodes: Iterator[ast.AST]) -> set[str]:
-    """The top-level packages that import statements name; relative imports stay within their own."""
+    """Return the top-level packages of absolute import statements."""
     names = set()
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -42,7 +44,7 @@ def imports_in(nodes: Iterator[ast.AST]) -> set[str]:
 
 
 def run_at_import(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes that run when a module is imported: function bodies and `if TYPE_CHECKING` are left out."""
+    """Yield the nodes that run when a module is imported, without function bodies and `if TYPE_CHECKING`."""
     for node in ast.iter_child_nodes(tree):
         is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         is_typing = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
@@ -52,21 +54,21 @@ def run_at_import(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def importers(*packages: str, within: str, at_import: bool = False) -> set[str]:
-    """The files below `within` that import one of the packages: anywhere, or when they are imported themselves."""
+    """Return the files below `within` that import one of the packages anywhere, or only at import time."""
     walk = run_at_import if at_import else ast.walk
     return {name for name, tree in TREES.items() if name.startswith(within) and imports_in(walk(tree)) & set(packages)}
 
 
-def test_the_tests_see_imports():
-    """The checks below would find what they look for: what is there is found."""
+def test_imports_are_found():
+    """Known imports are found, so the tests below can fail."""
     assert importers("ray", within="jobs/")
     assert importers("ray", within="serve/", at_import=True)
     assert importers("tensorflow", "keras", within="jobs/")
     assert importers("keras", within="featurelib/", at_import=True)
 
 
-def test_the_library_knows_nothing_of_the_cluster():
-    """featurelib imports neither Ray, nor the jobs, nor the server, not even inside a function."""
+def test_the_library_does_not_import_the_cluster():
+    """featurelib never imports Ray, the jobs or the server, not even inside a function."""
     assert importers("ray", "jobs", "serve", within="featurelib/") == set()
 
 
@@ -74,7 +76,7 @@ MODULES = {name.removesuffix(".py").removesuffix("/__init__").replace("/", "."):
 
 
 def imported_modules(name: str) -> set[str]:
-    """The modules of ours that a file imports, also inside functions; a package's `__init__` hands names on."""
+    """Return this project's modules that a file imports, also inside functions; submodules come before names."""
     found = set()
     for node in ast.walk(TREES[name]):
         if isinstance(node, ast.Import):
@@ -86,12 +88,12 @@ def imported_modules(name: str) -> set[str]:
 
 
 def layer_of(module: str) -> str:
-    """The room of a module of featurelib."""
+    """Return the package of a module of featurelib."""
     return (*module.split("."), "")[1]
 
 
-def test_every_room_imports_only_rooms_before_it():
-    """featurelib's imports run one way, from evaluation down to errors."""
+def test_packages_import_only_earlier_packages():
+    """The imports of featurelib go in one direction, from evaluation to errors."""
     names = [name for name in TREES if name.startswith("featurelib/") and name.count("/") > 1]
     wrong = [
         f"{name} imports {module}"
@@ -103,27 +105,27 @@ def test_every_room_imports_only_rooms_before_it():
     assert wrong == []
 
 
-def test_rooms_are_few():
-    """At most eight packages in featurelib, and at most four modules beside them."""
+def test_featurelib_has_only_these_packages():
+    """featurelib has eight packages and three modules."""
     modules = {path.name for path in (ROOT / "featurelib").glob("*.py")}
 
     assert {path.parent.name for path in (ROOT / "featurelib").glob("*/__init__.py")} == set(LAYERS) - {"errors"}
     assert modules == {"__init__.py", "__main__.py", "errors.py"}
 
 
-def test_no_imports_run_in_a_circle():
-    """No module imports itself through others, not even inside a function or for types."""
+def test_imports_have_no_cycle():
+    """No module imports itself indirectly, not even inside a function or for types."""
     graph = {module: imported_modules(name) - {module} for module, name in MODULES.items() if module != "featurelib"}
     with contextlib.suppress(StopIteration):
-        while True:  # take away modules that import nothing of what is left, until there is none
+        while True:  # remove modules without imports of remaining modules
             leaf = next(module for module, imports in graph.items() if not imports & set(graph))
             del graph[leaf]
 
     assert set(graph) == set()
 
 
-def test_only_the_table_of_commands_names_the_jobs():
-    """The one way from featurelib to jobs and serve is the text in its table of commands."""
+def test_only_the_command_table_names_the_jobs():
+    """featurelib refers to jobs and serve only as text in its table of commands."""
     named = {
         name
         for name, tree in TREES.items()
@@ -134,20 +136,20 @@ def test_only_the_table_of_commands_names_the_jobs():
     assert {name for name in named if name.startswith("featurelib/")} == {"featurelib/__main__.py"}
 
 
-def test_jobs_and_server_meet_in_files_only():
-    """Neither imports the other."""
+def test_jobs_and_serve_do_not_import_each_other():
+    """They exchange files only."""
     assert importers("serve", within="jobs/") == set()
     assert importers("jobs", within="serve/") == set()
 
 
-def test_tensorflow_is_where_the_networks_are():
-    """Importing any other module does not import TensorFlow, so that a render worker stays light."""
+def test_only_network_modules_import_tensorflow():
+    """Importing any other module does not import TensorFlow."""
     assert importers("tensorflow", "keras", within="", at_import=True) <= NETWORKS
     assert importers("tensorflow", "keras", within="featurelib/") <= NETWORKS
 
 
-def test_a_render_worker_is_light():
-    """What renders needs neither TensorFlow nor, on a machine without a graphics card, OpenGL."""
+def test_a_render_worker_imports_no_heavy_package():
+    """Rendering imports neither TensorFlow nor, on a machine without a graphics card, OpenGL."""
     code = """
 import sys
 import jobs.render, featurelib.datasets.shards, featurelib.rendering
@@ -160,14 +162,14 @@ print(sorted({"tensorflow", "keras", "pyrender", "OpenGL"} & set(sys.modules)))
 
 
 @pytest.mark.parametrize("name", TREES)
-def test_names_say_what_is_inside(name):
-    """No module is called after nothing in particular."""
+def test_module_names_are_specific(name):
+    """No module has a generic name."""
     assert not {*Path(name).with_suffix("").parts} & {"utils", "util", "helpers", "common", "misc", "base", "manager"}
 
 
 @pytest.mark.parametrize("name", TREES)
 def test_functions_and_files_are_short(name):
-    """No function's body is longer than 60 lines without its docstring, and no file longer than 400."""
+    """No function body exceeds 60 lines without its docstring, and no file exceeds 400."""
     functions = [n for n in ast.walk(TREES[name]) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
 
     assert {f.name: body_lines(f) for f in functions if body_lines(f) > MAX_BODY_LINES} == {}
@@ -175,6 +177,6 @@ def test_functions_and_files_are_short(name):
 
 
 def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """The lines from the first statement after the docstring to the last."""
+    """Return the number of lines from the first statement after the docstring to the last."""
     body = function.body[1:] if ast.get_docstring(function) is not None else function.body
     return body[-1].end_lineno - body[0].lineno + 1 if body else 0

@@ -1,4 +1,4 @@
-"""What the documents say can be done as they say it."""
+"""The documentation: its commands parse, its Python runs, its links exist."""
 
 import ast
 import json
@@ -13,16 +13,16 @@ import featurelib
 from featurelib.__main__ import make_app
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
 def blocks(page: Path, language: str = "") -> list[str]:
-    """The page's fenced blocks of a language."""
+    """Return the fenced blocks of a language."""
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
 def commands(page: Path) -> list[str]:
-    """Every `featurelib ...` line of a page: in its blocks, and in its text where flags stand with it."""
+    """Return every `featurelib ...` line of a page: in its blocks, and in its text if it has flags."""
     found = []
     for block in blocks(page):
         lines = block.replace("\\\n", " ").splitlines()
@@ -35,14 +35,14 @@ def commands(page: Path) -> list[str]:
 CASES = [(page.name, line) for page in PAGES for line in commands(page)]
 
 
-def test_there_are_commands_to_look_at():
-    """The test below would find what it looks for."""
+def test_commands_are_found():
+    """The pages have commands, so the test below can fail."""
     assert len(CASES) > 20
 
 
 @pytest.mark.parametrize(("page", "line"), CASES)
 def test_every_command_in_the_documents_parses(page, line):
-    """Its flags are there, their values fit, and nothing needed is missing."""
+    """Its flags exist, their values are valid, and no required flag is missing."""
     app, tokens = make_app(), shlex.split(line)[1:]
     if tokens[0].startswith("--"):
         assert tokens[0] in app
@@ -50,8 +50,8 @@ def test_every_command_in_the_documents_parses(page, line):
         app.parse_args(tokens, exit_on_error=False, print_error=False)
 
 
-def test_the_tutorial_needs_few_commands():
-    """From the clone to predictions: at most eight that are needed, the alternatives not counted."""
+def test_the_tutorial_has_few_commands():
+    """At most eight commands lead from the clone to predictions, without the alternatives."""
     lines = [line for block in blocks(ROOT / "docs/tutorial.md") for line in block.splitlines()]
     needed = ("git clone", "make setup", "import-dataset", "validate", "pipeline", "predict")
     alternatives = ("--weights none", "align", "export-landmarks", "serve")
@@ -63,13 +63,13 @@ def test_the_tutorial_needs_few_commands():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_python_of_the_documents_runs(page):
-    """Each block by itself, its own assertions included."""
+    """Each block runs alone, with its assertions."""
     for block in blocks(page, "python"):
         exec(compile(block, str(page), "exec"), {})
 
 
 def test_the_notebook_runs():
-    """From top to bottom, in one namespace; its last cells say that a point is found within a pixel."""
+    """Its cells run in order in one namespace, and it finds a point within a pixel."""
     cells = json.loads((ROOT / "docs/first_look.ipynb").read_text())["cells"]
     names: dict = {}
     for cell in cells:
@@ -80,8 +80,8 @@ def test_the_notebook_runs():
     assert names["error_mm"] < names["FRAME_MM"] / names["SIZE"]
 
 
-def test_the_figure_of_the_frames_is_what_the_code_draws():
-    """Its angles are the rig's."""
+def test_the_figure_of_the_frames_is_up_to_date():
+    """It equals the drawing of its script and shows the angles of the rig."""
     drawn = runpy.run_path(str(ROOT / "docs/images/make_frames.py"))["drawing"]()
 
     assert (ROOT / "docs/images/frames.svg").read_text() == drawn
@@ -89,15 +89,15 @@ def test_the_figure_of_the_frames_is_what_the_code_draws():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page):
+def test_relative_links_exist(page):
     """Relative links are files of the repository."""
     targets = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text())
 
     assert [link for link in targets if "://" not in link and not (page.parent / link).exists()] == []
 
 
-def test_the_public_names_are_those_of_the_page():
-    """Each name of featurelib.__all__ is there, and docs/python.md has it."""
+def test_the_public_names_are_documented():
+    """Each name of featurelib.__all__ exists and is in docs/python.md."""
     text = (ROOT / "docs/python.md").read_text()
 
     assert [name for name in featurelib.__all__ if f"`{name}`" not in text] == []
@@ -106,8 +106,8 @@ def test_the_public_names_are_those_of_the_page():
         _ = featurelib.nothing
 
 
-def test_the_stubs_for_type_checkers_are_the_lazy_names():
-    """What `if TYPE_CHECKING` imports is what __getattr__ finds."""
+def test_type_checkers_see_the_lazy_names():
+    """`if TYPE_CHECKING` imports the names that __getattr__ finds."""
     tree = ast.parse((ROOT / "featurelib/__init__.py").read_text())
     imported = {
         a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and "." in str(n.module) for a in n.names

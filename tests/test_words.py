@@ -1,4 +1,4 @@
-"""The vocabulary of docs/glossary.md: words that it replaced do not come back."""
+"""The vocabulary of docs/glossary.md: replaced words do not come back."""
 
 import io
 import re
@@ -13,14 +13,15 @@ PAGES = sorted([ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").r
 
 OLD_NAMES = {
     "Answerer", "Catalogue", "Child", "ChildLimits", "Claim", "Claims", "Course", "Door", "DoorRules", "Drawn",
-    "Evidence", "Facing", "Finder", "FirstLook", "Gate", "Laid", "Look", "Loop", "LostError", "Manners",
-    "REACH_POINTS", "Reach", "RefusedError", "Room", "SIGMAS_A_MAD", "Sight", "Sighting", "Sightings", "Starts",
-    "TURN", "TurnJob", "Turned", "UnseenObjects", "Upright", "Wording", "bound_tensorflow", "claims", "dealt",
-    "doubted", "dry", "evidence", "feet", "finder", "folded", "head_rate", "in_children", "is_done", "likeness",
-    "mark_begun", "networks_of", "object_seconds", "picture", "read_turns", "register_sampled", "settled", "spoiled",
-    "stands", "tune_rate", "upright", "whole_version", "write_turns",
+    "Evidence", "Facing", "Finder", "FirstLook", "Gate", "Laid", "Look", "Loop", "LostError", "MANNERS", "Manners",
+    "Question", "REACH_POINTS", "Reach", "RefusedError", "Room", "SIGMAS_A_MAD", "Sight", "Sighting", "Sightings",
+    "Starts", "TURN", "TurnJob", "Turned", "UnseenObjects", "Upright", "Wording", "bound_tensorflow", "claims",
+    "dealt", "doubted", "dry", "evidence", "feet", "finder", "folded", "give_terminal_back", "head_rate",
+    "in_children", "is_done", "likeness", "mark_begun", "networks_of", "object_seconds", "picture", "read_turns",
+    "register_sampled", "say", "say_result", "settled", "spoiled", "stands", "tune_rate", "upright",
+    "whole_version", "write_turns",
 }  # fmt: skip
-"""Identifiers of our own vocabulary for which the field has a standard term."""
+"""Replaced identifiers, for which the field has a standard term."""
 
 OLD_FLAGS = (
     "--dry ", "--head-rate", "--tune-rate", "--networks-of", "--object-seconds", "--refiner-pictures", "--no-hidden",
@@ -29,26 +30,26 @@ OLD_FLAGS = (
 
 
 def names_in(source: str) -> set[str]:
-    """Every identifier of a Python source; strings and comments are left out."""
+    """Return every identifier of a Python source, without strings and comments."""
     return {
         token.string for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type == tokenize.NAME
     }
 
 
-def test_the_check_sees_old_names():
-    """A line with an old word is found."""
+def test_old_names_are_found():
+    """The check finds the old names in a line of code."""
     assert names_in("claims = Finder(run)  # evidence") & OLD_NAMES == {"claims", "Finder"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_code_uses_the_terms_of_the_glossary(path):
-    """No identifier is one of the words that the glossary replaced."""
+def test_code_has_no_old_names(path):
+    """No identifier is a replaced word."""
     assert names_in(path.read_text()) & OLD_NAMES == set()
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_pages_name_the_flags_of_today(path):
-    """No page tells a reader to use a flag or a command that has another name now."""
+def test_pages_have_no_old_flags(path):
+    """No page shows a flag or a command that was renamed."""
     text = path.read_text()
 
     assert [flag for flag in OLD_FLAGS if re.search(rf"(?<![\w-]){re.escape(flag)}", text)] == []

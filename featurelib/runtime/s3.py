@@ -17,8 +17,8 @@ from featurelib.errors import ConflictError, DataError
 Result = TypeVar("Result")
 
 ATTEMPTS = 8
-"""Attempts per request. boto3 and pyarrow retry with growing pauses of at most 20 s: after throttling, after a 5xx,
-and after a connection that was refused or lost before the response began."""
+"""Attempts per request. boto3 and pyarrow both retry with growing pauses of at most 20 s: after throttling, after a
+5xx, and after a connection that was refused or lost before the response began."""
 
 MULTIPART_BYTES = 64 * 2**20
 """Larger content is uploaded in parts of this size, several in parallel."""

@@ -27,7 +27,7 @@ class BakeConfig:
         heat: How hot.
         minutes: How long, in minutes.
         trays: Which trays.
-        dry_run: Only say what would be done.
+        dry_run: Only print the plan.
     """
 
     dough: str
@@ -51,14 +51,14 @@ NO_RUN = ("bench", "validate", "align", "import-dataset", "export-landmarks")
 
 
 def ran(*flags: str) -> int:
-    """Run the command and return the exit code."""
+    """Run the command and return its exit code."""
     with pytest.raises(SystemExit) as ended:
         cli.run(cli.single_command(bake, "bake"), list(flags))
     return ended.value.code
 
 
 def test_flags_are_the_fields(capsys):
-    """Each field of the config is a flag of its own; a flag may take several values."""
+    """Each field of the config is a flag; a flag may have several values."""
     assert ran("--dough", "d", "--heat", "high", "--minutes", "5", "--trays", "3", "4", "--dry-run") == 0
 
     out, err = capsys.readouterr()
@@ -81,7 +81,7 @@ def test_flags_are_the_fields(capsys):
     ids=lambda value: " ".join(value),
 )
 def test_errors_are_one_line_and_code_2(capsys, flags, names):
-    """Whatever is wrong with flags or data, stderr is one line `error: ...` that names it; stdout is empty."""
+    """Wrong flags or data give one line `error: ...` that names the fault on stderr, and nothing on stdout."""
     assert ran(*flags) == 2
 
     out, err = capsys.readouterr()
@@ -92,8 +92,8 @@ def test_errors_are_one_line_and_code_2(capsys, flags, names):
     assert all(name in err for name in names)
 
 
-def test_help_gives_every_flag_with_its_default(capsys):
-    """`--help` ends well and shows each flag, what it is and its default."""
+def test_help_shows_every_flag_with_its_default(capsys):
+    """`--help` exits with 0 and shows each flag with description and default."""
     assert ran("--help") == 0
 
     text = " ".join(capsys.readouterr().out.split())
@@ -103,8 +103,8 @@ def test_help_gives_every_flag_with_its_default(capsys):
     assert "Bake the dough." in text
 
 
-def test_an_error_from_a_ray_task_is_its_own_message(capsys):
-    """A DataError raised in a worker comes back with a traceback for its text; the user sees the message alone."""
+def test_an_error_of_a_ray_task_is_one_line(capsys):
+    """A DataError from a worker has a traceback as its text; only the message is shown."""
     from ray.exceptions import RayTaskError
 
     message = "meshes/a.ply: the file is empty"
@@ -130,7 +130,7 @@ def test_an_unknown_command_is_one_line(capsys):
 
 
 @pytest.mark.parametrize(
-    ("line", "says"),
+    ("line", "message"),
     [
         ("rendr --dataset d --run r", "no command 'rendr'; did you mean render?"),
         ("bench rendr", "no command 'rendr'; did you mean render?"),
@@ -147,15 +147,15 @@ def test_an_unknown_command_is_one_line(capsys):
         ("validate --dataset d --out", "--out requires an argument"),
     ],
 )
-def test_a_wrong_call_ends_with_code_2_and_one_helpful_line(capsys, line, says):
-    """Whatever is wrong, the line names it and what was expected; nothing else is printed."""
+def test_wrong_usage_exits_with_2_and_one_line(capsys, line, message):
+    """The line names the fault and the expectation; nothing else is printed."""
     with pytest.raises(SystemExit) as ended:
         cli.run(make_app(), line.split())
 
     out, err = capsys.readouterr()
     assert (ended.value.code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("error: ")
-    assert says in err
+    assert message in err
 
 
 def greet(name: str) -> None:
@@ -166,23 +166,23 @@ def greet(name: str) -> None:
         raise DataError("nobody: is not there")
 
 
-def spoken(capsys, *tokens: str) -> tuple[str, str]:
-    """Stdout and stderr of a command."""
+def output_of(capsys, *tokens: str) -> tuple[str, str]:
+    """Return stdout and stderr of a command."""
     with pytest.raises(SystemExit):
         cli.run(cli.single_command(greet, "greet"), [*tokens])
     return tuple(capsys.readouterr())
 
 
 def test_results_go_to_stdout_and_progress_to_stderr(capsys):
-    """--quiet leaves out the progress, and --json makes each result one line of JSON, wherever the flags stand."""
-    assert spoken(capsys, "--name", "Ada") == ("hello Ada\n", "thinking\n")
-    assert spoken(capsys, "--quiet", "--name", "Ada") == ("hello Ada\n", "")
-    assert spoken(capsys, "--name", "Ada", "--json", "-q") == ('{"greeted": "Ada"}\n', "")
+    """--quiet omits progress and --json prints each result as one line of JSON, in any position."""
+    assert output_of(capsys, "--name", "Ada") == ("hello Ada\n", "thinking\n")
+    assert output_of(capsys, "--quiet", "--name", "Ada") == ("hello Ada\n", "")
+    assert output_of(capsys, "--name", "Ada", "--json", "-q") == ('{"greeted": "Ada"}\n', "")
 
 
-def test_verbose_shows_where_an_error_came_from(capsys):
-    """The last line is the same as without it."""
-    plain, verbose = (spoken(capsys, "--name", "nobody", *flags)[1].splitlines() for flags in ((), ("--verbose",)))
+def test_verbose_shows_the_traceback(capsys):
+    """The last line is the same as without --verbose."""
+    plain, verbose = (output_of(capsys, "--name", "nobody", *flags)[1].splitlines() for flags in ((), ("--verbose",)))
 
     assert plain == ["thinking", "error: nobody: is not there"]
     assert verbose[1].startswith("Traceback")
@@ -190,7 +190,7 @@ def test_verbose_shows_where_an_error_came_from(capsys):
 
 
 def commands() -> list[str]:
-    """All commands and those of `bench`, as a user types them."""
+    """Return all commands, including those of `bench`."""
     from jobs.bench import COMMANDS as BENCH
 
     return [*(name for name in COMMANDS if name != "bench"), *(f"bench {name}" for name in BENCH)]
@@ -198,7 +198,7 @@ def commands() -> list[str]:
 
 @pytest.mark.parametrize("command", commands())
 def test_every_help_shows_an_example_that_parses(capsys, command):
-    """Each example is a line to copy: its flags are there and their values fit."""
+    """Each example can be copied: its flags exist and their values are valid."""
     with pytest.raises(SystemExit):
         cli.run(make_app(), [*command.split(), "--help"])
     text = " ".join(capsys.readouterr().out.split())
@@ -223,7 +223,7 @@ def test_every_help_shows_an_example_that_parses(capsys, command):
     ],
 )
 def test_every_command_has_help(capsys, command, flag):
-    """The text of the table leads to a command whose every flag is explained."""
+    """Its help names the command and its flags."""
     with pytest.raises(SystemExit) as ended:
         cli.run(make_app(), [*command.split(), "--help"])
 
@@ -234,8 +234,8 @@ def test_every_command_has_help(capsys, command, flag):
     assert flag in flags
 
 
-def test_the_command_line_lists_all_commands_and_loads_none():
-    """`featurelib --help` is quick: it names every command, and neither Ray nor TensorFlow is imported for it."""
+def test_the_command_line_lists_all_commands_and_imports_none():
+    """`featurelib --help` names every command and imports neither Ray nor TensorFlow."""
     code = """
 import sys
 from featurelib.__main__ import main
@@ -258,12 +258,12 @@ except SystemExit as ended:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_command_ends_with_one_line(number, code):
-    """Even while a thread of its own still works; the exit code says which signal it was."""
+def test_an_interrupted_command_prints_one_line(number, code):
+    """Also while another thread runs; the exit code depends on the signal."""
     program = """
 import signal, threading, time
 from featurelib.runtime import cli
-signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests run in the background, it is ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background ignores it
 def wait():
     threading.Thread(target=time.sleep, args=(60,)).start()
     print("ready", flush=True)
@@ -273,7 +273,7 @@ cli.run(cli.single_command(wait, "wait"), [])
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout.readline() == b"ready\n"
     process.send_signal(number)
-    _, said = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=20)
 
-    assert said == b"error: interrupted; run the same command to continue\n"
+    assert err == b"error: interrupted; run the same command to continue\n"
     assert process.returncode == code

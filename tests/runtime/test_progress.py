@@ -10,7 +10,7 @@ from featurelib.runtime.progress import Progress, duration
 
 
 class Terminal(io.StringIO):
-    """A stderr at which a person looks."""
+    """A stderr that is a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -30,12 +30,12 @@ class Terminal(io.StringIO):
     ],
 )
 def test_durations_are_text(seconds, text):
-    """Two units at most, and never 60 of the smaller one."""
+    """At most two units, and never 60 of the smaller one."""
     assert duration(seconds) == text
 
 
-def test_progress_says_how_far_it_is(capsys):
-    """Each line that is due gives count, total, unit, note and time left; results' stdout is left alone."""
+def test_progress_logs_its_state(capsys):
+    """Each line has count, total, unit, note and remaining time; nothing goes to stdout."""
     progress = Progress("render", 4, "objects", every_s=0.0)
     progress.add(1, ", 9 views")
     progress.add(2)
@@ -47,8 +47,8 @@ def test_progress_says_how_far_it_is(capsys):
     assert re.fullmatch(r"render: 3/4 objects, about \d+ s left", second)
 
 
-def test_progress_says_its_end_once(capsys):
-    """The last unit is not announced twice: `end` says it, with the time taken."""
+def test_progress_logs_its_end_once(capsys):
+    """`add` does not log the last unit; `end` does, with the duration."""
     progress = Progress("render", 2, "objects", every_s=0.0)
     progress.add(2)
     progress.end(", 1 rejected")
@@ -56,8 +56,8 @@ def test_progress_says_its_end_once(capsys):
     assert re.fullmatch(r"render: 2/2 objects, 1 rejected in \d+ s\n", capsys.readouterr().err)
 
 
-def test_progress_is_quiet_between_its_lines(capsys):
-    """Ten thousand quick units are not ten thousand lines."""
+def test_progress_is_logged_at_intervals(capsys):
+    """Ten thousand quick units log nothing."""
     progress = Progress("render", 10_001, "objects")
     for _ in range(10_000):
         progress.add(1)
@@ -65,8 +65,8 @@ def test_progress_is_quiet_between_its_lines(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_person_sees_a_bar_and_its_end_as_a_line(monkeypatch):
-    """On a terminal a bar is drawn; lines said meanwhile stand above it, and it is gone at the end."""
+def test_a_terminal_shows_a_bar_and_a_final_line(monkeypatch):
+    """Log messages appear above the bar, which is removed at the end."""
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", Terminal())
     terminal = sys.stderr
@@ -85,12 +85,11 @@ def test_a_person_sees_a_bar_and_its_end_as_a_line(monkeypatch):
 
 
 def test_a_quiet_command_shows_no_progress(monkeypatch, capsys):
-    """Neither lines nor bars."""
+    """It shows neither lines nor bars."""
     set_output_options(OutputOptions(quiet=True))
     for stderr in (sys.stderr, Terminal()):
         monkeypatch.setattr(sys, "stderr", stderr)
         progress = Progress("render", 2, "objects", every_s=0.0)
         progress.add(1)
         progress.end()
-        said = stderr.getvalue() if isinstance(stderr, Terminal) else capsys.readouterr().err
-        assert said == ""
+        assert (stderr.getvalue() if isinstance(stderr, Terminal) else capsys.readouterr().err) == ""

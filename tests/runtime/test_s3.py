@@ -1,4 +1,4 @@
-"""How stores are spoken to when they refuse, break off or forget to answer, over real HTTP to a server that does so."""
+"""Requests to a store that fails in many ways, over real HTTP to a scripted server."""
 
 import hashlib
 import http.server
@@ -13,8 +13,8 @@ REFUSAL = "<?xml version='1.0'?><Error><Code>{}</Code><Message>no</Message></Err
 
 
 class Script(http.server.BaseHTTPRequestHandler):
-    """Keeps objects in memory. `faults` are what goes wrong with the next requests, one each: a status and a code that
-    are answered, `cut` (half of the answer), `lost` (done, but never answered), or None."""
+    """A store in memory. `faults` has an entry for each of the next requests: a status and code to return, "cut" (half
+    of the response), "lost" (success without a response), or None."""
 
     protocol_version = "HTTP/1.1"
 
@@ -62,12 +62,12 @@ class Script(http.server.BaseHTTPRequestHandler):
         self.close_connection = is_cut
 
     def log_message(self, *_):
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def store(monkeypatch, tmp_path):
-    """The server, which a profile alone says how to reach."""
+    """The server; only a profile has its address."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Script)
     server.objects, server.faults, server.asked = {}, [], []
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -88,7 +88,7 @@ def store(monkeypatch, tmp_path):
 
 
 def test_boto3_and_pyarrow_have_the_same_settings(store):
-    """Endpoint and region of the profile, the bucket in the path although the host has a name."""
+    """Both use the profile's endpoint and region, and address the bucket by path."""
     storage.write_bytes("s3://bucket/folder/file", b"content")
     filesystem, path = storage.arrow_filesystem("s3://bucket/folder/file")
 
@@ -109,8 +109,8 @@ def test_boto3_and_pyarrow_have_the_same_settings(store):
         (404, "NoSuchKey", "no such file"),
     ],
 )
-def test_what_a_store_refuses_is_one_line_with_the_fix(store, status, code, words):
-    """It names the URI; nothing is asked twice that would be refused again."""
+def test_a_rejected_request_is_one_line_with_the_fix(store, status, code, words):
+    """The error names the URI; such a request is not retried."""
     store.faults = [(status, code)]
     with pytest.raises(DataError, match=words) as refused:
         storage.read_bytes("s3://bucket/file")
@@ -121,8 +121,8 @@ def test_what_a_store_refuses_is_one_line_with_the_fix(store, status, code, word
 
 
 @pytest.mark.parametrize("fault", ["cut", (503, "SlowDown"), (500, "InternalError")])
-def test_what_goes_wrong_for_once_is_asked_for_again(store, fault):
-    """An answer that breaks off in the middle, too, which botocore takes for its caller's business."""
+def test_temporary_faults_are_retried(store, fault):
+    """Also a response that breaks off, which botocore does not retry."""
     content = bytes(range(256)) * 1000
     storage.write_bytes("s3://bucket/file", content)
     store.faults, store.asked[:] = [fault, fault], []
@@ -131,8 +131,8 @@ def test_what_goes_wrong_for_once_is_asked_for_again(store, fault):
     assert len(store.asked) == 3
 
 
-def test_a_commit_whose_answer_was_lost_is_no_conflict(store):
-    """It is sent again and meets itself; somebody else's content is a conflict all the same."""
+def test_a_lost_response_to_a_commit_is_no_conflict(store):
+    """The retry finds its own content; different content is a conflict."""
     store.faults = ["lost"]
     storage.swap_bytes("s3://bucket/manifest.json", b"mine", None)
     assert store.objects["/bucket/manifest.json"] == b"mine"

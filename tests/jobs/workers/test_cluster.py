@@ -1,5 +1,3 @@
-"""Tasks under way: never more than wanted, and every item once, with its own result."""
-
 import ray
 
 from jobs.workers.cluster import run_all
@@ -10,22 +8,22 @@ def squared(number):
     return number * number
 
 
-def test_items_are_taken_as_there_is_room_and_answered_once(cluster):
-    """A million shards are never in Ray's queue at once."""
-    taken = []
+def test_submitted_tasks_are_limited(cluster):
+    """Each item is submitted once and yielded with its result, and at most three tasks wait at a time."""
+    submitted = []
 
     def items():
         for number in range(20):
-            taken.append(number)
+            submitted.append(number)
             yield number
 
     found = {}
     for number, result in run_all(squared.remote, items(), max_waiting=3):
         found[number] = result
-        assert len(taken) <= len(found) + 2, "more than three tasks were under way"
+        assert len(submitted) <= len(found) + 2, "more than three tasks were submitted"
     assert found == {number: number**2 for number in range(20)}
 
 
-def test_nothing_to_do_is_done_at_once(cluster):
-    """A finished run asks for no task."""
+def test_no_items_submit_no_task(cluster):
+    """The result is empty."""
     assert list(run_all(squared.remote, [])) == []
