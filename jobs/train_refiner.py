@@ -1,9 +1,10 @@
-"""Meshes + RUN's first estimates -> RUN/refiner: the networks that refine them on crops rendered around them.
+"""Meshes + RUN's first estimates -> RUN/refiner: train the networks that refine the estimates on close-up renders.
 
-1. Ask the lifter and the template of the run for the landmarks of validation objects. What they err there is what a
-   refinement starts from, and the better of the two is the `start`.
-2. Train two stages in one task on crops that are drawn meanwhile on the rest of the cluster, object by object;
-   what the first leaves on validation objects is what the second starts from (featurelib/models/refiner/cascade.py).
+1. Estimate the landmarks of validation objects with the run's lifter and template (jobs/workers/inference.py). The
+   method with the lower median error gives the estimates that the refiner starts from.
+2. Train two stages in one task (jobs/workers/refiner_training.py) on crops that the rest of the cluster renders
+   meanwhile (jobs/workers/refiner_stream.py). The second stage is trained for the errors that the first one leaves on
+   validation objects (featurelib/models/refiner/cascade.py).
 3. Write stage-<i>.keras, refiner.json and, last, config.json.
 """
 
@@ -13,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import ray
-from ray.util.queue import Queue
 
 from featurelib.datasets.dataset import Dataset, open_dataset
 from featurelib.datasets.shards import Manifest, open_renders
@@ -28,7 +28,8 @@ from featurelib.runtime import cli, completion, storage
 from featurelib.runtime.console import print_result
 from jobs.workers import cluster
 from jobs.workers.inference import VALIDATION_OBJECTS, MeshMethods, lifter_pairs, mesh_files, on_meshes, without_objects
-from jobs.workers.refiner_training import Training, fit_refiner, training_budget
+from jobs.workers.progress_queue import follow, open_queue
+from jobs.workers.refiner_training import RefinerTask, fit_refiner, training_budget
 
 logger = logging.getLogger(__name__)
 
@@ -41,14 +42,14 @@ class TrainRefinerConfig:
     Attributes:
         run: Folder or s3:// URI of the run.
         dataset: Folder or s3:// URI with the meshes; default: that of the rendering.
-        projection: Which lifter's estimates to start from.
-        reuse_networks: Take the networks of this other projection's refiner as they are, and learn only how far to
-            trust them after this projection's first estimates.
-        num_crops: Crops that each of the two stages is trained on.
-        batch_size: Crops a step.
-        learning_rate: Learning rate (Adam) at the start; it falls to zero as a cosine.
-        cpus: CPUs of the training; default: all of the largest node's but one, which draws.
-        seed: Of the weights and the crops.
+        projection: Projection of the lifter whose estimates are refined.
+        reuse_networks: Use the networks of this other projection's refiner unchanged; only calibrate them on this
+            projection's estimates.
+        num_crops: Number of training crops per stage.
+        batch_size: Crops per step.
+        learning_rate: Initial learning rate (Adam); it falls to zero along a cosine.
+        cpus: CPUs of the training; default: all CPUs of the largest node, less one that renders crops.
+        seed: Seed of the weights and the crops.
     """
 
     run: str
@@ -63,7 +64,7 @@ class TrainRefinerConfig:
 
 
 def train_refiner(config: TrainRefinerConfig) -> None:
-    """Train the crop networks that correct a first estimate.
+    """Train the networks that refine the first estimate on close-up renders.
 
     Example: featurelib train-refiner --run runs/heads --projection orthographic
     """
@@ -112,7 +113,11 @@ def _check(config: TrainRefinerConfig, vectors: Vectors) -> None:
 def first_estimates(
     config: TrainRefinerConfig, manifest: Manifest, vectors: Vectors, dataset: Dataset
 ) -> FirstEstimates:
-    """Ask the lifter's chosen method and the template for the landmarks of validation objects."""
+    """Return the estimates of the lifter's chosen method and of the template on validation objects.
+
+    Raises:
+        DataError: if no mesh of a validation object can be read.
+    """
     validation = vectors.where("val")
     validation = validation.take(validation.evenly(VALIDATION_OBJECTS))
     lifted = lifter_pairs.remote(config.run, manifest, validation, all_methods=False)
@@ -121,59 +126,48 @@ def first_estimates(
     meshed = on_meshes(f"train-refiner {config.projection}", dataset, methods, meshes, validation)
     readable = np.array([found is not None for found in meshed])
     if not readable.any():
-        raise DataError(f"{dataset.uri}: none of the meshes of {len(readable)} validation objects can be read")
+        raise DataError(
+            f"{dataset.uri}: none of the meshes of {len(readable)} validation objects can be read; "
+            "run `featurelib validate`"
+        )
     none = np.full((2, 3), np.nan)
     pairs_mm = {"template": np.array([found.located.pair_mm if found else none for found in meshed])}
-    against = tuple(
+    scores = tuple(
         {**quality.shape_scores(found.located), **quality.detector_scores(visible)} if found else {}
         for found, visible in zip(meshed, validation.visible, strict=True)
     )
-    estimates = FirstEstimates(tuple(meshes), validation.pair_mm, {**pairs_mm, **ray.get(lifted)}, against)
+    estimates = FirstEstimates(tuple(meshes), validation.pair_mm, {**pairs_mm, **ray.get(lifted)}, scores)
     return estimates.where(readable).answered()
 
 
 def _train(config: TrainRefinerConfig, manifest: Manifest, vectors: Vectors, uri: str) -> dict[str, float]:
-    """Train on the cluster and repeat the lines here, since only this process has the user's terminal."""
+    """Train on the cluster, write the refiner's folder and return the mean error on validation objects by method."""
     dataset = open_dataset(str(config.dataset))
     training = vectors.where("train")
     estimates = first_estimates(config, manifest, vectors, dataset)
     shape_mm = read_template(config.run, config.projection).points_mm
     frame = estimates.frame(float(np.linalg.norm(np.ptp(shape_mm, axis=0))))
-    how = f"the networks of {config.reuse_networks}" if config.reuse_networks else f"frame {frame.width_mm:.0f} mm"
-    logger.info("train-refiner %s: starts from %s, %s", config.projection, estimates.start, how)
-    lines = Queue(actor_options={"num_cpus": 0})
-    room = training_budget(config.cpus)
-    told = Training(
-        name=f"train-refiner {config.projection}",
+    how = f"networks of {config.reuse_networks}" if config.reuse_networks else f"crops of {frame.width_mm:.0f} mm"
+    name, queue, budget = f"train-refiner {config.projection}", open_queue(), training_budget(config.cpus)
+    logger.info("%s: refines the estimates of %s, %s", name, estimates.start, how)
+    task = RefinerTask(
+        name=name,
         uri=uri,
         dataset=without_objects(dataset),
         meshes=tuple(mesh_files(dataset, training.object_ids)),
         pairs_mm=training.pair_mm,
         estimates=estimates,
         frame=frame,
-        images=config.num_crops,
+        num_crops=config.num_crops,
         batch_size=config.batch_size,
         learning_rate=config.learning_rate,
         seed=config.seed,
-        threads=room.threads,
-        lines=lines,
+        threads=budget.threads,
+        queue=queue,
         networks_uri=config.reuse_networks and refiner_uri(config.run, config.reuse_networks),
     )
-    return followed(fit_refiner.options(num_cpus=room.cpus).remote(told), lines)
-
-
-def followed(task: ray.ObjectRef, lines: Queue) -> dict[str, float]:
-    """Return a task's result; say its lines meanwhile."""
-    try:
-        while not ray.wait([task], timeout=1)[0] or not lines.empty():
-            for line in lines.get_nowait_batch(lines.qsize()):
-                logger.info(line)
-        return dict(ray.get(task))
-    except BaseException:
-        ray.cancel(task, force=True)
-        raise
-    finally:
-        lines.shutdown()
+    validation_mm: dict[str, float] = follow(fit_refiner.options(num_cpus=budget.cpus).remote(task), queue)
+    return validation_mm
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import ray
 
 from featurelib.models.detector.samples import Batch
-from jobs import train_detector
+from featurelib.runtime.threads import limit_threads
 from jobs.train_detector import TrainDetectorConfig
 from jobs.workers import cluster
+from jobs.workers.detector_training import dtype_policy
 
 
 class Pace(NamedTuple):
@@ -37,6 +38,7 @@ def step_alone(flags: TrainDetectorConfig, batch: Batch, seconds: float) -> Pace
 @ray.remote(max_calls=1)
 def run_step(flags: TrainDetectorConfig, batch: Batch, threads: int, seconds: float) -> Pace:
     """Return the pace of one process."""
+    limit_threads(threads, branches=1)
     import keras
     import tensorflow as tf
 
@@ -45,9 +47,8 @@ def run_step(flags: TrainDetectorConfig, batch: Batch, threads: int, seconds: fl
     from featurelib.models.detector.recipe import RECIPES
     from featurelib.models.detector.training import open_phase
 
-    has_gpu = train_detector._set_up_tensorflow(tf, threads)
-    precision = train_detector._auto_precision(tf) if flags.precision == "auto" else flags.precision
-    keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
+    keras.config.set_dtype_policy(dtype_policy(flags.precision))
+    has_gpu = bool(tf.config.list_physical_devices("GPU"))
     model = build_detector(head=flags.head, alpha=flags.alpha, input_size=flags.input_size, weights="none")
     recipe = replace(RECIPES[flags.head], batch_size=flags.batch_size, pretrained=False, compiled=has_gpu)
     phase = open_phase(model, HEADS[flags.head], recipe, 0, tf.distribute.get_strategy())

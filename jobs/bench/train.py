@@ -17,7 +17,6 @@ from featurelib.models.detector.checkpoint import Epoch
 from featurelib.models.detector.files import detector_uri
 from featurelib.runtime import cli, storage
 from featurelib.runtime.console import print_result
-from jobs import train_detector
 from jobs.bench.delivery import Delivery, stream_delivery
 from jobs.bench.excerpts import repeat_shards, resize
 from jobs.bench.footprint import Footprint
@@ -25,9 +24,9 @@ from jobs.bench.memory_plot import memory_plot
 from jobs.bench.renders import RendersConfig, rendered_run
 from jobs.bench.step import Pace, step_alone
 from jobs.bench.tables import cells
-from jobs.train_detector import TrainDetectorConfig
+from jobs.train_detector import TrainDetectorConfig, recipe_of, train_on_cluster
 from jobs.workers import cluster
-from jobs.workers.streams import StreamPlan
+from jobs.workers.detector_stream import StreamPlan
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +145,7 @@ def measure(config: BenchTrainConfig, manifest: Manifest, workers: int, folder: 
 def train(flags: TrainDetectorConfig, manifest: Manifest) -> list[Epoch]:
     """Train as train-detector does and return the epochs."""
     uri = detector_uri(flags.run, flags.projection)
-    train_detector._train(flags, train_detector._recipe(flags, manifest), manifest, uri, {})
+    train_on_cluster(flags, recipe_of(flags, manifest), manifest, uri, {})
     rows = csv.reader(io.StringIO(storage.read_bytes(storage.join(uri, "metrics.csv")).decode()))
     next(rows)
     return [Epoch(int(epoch), phase, *map(float, rest)) for epoch, phase, *rest in rows]

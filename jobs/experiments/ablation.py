@@ -19,10 +19,9 @@ from featurelib.models.detector.files import detector_uri
 from featurelib.models.lifter.vectors import read_vectors
 from featurelib.runtime import cli, storage
 from featurelib.runtime.console import print_result
-from jobs import train_detector
 from jobs.pipeline import PipelineConfig, flags_of, pipeline
 from jobs.render import RenderConfig, render
-from jobs.train_detector import DetectorTraining, TrainDetectorConfig
+from jobs.train_detector import DetectorTraining, TrainDetectorConfig, recipe_of, train_on_cluster
 from jobs.vectorize import VectorizeConfig, vectorize
 from jobs.workers import cluster
 
@@ -142,9 +141,9 @@ def _leaky(config: AblationConfig, row: str, seed: int, folder: Path) -> dict[st
     leaky = split_by_view(open_renders(flags.run, PROJECTION), folder / "leaky", seed)
     training = TrainDetectorConfig(run=flags.run, projection=PROJECTION, **flags_of(DetectorTraining, flags))
     uri = detector_uri(flags.run, PROJECTION)
-    recipe = train_detector._recipe(training, leaky)
+    recipe = recipe_of(training, leaky)
     if not storage.exists(storage.join(uri, "config.json")):  # train-detector rejects such a split
-        train_detector._train(training, recipe, leaky, uri, {**asdict(recipe), "leaky": True})
+        train_on_cluster(training, recipe, leaky, uri, {**asdict(recipe), "leaky": True})
     vectorize(VectorizeConfig(run=flags.run, projection=PROJECTION))
     test = detector_report(read_vectors(flags.run, PROJECTION).where("test"), leaky.spec.rig)
     epochs = csv.DictReader(io.StringIO(storage.read_bytes(storage.join(uri, "metrics.csv")).decode()))

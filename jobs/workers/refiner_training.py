@@ -1,14 +1,10 @@
-"""The training of a refiner's stages: one task that trains, and a Ray Data stream that draws its crops meanwhile.
-
-A block of the stream is one batch, so nothing is batched again, and blocks come in the order of their plan: the same
-seed gives the same batches whatever the cluster.
-"""
+"""The training of a refiner on the cluster: one task that trains both stages and calibrates them."""
 
 import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import ray
@@ -18,7 +14,7 @@ from ray.util.queue import Queue
 from featurelib.datasets.dataset import Dataset, MeshFile
 from featurelib.errors import DataError
 from featurelib.models.refiner.estimates import FirstEstimates
-from featurelib.models.refiner.plan import CropBatch, SamplePlan
+from featurelib.models.refiner.plan import SamplePlan
 from featurelib.models.refiner.refinement import refinement_scores
 from featurelib.models.refiner.stages import NETWORKS, NUM_STAGES, Frame, InitialErrors
 from featurelib.models.uncertainty import quality
@@ -26,6 +22,7 @@ from featurelib.models.uncertainty.model import UncertaintyModel, fit_uncertaint
 from featurelib.runtime.progress import duration
 from featurelib.runtime.threads import limit_threads
 from jobs.workers import cluster
+from jobs.workers.refiner_stream import batches_of
 
 if TYPE_CHECKING:
     from featurelib.models.refiner.cascade import Samples, ValidationObjects
@@ -33,24 +30,25 @@ if TYPE_CHECKING:
     from featurelib.models.refiner.refiner import Refiner, Stage
     from featurelib.models.refiner.training import StageProgress
 
-VALIDATION_PICTURES = 1024
-"""At most; for the curve only."""
+MAX_VALIDATION_CROPS = 1024
+"""Validation crops of a stage; they serve the progress lines only."""
 
 REPORTS = 10
-"""Lines of progress of a stage."""
+"""Progress lines per stage."""
 
 
 class ResourceBudget(NamedTuple):
-    """What the training takes: CPUs as Ray counts them, and threads of TensorFlow."""
+    """What the training occupies: CPUs as Ray counts them, and threads of TensorFlow."""
 
     cpus: int
     threads: int
 
 
 def training_budget(cpus: int | None = None) -> ResourceBudget:
-    """Return the room of the training: the largest node's CPUs, but one of the cluster's is left for drawing.
+    """Return the training's share of the cluster: the largest node's CPUs, but one CPU of the cluster renders crops.
 
-    A core draws as fast as eight train, so on a small machine the training also uses what the drawing leaves idle.
+    One core renders as fast as eight train. So on a small machine the training also uses the time that rendering
+    leaves.
     """
     if cpus is not None:
         return ResourceBudget(cpus, max(1, cpus))
@@ -59,13 +57,13 @@ def training_budget(cpus: int | None = None) -> ResourceBudget:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Training:
-    """What the training task is told.
+class RefinerTask:
+    """What the training task is given.
 
-    name: of its lines. uri: the refiner's folder. dataset, meshes (n,), pairs_mm (n, 2, 3): training objects.
-    estimates: of validation objects. frame: of the first stage. images, batch_size, learning_rate, seed: of the config.
-    threads: of TensorFlow. lines: takes progress for the user's terminal. networks_uri: a refiner's folder, whose
-    networks are taken as they are; None if they are to be trained.
+    name: starts each line of progress. uri: the refiner's folder. dataset, meshes (n,), pairs_mm (n, 2, 3): training
+    objects. estimates: of validation objects. frame: of the first stage. num_crops, batch_size, learning_rate, seed:
+    flags of train-refiner. threads: of TensorFlow. queue: takes lines of progress. networks_uri: folder of a refiner
+    whose networks are reused; None if networks are trained.
     """
 
     name: str
@@ -75,179 +73,160 @@ class Training:
     pairs_mm: NDArray[np.float64]
     estimates: FirstEstimates
     frame: Frame
-    images: int
+    num_crops: int
     batch_size: int
     learning_rate: float
     seed: int
     threads: int
-    lines: Queue
+    queue: Queue
     networks_uri: str | None = None
 
     @property
     def steps(self) -> int:
-        """Steps of a stage."""
-        return self.images // self.batch_size
+        """Steps of each stage."""
+        return self.num_crops // self.batch_size
 
-    def plan(self, stage: int, frame: Frame, starts: InitialErrors) -> SamplePlan:
+    def plan(self, stage: int, frame: Frame, initial_errors: InitialErrors) -> SamplePlan:
         """Return the training samples of a stage, counted from 0."""
-        seed = (self.seed, stage)
-        return SamplePlan(self.dataset, self.meshes, self.pairs_mm, frame, starts, self.batch_size, self.steps, seed)
+        return SamplePlan(
+            self.dataset,
+            self.meshes,
+            self.pairs_mm,
+            frame,
+            initial_errors,
+            self.batch_size,
+            self.steps,
+            seed=(self.seed, stage),
+        )
 
-    def validation_plan(self, stage: int, frame: Frame, starts: InitialErrors) -> SamplePlan:
-        """Return the samples of validation objects."""
-        plan = self.plan(stage, frame, starts)
-        count = math.ceil(min(VALIDATION_PICTURES, self.images) / self.batch_size)
+    def validation_plan(self, stage: int, frame: Frame, initial_errors: InitialErrors) -> SamplePlan:
+        """Return the validation samples of a stage."""
+        plan = self.plan(stage, frame, initial_errors)
+        count = math.ceil(min(MAX_VALIDATION_CROPS, self.num_crops) / self.batch_size)
         return replace(plan, meshes=self.estimates.meshes, pairs_mm=self.estimates.truths_mm, num_batches=count)
 
 
-def sample_stream(plan: SamplePlan) -> ray.data.Dataset:
-    """Return the plan's samples; a block is a batch.
-
-    Columns: image (s, s, 3) uint8, xy (2,) float32, and skipped: reasons, one a line, the same in all of a batch.
-    """
-    return (
-        ray.data.range(plan.num_segments, override_num_blocks=plan.num_segments)
-        .map_batches(_draw_segment, batch_size=1, fn_kwargs={"plan": plan})
-        .repartition(target_num_rows_per_block=plan.batch_size)
-    )
-
-
-def _draw_segment(batch: dict[str, NDArray], plan: SamplePlan) -> Iterator[dict[str, Any]]:
-    """Column in: id of a segment, one row. Columns out: as of sample_stream."""
-    for drawn in plan.batches(int(batch["id"][0])):
-        reasons = np.full(len(drawn.xy), "\n".join(drawn.skipped))
-        yield {"image": drawn.images, "xy": drawn.xy, "skipped": reasons}
-
-
-def batches_of(plan: SamplePlan) -> Iterator[CropBatch]:
-    """Yield the plan's batches, drawn on the cluster."""
-    cluster.connect_for_data()
-    ray.data.DataContext.get_current().execution_options.preserve_order = True
-    for block in sample_stream(plan).iter_batches(batch_size=None, prefetch_batches=4):
-        yield CropBatch(block["image"], block["xy"], str(block["skipped"][0]).splitlines())
-
-
 @ray.remote(max_calls=1)
-def fit_refiner(training: Training) -> dict[str, float]:
-    """Train both stages, write the refiner's folder and return its mean error on validation objects by method."""
-    limit_threads(training.threads, branches=NETWORKS)
-    from featurelib.models.refiner.cascade import ValidationObjects, calibrated, held_out_answers
+def fit_refiner(task: RefinerTask) -> dict[str, float]:
+    """Train both stages, write the refiner's folder and return the mean error on validation objects by method."""
+    limit_threads(task.threads, branches=NETWORKS)
+    from featurelib.models.refiner.cascade import ValidationObjects, calibrate, held_out_results
     from featurelib.models.refiner.model import load_refiner, save_refiner
 
-    lines, estimates = StageProgressQueue(training), training.estimates
-    unseen = ValidationObjects(
-        lambda i: training.dataset.load(estimates.meshes[i]),
+    progress, estimates = RefinerProgress(task), task.estimates
+    validation = ValidationObjects(
+        lambda i: task.dataset.load(estimates.meshes[i]),
         estimates.truths_mm,
         estimates.pairs_mm[estimates.start],
-        training.threads,
+        task.threads,
     )
-    if training.networks_uri:
-        refiner = calibrated(load_refiner(training.networks_uri).distinct_stages, unseen)
+    if task.networks_uri:
+        refiner = calibrate(load_refiner(task.networks_uri).distinct_stages, validation)
     else:
-        refiner = _trained(training, unseen, lines)
-    lines.uncertainty()
-    answers = held_out_answers(refiner.distinct_stages, unseen)
-    errors_mm = np.array([answer.pair_mm for answer in answers]) - estimates.truths_mm
+        refiner = _trained(task, validation, progress)
+    progress.report("fitting the uncertainty on validation objects")
+    results = held_out_results(refiner.distinct_stages, validation)
+    errors_mm = np.array([answer.pair_mm for answer in results]) - estimates.truths_mm
     refined_mm = float(np.linalg.norm(errors_mm, axis=-1).mean())
     validation_mm = {**estimates.validation_mm, "refined": refined_mm}
-    uncertainty = uncertainty_of(estimates, answers, errors_mm)
+    uncertainty = uncertainty_of(estimates, results, errors_mm)
     save_refiner(
-        replace(refiner, start=estimates.start, validation_mm=validation_mm, uncertainty=uncertainty), training.uri
+        replace(refiner, start=estimates.start, validation_mm=validation_mm, uncertainty=uncertainty), task.uri
     )
     return validation_mm
 
 
-def _trained(training: Training, unseen: "ValidationObjects", lines: "StageProgressQueue") -> "Refiner":
+def _trained(task: RefinerTask, validation: "ValidationObjects", progress: "RefinerProgress") -> "Refiner":
     from featurelib.models.refiner.cascade import CascadeConfig, train_stages
     from featurelib.models.refiner.training import StageRecipe
 
     recipe = StageRecipe(
-        training.steps,
-        training.learning_rate,
-        min(100, training.steps // 2),
-        report_steps=math.ceil(training.steps / REPORTS),
+        task.steps,
+        task.learning_rate,
+        min(100, task.steps // 2),
+        report_steps=math.ceil(task.steps / REPORTS),
     )
     return train_stages(
-        CascadeConfig(training.frame, training.estimates.starts(training.frame), recipe, training.seed),
-        unseen,
-        lambda stage, frame, starts: _samples(training, lines, stage, frame, starts),
-        lines.progress,
-        lines.stage,
+        CascadeConfig(task.frame, task.estimates.initial_errors(task.frame), recipe, task.seed),
+        validation,
+        lambda stage, frame, initial_errors: _samples(task, progress, stage, frame, initial_errors),
+        progress.validated,
+        progress.finished,
     )
-
-
-def uncertainty_of(
-    estimates: FirstEstimates, answers: Sequence["Refined"], errors_mm: NDArray[np.float64]
-) -> UncertaintyModel:
-    """Return what may be claimed of answers to first estimates of unseen objects that are off by errors (n, 2, 3)."""
-    whole = zip(
-        estimates.quality_scores,
-        answers,
-        estimates.pairs_mm[estimates.start],
-        estimates.pairs_mm["template"],
-        strict=True,
-    )
-    against = [
-        {**of_object, **refinement_scores(answer, start), **quality.disagreement_scores(answer.pair_mm, located)}
-        for of_object, answer, start, located in whole
-    ]
-    return fit_uncertainty(errors_mm, np.array([answer.covariance_mm2 for answer in answers]), against)
 
 
 def _samples(
-    training: Training, lines: "StageProgressQueue", stage: int, frame: Frame, starts: InitialErrors
+    task: RefinerTask, progress: "RefinerProgress", stage: int, frame: Frame, initial_errors: InitialErrors
 ) -> "Samples":
-    """Return what opens a stage's samples. The validation samples, which are few, are drawn here and kept."""
+    """Return functions that open a stage's samples; the few validation samples are rendered here and kept."""
     from featurelib.models.refiner.cascade import Samples
 
-    plan, for_validation = training.plan(stage, frame, starts), training.validation_plan(stage, frame, starts)
+    plan, for_validation = (make(stage, frame, initial_errors) for make in (task.plan, task.validation_plan))
     kept = [d[:2] for part in range(for_validation.num_segments) for d in for_validation.batches(part)]
     passes = itertools.count()
 
     def train() -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
-        found = False
+        is_empty = True
         for images, xy, skipped in batches_of(replace(plan, seed=(*plan.seed, next(passes)))):
-            lines.skip(skipped)
-            found = True
+            progress.skipped(skipped)
+            is_empty = False
             yield images, xy
-        if not found:
-            raise DataError(f"{training.dataset.uri}: no mesh of the {len(plan.meshes)} training objects can be read")
+        if is_empty:
+            raise DataError(
+                f"{task.dataset.uri}: none of the meshes of {len(plan.meshes)} training objects can be read; "
+                "run `featurelib validate`"
+            )
 
     return Samples(train, lambda: kept)
 
 
-class StageProgressQueue:
-    """Tells the user how the training goes."""
+def uncertainty_of(
+    estimates: FirstEstimates, results: Sequence["Refined"], errors_mm: NDArray[np.float64]
+) -> UncertaintyModel:
+    """Return the uncertainty of refined answers, fitted to their errors (n, 2, 3) on validation objects."""
+    rows = zip(
+        estimates.quality_scores,
+        results,
+        estimates.pairs_mm[estimates.start],
+        estimates.pairs_mm["template"],
+        strict=True,
+    )
+    scores = [
+        {**of_object, **refinement_scores(answer, first_mm), **quality.disagreement_scores(answer.pair_mm, template_mm)}
+        for of_object, answer, first_mm, template_mm in rows
+    ]
+    return fit_uncertainty(errors_mm, np.array([answer.covariance_mm2 for answer in results]), scores)
 
-    def __init__(self, training: Training) -> None:
-        """Tell of this training, through its lines."""
-        self.training = training
-        self.skipped: set[str] = set()
 
-    def skip(self, reasons: list[str]) -> None:
-        """Say each reason for which a mesh was skipped once."""
-        for reason in set(reasons) - self.skipped:
-            self.skipped.add(reason)
-            self._say(f"skipped object {len(self.skipped)}: {reason}")
+class RefinerProgress:
+    """Sends the progress of a training to the user's terminal."""
 
-    def progress(self, stage: int, frame: Frame, row: "StageProgress") -> None:
-        """Say where a stage stands."""
-        steps, size = self.training.steps, self.training.batch_size
+    def __init__(self, task: RefinerTask) -> None:
+        """Report the progress of this task, through its queue."""
+        self.task = task
+        self.reasons: set[str] = set()
+
+    def report(self, line: str) -> None:
+        """Send one line."""
+        self.task.queue.put(f"{self.task.name}: {line}")
+
+    def skipped(self, reasons: list[str]) -> None:
+        """Report each reason for which a mesh was skipped, once."""
+        for reason in set(reasons) - self.reasons:
+            self.reasons.add(reason)
+            self.report(f"skipped object {len(self.reasons)}: {reason}")
+
+    def validated(self, stage: int, frame: Frame, row: "StageProgress") -> None:
+        """Report a validation of a stage's network."""
+        steps, size = self.task.steps, self.task.batch_size
         left_s = row.seconds * (steps / row.step * (NUM_STAGES - stage) - 1)
         error_mm = row.val_error_pct / 100 * frame.width_mm
-        self._say(
-            f"stage {stage + 1}/{NUM_STAGES}: {row.step * size}/{steps * size} images, {row.images_per_s:.0f} "
-            f"images/s, validation {error_mm:.2f} mm in the image, about {duration(left_s)} left"
+        self.report(
+            f"stage {stage + 1}/{NUM_STAGES}: {row.step * size}/{steps * size} crops, {row.images_per_s:.0f} "
+            f"crops/s, validation {error_mm:.2f} mm in the image, about {duration(left_s)} left"
         )
 
-    def stage(self, stage: int, trained: "Stage", error_mm: float) -> None:
-        """Say what a stage leaves on validation objects."""
-        frame = f"a frame of {trained.frame.width_mm:.1f} mm"
-        self._say(f"stage {stage + 1}/{NUM_STAGES}, {frame}: leaves {error_mm:.2f} mm on validation objects")
-
-    def uncertainty(self) -> None:
-        """Say what is left to do."""
-        self._say("asking validation objects what may be claimed")
-
-    def _say(self, line: str) -> None:
-        self.training.lines.put(f"{self.training.name}: {line}")
+    def finished(self, stage: int, trained: "Stage", error_mm: float) -> None:
+        """Report the error that a trained stage leaves on validation objects."""
+        crop = f"crops of {trained.frame.width_mm:.1f} mm"
+        self.report(f"stage {stage + 1}/{NUM_STAGES}, {crop}: {error_mm:.2f} mm left on validation objects")

@@ -21,7 +21,7 @@ from jobs.bench.step import Pace
 from jobs.bench.tf_pipeline import tf_data
 from jobs.bench.train import BenchTrainConfig, Measured, bench_train
 from jobs.workers.cluster import connect_for_data
-from jobs.workers.streams import StreamPlan
+from jobs.workers.detector_stream import StreamPlan
 
 STREAM_ROLES = {"_read_segment": "data worker", "SplitCoordinator": "coordinator", "consume": "consumer"}
 

@@ -21,7 +21,7 @@ from jobs.train_lifter import TrainLifterConfig, train_lifter
 from jobs.train_refiner import TrainRefinerConfig, train_refiner
 from jobs.vectorize import VectorizeConfig, vectorize
 from jobs.workers.inference import mesh_files, without_objects
-from jobs.workers.refiner_training import batches_of
+from jobs.workers.refiner_stream import batches_of
 
 PICTURES = 64
 
@@ -36,8 +36,10 @@ def plan(run, bodies) -> SamplePlan:
     """The plan of a first stage on the run's training objects, of five batches in two segments."""
     training, dataset = read_vectors(str(run), "orthographic").where("train"), open_dataset(str(bodies))
     meshes = tuple(mesh_files(dataset, training.object_ids))
-    starts = InitialErrors(np.empty((0, 3)), 4.0)
-    return SamplePlan(without_objects(dataset), meshes, training.pair_mm, Frame(80.0, 32), starts, 128, 5, (3, 0))
+    initial_errors = InitialErrors(np.empty((0, 3)), 4.0)
+    return SamplePlan(
+        without_objects(dataset), meshes, training.pair_mm, Frame(80.0, 32), initial_errors, 128, 5, (3, 0)
+    )
 
 
 def test_a_refiner_has_its_files_and_says_what_it_starts_from(run):
@@ -141,7 +143,7 @@ def test_a_refiner_of_another_lifter_is_left_out(run, tmp_path, capfd):
     report = json.loads((tmp_path / "report" / "report.json").read_text())
 
     assert "refined" not in report["lifter"]["orthographic"]["test"]
-    assert "of another lifter" in capfd.readouterr().err
+    assert "trained for another lifter" in capfd.readouterr().err
 
 
 def test_wrong_input_is_one_line(run, plan, tmp_path):

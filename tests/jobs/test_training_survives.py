@@ -76,7 +76,7 @@ def test_a_killed_worker_costs_no_more_than_an_epoch(cluster, ray_workers, rende
 
     said = capsys.readouterr().err
     assert len(killed) == 2
-    assert "goes on after epoch" in said
+    assert "resumes after epoch" in said
     assert "failed" in said
     assert [int(row["epoch"]) for row in curve(renders)] == list(range(EPOCHS))
     np.testing.assert_allclose(figures(curve(renders)), figures(undisturbed), rtol=1e-4)
@@ -98,7 +98,7 @@ def test_a_killed_driver_goes_on_with_the_same_command(cluster, renders, capsys)
     done = figures(curve(renders))
 
     train_detector(config)
-    assert "goes on after epoch" in capsys.readouterr().err
+    assert "resumes after epoch" in capsys.readouterr().err
     assert len(curve(renders)) == EPOCHS
     assert np.array_equal(figures(curve(renders))[: len(done)], done)
 
@@ -111,7 +111,7 @@ def test_a_killed_driver_goes_on_with_the_same_command(cluster, renders, capsys)
     [
         ({"workers": 3}, "--batch-size 16: expected a multiple of --workers 3"),
         ({"workers": 0}, "--workers 0: expected at least 1"),
-        ({"batch_size": 4096}, "--batch-size 4096: there are"),
+        ({"batch_size": 4096}, "--batch-size 4096: expected at most the"),
     ],
 )
 def test_impossible_settings_are_refused(renders, flags, words):

@@ -1,11 +1,13 @@
-"""The crop refiner: a first 3D estimate is looked at again from near, and corrected.
+"""The refiner: corrects a first 3D estimate on close-up renders, coarse to fine.
 
-The mesh is drawn in a narrow orthographic frame around the estimate, a small network finds the landmark in each
-image, and the rays are fused; then once more in a narrower frame. Everything is done for the left instance: for the
-right one the mesh is mirrored, so that one network serves both.
+A stage renders the mesh in narrow orthographic crops around the estimate. A small network finds the landmark in each
+crop, and the rays are fused. The next stage repeats this in narrower crops. All stages work on the left instance; for
+the right instance the mesh is mirrored, so one network serves both.
 
-`stages` (frames and views), `crops` (drawing), `samples` (labelled images), `plan` (which of them), `estimates`
-(what stages start from), `refinement` (the result and its quality scores) and `files` need no TensorFlow; `network`,
-`training`, `calibration`, `cascade` (both stages), `refiner` (applying them) and `model` (on disk) do.
-Import the module you need.
+Training, in order of use: `estimates` (errors of the first estimates), `stages` (crop widths and views), `crops`
+(rendering), `samples` (labelled crops), `plan` (which samples), `network`, `training` (one stage), `calibration` (views
+and weights of a trained stage) and `cascade` (both stages).
+Inference: `refiner` (applies the stages), `fusion` (rays to a point), `refinement` (the result and its quality scores).
+On disk: `model` and `files`.
+`network`, `training`, `calibration`, `cascade`, `refiner` and `model` import TensorFlow; import the module you need.
 """

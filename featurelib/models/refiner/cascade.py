@@ -1,7 +1,7 @@
-"""The cascade that trains a refiner: a stage is trained, tried on unseen objects, and what it leaves begins the next.
+"""Training of the cascade: each stage is trained, calibrated on validation objects, and its errors start the next.
 
-Only objects that no network was trained on say how far off estimates are: on training objects they are better than
-they will ever be again, and a stage that learns from those expects too little.
+Initial errors are measured on objects that no network was trained on. On training objects they are smaller than on new
+objects, so a stage trained with those would be trained for errors that are too small.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -24,170 +24,167 @@ from featurelib.models.refiner.calibration import (
 from featurelib.models.refiner.network import build_network
 from featurelib.models.refiner.refinement import Refined
 from featurelib.models.refiner.refiner import Refiner, Stage, refine
-from featurelib.models.refiner.stages import NUM_STAGES, Frame, InitialErrors, narrower_frame, starting_within
+from featurelib.models.refiner.stages import NUM_STAGES, Frame, InitialErrors, initial_errors_within, narrower_frame
 from featurelib.models.refiner.training import Batch, StageProgress, StageRecipe, fit_stage
 
 Result = TypeVar("Result")
 
 FOLDS = 2
-"""Of the unseen objects, where some are held out."""
+"""Folds of the validation objects in the cross-fit of `held_out_results`."""
 
 
 class Samples(NamedTuple):
-    """Functions that open a pass over the training and over the validation samples of a stage."""
+    """Functions that open a pass over a stage's training samples, and over its validation samples."""
 
     train: Callable[[], Iterable[Batch]]
     val: Callable[[], Iterable[Batch]]
 
 
 OpenSamples = Callable[[int, Frame, InitialErrors], Samples]
-"""From a stage's number, counted from 0, its frame and its starts."""
+"""Takes a stage's number, counted from 0, its frame and its initial errors."""
 
 
 @dataclass(frozen=True, eq=False)
 class ValidationObjects:
-    """n validation objects, and where the next stage starts.
+    """n validation objects, and the estimates that the next stage refines.
 
-    load: returns the mesh of the i-th. truths_mm, starts_mm: (n, 2, 3). threads: objects refined at once.
+    load: returns the mesh of object i. truths_mm, estimates_mm: (n, 2, 3). threads: objects refined in parallel.
     """
 
     load: Callable[[int], Mesh]
     truths_mm: NDArray[np.float64]
-    starts_mm: NDArray[np.float64]
+    estimates_mm: NDArray[np.float64]
     threads: int = 1
 
     def each(self, function: Callable[[Mesh, int], Result]) -> list[Result]:
-        """Return function(mesh, i) of every object."""
+        """Return function(mesh, i) for each object i."""
         with ThreadPoolExecutor(self.threads) as pool:
             return list(pool.map(lambda i: function(self.load(i), i), range(len(self.truths_mm))))
 
     @property
     def residuals_mm(self) -> NDArray[np.float64]:
-        """(2 n, 3) how far off the starts are, on the left side."""
-        return left_residuals_mm(self.starts_mm, self.truths_mm)
+        """Errors (2 n, 3) of the estimates, with right instances mirrored to the left side."""
+        return left_residuals_mm(self.estimates_mm, self.truths_mm)
 
     def where(self, chosen: NDArray[np.intp]) -> "ValidationObjects":
         """Return some of the objects, by their indices (m,)."""
-        truths_mm, starts_mm = self.truths_mm[chosen], self.starts_mm[chosen]
-        return replace(self, load=lambda i: self.load(chosen[i]), truths_mm=truths_mm, starts_mm=starts_mm)
+        truths_mm, estimates_mm = self.truths_mm[chosen], self.estimates_mm[chosen]
+        return replace(self, load=lambda i: self.load(chosen[i]), truths_mm=truths_mm, estimates_mm=estimates_mm)
 
-    def after(self, answers: Iterable[Refined]) -> "ValidationObjects":
-        """Return the objects with the answers of a stage, not snapped, as the starts of the next."""
-        return replace(self, starts_mm=np.array([answer.unsnapped_mm for answer in answers]))
+    def after(self, results: Iterable[Refined]) -> "ValidationObjects":
+        """Return the objects with a stage's results, before the snap, as the estimates of the next stage."""
+        return replace(self, estimates_mm=np.array([result.unsnapped_mm for result in results]))
 
 
 class CascadeConfig(NamedTuple):
-    """What a training is told beside its samples.
+    """Settings of the training of all stages.
 
-    frame: of the first stage. starts: of its samples. recipe: of each stage. seed: of the weights.
+    frame, initial_errors: of the first stage. recipe: of each stage. seed: of the weights.
     """
 
     frame: Frame
-    starts: InitialErrors
+    initial_errors: InitialErrors
     recipe: StageRecipe
     seed: int = 0
 
 
 def train_stages(
     cascade: CascadeConfig,
-    unseen: ValidationObjects,
+    validation: ValidationObjects,
     open_samples: OpenSamples,
     on_progress: Callable[[int, Frame, StageProgress], None],
     on_stage: Callable[[int, Stage, float], None],
 ) -> Refiner:
-    """Return a trained refiner, calibrated on unseen objects; its `start`, errors and claims are the caller's.
+    """Return a trained refiner, calibrated on validation objects; the caller sets its start, errors and uncertainty.
 
     Args:
-        cascade: the first stage's frame and starts, and how to train.
-        unseen: validation objects with the first estimates.
-        open_samples: opens each stage's samples.
+        cascade: settings.
+        validation: validation objects with the first estimates.
+        open_samples: opens the samples of a stage.
         on_progress: called after each validation of a stage's network.
-        on_stage: called with a stage's number, the stage, and the mean error in mm that it leaves.
+        on_stage: called after each stage with its number, the stage, and its mean error in mm on validation objects.
     """
     keras.utils.set_random_seed(cascade.seed)
-    frame, starts, stages, model = cascade.frame, cascade.starts, [], None
+    frame, initial_errors, stages, model = cascade.frame, cascade.initial_errors, [], None
     for number in range(NUM_STAGES):
         model = _next_network(frame, model)
-        samples = open_samples(number, frame, starts)
+        samples = open_samples(number, frame, initial_errors)
 
         def report(row: StageProgress, number: int = number, frame: Frame = frame) -> None:
             on_progress(number, frame, row)
 
         fit_stage(model, cascade.recipe, samples.train, samples.val, report)
-        stages.append(calibrated_stage(unseen, frame, model))
-        answers = applied_stages(unseen, stages[-1])
-        unseen = unseen.after(answers)
-        on_stage(number, stages[-1], float(np.linalg.norm(unseen.residuals_mm, axis=1).mean()))
-        frame = narrower_frame(unseen.residuals_mm, frame)
-        starts = starting_within(unseen.residuals_mm, frame)
-    return finished(tuple(stages), answers, unseen)
+        stages.append(calibrate_stage(validation, frame, model))
+        results = refine_all(Refiner((stages[-1],)), validation)
+        validation = validation.after(results)
+        on_stage(number, stages[-1], float(np.linalg.norm(validation.residuals_mm, axis=1).mean()))
+        frame = narrower_frame(validation.residuals_mm, frame)
+        initial_errors = initial_errors_within(validation.residuals_mm, frame)
+    return with_finish(tuple(stages), results, validation)
 
 
-def calibrated_stage(unseen: ValidationObjects, frame: Frame, model: keras.Model) -> Stage:
-    """Return the stage of a trained network from the views that serve unseen objects best."""
-    tried = candidate_stage(frame, model)
-    squared = unseen.each(lambda mesh, i: squared_errors_mm2(tried, mesh, unseen.truths_mm[i], unseen.starts_mm[i]))
-    return chosen_stage(tried, np.mean(squared, axis=(0, 1)))
+def calibrate_stage(validation: ValidationObjects, frame: Frame, model: keras.Model) -> Stage:
+    """Return the stage of a trained network with the views that are best on validation objects."""
+    candidate = candidate_stage(frame, model)
+    squared = validation.each(
+        lambda mesh, i: squared_errors_mm2(candidate, mesh, validation.truths_mm[i], validation.estimates_mm[i])
+    )
+    return chosen_stage(candidate, np.mean(squared, axis=(0, 1)))
 
 
-def applied_stages(unseen: ValidationObjects, stage: Stage) -> list[Refined]:
-    """Return the answers of one stage on unseen objects."""
-    return answered(Refiner((stage,)), unseen)
-
-
-def finished(stages: tuple[Stage, ...], once: list[Refined], unseen: ValidationObjects) -> Refiner:
-    """Return the refiner of trained stages, with what unseen objects say of its last step.
+def with_finish(stages: tuple[Stage, ...], once: list[Refined], validation: ValidationObjects) -> Refiner:
+    """Return the refiner of trained stages; validation objects decide on a second last pass and on the snap.
 
     Args:
         stages: trained.
-        once: their answers on the unseen objects.
-        unseen: with those answers as starts.
+        once: their results on the validation objects.
+        validation: with those results as estimates.
     """
-    twice = applied_stages(unseen, stages[-1])
-    answers, snap = chosen_finish(once, twice, unseen.truths_mm)
-    chosen = stages if answers is once else (*stages, stages[-1])
+    twice = refine_all(Refiner((stages[-1],)), validation)
+    results, snap = chosen_finish(once, twice, validation.truths_mm)
+    chosen = stages if results is once else (*stages, stages[-1])
     return Refiner(chosen, snap)
 
 
-def held_out_answers(stages: Sequence[Stage], unseen: ValidationObjects) -> list[Refined]:
-    """Return answers on unseen objects by stages that were calibrated on others of them.
+def held_out_results(stages: Sequence[Stage], validation: ValidationObjects) -> list[Refined]:
+    """Return cross-fitted results (n) on validation objects: those of each fold by stages calibrated on the other.
 
-    The views of `finished` stages, and how they end, were chosen on the very objects, on which they err less than they
-    will again: 0.344 mm on average over 65 heads, and 0.355 when each half was held out in turn.
+    Results on the objects that chose the views are too good: over 65 heads their mean error was 0.344 mm, and 0.355 mm
+    cross-fitted.
 
     Args:
         stages: trained, each once, in their order.
-        unseen: with the first estimates. One object alone is its own teacher.
+        validation: with the first estimates. A single object is used for both.
     """
-    number = np.arange(len(unseen.truths_mm))
-    folds = [number[number % FOLDS == fold] for fold in range(min(FOLDS, len(number)))]
-    answers: dict[int, Refined] = {}
+    indices = np.arange(len(validation.truths_mm))
+    folds = [indices[indices % FOLDS == fold] for fold in range(min(FOLDS, len(indices)))]
+    results: dict[int, Refined] = {}
     for fold in folds:
-        others = np.setdiff1d(number, fold) if len(folds) > 1 else fold
-        answers |= zip(
-            fold.tolist(), answered(calibrated(stages, unseen.where(others)), unseen.where(fold)), strict=True
+        others = np.setdiff1d(indices, fold) if len(folds) > 1 else fold
+        results |= zip(
+            fold.tolist(), refine_all(calibrate(stages, validation.where(others)), validation.where(fold)), strict=True
         )
-    return [answers[int(i)] for i in number]
+    return [results[int(i)] for i in indices]
 
 
-def answered(refiner: Refiner, unseen: ValidationObjects) -> list[Refined]:
-    """Return the answers of a refiner on unseen objects."""
-    return unseen.each(lambda mesh, i: refine(refiner, mesh, unseen.starts_mm[i]))
+def refine_all(refiner: Refiner, validation: ValidationObjects) -> list[Refined]:
+    """Return the results (n) of a refiner on validation objects."""
+    return validation.each(lambda mesh, i: refine(refiner, mesh, validation.estimates_mm[i]))
 
 
-def calibrated(stages: Sequence[Stage], unseen: ValidationObjects) -> Refiner:
-    """Return the refiner of trained stages as unseen objects would have it: its views, their weights, how it ends."""
-    chosen, answers = [], list[Refined]()
+def calibrate(stages: Sequence[Stage], validation: ValidationObjects) -> Refiner:
+    """Return the refiner of trained stages, with views, weights, passes and snap chosen on validation objects."""
+    chosen, results = [], list[Refined]()
     for stage in stages:
-        chosen.append(calibrated_stage(unseen, stage.frame, stage.model))
-        answers = applied_stages(unseen, chosen[-1])
-        unseen = unseen.after(answers)
-    return finished(tuple(chosen), answers, unseen)
+        chosen.append(calibrate_stage(validation, stage.frame, stage.model))
+        results = refine_all(Refiner((chosen[-1],)), validation)
+        validation = validation.after(results)
+    return with_finish(tuple(chosen), results, validation)
 
 
-def _next_network(frame: Frame, before: keras.Model | None) -> keras.Model:
-    """Return a network that starts from the weights of the stage before."""
+def _next_network(frame: Frame, previous: keras.Model | None) -> keras.Model:
+    """Return a network with the weights of the previous stage; untrained for the first stage."""
     model = build_network(frame.size_px)
-    if before is not None:
-        model.set_weights(before.get_weights())
+    if previous is not None:
+        model.set_weights(previous.get_weights())
     return model

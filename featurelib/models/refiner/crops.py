@@ -1,15 +1,15 @@
-"""Crop images: what is needed of a surface around a point, in three channels.
+"""Crops: close-up renders of the surface around a point, in three channels.
 
-0. shading: the headlight of `featurelib.rendering.shading`, so white background and no side.
-1. the normal's share to the right, -1 to 1 as 0 to 255. A face seen from its back has its normal turned round, so
-   that a mesh wound inside out gives the same image.
-2. depth relative to the middle of the frame, half a frame nearer as 255 and half a frame farther as 0, and clipped;
-   the background is 0.
+0. Shading: the headlight of `featurelib.rendering.shading` on a white background; it does not depend on the side.
+1. The right component of the normal, -1 to 1 as 0 to 255. Back faces have their normal inverted, so a mesh with
+   inverted winding gives the same image.
+2. Depth relative to the crop's centre: half a crop width nearer is 255, half a width farther is 0, clipped; the
+   background is 0.
 
-Colours and textures are left out: the shape alone tells where a landmark of the shape is.
+Crops have no colours or textures, since the landmark is a feature of the shape.
 
-The image is drawn by the loops of the raster back end. Faces beside the window are passed over at the price of
-their bounding box. A 96-pixel image of a head of 34,332 faces takes 0.8 ms on one core.
+The kernels of the raster back end draw the crops; a face outside the window costs only its bounding-box test. A
+96-pixel crop of a head of 34,332 faces takes 0.8 ms on one core.
 """
 
 from collections.abc import Sequence
@@ -28,25 +28,25 @@ from featurelib.rendering.unpacking import EMPTY_FACE
 CHANNELS = 3
 
 
-def aimed_camera(rotation: NDArray[np.float64], aim_mm: NDArray[np.float64], frame_mm: float) -> Camera:
-    """Return the orthographic camera of a frame `frame_mm` wide with `aim_mm` (3,) in its middle.
+def crop_camera(rotation: NDArray[np.float64], centre_mm: NDArray[np.float64], frame_mm: float) -> Camera:
+    """Return the orthographic camera of a crop.
 
     Args:
         rotation: (3, 3) object from camera, as `View.object_from_view`.
-        aim_mm: (3,) object frame.
-        frame_mm: width of the image.
+        centre_mm: (3,) point in the centre of the image, object frame.
+        frame_mm: width of the image at the object.
     """
     lens = Orthographic(frame_mm / 2)
-    return Camera(lens, rigid(rotation, aim_mm + camera_distance_mm(lens, frame_mm) * rotation[:, 2]))
+    return Camera(lens, rigid(rotation, centre_mm + camera_distance_mm(lens, frame_mm) * rotation[:, 2]))
 
 
-def cameras_at(views: Sequence[View], aim_mm: NDArray[np.float64], frame_mm: float) -> list[Camera]:
-    """Return the cameras of the views, all aimed at one point (3,)."""
-    return [aimed_camera(view.object_from_view, aim_mm, frame_mm) for view in views]
+def cameras_at(views: Sequence[View], centre_mm: NDArray[np.float64], frame_mm: float) -> list[Camera]:
+    """Return the cameras (v) of the views, with one point (3,) in the centre of each image."""
+    return [crop_camera(view.object_from_view, centre_mm, frame_mm) for view in views]
 
 
 def render_crops(mesh: Mesh, cameras: Sequence[Camera], size_px: int) -> NDArray[np.uint8]:
-    """Return the images (n, size_px, size_px, 3) of n cameras from `aimed_camera`."""
+    """Return the images (n, size_px, size_px, 3) of n cameras from `crop_camera`."""
     images = np.empty((len(cameras), size_px, size_px, CHANNELS), np.uint8)
     count, stride = len(mesh.vertices_mm), size_px + LANES
     corners = np.empty((count, 2), np.int32), np.empty(count, np.float32), np.empty(count, np.float32)
@@ -80,9 +80,9 @@ def _unpack(
     background: int,
     image: NDArray[np.uint8],
 ) -> None:
-    """Write the image (size, size, 3) that a z-buffer of face numbers holds, and empty it.
+    """Write the image (size, size, 3) of a z-buffer of face numbers, and clear the z-buffer.
 
-    right: (4,) the first row of camera_from_object. middle_mm: the depth that becomes half grey.
+    right: (4,) the first row of camera_from_object. middle_mm: the depth of half grey.
     """
     xy, depths, shades = corners
     size = len(image)
@@ -104,7 +104,7 @@ def _unpack(
             for axis in range(3):
                 normal = share_a * normals[a, axis] + share_b * normals[b, axis] + share_c * normals[c, axis]
                 sideways += right[axis] * normal
-            # y points down, so what is counter-clockwise to the viewer has a negative area
+            # y points down, so a face that is counter-clockwise to the viewer has a negative area
             sideways = min(max(-sideways if area > 0 else sideways, -1.0), 1.0)
             depth_mm = share_a * depths[a] + share_b * depths[b] + share_c * depths[c]
             nearer = min(max((middle_mm - depth_mm) / half_mm, -1.0), 1.0)

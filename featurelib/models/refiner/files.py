@@ -1,4 +1,4 @@
-"""Where a trained refiner lies, which one it is, and its numbers; what needs no network."""
+"""Files of a trained refiner that need no network: its folder, its version and refiner.json."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ def refiner_uri(run: str, projection: str) -> str:
 
 
 def current_version(run: str, projection: str) -> str | None:
-    """Return the version of a projection's refiner; None without one, or if it starts from another lifter.
+    """Return the version of a projection's refiner; None without a refiner, or if it was trained for another lifter.
 
     Raises:
         DataError: if there is no trained lifter.
@@ -29,7 +29,9 @@ def current_version(run: str, projection: str) -> str | None:
         return None
     if json.loads(storage.read_bytes(config_uri)).get("lifter") != lifter_version(run, projection):
         logger.warning(
-            "%s: of another lifter, so it is left out; run `featurelib train-refiner --projection %s`", uri, projection
+            "%s: trained for another lifter and ignored; run `featurelib train-refiner --projection %s`",
+            uri,
+            projection,
         )
         return None
     return refiner_version(uri)
@@ -41,10 +43,10 @@ def refiner_version(uri: str) -> str:
 
 
 def read_numbers(uri: str) -> dict[str, Any]:
-    """Return what refiner.json holds.
+    """Return the content of refiner.json.
 
     Raises:
-        DataError: if there is none, or it is not JSON.
+        DataError: if the file is missing or not JSON.
     """
     try:
         numbers: dict[str, Any] = json.loads(_content(uri))

@@ -1,4 +1,4 @@
-"""The point of a stage: robust least squares over its rays, and the snap to the surface that respects the rays."""
+"""The point of a stage: robust least squares over its rays, and the snap to the surface in the rays' metric."""
 
 from typing import NamedTuple
 
@@ -18,15 +18,15 @@ regression using iteratively reweighted least-squares, 1977)."""
 ROUNDS = 10
 
 MIN_REDUCED_CHI2 = 0.1
-"""Rays that meet by chance better than this know no more than those that meet as well as this; the best of 600
-landmarks had 0.3."""
+"""Lower bound of the reduced chi-square, so that rays that meet closely by chance do not claim a small covariance; the
+least of 600 landmarks was 0.3."""
 
 AXES = 2
-"""Of the plane across a ray, along which it errs."""
+"""Dimensions of the plane perpendicular to a ray, in which its error is measured."""
 
 
 class FusedRays(NamedTuple):
-    """A point and what the rays know of it.
+    """A point and the information of its rays.
 
     point_mm: (3,). information: (3, 3) inverse covariance in 1 / mm^2, for independent errors of the rays.
     distances_mm: (n,) of the rays from the point. reduced_chi2: sum of distance^2 / variance, divided by the degrees of
@@ -40,28 +40,27 @@ class FusedRays(NamedTuple):
 
     @property
     def covariance_mm2(self) -> NDArray[np.float64]:
-        """(3, 3) as the rays themselves have it, times their reduced_chi2.
+        """(3, 3) inverse of the information, times the reduced chi-square.
 
-        That is the variance factor of a least-squares adjustment (Mikhail and Ackermann, Observations and Least
-        Squares, 1976).
-        On 300 heads that no network had seen, how badly the rays meet had a rank correlation of 0.34 with the error,
-        more than any other score; with this factor regions that were claimed to hold 68 and 95 % held 61 and 94 % of
-        the errors, without it 57 and 90 %.
+        This is the variance factor of a least-squares adjustment (Mikhail and Ackermann, Observations and Least
+        Squares, 1976). On 300 heads that no network had seen, the reduced chi-square had a rank correlation of 0.34
+        with the error, more than any other score. With this factor, regions claimed to contain 68 and 95 % of the
+        errors contained 61 and 94 %; without it 57 and 90 %.
         """
         return np.asarray(self.reduced_chi2 * np.linalg.inv(self.information))
 
 
 def fuse_rays(rays: Rays, variances_mm2: ArrayLike) -> FusedRays:
-    """Return the point nearest to n rays (n, 3) in the sense of Cauchy's loss.
+    """Return the point with the least Cauchy loss of its distances from n rays (n, 3).
 
-    Least squares are solved again with each ray's weight divided by 1 + (distance / (CAUCHY sigma))^2.
+    Iteratively reweighted least squares: each ray's weight is divided by 1 + (distance / (CAUCHY sigma))^2.
 
     Args:
         rays: at least two.
-        variances_mm2: (n,) of a ray's error along one axis across it.
+        variances_mm2: (n,) of a ray's error along one axis perpendicular to it.
 
     Raises:
-        GeometryError: if the rays do not fix a point.
+        GeometryError: if the rays are parallel.
     """
     variances = np.asarray(variances_mm2, dtype=np.float64)
     projectors = perpendicular_projector(rays)
@@ -70,7 +69,7 @@ def fuse_rays(rays: Rays, variances_mm2: ArrayLike) -> FusedRays:
         information = np.einsum("n,nij->ij", weights, projectors)
         values = np.linalg.eigvalsh(information)
         if not values[0] > 1e-4 * values[2]:
-            break  # the rays that are left with a weight fix no point; those before them did
+            break  # the remaining weights leave parallel rays; keep the point of the last round
         point = np.linalg.solve(information, np.einsum("n,nij,nj->i", weights, projectors, rays.origins_mm))
         distances = np.linalg.norm(np.einsum("nij,nj->ni", projectors, point - rays.origins_mm), axis=1)
         reduced_chi2 = max(
@@ -79,7 +78,7 @@ def fuse_rays(rays: Rays, variances_mm2: ArrayLike) -> FusedRays:
         fused = FusedRays(point, information, distances, reduced_chi2)
         weights = 1 / variances / (1 + distances**2 / (CAUCHY**2 * variances))
     if fused is None:
-        raise GeometryError(f"the {len(weights)} rays of a crop are all but parallel; take more views")
+        raise GeometryError(f"the {len(weights)} rays of a crop are nearly parallel; add views")
     return fused
 
 
@@ -88,15 +87,15 @@ def snap_along(
 ) -> tuple[NDArray[np.float64], float]:
     """Return the surface point q with the least (q - p)' information (q - p), and its distance from p in mm.
 
-    In coordinates L' x, with information = L L', that is the closest point. It moves the point along the directions
-    in which the rays are least sure, not along the surface's normal.
+    With information = L L', q is the closest point in coordinates L' x. The snap moves the point mostly along the
+    directions in which the rays are least certain, not along the surface normal.
 
     Args:
         point_mm: (3,) p.
         information: (3, 3).
         mesh: the surface.
-        within_mm: only faces with a corner nearer than this to p are searched; without any, p is returned and an
-            infinite distance.
+        within_mm: only faces with a corner closer than this to p are searched. If there are none, the result is p and
+            an infinite distance.
     """
     near = np.linalg.norm(mesh.vertices_mm - point_mm, axis=1) < within_mm
     faces = mesh.faces[near[mesh.faces].any(axis=1)]

@@ -20,9 +20,9 @@ __all__ = ["load_refiner", "refiner_uri", "save_refiner"]
 
 
 def save_refiner(refiner: Refiner, uri: str) -> None:
-    """Write a refiner into the folder `uri`; refiner.json, which says that it is whole, is written last.
+    """Write a refiner into the folder `uri`; refiner.json is written last.
 
-    A stage that is taken twice is written once.
+    A stage that is applied twice is written once.
     """
     distinct = refiner.distinct_stages
     numbers = {
@@ -43,7 +43,7 @@ def load_refiner(uri: str) -> Refiner:
     """Return the refiner that `save_refiner` wrote.
 
     Raises:
-        DataError: if there is none, or its files are not what was written.
+        DataError: if there is no refiner, or its files do not belong together.
     """
     numbers = read_numbers(uri)
     try:

@@ -1,15 +1,14 @@
-"""The networks of a stage: small encoders and decoders with skips, each with a map at half the image's resolution.
+"""The networks of a stage: small encoder-decoders with skip connections, with a heatmap at half the image's resolution.
 
-They see the same image, begin from weights of their own, and how far apart they see the landmark says how sure they
-are. They stand in one graph, side by side: two on two cores train on 360 images of 96 pixels a second (180 each), one
-network with both cores to itself on 205, since the threads of one convolution wait for each other.
+The networks of a stage have the same input and different initial weights. The distance between their positions is a
+measure of uncertainty. They are branches of one graph: on two cores, two branches train on 360 images of 96 pixels per
+second (180 each), and a single network on 205, since the threads of one convolution wait for each other.
 
-They answer with logits; the position is the mean of their softmax (Nibali et al., Numerical Coordinate Regression with
-Convolutional Neural Networks, 2018, https://arxiv.org/abs/1801.07372), and the map's spread is its deviation.
+The outputs are logits. A position is the mean of their softmax (Nibali et al., Numerical Coordinate Regression with
+Convolutional Neural Networks, 2018, https://arxiv.org/abs/1801.07372), and the spread is its standard deviation.
 
-At the default size and width a core trains one network on 200 images of 96 pixels a second and reads 600. Without
-normalisation a quarter more were trained on, with maps at a quarter of the resolution a third: the arithmetic is what
-costs.
+At the default size and width, one core trains one network on 200 images of 96 pixels per second and evaluates 600.
+Without normalisation it trains on a quarter more, with heatmaps at a quarter of the resolution on a third more.
 """
 
 from typing import NamedTuple
@@ -23,16 +22,16 @@ from featurelib.models.heatmaps import cell_centres
 from featurelib.models.refiner.stages import NETWORKS
 
 STRIDE = 2
-"""Pixels of the image to a cell of the map."""
+"""Image pixels per cell of the map."""
 
 MULTIPLE = 16
-"""The image's size is a multiple of this: it is halved four times."""
+"""The image size is a multiple of this, since it is halved four times."""
 
 
-class Found(NamedTuple):
-    """Where maps say the landmark is.
+class MapPositions(NamedTuple):
+    """The landmark's positions in maps.
 
-    xy: (..., 2) image positions. spread: (...,) standard deviation of the map around it, in widths of the image.
+    xy: (..., 2) image positions. spread: (...,) standard deviation of each map along one axis, in image widths.
     """
 
     xy: NDArray[np.float64]
@@ -48,7 +47,7 @@ def build_network(size_px: int = 96, *, width: int = 16, networks: int = NETWORK
         networks: m.
 
     Raises:
-        UsageError: if the size is no such multiple.
+        UsageError: if the size is not a multiple of 16.
     """
     if size_px % MULTIPLE or size_px < MULTIPLE:
         raise UsageError(f"crop of {size_px} pixels: expected a multiple of {MULTIPLE}")
@@ -59,7 +58,7 @@ def build_network(size_px: int = 96, *, width: int = 16, networks: int = NETWORK
 
 
 def _map(x: keras.KerasTensor, cells: int, width: int) -> keras.KerasTensor:
-    """Return one network's logits (n, 1, cells, cells) for scaled images."""
+    """Return one network's logits (n, 1, cells, cells) for scaled images (n, s, s, 3)."""
     half = _conv(x, width, strides=2)
     quarter = _conv(_conv(half, 2 * width, strides=2), 2 * width)
     eighth = _residual(_conv(quarter, 3 * width, strides=2), 3 * width)
@@ -72,8 +71,8 @@ def _map(x: keras.KerasTensor, cells: int, width: int) -> keras.KerasTensor:
     return keras.layers.Reshape((1, cells, cells))(keras.layers.Conv2D(1, 3, padding="same")(x))
 
 
-def read_maps(logits: NDArray[np.floating]) -> Found:
-    """Return the positions in maps of logits (..., h, h)."""
+def read_maps(logits: NDArray[np.floating]) -> MapPositions:
+    """Return the positions in maps of logits (..., h, h), in float64."""
     cells = np.asarray(logits, dtype=np.float64)
     shares = np.exp(cells - cells.max(axis=(-2, -1), keepdims=True))
     shares /= shares.sum(axis=(-2, -1), keepdims=True)
@@ -81,7 +80,7 @@ def read_maps(logits: NDArray[np.floating]) -> Found:
     across, down = shares.sum(axis=-2), shares.sum(axis=-1)
     xy = np.stack([across @ centres, down @ centres], axis=-1)
     variance = np.stack([across @ centres**2, down @ centres**2], axis=-1) - xy**2
-    return Found(xy, np.sqrt(np.maximum(variance.mean(axis=-1), 0)))
+    return MapPositions(xy, np.sqrt(np.maximum(variance.mean(axis=-1), 0)))
 
 
 def _conv(x: keras.KerasTensor, channels: int, *, strides: int = 1) -> keras.KerasTensor:
@@ -95,7 +94,7 @@ def _residual(x: keras.KerasTensor, channels: int) -> keras.KerasTensor:
 
 
 def _joined(deep: keras.KerasTensor, skip: keras.KerasTensor, channels: int) -> keras.KerasTensor:
-    """Return the deep features at twice their resolution, joined with those of the way down."""
+    """Return the deep features at twice their resolution, joined with the encoder's features."""
     deep = keras.layers.Conv2D(channels, 1, use_bias=False)(deep)
     deep = keras.layers.UpSampling2D(2)(deep)
     skip = keras.layers.Conv2D(channels, 1, use_bias=False)(skip)
@@ -103,5 +102,5 @@ def _joined(deep: keras.KerasTensor, skip: keras.KerasTensor, channels: int) -> 
 
 
 def _normalised(x: keras.KerasTensor) -> keras.KerasTensor:
-    """Keras's momentum of 0.99 lags behind in trainings of a thousand steps."""
+    """Return x normalised over the batch; Keras's momentum of 0.99 is too slow for trainings of a thousand steps."""
     return keras.layers.BatchNormalization(momentum=0.9)(x)

@@ -1,7 +1,7 @@
-"""Which labelled crops a stage is trained on, cut into parts that are drawn apart and give the same every time.
+"""The plan of a stage's labelled crops: segments that are rendered independently and reproducibly.
 
-The unit of work is a segment: some random objects, each loaded once, whose images are shuffled and dealt into whole
-batches. So batches mix objects although no image is ever kept.
+A segment holds some random objects, each loaded once. Its crops are shuffled and divided into whole batches, so a batch
+mixes objects although no crop is kept.
 """
 
 import math
@@ -18,16 +18,16 @@ from featurelib.models.refiner.samples import both_sides, crop_samples
 from featurelib.models.refiner.stages import Frame, InitialErrors
 
 SEGMENT = 512
-"""Images of a segment, about: 14 MB at 96 pixels. Loading a head takes 10 ms, as long as drawing 12 of them."""
+"""Approximate number of crops per segment: 14 MB at 96 pixels. Loading a head takes 10 ms, as long as 12 crops."""
 
 OBJECTS_AT_ONCE = 16
-"""Objects of a segment, at most: 16 images of either side of each."""
+"""Maximum number of objects per segment: 16 crops per side of each object."""
 
 
 class CropBatch(NamedTuple):
-    """A segment's samples.
+    """Some samples.
 
-    images: (n, s, s, 3) uint8. xy: (n, 2) float32. skipped: the reason for each object whose mesh is bad.
+    images: (n, s, s, 3) uint8. xy: (n, 2) float32. skipped: one reason per object whose mesh cannot be read.
     """
 
     images: NDArray[np.uint8]
@@ -39,22 +39,22 @@ class CropBatch(NamedTuple):
 class SamplePlan:
     """The samples of one stage.
 
-    dataset: where the meshes are; its table of objects is not looked at. meshes: (n,) files; pairs_mm: (n, 2, 3).
-    frame, starts: of the stage. batch_size, num_batches: all in all. seed: of all that is random.
+    dataset: loads the meshes; its table of objects is not used. meshes: (n,) files. pairs_mm: (n, 2, 3) true landmarks.
+    frame, initial_errors: of the stage. batch_size, num_batches: of the whole plan. seed: of all random numbers.
     """
 
     dataset: Dataset
     meshes: tuple[MeshFile, ...]
     pairs_mm: NDArray[np.float64]
     frame: Frame
-    starts: InitialErrors
+    initial_errors: InitialErrors
     batch_size: int
     num_batches: int
     seed: tuple[int, ...] = (0,)
 
     @property
     def num_segments(self) -> int:
-        """How many segments there are."""
+        """Number of segments."""
         return math.ceil(self.num_batches / self._batches_each)
 
     @property
@@ -62,9 +62,9 @@ class SamplePlan:
         return max(1, SEGMENT // self.batch_size)
 
     def objects(self, segment: int) -> tuple[int, NDArray[np.int64]]:
-        """Return the pass over the objects to which a segment belongs, and its objects.
+        """Return the number of a segment's pass over the objects, and the indices of its objects.
 
-        Each pass takes all objects, in an order of its own.
+        Each pass visits all objects in a new random order.
         """
         parts = math.ceil(len(self.meshes) / OBJECTS_AT_ONCE)
         one_pass, part = divmod(segment, parts)
@@ -74,8 +74,8 @@ class SamplePlan:
     def draw(self, segment: int) -> CropBatch:
         """Return a segment's samples, shuffled.
 
-        In place of those of a mesh that cannot be read others of the segment stand twice; there are none at all if
-        no mesh can be read.
+        If a mesh cannot be read, samples of the segment's other meshes are repeated. If none can be read, there are no
+        samples.
         """
         one_pass, objects = self.objects(segment)
         count = self.batch_size * min(self._batches_each, self.num_batches - segment * self._batches_each)
@@ -89,18 +89,18 @@ class SamplePlan:
                 continue
             random = np.random.default_rng((*self.seed, one_pass, int(i)))
             for side, point_mm in both_sides(mesh, self.pairs_mm[i]):
-                samples = crop_samples(side, point_mm, self.frame, self.starts, random, each)
+                samples = crop_samples(side, point_mm, self.frame, self.initial_errors, random, each)
                 images.append(samples[0])
                 xy.append(samples[1])
         if not images:
             size = self.frame.size_px
             return CropBatch(np.empty((0, size, size, 3), np.uint8), np.empty((0, 2), np.float32), skipped)
-        every = np.random.default_rng((*self.seed, one_pass, len(self.meshes), segment)).permutation(len(xy) * each)
-        kept = np.resize(every, count)
+        order = np.random.default_rng((*self.seed, one_pass, len(self.meshes), segment)).permutation(len(xy) * each)
+        kept = np.resize(order, count)
         return CropBatch(np.concatenate(images)[kept], np.concatenate(xy)[kept], skipped)
 
     def batches(self, segment: int) -> Iterator[CropBatch]:
-        """Yield a segment's batches; the first names what was skipped."""
+        """Yield a segment's batches; the first one has the reasons for skipped meshes."""
         drawn = self.draw(segment)
         for start in range(0, len(drawn.xy), self.batch_size):
             batch = slice(start, start + self.batch_size)

@@ -1,7 +1,7 @@
-"""Looking: estimates of the landmark pair in, better ones out.
+"""Application of the stages: refine an estimate of the landmark pair.
 
-Everything happens on the left side: the right instance is the left one of the mirrored mesh, so both are looked at by
-the same network.
+All stages work on the left instance. The right instance is the left one of the mirrored mesh, so one network serves
+both.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,26 +19,26 @@ from featurelib.meshes import Mesh
 from featurelib.models.inference import frozen_graph
 from featurelib.models.refiner.crops import cameras_at, render_crops
 from featurelib.models.refiner.fusion import FusedRays, fuse_rays, snap_along
-from featurelib.models.refiner.network import Found, read_maps
+from featurelib.models.refiner.network import MapPositions, read_maps
 from featurelib.models.refiner.refinement import Refined
 from featurelib.models.refiner.stages import Frame
 from featurelib.models.uncertainty.model import UncertaintyModel
 
 BATCH = 64
-"""Images of a forward pass; more are not faster."""
+"""Images per forward pass; larger batches are not faster."""
 
 EARLY_VIEWS = 5
-"""Views of each stage but the last, which alone decides the result. On 120 heads that the run had never seen, three
-stages of nine views each left 0.401 mm in 213 ms of CPU, of 5, 5 and 9 views 0.393 mm in 152 ms, and without the third
-stage 0.461 mm."""
+"""Views of each stage but the last. On 120 heads that the run had never seen, three stages of 9 views each had a mean
+error of 0.401 mm in 213 ms of CPU time, three stages of 5, 5 and 9 views 0.393 mm in 152 ms, and two stages
+0.461 mm."""
 
 
 @dataclass(frozen=True, eq=False)
 class Stage:
     """One stage of the cascade.
 
-    frame: of its images. views: from where, for the left instance. variances_mm2: (v,) mean squared error of each
-    view on validation objects, along one axis of the image. model: from build_network, of m networks.
+    frame: of its crops. views: for the left instance. variances_mm2: (v,) mean squared error of each view on validation
+    objects, along one image axis. model: from build_network, of m networks.
     """
 
     frame: Frame
@@ -47,12 +47,12 @@ class Stage:
     model: keras.Model
 
     def from_best(self, count: int) -> Self:
-        """Return the stage from its `count` views that erred least on validation objects."""
+        """Return the stage with the `count` views that have the least error on validation objects."""
         best = np.argsort(self.variances_mm2, kind="stable")[:count]
         return replace(self, views=tuple(self.views[i] for i in best), variances_mm2=self.variances_mm2[best])
 
-    def find(self, images: NDArray[np.uint8]) -> Found:
-        """Return where each network sees the landmark in images (n, s, s, 3): xy (n, m, 2) and spread (n, m)."""
+    def find(self, images: NDArray[np.uint8]) -> MapPositions:
+        """Return each network's positions in images (n, s, s, 3): xy (n, m, 2) and spread (n, m)."""
         logits = _logits(self.model)
         parts = [logits(images[i : i + BATCH]).numpy() for i in range(0, len(images), BATCH)]
         return read_maps(np.concatenate(parts))
@@ -60,18 +60,18 @@ class Stage:
 
 @lru_cache(maxsize=4)
 def _logits(model: keras.Model) -> Any:
-    """Return a network as a graph; stages with other views share it."""
+    """Return a network as a frozen graph; stages that differ only in their views share it."""
     return frozen_graph(model, 3, lambda logits: logits)
 
 
 @dataclass(frozen=True, eq=False)
 class Refiner:
-    """The stages, one after the other, and what validation objects said of them.
+    """The stages in their order of application, and their calibration.
 
     snap: whether the last point is moved onto the surface.
-    start: the method whose estimate the first stage starts from: `template`, or one of the lifter's.
-    validation_mm: mean error by method: `refined`, on objects that had no say in it, and the first estimates.
-    claims: what may be claimed of the answers; None until it is known.
+    start: the method whose estimate the first stage refines: `template`, or one of the lifter's.
+    validation_mm: mean error by method on validation objects: `refined`, cross-fitted, and the first estimates.
+    uncertainty: of the refined landmarks; None before it is fitted.
     """
 
     stages: tuple[Stage, ...]
@@ -87,9 +87,9 @@ class Refiner:
 
 
 class StageEstimate(NamedTuple):
-    """The result of one stage for one point.
+    """The result of one stage for one landmark.
 
-    fused: of all rays. map_spread_mm: (v m,) of the maps. points_mm: (m, 3) of each network's own rays.
+    fused: of all rays. map_spread_mm: (v m,) of the maps. points_mm: (m, 3) of each single network's rays.
     """
 
     fused: FusedRays
@@ -98,46 +98,49 @@ class StageEstimate(NamedTuple):
 
 
 def refine(refiner: Refiner, mesh: Mesh, pair_mm: ArrayLike) -> Refined:
-    """Return the landmark pair found by looking at its estimate (2, 3) from near.
+    """Return the refined landmark pair.
 
     Args:
         refiner: the stages.
         mesh: object frame.
         pair_mm: (2, 3) the estimate, left and right.
+
+    Raises:
+        GeometryError: if the rays of a stage are parallel.
     """
     sides = (mesh, mesh.mirrored())
-    aims = np.array([side[0] for side in (np.asarray(pair_mm, dtype=np.float64), mirror_pair(pair_mm))])
-    moves_mm, sights = [], []
+    centres_mm = np.array([side[0] for side in (np.asarray(pair_mm, dtype=np.float64), mirror_pair(pair_mm))])
+    moves_mm, estimates = [], []
     for stage in (*(early.from_best(EARLY_VIEWS) for early in refiner.stages[:-1]), refiner.stages[-1]):
-        sights = apply_stage(stage, sides, aims)
-        points = np.array([sight.fused.point_mm for sight in sights])
-        moves_mm.append(np.linalg.norm(points - aims, axis=1))
-        aims = points
+        estimates = apply_stage(stage, sides, centres_mm)
+        points = np.array([estimate.fused.point_mm for estimate in estimates])
+        moves_mm.append(np.linalg.norm(points - centres_mm, axis=1))
+        centres_mm = points
     width_mm = refiner.stages[-1].frame.width_mm
-    fused = [sight.fused for sight in sights]
+    fused = [estimate.fused for estimate in estimates]
     snapped = [snap_along(f.point_mm, f.information, m, width_mm) for f, m in zip(fused, sides, strict=True)]
-    left_pair = np.array([point for point, _ in snapped]) if refiner.snap else aims
+    left_pair = np.array([point for point, _ in snapped]) if refiner.snap else centres_mm
     return Refined(
         _unmirrored(left_pair),
         np.array([_covariance(f, is_right) for is_right, f in enumerate(fused)]),
         np.array([distance_mm for _, distance_mm in snapped]),
         np.array(moves_mm).T,
-        np.array([sight.map_spread_mm for sight in sights]),
+        np.array([estimate.map_spread_mm for estimate in estimates]),
         np.array([np.sqrt((f.distances_mm**2).mean()) for f in fused]),
-        np.array([_spread(sight.points_mm) for sight in sights]),
-        _unmirrored(aims),
+        np.array([_spread(estimate.points_mm) for estimate in estimates]),
+        _unmirrored(centres_mm),
     )
 
 
-def apply_stage(stage: Stage, sides: Sequence[Mesh], aims_mm: NDArray[np.float64]) -> list[StageEstimate]:
-    """Return what a stage finds of the left instance of each of n meshes, at its aim (n, 3)."""
-    found, rays = see(stage, sides, aims_mm)
+def apply_stage(stage: Stage, sides: Sequence[Mesh], centres_mm: NDArray[np.float64]) -> list[StageEstimate]:
+    """Return the left landmark of each of n meshes, refined by one stage on crops with these centres (n, 3)."""
+    found, rays = find_rays(stage, sides, centres_mm)
     spreads_mm = found.spread.reshape(len(sides), -1) * stage.frame.width_mm
     return [_stage_estimate(stage, Rays(*each), spread_mm) for *each, spread_mm in zip(*rays, spreads_mm, strict=True)]
 
 
 def _stage_estimate(stage: Stage, rays: Rays, spread_mm: NDArray[np.float64]) -> StageEstimate:
-    """Fuse the rays (v, m, 3) of one aim, all together and each network's alone."""
+    """Fuse the rays (v, m, 3) of one landmark, all together and of each network alone."""
     num_networks = rays.origins_mm.shape[1]
     together = Rays(*(part.reshape(-1, 3) for part in rays))
     fused = fuse_rays(together, np.repeat(stage.variances_mm2, num_networks))
@@ -145,13 +148,21 @@ def _stage_estimate(stage: Stage, rays: Rays, spread_mm: NDArray[np.float64]) ->
     return StageEstimate(fused, spread_mm, np.array([fuse_rays(each, stage.variances_mm2).point_mm for each in alone]))
 
 
-def see(stage: Stage, sides: Sequence[Mesh], aims_mm: NDArray[np.float64]) -> tuple[Found, Rays]:
-    """Return what m networks find in v views of each of n meshes at its aim (n, 3), the left instance.
+def find_rays(stage: Stage, sides: Sequence[Mesh], centres_mm: NDArray[np.float64]) -> tuple[MapPositions, Rays]:
+    """Return the positions and rays of the left landmark in each view of each mesh.
 
-    Positions are (n v, m), rays (n, v, m, 3). All meshes share a forward pass.
+    All meshes share one forward pass.
+
+    Args:
+        stage: of v views and m networks.
+        sides: n meshes.
+        centres_mm: (n, 3) of the crops.
+
+    Returns:
+        positions, xy (n v, m, 2), and rays (n, v, m, 3).
     """
     width_mm = stage.frame.width_mm
-    cameras = [cameras_at(stage.views, aim, width_mm) for aim in aims_mm]
+    cameras = [cameras_at(stage.views, centre_mm, width_mm) for centre_mm in centres_mm]
     images = [render_crops(mesh, around, stage.frame.size_px) for mesh, around in zip(sides, cameras, strict=True)]
     found = stage.find(np.concatenate(images))
     rays = [camera.backproject(xy) for camera, xy in zip(chain(*cameras), found.xy, strict=True)]
@@ -161,14 +172,14 @@ def see(stage: Stage, sides: Sequence[Mesh], aims_mm: NDArray[np.float64]) -> tu
 
 
 def ray_errors_mm(rays: Rays, point_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how far rays (..., 3) pass by points (..., 3): the error in the image's plane."""
+    """Return the distances (...) of rays (..., 3) from points (..., 3): their errors in the image plane."""
     offsets = point_mm - rays.origins_mm
     along = (offsets * rays.directions).sum(axis=-1, keepdims=True) * rays.directions
     return np.asarray(np.linalg.norm(offsets - along, axis=-1))
 
 
 def _unmirrored(left_pair_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return left and right (2, 3) of the left instances of the mesh and of its mirror image."""
+    """Return the landmarks (2, 3) of a mesh from the left ones of the mesh and of its mirror image."""
     return left_pair_mm * np.array([[1, 1, 1], [-1, 1, 1]])
 
 
@@ -178,7 +189,7 @@ def _covariance(fused: FusedRays, is_right: int) -> NDArray[np.float64]:
 
 
 def _spread(points_mm: NDArray[np.float64]) -> float:
-    """Return the root mean square distance of the answers (1 + n, 3) from their mean."""
+    """Return the root mean square distance of points (n, 3) from their mean; NaN for fewer than two."""
     if len(points_mm) < 2:
         return float("nan")
     return float(np.sqrt(((points_mm - points_mm.mean(axis=0)) ** 2).sum(axis=1).mean()))

@@ -1,7 +1,7 @@
-"""A stage: how wide the frame is, from where it is taken, and how both follow from data.
+"""The settings of a stage, derived from data: the width of its crops, its views and its initial errors.
 
-Nothing here knows how large an object is. The frame of a stage must hold the errors of what it starts from, and show
-enough of the surroundings to tell where it is.
+No constant is a length, so objects may have any size. A crop is wide enough for the errors of the estimates that it is
+centred on, and for the surroundings that identify the landmark.
 """
 
 from dataclasses import dataclass
@@ -14,35 +14,35 @@ from featurelib.errors import UsageError
 from featurelib.geometry import View
 
 NUM_STAGES = 2
-"""Stages that are trained; the second may be taken twice."""
+"""Number of trained stages; the second may be applied twice."""
 
 NETWORKS = 2
-"""Of a stage, which are trained side by side."""
+"""Networks per stage, which are branches of one graph."""
 
-REACH = 4.0
-"""Frame in units of the 99th percentile of the starting error: all but 1 % start within half of the half frame."""
+WIDTH_PER_ERROR = 4.0
+"""Width of a frame in units of the 99th percentile of the initial errors: 99 % are at most a quarter of the width."""
 
-HEAVY = 5.0
-"""The 99th percentile counts as at most this times the median, which is 2.2 times for normal errors and was 3 for the
-registered mean shape: on few objects a single failure would be the percentile."""
+MAX_TAIL = 5.0
+"""Upper bound of the 99th percentile, in units of the median. The ratio is 2.2 for normal errors and was 3 for the
+registered mean shape. On few objects, a single failure would determine the percentile."""
 
 CONTEXT = 0.15
-"""Least frame of the first stage, as a share of the objects' median diagonal: 71 mm on a head of 476 mm."""
+"""Minimum width of the first stage's frame, as a share of the objects' median diagonal: 71 mm for heads of 476 mm."""
 
 NARROWING = 0.43
-"""Least frame of a stage, as a share of the stage's before: 30 mm after 70 mm."""
+"""Minimum width of a later stage's frame, as a share of the previous stage's: 30 mm after 70 mm."""
 
 AZIMUTHS_DEG = (0.0, 120.0)
 ELEVATIONS_DEG = (-30.0, 30.0)
-"""Views of training, those of the left side: from the front round to well behind the side view."""
+"""Views of training, all of the left side: from the front to well behind the side view."""
 
 CANDIDATES = tuple(View(float(a), float(e)) for a, e in product((0, 20, 40, 60, 75, 90, 105, 118), (-22, 0, 22)))
-"""Views that are tried on validation objects, within the range of training."""
+"""Candidate views, within the range of training; validation objects decide which are kept."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Width of a stage's images at the object in mm, and their size in pixels."""
+    """Width of a stage's crops at the object in mm, and their size in pixels."""
 
     width_mm: float
     size_px: int = 96
@@ -50,12 +50,12 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class InitialErrors:
-    """Where stages start from: how far off, and how objects are turned.
+    """Distribution of the errors of the estimates that a stage refines, and of the objects' rotations.
 
-    residuals_mm: (n, 3) estimate minus truth of the left instance (the right one mirrored) on unseen objects; may be
-        empty.
-    spread_mm: standard deviation along an axis of what is added to a residual.
-    turn_deg: objects are turned by up to this about any axis.
+    residuals_mm: (n, 3) estimate minus truth of the left instance (the right one mirrored) on validation objects; may
+        be empty.
+    spread_mm: standard deviation along each axis of the noise that is added to a residual.
+    turn_deg: maximum angle by which objects are rotated, about any axis.
     """
 
     residuals_mm: NDArray[np.float64]
@@ -64,14 +64,18 @@ class InitialErrors:
 
     @classmethod
     def from_residuals(cls, residuals_mm: ArrayLike, turn_deg: float = 20.0) -> "InitialErrors":
-        """Return starts drawn from residuals (n, 3), blurred by half their root mean square along an axis."""
+        """Return the distribution of residuals (n, 3), with noise of half their root mean square along an axis.
+
+        Raises:
+            UsageError: if there are no residuals, or some are not finite.
+        """
         residuals = np.asarray(residuals_mm, dtype=np.float64).reshape(-1, 3)
         if not len(residuals) or not np.isfinite(residuals).all():
-            raise UsageError(f"starts: {len(residuals)} residuals; expected finite ones, at least one")
+            raise UsageError(f"initial errors: {len(residuals)} residuals; expected at least one, all finite")
         return cls(residuals, float(np.sqrt((residuals**2).mean()) / 2), turn_deg)
 
     def draw(self, random: np.random.Generator, count: int) -> NDArray[np.float64]:
-        """Return `count` offsets (count, 3) in mm of an estimate from the truth."""
+        """Return offsets (count, 3) in mm of an estimate from the truth."""
         offsets = random.normal(0.0, 1.0, (count, 3)) * self.spread_mm
         if len(self.residuals_mm):
             offsets += self.residuals_mm[random.integers(len(self.residuals_mm), size=count)]
@@ -79,30 +83,32 @@ class InitialErrors:
 
 
 def first_frame(residuals_mm: ArrayLike, diagonals_mm: ArrayLike, size_px: int = 96) -> Frame:
-    """Return the frame of a first stage.
+    """Return the frame of the first stage.
 
     Args:
-        residuals_mm: (n, 3) of the first estimate on unseen objects.
+        residuals_mm: (n, 3) errors of the first estimates on validation objects.
         diagonals_mm: (m,) of the bounding boxes of training objects.
-        size_px: of the images.
+        size_px: of the crops.
     """
-    return Frame(max(_reach_mm(residuals_mm), CONTEXT * float(np.median(np.asarray(diagonals_mm)))), size_px)
+    return Frame(max(_width_mm(residuals_mm), CONTEXT * float(np.median(np.asarray(diagonals_mm)))), size_px)
 
 
 def narrower_frame(residuals_mm: ArrayLike, before: Frame) -> Frame:
-    """Return the frame of the stage after `before`, which left the residuals (n, 3) on unseen objects.
+    """Return the frame of the stage that follows `before`; it is at most as wide.
 
-    It is never wider than the one before.
+    Args:
+        residuals_mm: (n, 3) errors after the stage `before` on validation objects.
+        before: frame of that stage.
     """
-    width_mm = max(_reach_mm(residuals_mm), NARROWING * before.width_mm)
+    width_mm = max(_width_mm(residuals_mm), NARROWING * before.width_mm)
     return Frame(min(width_mm, before.width_mm), before.size_px)
 
 
-def starting_within(residuals_mm: ArrayLike, frame: Frame) -> InitialErrors:
-    """Return starts from those of the residuals (n, 3) that are finite and at most half a frame long.
+def initial_errors_within(residuals_mm: ArrayLike, frame: Frame) -> InitialErrors:
+    """Return the distribution of the residuals (n, 3) that are finite and at most half a frame width long.
 
-    Starting farther off than the image reaches is for no stage to fix. If all do, all are taken; samples are drawn
-    no farther off than their image holds.
+    A stage cannot correct longer ones, since the landmark is then outside its crops. If all are longer, all are used;
+    samples are drawn with the landmark inside the crop.
     """
     residuals = np.asarray(residuals_mm, dtype=np.float64).reshape(-1, 3)
     residuals = residuals[np.isfinite(residuals).all(axis=1)]
@@ -110,6 +116,6 @@ def starting_within(residuals_mm: ArrayLike, frame: Frame) -> InitialErrors:
     return InitialErrors.from_residuals(residuals[near] if near.any() else residuals)
 
 
-def _reach_mm(residuals_mm: ArrayLike) -> float:
+def _width_mm(residuals_mm: ArrayLike) -> float:
     lengths = np.linalg.norm(np.asarray(residuals_mm, dtype=np.float64).reshape(-1, 3), axis=1)
-    return REACH * float(min(np.percentile(lengths, 99), HEAVY * np.median(lengths)))
+    return WIDTH_PER_ERROR * float(min(np.percentile(lengths, 99), MAX_TAIL * np.median(lengths)))

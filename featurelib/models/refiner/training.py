@@ -1,6 +1,6 @@
-"""Training of a stage's network: Adam, the rate falling as a cosine, the loss of DSNT.
+"""Training of a stage's network: Adam with a cosine learning rate, and the loss of DSNT (Nibali et al. 2018).
 
-Where the images come from is the caller's business: `fit_stage` takes functions that open streams of batches.
+The caller provides the samples: `fit_stage` takes functions that open streams of batches.
 """
 
 import time
@@ -23,9 +23,9 @@ Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
 class StageRecipe:
     """How to train a stage.
 
-    steps: in all, of one batch each. learning_rate: of Adam at the start; it falls to zero as a cosine. warm_up: steps
-    in which it rises. sigma_cells: width of the map that the regulariser asks for; regularise: its weight.
-    report_steps: between two validations.
+    steps: total number, of one batch each. learning_rate: Adam's highest; it falls to zero along a cosine. warm_up:
+    steps in which it rises. sigma_cells: standard deviation of the regulariser's target map; regularise: weight of the
+    regulariser. report_steps: steps between two validations.
     """
 
     steps: int = 3000
@@ -37,7 +37,7 @@ class StageRecipe:
 
 
 class StageProgress(NamedTuple):
-    """One validation. Errors are mean distances in % of the frame's width."""
+    """One validation. Errors are mean distances in % of the crop's width."""
 
     step: int
     loss: float
@@ -56,14 +56,17 @@ def fit_stage(
 ) -> StageProgress:
     """Train `model` in place and return the last row of its progress.
 
-    The cosine ends at rate zero, so the last weights are the best ones and none are kept from earlier.
+    The learning rate ends at zero, so the last weights are the best; no earlier ones are kept.
 
     Args:
-        model: from build_network, trained before or not.
-        recipe: how.
-        train_batches: opens a pass over training samples of one batch size; opened again whenever it ends.
+        model: from build_network, with any weights.
+        recipe: how to train.
+        train_batches: opens a pass over training samples of one batch size; reopened whenever it ends.
         val_batches: opens a pass over validation samples.
         on_progress: called after each validation.
+
+    Raises:
+        ValueError: if a training pass has no batches, or the recipe no steps.
     """
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0, recipe.steps - recipe.warm_up, warmup_target=recipe.learning_rate, warmup_steps=recipe.warm_up
@@ -86,9 +89,9 @@ def fit_stage(
             if step == recipe.steps:
                 break
         if step == before:
-            raise ValueError("train_batches opened a pass without batches")
+            raise ValueError("train_batches: a pass without batches; expected at least one")
     if row is None:
-        raise ValueError(f"recipe {recipe} has no steps")
+        raise ValueError(f"{recipe}: expected at least one step")
     return row
 
 
@@ -96,7 +99,7 @@ Step = Callable[..., tf.Tensor]
 
 
 def _steps(model: keras.Model, optimizer: keras.optimizers.Optimizer, recipe: StageRecipe) -> tuple[Step, Step]:
-    """Return the two compiled steps; each gives (sum of losses, sum of distances, count)."""
+    """Return the compiled training and validation steps; each returns (sum of losses, sum of distances, count)."""
 
     def measure(logits: tf.Tensor, xy: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         losses, distances = _losses(logits, xy, recipe)
@@ -116,9 +119,9 @@ def _steps(model: keras.Model, optimizer: keras.optimizers.Optimizer, recipe: St
 
 
 def _losses(logits: tf.Tensor, xy: tf.Tensor, recipe: StageRecipe) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return the loss and the distance, in widths of the image, of each image (n,); means over its networks.
+    """Return the loss (n,) and the distance (n,) in image widths, each as a mean over the networks.
 
-    The loss is the distance in cells plus the Jensen-Shannon divergence of the map from a Gaussian at the truth.
+    The loss is the distance in cells plus the Jensen-Shannon divergence between the map and a Gaussian at the truth.
     """
     _, networks, size, _ = logits.shape
     centres = tf.constant(cell_centres(size))
@@ -131,13 +134,13 @@ def _losses(logits: tf.Tensor, xy: tf.Tensor, recipe: StageRecipe) -> tuple[tf.T
     steps = (centres - xy[:, :, None]) * size / recipe.sigma_cells  # (n, 2, size)
     bell = tf.exp(-(steps**2) / 2)
     bell /= tf.reduce_sum(bell, axis=2, keepdims=True) + 1e-9
-    wanted = bell[:, 1, :, None] * bell[:, 0, None, :]
-    losses = distances * size + recipe.regularise * _jensen_shannon(shares, wanted)
+    target = bell[:, 1, :, None] * bell[:, 0, None, :]
+    losses = distances * size + recipe.regularise * _jensen_shannon(shares, target)
     return tuple(tf.reduce_mean(tf.reshape(each, (-1, networks)), axis=1) for each in (losses, distances))
 
 
 def _jensen_shannon(p: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
-    """Return the Jensen-Shannon divergence, in nats, of maps (n, h, w)."""
+    """Return the Jensen-Shannon divergences (n,), in nats, of maps (n, h, w)."""
     middle = (p + q) / 2
     log_middle = tf.math.log(middle + 1e-12)
     halves = [tf.reduce_sum(m * (tf.math.log(m + 1e-12) - log_middle), axis=(1, 2)) for m in (p, q)]

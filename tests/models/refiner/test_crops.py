@@ -7,7 +7,7 @@ import pytest
 
 from featurelib.geometry import View, mirror_xy, rigid
 from featurelib.meshes import Mesh
-from featurelib.models.refiner.crops import aimed_camera, cameras_at, render_crops
+from featurelib.models.refiner.crops import cameras_at, crop_camera, render_crops
 
 FRONT = View(0.0)
 SIZE = 32
@@ -70,7 +70,7 @@ def test_the_mirrored_mesh_gives_the_mirror_image_from_the_mirrored_view(bumpy, 
 def test_faces_beside_the_window_change_nothing(bumpy) -> None:
     mesh, pair_mm = bumpy
     view, frame_mm = View(70.0), 24.0
-    camera = aimed_camera(view.object_from_view, pair_mm[0], frame_mm)
+    camera = crop_camera(view.object_from_view, pair_mm[0], frame_mm)
     xy = camera.project(mesh.vertices_mm[mesh.faces])  # (m, 3, 2)
     inside = (xy.max(axis=1) > 0).all(axis=1) & (xy.min(axis=1) < 1).all(axis=1)
     cropped = replace(mesh, faces=np.ascontiguousarray(mesh.faces[inside]))
@@ -83,7 +83,7 @@ def test_turning_the_camera_is_turning_the_object(bumpy) -> None:
     mesh, pair_mm = bumpy
     turn = View(20.0, 15.0).object_from_view
     turned = mesh.moved(rigid(turn))
-    straight = render_crops(mesh, [aimed_camera(View(80.0).object_from_view, pair_mm[0], 30.0)], SIZE)
-    following = render_crops(turned, [aimed_camera(turn @ View(80.0).object_from_view, turn @ pair_mm[0], 30.0)], SIZE)
+    straight = render_crops(mesh, [crop_camera(View(80.0).object_from_view, pair_mm[0], 30.0)], SIZE)
+    following = render_crops(turned, [crop_camera(turn @ View(80.0).object_from_view, turn @ pair_mm[0], 30.0)], SIZE)
 
     assert (np.abs(straight.astype(int) - following) <= 1).all(axis=-1).mean() > 0.99

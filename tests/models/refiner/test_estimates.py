@@ -53,17 +53,17 @@ def test_starts_are_the_errors_of_all_methods_that_fit_the_frame() -> None:
     estimates = _estimates(template=3.0, mlp=1.0)
     estimates.pairs_mm["mlp"][0] = np.nan
     estimates.pairs_mm["template"][0] += 400.0
-    starts = estimates.starts(Frame(80.0))
+    initial_errors = estimates.initial_errors(Frame(80.0))
 
-    assert len(starts.residuals_mm) == 2 * (2 * COUNT - 2)
-    assert np.abs(starts.residuals_mm).max() <= 40.0
+    assert len(initial_errors.residuals_mm) == 2 * (2 * COUNT - 2)
+    assert np.abs(initial_errors.residuals_mm).max() <= 40.0
     left = estimates.pairs_mm["template"][7, 0] - estimates.truths_mm[7, 0]
     right = (estimates.pairs_mm["mlp"][7, 1] - estimates.truths_mm[7, 1]) * (-1, 1, 1)
     for residual in (left, right):
-        assert np.isclose(starts.residuals_mm, residual).all(axis=1).any()
+        assert np.isclose(initial_errors.residuals_mm, residual).all(axis=1).any()
 
 
 def test_a_method_that_never_reaches_the_frame_still_gives_starts() -> None:
-    starts = _estimates(template=300.0).starts(Frame(10.0))
+    initial_errors = _estimates(template=300.0).initial_errors(Frame(10.0))
 
-    assert len(starts.residuals_mm) == 2 * COUNT
+    assert len(initial_errors.residuals_mm) == 2 * COUNT

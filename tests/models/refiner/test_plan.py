@@ -18,8 +18,8 @@ def plan(bodies) -> SamplePlan:
     points = np.array([[row["left"], row["right"]] for row in dataset.objects.to_pylist()])
     to_object = dataset.object_from_source
     pairs_mm = points @ to_object[:3, :3].T + to_object[:3, 3]
-    starts = InitialErrors(np.empty((0, 3)), 4.0)
-    return SamplePlan(dataset, tuple(dataset.files.values()), pairs_mm, Frame(80.0, 32), starts, 48, 25)
+    initial_errors = InitialErrors(np.empty((0, 3)), 4.0)
+    return SamplePlan(dataset, tuple(dataset.files.values()), pairs_mm, Frame(80.0, 32), initial_errors, 48, 25)
 
 
 def test_the_segments_hold_just_the_planned_batches(plan) -> None:

@@ -10,7 +10,7 @@ from featurelib.errors import DataError
 from featurelib.geometry import View, mirror_pair
 from featurelib.models.refiner.model import load_refiner, save_refiner
 from featurelib.models.refiner.network import build_network, read_maps
-from featurelib.models.refiner.refiner import EARLY_VIEWS, Refiner, Stage, ray_errors_mm, refine, see
+from featurelib.models.refiner.refiner import EARLY_VIEWS, Refiner, Stage, find_rays, ray_errors_mm, refine
 from featurelib.models.refiner.samples import both_sides, crop_samples
 from featurelib.models.refiner.stages import Frame, InitialErrors
 from featurelib.models.refiner.training import StageRecipe, fit_stage
@@ -27,9 +27,9 @@ def _stage(model: keras.Model, frame: Frame = FRAME) -> Stage:
 @pytest.fixture(scope="module")
 def trained(ball) -> Refiner:
     """A refiner of one small network, trained for a few seconds on bumps of other sizes than the test's."""
-    random, starts = np.random.default_rng(0), InitialErrors(np.empty((0, 3)), 3.0)
+    random, initial_errors = np.random.default_rng(0), InitialErrors(np.empty((0, 3)), 3.0)
     objects = [side for bump_mm in np.linspace(8, 18, 6) for side in both_sides(*ball(bump_mm, 40, 60))]
-    parts = [crop_samples(mesh, point_mm, FRAME, starts, random, 80) for mesh, point_mm in objects]
+    parts = [crop_samples(mesh, point_mm, FRAME, initial_errors, random, 80) for mesh, point_mm in objects]
     images, xy = (np.concatenate(part) for part in zip(*parts, strict=True))
     batches = [(images[i], xy[i]) for i in random.permutation(len(images)).reshape(-1, 24)]
     keras.utils.set_random_seed(0)
@@ -123,7 +123,7 @@ def test_rays_pass_through_what_the_maps_show(bumpy) -> None:
     """Each ray, projected by its own camera, is the position that was found."""
     mesh, pair_mm = bumpy
     stage = _stage(build_network(32, width=4))
-    found, rays = see(stage, [mesh], pair_mm[:1] + 1.0)
+    found, rays = find_rays(stage, [mesh], pair_mm[:1] + 1.0)
 
     along = rays.origins_mm + 7.0 * rays.directions
     for view, xy, point in zip(VIEWS, found.xy[:, 1], along[0, :, 1], strict=True):

@@ -13,9 +13,9 @@ FRAME = Frame(40.0, 32)
 def test_the_label_is_where_a_small_object_is_drawn() -> None:
     tips = np.vstack([np.eye(3), -np.eye(3)]) * 3.0
     octahedron = Mesh.smooth(tips, [[i, j, k] for i in (0, 3) for j in (1, 4) for k in (2, 5)])
-    starts = InitialErrors(np.empty((0, 3)), 4.0, turn_deg=40.0)
+    initial_errors = InitialErrors(np.empty((0, 3)), 4.0, turn_deg=40.0)
 
-    images, xy = crop_samples(octahedron, np.zeros(3), FRAME, starts, np.random.default_rng(0), 40)
+    images, xy = crop_samples(octahedron, np.zeros(3), FRAME, initial_errors, np.random.default_rng(0), 40)
 
     for image, label in zip(images, xy, strict=True):
         rows, columns = np.nonzero(image[..., 2])
@@ -56,20 +56,20 @@ def test_the_right_instance_is_the_left_one_of_the_mirrored_object(bumpy) -> Non
 
 def test_starts_are_the_residuals_blurred_by_half_their_size() -> None:
     residuals = np.array([[3.0, 0, 0], [0, 3.0, 0], [0, 0, 3.0]])
-    starts = InitialErrors.from_residuals(residuals)
-    offsets = starts.draw(np.random.default_rng(0), 20_000)
+    initial_errors = InitialErrors.from_residuals(residuals)
+    offsets = initial_errors.draw(np.random.default_rng(0), 20_000)
 
-    assert np.isclose(starts.spread_mm, np.sqrt(3) / 2)
+    assert np.isclose(initial_errors.spread_mm, np.sqrt(3) / 2)
     assert np.allclose(offsets.mean(axis=0), 1.0, atol=0.05)
     assert np.allclose(offsets.var(axis=0), 2.0 + 0.75, atol=0.1)
 
 
 def test_the_same_seed_gives_the_same_samples_and_another_gives_others(bumpy) -> None:
     mesh, pair_mm = bumpy
-    starts = InitialErrors(np.empty((0, 3)), 3.0)
+    initial_errors = InitialErrors(np.empty((0, 3)), 3.0)
 
     first, again, other = (
-        crop_samples(mesh, pair_mm[0], FRAME, starts, np.random.default_rng(seed), 6) for seed in (1, 1, 2)
+        crop_samples(mesh, pair_mm[0], FRAME, initial_errors, np.random.default_rng(seed), 6) for seed in (1, 1, 2)
     )
 
     assert (first[0] == again[0]).all()

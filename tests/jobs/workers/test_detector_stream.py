@@ -7,7 +7,7 @@ import ray
 
 from featurelib.datasets.shards import open_renders, read_views
 from jobs.workers.cluster import connect_for_data
-from jobs.workers.streams import StreamPlan, passes_of, sample_stream
+from jobs.workers.detector_stream import StreamPlan, passes_of, sample_stream
 
 SIZE, BATCH = 32, 16
 
