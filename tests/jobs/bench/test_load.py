@@ -1,5 +1,3 @@
-"""The client that measures servers, against a server whose behaviour is known."""
-
 import http.server
 import threading
 import time
@@ -12,7 +10,7 @@ PAUSE_S = 0.02
 
 
 class Slow(http.server.BaseHTTPRequestHandler):
-    """Answers after a pause: 200 to /fine, 503 to all else."""
+    """Responds after a pause: 200 to /fine, 503 to all other paths."""
 
     def do_POST(self):
         self.rfile.read(int(self.headers["content-length"]))
@@ -21,12 +19,12 @@ class Slow(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_):
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def port():
-    """The port of a server that is slow."""
+    """The port of a slow server."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server.server_port
@@ -34,8 +32,8 @@ def port():
     server.server_close()
 
 
-def test_a_closed_loop_asks_when_it_was_answered(port):
-    """One client waits for each answer; refusals are counted, and have no latency."""
+def test_a_closed_loop_waits_for_each_response(port):
+    """Rejected requests are counted, and have no latency."""
     requests = [Request.of_json("/fine", a=1), Request.of_file("/busy", "mesh", b"123")]
     outcome = closed_loop(port, requests, 1, 0.5)
 
@@ -45,16 +43,16 @@ def test_a_closed_loop_asks_when_it_was_answered(port):
     assert outcome.statuses.total() <= 0.5 / PAUSE_S + 1
 
 
-def test_an_open_loop_keeps_its_times(port):
-    """Requests are asked when they are due, whether or not others are answered."""
+def test_an_open_loop_keeps_its_rate(port):
+    """Requests are sent when they are due, without waiting for responses."""
     outcome = open_loop(port, [Request.of_json("/fine")], 100, 0.5)
 
     assert outcome.statuses == {200: 50}
     assert outcome.rate == 100
 
 
-def test_a_server_that_is_gone_is_counted():
-    """A broken connection is status 0."""
+def test_a_broken_connection_is_counted():
+    """Its status is 0."""
     outcome = closed_loop(1, [Request.of_json("/fine")], 1, 0.05)
 
     assert set(outcome.statuses) == {0}
