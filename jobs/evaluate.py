@@ -37,7 +37,7 @@ from featurelib.evaluation import (
 from featurelib.geometry import PROJECTIONS, SIDES
 from featurelib.models.lifter.files import is_trained, lifter_version
 from featurelib.models.lifter.files import read_numbers as read_lifter
-from featurelib.models.lifter.vectors import Vectors, read_config, read_vectors, vectors_uri
+from featurelib.models.lifter.vectors import Vectors, read_config, read_vectors, refuse_empty_splits, vectors_uri
 from featurelib.models.refiner.files import current_version, refiner_uri
 from featurelib.models.refiner.files import read_numbers as read_refiner
 from featurelib.models.uncertainty.model import UncertaintyModel
@@ -105,8 +105,7 @@ def _evaluated(run: str, projection: str, refiner: str | None) -> Evaluated:
     """Ask all methods of the test objects; refiner: the version of the projection's, if it has one."""
     cluster.connect()
     manifest, vectors = open_renders(run, projection), read_vectors(run, projection).where("test")
-    if not len(vectors):
-        raise DataError(f"{vectors_uri(run, projection)}: no objects in the test split; add objects or set `split`")
+    refuse_empty_splits(run, projection, vectors, ("test",))
     lifted = lifter_pairs.remote(run, manifest, vectors, all_methods=True)
     dataset = open_dataset(manifest.dataset)
     key = PredictorKey(run, manifest.spec, f"{lifter_version(run, projection)} {refiner}")

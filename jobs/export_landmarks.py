@@ -1,9 +1,6 @@
 """A dataset's labels, or predictions for it -> files that other programs read."""
 
-import io
 from dataclasses import dataclass
-
-import pyarrow.parquet as pq
 
 from featurelib.datasets.dataset import open_dataset
 from featurelib.datasets.landmark_files.formats import Format, Pairs, write_points
@@ -11,7 +8,7 @@ from featurelib.datasets.landmark_files.landmarks import Space
 from featurelib.datasets.landmark_files.slicer import mesh_space
 from featurelib.errors import DataError
 from featurelib.geometry import SIDES
-from featurelib.runtime import cli, storage
+from featurelib.runtime import cli, parquet, storage
 from featurelib.runtime.console import print_result
 
 
@@ -67,7 +64,7 @@ def _labels(rows: list[dict]) -> Pairs:
 
 def _predicted(folder: str) -> Pairs:
     uri = storage.join(storage.absolute(folder), "predictions.parquet")
-    rows = pq.read_table(io.BytesIO(storage.read_bytes(uri))).to_pylist()
+    rows = parquet.read_table(uri).to_pylist()
     found = {row["object_id"]: _pair(row) for row in rows if row["left_x"] is not None}
     if not found:
         raise DataError(f"{uri}: none of its {len(rows)} objects has an answer")

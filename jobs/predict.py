@@ -6,7 +6,6 @@
 3. Put the parts together: predictions.parquet, predictions.csv and, last, config.json.
 """
 
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
@@ -14,7 +13,6 @@ from hashlib import sha256
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import ray
 
 from featurelib.datasets.content_tags import with_content_tags
@@ -26,7 +24,7 @@ from featurelib.geometry import PROJECTIONS, Projection
 from featurelib.models.lifter.files import is_trained, read_template
 from featurelib.models.predictions import PREDICTIONS, to_csv, to_markups
 from featurelib.models.versions import ModelVersions, validation_mm
-from featurelib.runtime import cli, completion, storage
+from featurelib.runtime import cli, completion, parquet, storage
 from featurelib.runtime.console import print_result
 from featurelib.runtime.progress import Progress
 from featurelib.runtime.sandbox import SandboxLimits
@@ -164,11 +162,9 @@ def part_stream(
 
 
 def _put_together(config: PredictConfig, dataset: Dataset, parts: Sequence[Part], out: str) -> None:
-    tables = [pq.read_table(io.BytesIO(storage.read_bytes(part.uri))) for part in parts]
+    tables = [parquet.read_table(part.uri) for part in parts]
     table = pa.concat_tables([PREDICTIONS.empty_table(), *tables]).sort_by("object_id")
-    file = io.BytesIO()
-    pq.write_table(table, file)
-    storage.write_bytes(storage.join(out, "predictions.parquet"), file.getvalue())
+    parquet.write_table(storage.join(out, "predictions.parquet"), table)
     storage.write_bytes(storage.join(out, "predictions.csv"), to_csv(table))
     for row in table.to_pylist() if config.slicer else ():
         if row["left_x"] is not None:
@@ -178,7 +174,7 @@ def _put_together(config: PredictConfig, dataset: Dataset, parts: Sequence[Part]
 
 
 def _print_result(out: str) -> None:
-    table = pq.read_table(io.BytesIO(storage.read_bytes(storage.join(out, "predictions.parquet"))))
+    table = parquet.read_table(storage.join(out, "predictions.parquet"))
     accepted = table["accepted"].to_pylist().count(True)
     print_result(
         f"{out}/predictions.csv: {len(table)} objects, {accepted} accepted",

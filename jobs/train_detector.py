@@ -13,8 +13,9 @@ import os
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from featurelib.datasets.leakage import refuse_missing_splits
 from featurelib.datasets.shards import Manifest, open_renders
-from featurelib.errors import DataError, UsageError
+from featurelib.errors import UsageError
 from featurelib.geometry import Projection
 from featurelib.models.detector import files
 from featurelib.models.detector.recipe import RECIPES, Recipe
@@ -119,11 +120,7 @@ def train_detector(config: TrainDetectorConfig) -> None:
 
 
 def _check(config: TrainDetectorConfig, manifest: Manifest) -> None:
-    for split in ("train", "val"):
-        if not manifest.views.get(split):
-            raise DataError(
-                f"{manifest.uri}: no views in the {split} split ({manifest.objects}); label more objects or set `split`"
-            )
+    refuse_missing_splits(manifest, ("train", "val"))
     if 2 * manifest.views["train"] < config.batch_size:
         raise UsageError(
             f"--batch-size {config.batch_size}: expected at most the {2 * manifest.views['train']} training samples"

@@ -24,7 +24,7 @@ from featurelib.meshes.template import Template, build_template
 from featurelib.models.fusion import ViewNoise
 from featurelib.models.lifter.files import lifter_uri
 from featurelib.models.lifter.fusing import side_noise
-from featurelib.models.lifter.vectors import Vectors, read_config, read_vectors, vectors_uri
+from featurelib.models.lifter.vectors import Vectors, read_config, read_vectors, refuse_empty_splits, vectors_uri
 from featurelib.models.uncertainty import quality
 from featurelib.models.uncertainty.model import UncertaintyModel, fit_uncertainty
 from featurelib.runtime import cli, completion, storage
@@ -65,9 +65,7 @@ def train_lifter(config: TrainLifterConfig) -> None:
     if completion.is_complete(config_uri, made_from):
         print_result(f"{uri}: trained already; nothing to do", {"lifter": uri, "done_before": True})
         return
-    for split in ("train", "val"):
-        if not len(vectors.where(split)):
-            raise DataError(f"{vectors_uri(config.run, config.projection)}: no objects in the {split} split")
+    refuse_empty_splits(config.run, config.projection, vectors, ("train", "val"))
     completion.invalidate(config_uri)
     cluster.connect()
     numbers = _train(config, manifest, vectors, uri)

@@ -20,7 +20,7 @@ from featurelib.datasets.shards import Manifest, open_renders
 from featurelib.errors import DataError, UsageError
 from featurelib.geometry import Projection
 from featurelib.models.lifter.files import lifter_version, read_template
-from featurelib.models.lifter.vectors import Vectors, read_config, read_vectors, vectors_uri
+from featurelib.models.lifter.vectors import Vectors, read_config, read_vectors, refuse_empty_splits, vectors_uri
 from featurelib.models.refiner.estimates import FirstEstimates
 from featurelib.models.refiner.files import refiner_uri, refiner_version
 from featurelib.models.uncertainty import quality
@@ -99,9 +99,7 @@ def _resolved(config: TrainRefinerConfig) -> dict[str, Any]:
 
 
 def _check(config: TrainRefinerConfig, vectors: Vectors) -> None:
-    for split in ("train", "val"):
-        if not len(vectors.where(split)):
-            raise DataError(f"{vectors_uri(config.run, config.projection)}: no objects in the {split} split")
+    refuse_empty_splits(config.run, config.projection, vectors, ("train", "val"))
     if config.reuse_networks == config.projection:
         raise UsageError(f"--reuse-networks {config.reuse_networks}: expected another projection than --projection")
     if config.batch_size < 2:

@@ -4,7 +4,6 @@ Test objects are corrupted in every way of `featurelib.evaluation.corruptions` a
 would be.
 """
 
-import io
 import json
 import tempfile
 from dataclasses import dataclass
@@ -12,16 +11,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from featurelib.datasets.dataset import open_dataset
 from featurelib.datasets.shards import open_renders
-from featurelib.errors import DataError
 from featurelib.evaluation.corruptions import KINDS
 from featurelib.geometry import SIDES, Projection
 from featurelib.meshes.writers.ply import ply
-from featurelib.models.lifter.vectors import Vectors, read_vectors, vectors_uri
-from featurelib.runtime import cli, storage
+from featurelib.models.lifter.vectors import Vectors, read_vectors, refuse_empty_splits
+from featurelib.runtime import cli, parquet, storage
 from featurelib.runtime.console import print_result
 from jobs.predict import PredictConfig, predict
 from jobs.workers.inference import mesh_files
@@ -62,15 +59,14 @@ def corruptions(config: CorruptionsConfig) -> None:
     """
     manifest = open_renders(config.run, config.projection)
     vectors = read_vectors(config.run, config.projection).where("test")
-    if not len(vectors):
-        raise DataError(f"{vectors_uri(config.run, config.projection)}: no objects in the test split")
+    refuse_empty_splits(config.run, config.projection, vectors, ("test",))
     with tempfile.TemporaryDirectory() as folder:
         truths = write_corrupted(config, manifest.dataset, vectors, Path(folder, "corrupted"))
         out = str(Path(folder, "out"))
         predict(
             PredictConfig(dataset=str(Path(folder, "corrupted")), run=config.run, out=out, projection=config.projection)
         )
-        table = pq.read_table(io.BytesIO(storage.read_bytes(storage.join(out, "predictions.parquet"))))
+        table = parquet.read_table(storage.join(out, "predictions.parquet"))
     outcomes = [_outcome(row, *truths[row["object_id"]]) for row in table.to_pylist()]
     print_outcomes(config, sorted(outcomes, key=lambda outcome: list(KINDS).index(outcome.kind)))
 

@@ -3,7 +3,6 @@
 A run has only some dozens of test objects. Its error bars need about a thousand more to be checked.
 """
 
-import io
 import tempfile
 import time
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from featurelib.datasets.dataset import Dataset, open_dataset
@@ -19,7 +17,7 @@ from featurelib.errors import DataError
 from featurelib.evaluation.bootstrap import interval
 from featurelib.geometry import SIDES, Projection
 from featurelib.models.uncertainty.calibration import CHI_68, CHI_95
-from featurelib.runtime import cli, storage
+from featurelib.runtime import cli, parquet, storage
 from featurelib.runtime.console import print_result
 from jobs.predict import PredictConfig, predict
 
@@ -53,7 +51,7 @@ def holdout(config: HoldoutConfig) -> None:
         started = time.perf_counter()
         predict(PredictConfig(dataset=config.dataset, run=config.run, out=out, projection=config.projection))
         seconds = time.perf_counter() - started
-        table = pq.read_table(io.BytesIO(storage.read_bytes(storage.join(out, "predictions.parquet"))))
+        table = parquet.read_table(storage.join(out, "predictions.parquet"))
     print_outcome(table, errors_mm(dataset, table), seconds)
 
 

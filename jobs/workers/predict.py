@@ -7,7 +7,6 @@
 Each stage takes about half of an object's CPU time: 0.23 s and 0.27 s on heads of 34,000 faces.
 """
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from featurelib.datasets.shards import RenderSpec
@@ -24,7 +22,7 @@ from featurelib.errors import FeaturelibError
 from featurelib.meshes.template import LocatedPair, Template, locate
 from featurelib.models.predictions import PREDICTIONS, no_prediction, prediction
 from featurelib.models.requests import Seen
-from featurelib.runtime import storage
+from featurelib.runtime import parquet, storage
 from featurelib.runtime.sandbox import ProcessLostError, SandboxLimits, shared_sandbox
 from featurelib.runtime.threads import limit_threads
 
@@ -134,6 +132,4 @@ class PartPredictor:
 
 def write_part(uri: str, rows: list[dict[str, Any]]) -> None:
     """Write rows of PREDICTIONS as a part."""
-    file = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=PREDICTIONS), file)
-    storage.write_bytes(uri, file.getvalue())
+    parquet.write_table(uri, pa.Table.from_pylist(rows, schema=PREDICTIONS))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from featurelib.datasets.schemas import vectors_schema
 from featurelib.errors import DataError
 from featurelib.geometry import SIDES, mirror_pair, mirror_views, mirror_xy
-from featurelib.runtime import storage
+from featurelib.runtime import parquet, storage
 
 CONFIG_KEY = b"featurelib.config"
 
@@ -101,9 +101,8 @@ def vectors_uri(run: str, projection: str) -> str:
 def write_vectors(uri: str, rows: Sequence[Mapping[str, Any]], num_views: int, config: Mapping[str, Any]) -> None:
     """Write rows of records.vectors_schema, sorted by object, with the configuration that made them in the footer."""
     schema = vectors_schema(num_views).with_metadata({CONFIG_KEY: json.dumps(config).encode()})
-    file = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(sorted(rows, key=lambda row: row["object_id"]), schema=schema), file)
-    storage.write_bytes(uri, file.getvalue())
+    table = pa.Table.from_pylist(sorted(rows, key=lambda row: row["object_id"]), schema=schema)
+    parquet.write_table(uri, table)
 
 
 def read_config(uri: str) -> dict[str, Any]:
@@ -123,7 +122,7 @@ def read_vectors(run: str, projection: str) -> Vectors:
     uri = vectors_uri(run, projection)
     if not storage.exists(uri):
         raise DataError(f"{uri}: no vectors; run `featurelib vectorize --projection {projection}`")
-    table = pq.read_table(io.BytesIO(storage.read_bytes(uri)))
+    table = parquet.read_table(uri)
     num_views = table.schema.field("xy").type.list_size // 2
 
     def numbers(name: str, *shape: int) -> NDArray[np.float64]:
@@ -143,3 +142,11 @@ def read_vectors(run: str, projection: str) -> Vectors:
         spread=sides("spread", num_views),
         visible=sides("visible", num_views),
     )
+
+
+def refuse_empty_splits(run: str, projection: str, vectors: Vectors, splits: Sequence[str]) -> None:
+    """Raise DataError if a split has no objects."""
+    for split in splits:
+        if split not in vectors.splits:
+            uri = vectors_uri(run, projection)
+            raise DataError(f"{uri}: no objects in the {split} split; label more objects or set `split`")
