@@ -123,8 +123,8 @@ def find_mismatch(manifest: Manifest, contents: Contents) -> str | None:
     found: dict[str, dict[str, int] | int] = {"objects": counts[0], "views": counts[1], "rejected": contents.rejected}
     for name, value in found.items():
         if value != getattr(manifest, name):
-            says = f"{name} {_text(getattr(manifest, name))}, but its shards hold {_text(value)}"
-            return f"{storage.join(manifest.uri, 'manifest.json')}: {says}; delete it {AGAIN}"
+            message = f"{name} {_text(getattr(manifest, name))}, but its shards hold {_text(value)}"
+            return f"{storage.join(manifest.uri, 'manifest.json')}: {message}; delete it {AGAIN}"
     return None
 
 

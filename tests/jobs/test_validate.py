@@ -1,4 +1,4 @@
-"""The command on a real dataset, through its flags and its exit codes."""
+"""The command on a real dataset: flags, output and exit codes."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from jobs.validate import work_sandboxed
 
 @pytest.fixture
 def dataset(bodies, tmp_path):
-    """A copy of the bodies (in inches and turned axes) that a test may corrupt."""
+    """A copy of the bodies (in inches and rotated axes) that a test may corrupt."""
     return Path(shutil.copytree(bodies, tmp_path / "bodies"))
 
 
@@ -28,7 +28,7 @@ def validated(capsys, *flags) -> tuple[int, str, str]:
 
 
 def test_a_good_dataset_ends_well(cluster, dataset, tmp_path, capsys):
-    """Code 0, no error, and a sheet with every object; that the split is small is a warning."""
+    """Code 0, no error, and a sheet with every object; small splits are warnings."""
     out = tmp_path / "out"
 
     code, text, said = validated(capsys, "--dataset", dataset, "--out", out)
@@ -49,7 +49,7 @@ def test_a_good_dataset_ends_well(cluster, dataset, tmp_path, capsys):
 
 
 def test_errors_are_named_and_end_with_code_1(cluster, dataset, tmp_path, capsys):
-    """Each planted fault is one line, the same as in JSON; warnings are told from errors."""
+    """Each planted fault is one line, the same as in JSON."""
     (dataset / "meshes/body-00003.ply").write_bytes(b"ply")
     table = dataset / "landmarks.csv"
     lines = table.read_text().splitlines()
@@ -73,8 +73,8 @@ def _halves(row: str) -> tuple[list[str], list[str], str]:
     return values[1:4], values[4:7], values[7]
 
 
-def test_what_kills_its_process_costs_itself_alone(cluster):
-    """A lost process is an answer like any other, and the next object gets a new one."""
+def test_an_object_that_ends_its_process_costs_itself_alone(cluster):
+    """A lost process is a result like any other, and the next object gets a new process."""
     lost, found = (
         ray.get(work_sandboxed.remote(SandboxLimits(), work, [item])) for work, item in ((os._exit, 3), (abs, -3))
     )
@@ -84,14 +84,14 @@ def test_what_kills_its_process_costs_itself_alone(cluster):
     assert found == [3]
 
 
-def test_without_labels_it_says_what_was_left_out(cluster, dataset, capsys):
-    """A dataset for predicting is fine without them."""
+def test_without_labels_a_note_names_the_skipped_rules(cluster, dataset, capsys):
+    """A dataset for predictions needs no labels."""
     (dataset / "landmarks.csv").unlink()
 
     code, text, _ = validated(capsys, "--dataset", dataset)
 
     assert code == 0
-    assert "note [labels] no landmarks.csv: the rules on labels and on the split were left out" in text
+    assert "note [labels] no landmarks.csv: the rules on labels and splits were skipped" in text
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_without_labels_it_says_what_was_left_out(cluster, dataset, capsys):
     ],
 )
 def test_bad_usage_is_one_line_and_code_2(capsys, tmp_path, monkeypatch, flags, names):
-    """What is no dataset at all is no finding."""
+    """A folder that is not a dataset is an error of usage, not a finding."""
     monkeypatch.chdir(tmp_path)
 
     code, text, said = validated(capsys, *flags)

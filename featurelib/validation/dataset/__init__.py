@@ -1,5 +1,5 @@
-"""Checks of a dataset before any compute: measure every object once, then apply rules to the rows.
+"""Checks of a dataset before any training: each object is measured once, then rules are applied to the measurements.
 
-`measure` (one mesh to one row, against a `reference` made from a sample), `survey` (all rows together), `rules` (rows
-to findings) and `sheet` (a page to look at).
+`measure` (one mesh to one measurement, with a reference shape built from a sample), `survey` (all measurements and
+their statistics), `rules` (survey to findings), `summary` (findings as text and JSON) and `sheet` (the contact sheet).
 """

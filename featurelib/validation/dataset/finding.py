@@ -1,4 +1,4 @@
-"""What a check has to say: one line about one object or the whole dataset, and how to fix it."""
+"""A finding: one line on one object or on the whole dataset, with its fix."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -6,21 +6,21 @@ from typing import Any, Literal
 Severity = Literal["error", "warning", "note"]
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
-"""error: training or measuring on this would be wrong. warning: look at it. note: what was found, or left out."""
+"""error: training or evaluation would be wrong. warning: a person has to decide. note: information."""
 
 
 @dataclass(frozen=True)
 class Finding:
     """One line of a validation.
 
-    rule: its short name. object_id: None if it is about the whole dataset.
-    says: what was found, with its value and what was expected. fix: what to do about it.
+    rule: short name of the rule. object_id: None for the whole dataset.
+    message: the fault with its value and the expected value. fix: what to do about it.
     """
 
     rule: str
     severity: Severity
     object_id: str | None
-    says: str
+    message: str
     fix: str
 
     def to_dict(self) -> dict[str, Any]:
@@ -30,4 +30,4 @@ class Finding:
     def __str__(self) -> str:
         """Return the finding as one line."""
         about = f"{self.object_id}: " if self.object_id else ""
-        return " ".join(f"{self.severity} [{self.rule}] {about}{self.says}; {self.fix}".split())
+        return " ".join(f"{self.severity} [{self.rule}] {about}{self.message}; {self.fix}".split())

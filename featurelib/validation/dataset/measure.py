@@ -1,4 +1,4 @@
-"""What is measured of one object, with one look at its mesh: the row that the rules read."""
+"""The measurement of one object, from one reading of its mesh: the input of the rules."""
 
 import functools
 import hashlib
@@ -22,18 +22,18 @@ SIDE_VIEWS = Rig((View(90.0), View(-90.0)))
 """The views from the object's left and from its right."""
 
 SIDE_PX = 128
-"""Width of the images in which it is looked up whether a landmark is occluded: 3 mm a pixel on a head."""
+"""Width of the images that decide whether a landmark is occluded: 3 mm per pixel on a head."""
 
 OCCLUDED_SHARE = 0.01
-"""A landmark so far behind the surface, as a share of the image's width, is occluded; as when rendering."""
+"""A landmark farther behind the surface than this share of the image width is occluded, as in `render`."""
 
 
 @dataclass(frozen=True, eq=False)
 class MeasureJob:
-    """One object whose mesh file is to be measured.
+    """One object to measure.
 
-    object_from_source: (4, 4). pair_mm: (2, 3) its landmarks in the object frame, None without labels.
-    reference: what it is compared with; None if there is none.
+    object_from_source: (4, 4). pair_mm: (2, 3) landmarks in the object frame, None without labels.
+    reference: the shape that the mesh is compared with, if there is one.
     """
 
     object_id: str
@@ -45,12 +45,12 @@ class MeasureJob:
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """What the mesh tells of an object's landmarks.
+    """The measurement of an object's landmarks.
 
     pair_mm: (2, 3) left and right in the object frame.
-    off_mm: (2,) their distances from the surface.
-    is_occluded: (2,) whether the surface hides each from its own side.
-    frames_mm: the image width that they need, by projection.
+    off_mm: (2,) distances from the surface.
+    is_occluded: (2,) whether the surface hides the landmark in the view from its side.
+    frames_mm: the image width that both need, by projection.
     """
 
     pair_mm: NDArray[np.float64]
@@ -66,12 +66,12 @@ class Labelled:
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """What is known of one mesh, in the object frame.
+    """The measurement of one mesh, in the object frame.
 
-    sha256: of the file. bounds_mm: (2, 3) of the bounding box. num_faces: triangles.
-    frames_mm: the image width that it needs, by projection.
-    invariants: see `checks.shape`. labels: None without labels.
-    fit: None without a reference, or if it does not fit at all.
+    sha256: of the file. bounds_mm: (2, 3) corners of the bounding box. num_faces: number of triangles.
+    frames_mm: the image width that the mesh needs, by projection.
+    invariants: see `featurelib.meshes.shape`. labels: None without labels.
+    fit: None without a reference, or if the reference cannot be registered.
     """
 
     object_id: str
@@ -99,7 +99,7 @@ class Unread:
 
 @dataclass(frozen=True, eq=False)
 class ReferenceJob:
-    """Mesh files that a reference is made from, each with its (4, 4) object_from_source."""
+    """The sample of mesh files for a reference, each with its (4, 4) object_from_source."""
 
     meshes: Sequence[tuple[str, NDArray[np.float64]]]
 
@@ -115,7 +115,7 @@ def measure(job: MeasureJob) -> Measurement | Unread:
 
 
 def measure_mesh(mesh: Mesh, job: MeasureJob, sha256: str = "") -> Measurement:
-    """Return what there is to say of a loaded mesh."""
+    """Return the measurement of a loaded mesh; sha256: of its file."""
     return Measurement(
         object_id=job.object_id,
         sha256=sha256,
@@ -129,13 +129,13 @@ def measure_mesh(mesh: Mesh, job: MeasureJob, sha256: str = "") -> Measurement:
 
 
 def measure_reference(job: ReferenceJob) -> ReferenceShape | None:
-    """Return the reference of some mesh files; None if none of them can be read."""
+    """Return the reference shape of a sample; None if no file of it can be read."""
     meshes = []
     for uri, object_from_source in job.meshes:
         try:
             meshes.append(read_mesh(uri, object_from_source))
         except DataError:
-            continue  # it has a finding of its own
+            continue  # `measure` reports it
     return build_reference(meshes) if meshes else None
 
 
@@ -157,5 +157,5 @@ def _frames_mm(points_mm: ArrayLike, mesh: Mesh) -> dict[str, float]:
 
 @functools.cache
 def renderer() -> Renderer:
-    """Return the processor's back end, compiled once a process."""
+    """Return the CPU renderer, compiled once per process."""
     return open_renderer("raster")

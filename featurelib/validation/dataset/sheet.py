@@ -129,7 +129,7 @@ def _head(survey: Survey, findings: Sequence[Finding]) -> str:
 
 def _list(findings: Sequence[Finding]) -> str:
     lines = (
-        f'<li><span class="{f.severity}">{f.severity}</span> [{escape(f.rule)}] {escape(f.says)}; '
+        f'<li><span class="{f.severity}">{f.severity}</span> [{escape(f.rule)}] {escape(f.message)}; '
         f'<span class="soft">{escape(f.fix)}</span></li>'
         for f in findings
     )

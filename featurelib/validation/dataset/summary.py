@@ -10,11 +10,11 @@ from featurelib.validation.dataset.survey import Survey
 SCHEMA = 1
 
 LINES_A_RULE = 20
-"""Findings of one rule that the table lists; the rest is counted."""
+"""Number of findings per rule and severity that the table lists; the rest is counted."""
 
 
 def summary(survey: Survey, findings: Sequence[Finding]) -> dict[str, Any]:
-    """Return what a validation found, as `findings.json` holds it."""
+    """Return the content of `findings.json`."""
     return {
         "schema": SCHEMA,
         "dataset": survey.dataset.uri,
@@ -39,10 +39,10 @@ def counts(findings: Sequence[Finding]) -> dict[str, int]:
 
 
 def table(findings: Sequence[Finding], lines_a_rule: int = LINES_A_RULE) -> Iterator[str]:
-    """Yield one line a finding: severity, rule, object, what was found and what to do.
+    """Yield one line per finding: severity, rule, object, message and fix.
 
-    Only the first `lines_a_rule` of a rule and severity are listed, so that one mistake in all of 10,000 objects
-    leaves the others to be seen.
+    Only the first `lines_a_rule` of each rule and severity are listed, so that one fault in each of 10,000 objects does
+    not bury the others.
     """
     groups: dict[tuple[str, str], list[Finding]] = defaultdict(list)
     for finding in findings:

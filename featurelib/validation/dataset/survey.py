@@ -1,4 +1,4 @@
-"""All that is known of a dataset when its rules are applied: its table, its files and a row an object."""
+"""The input of the rules: a dataset's table, its files, one measurement per object, and statistics over all."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,22 +18,22 @@ from featurelib.meshes.shape import MIN_FOR_SPREAD, SIGMAS_PER_MAD
 from featurelib.validation.dataset.measure import Labelled, Measurement, Unread
 
 TURNED_DEG = 45.0
-"""Turned by more than this against the others, an object is in other axes. Heads in poses of 15 degrees reach 20."""
+"""An object rotated by more than this against the others is in other axes. Heads in poses of 15 degrees reach 20."""
 
 OFF_SHARE, OFF_SIGMAS = 0.01, 8.0
-"""A landmark is off the surface if it is so by more than this share of the size (4 mm of a head), and by so many
-standard deviations more than the dataset's median."""
+"""A landmark is off the surface if its distance exceeds this share of the size (4 mm on a head) and exceeds the
+dataset's median by this many standard deviations."""
 
 ONE_PLACE = 0.005
-"""Landmarks nearer to each other than this share of the object's size are one point."""
+"""Two landmarks closer to each other than this share of the object's size are one point."""
 
 UNLIKE_SIGMAS, UNLIKE_SHARE = 10.0, 0.015
-"""The reference does not fit an object from so many standard deviations beyond the median, and this share of its size,
-on: 7 mm of a head. Of 400 heads and 60 synthetic busts the median has 0.4 % and the worst 0.9 %."""
+"""The reference does not fit an object if the misfit exceeds the median by this many standard deviations and exceeds
+this share of the size (7 mm on a head). Of 400 heads and 60 synthetic busts the median is 0.4 % and the worst 0.9 %."""
 
 
 class Spread(NamedTuple):
-    """The middle of some numbers and their spread, both deaf to a minority of wild ones."""
+    """The median of some numbers and a robust standard deviation."""
 
     median: float
     sigma: float
@@ -48,13 +48,13 @@ class Spread(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """What the rules judge.
+    """A dataset as the rules see it.
 
-    dataset: its table holds the objects that are measured. is_labelled: whether there is a `landmarks.csv`.
-    faults: of single rows and files, found when the table was read; these rows are not in it.
+    dataset: its table holds the objects that were measured. is_labelled: whether there is a `landmarks.csv`.
+    faults: of single rows and files; these rows are not in the table.
     files: the names of all files in `meshes/`.
-    measured, unread: the objects with a mesh file, by whether it could be measured.
-    reference: what they were compared with.
+    measured, unread: the objects whose mesh file could and could not be measured.
+    reference: the shape that they were compared with.
     """
 
     dataset: Dataset
@@ -67,17 +67,17 @@ class Survey:
 
     @cached_property
     def typical_size_mm(self) -> Spread:
-        """Of the logarithm of the sizes in mm."""
+        """The spread of the natural logarithm of the sizes in mm."""
         return Spread.of(np.log([row.size_mm for row in self.measured]))
 
     @cached_property
     def has_spread(self) -> bool:
-        """Whether there are enough objects to judge one by the others."""
+        """Whether there are enough objects to compare one with the others."""
         return len(self.measured) >= MIN_FOR_SPREAD
 
     @cached_property
     def typical_misfit(self) -> Spread:
-        """How badly the reference fits an object; nothing is known of a survey without a fit."""
+        """The spread of the reference's misfit; an infinite median without any fit."""
         misfits = [row.fit.misfit for row in self.measured if row.fit is not None]
         return Spread.of(misfits) if misfits else Spread(np.inf, 0.0)
 
@@ -91,33 +91,33 @@ class Survey:
 
     @cached_property
     def turned(self) -> Mapping[str, Fit]:
-        """The objects that the reference fits in other axes than most, by id."""
+        """The fits of the objects that are rotated against the others, by id."""
         fits = {row.object_id: row.fit for row in self.measured if row.fit is not None and self.has_spread}
         return {name: fit for name, fit in fits.items() if fit.angle_deg > TURNED_DEG and name not in self.unlike}
 
     @cached_property
     def labelled(self) -> Sequence[tuple[Measurement, Labelled]]:
-        """The objects with labels, and what was measured of these."""
+        """The objects with labels, and the measurements of these."""
         return [(row, row.labels) for row in self.measured if row.labels is not None]
 
     @cached_property
     def typical_off(self) -> Spread:
-        """How far landmarks are off the surface, in shares of their object's size; there must be labels."""
+        """The spread of the landmarks' distances from the surface, as shares of the size; there must be labels."""
         return Spread.of(np.concatenate([labels.off_mm / row.size_mm for row, labels in self.labelled]))
 
     @cached_property
     def off_limit(self) -> float:
-        """The share of the size from which on a landmark is off the surface."""
+        """The share of the size beyond which a landmark is off the surface."""
         return max(OFF_SHARE, self.typical_off.median + OFF_SIGMAS * self.typical_off.sigma)
 
     @cached_property
     def fitted(self) -> Sequence[tuple[Measurement, NDArray[np.float64]]]:
-        """The labelled objects that the reference lies on, and their landmarks (2, 3) in its frame."""
+        """The labelled objects that the reference was registered to, and their landmarks (2, 3) in its frame."""
         return [(row, row.fit.pair) for row, _ in self.labelled if row.fit is not None and row.fit.pair is not None]
 
     @cached_property
     def typical_pair(self) -> NDArray[np.float64] | None:
-        """(2, 3) the landmarks of most objects, in the reference's frame; None where too few tell."""
+        """(2, 3) the median landmarks in the reference's frame; None if there are too few objects."""
         return np.median([pair for _, pair in self.fitted], axis=0) if len(self.fitted) >= MIN_FOR_SPREAD else None
 
     @cached_property
@@ -128,7 +128,7 @@ class Survey:
 
     @cached_property
     def labels_axis(self) -> NDArray[np.float64] | None:
-        """(3,) the direction from right to left in most objects, in the object frame; short where they disagree."""
+        """(3,) the median unit vector from right to left, object frame; shorter than 1 if objects disagree."""
         across = [labels.pair_mm[0] - labels.pair_mm[1] for _, labels in self.labelled]
         lengths = np.linalg.norm(across, axis=1, keepdims=True) if across else np.zeros(0)
         known = lengths.ravel() > 0
@@ -136,7 +136,7 @@ class Survey:
 
     @cached_property
     def swapped(self) -> frozenset[str]:
-        """The objects whose left and right stand the other way round than most objects' do."""
+        """The objects whose left and right are exchanged compared with most objects."""
         if self.typical_pair is not None:
             pairs, axis = (
                 {row.object_id: pair for row, pair in self.fitted},
@@ -156,7 +156,7 @@ class Survey:
 
     @cached_property
     def frames_mm(self) -> Mapping[str, float]:
-        """The image's width that rendering would settle on, by projection; empty if no mesh can be read."""
+        """The image width that `render` would estimate, by projection; empty if no mesh can be read."""
         rows = {row.object_id: row for row in self.measured}
         with_mesh = [object_id for object_id, row in self.in_table.items() if row["mesh"]]
         needed = [rows[object_id].frames_mm for object_id in frame_sample(with_mesh) if object_id in rows]

@@ -1,6 +1,6 @@
-"""Imported by the fork server of the processes that measure, and by nothing else: it measures once.
+"""Preloaded by the fork server of the processes that measure: importing this module measures a mesh once.
 
-Its children then find SciPy imported and the compiled code loaded, and start in 50 ms instead of seconds.
+The processes then start with SciPy imported and the compiled code loaded, in 50 ms instead of seconds.
 """
 
 import numpy as np

@@ -20,7 +20,7 @@ class Check:
 
     name: str
     status: Status
-    says: str
+    message: str
     fix: str = ""
     is_needed: bool = True
 
@@ -32,7 +32,7 @@ class Check:
         """Return the check as one line."""
         optional = "" if self.is_needed or self.status == "ok" else " (not needed)"
         fix = f"; {self.fix}" if self.fix else ""
-        return " ".join(f"{self.status:8}{self.name:18}{self.says}{fix}{optional}".splitlines())
+        return " ".join(f"{self.status:8}{self.name:18}{self.message}{fix}{optional}".splitlines())
 
 
 def asked(code: str, seconds: float = 120.0) -> dict[str, Any]:

@@ -36,10 +36,10 @@ def check_raster() -> Check:
         found = asked(f"BACKEND = 'raster'{MEASURE}")
     except DataError as error:
         return Check("raster", "broken", str(error), "make setup; numba must be able to write its cache")
-    says = f"{found['rate']:.0f} views/s of {SIZE} px on one core ({found['faces']} faces)"
+    message = f"{found['rate']:.0f} views/s of {SIZE} px on one core ({found['faces']} faces)"
     if found["rate"] < RASTER_RATE:
-        return Check("raster", "slow", says, "is the machine busy? a graphics card or more cores draw faster")
-    return Check("raster", "ok", says)
+        return Check("raster", "slow", message, "is the machine busy? a graphics card or more cores draw faster")
+    return Check("raster", "ok", message)
 
 
 def check_gl() -> Check:
@@ -49,15 +49,15 @@ def check_gl() -> Check:
     except DataError as error:
         fix = "apt install libegl1 libgl1-mesa-dri; --backend raster needs neither"
         return Check("GL context", "broken", str(error), fix, is_needed=False)
-    says = f"EGL, {found['hardware']}, pyrender {found['rate']:.0f} views/s of {SIZE} px"
+    message = f"EGL, {found['hardware']}, pyrender {found['rate']:.0f} views/s of {SIZE} px"
     if is_software(found["hardware"]):
         fix = "no graphics card draws; --backend auto takes raster, which is faster here"
-        return Check("GL context", "slow", says, fix, is_needed=False)
-    return Check("GL context", "ok", says, is_needed=False)
+        return Check("GL context", "slow", message, fix, is_needed=False)
+    return Check("GL context", "ok", message, is_needed=False)
 
 
 def check_backend() -> Check:
     """Return which back end `--backend auto` takes."""
     cards = len(hardware_devices())
-    says = f"--backend auto takes {'pyrender' if cards else 'raster'}: {cards or 'no'} graphics cards by EGL"
-    return Check("renderer", "ok", says)
+    message = f"--backend auto takes {'pyrender' if cards else 'raster'}: {cards or 'no'} graphics cards by EGL"
+    return Check("renderer", "ok", message)

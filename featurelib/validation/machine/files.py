@@ -46,10 +46,14 @@ def check_run(uri: str) -> Check:
     return _timed("run", f"{uri}: written and read", started)
 
 
-def _timed(name: str, says: str, started: float) -> Check:
+def _timed(name: str, message: str, started: float) -> Check:
     seconds = time.monotonic() - started
-    says = f"{says} in {seconds:.2f} s"
-    return Check(name, "slow", says, "move it nearer to the machine") if seconds > SLOW_S else Check(name, "ok", says)
+    message = f"{message} in {seconds:.2f} s"
+    return (
+        Check(name, "slow", message, "move it nearer to the machine")
+        if seconds > SLOW_S
+        else Check(name, "ok", message)
+    )
 
 
 def _fix(uri: str, otherwise: str) -> str:

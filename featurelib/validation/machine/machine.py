@@ -28,26 +28,26 @@ DISK_GB = (1.0, 10.0)
 def check_python(info: tuple[int, ...] = sys.version_info[:3]) -> Check:
     """Return whether this Python is one that the packages exist for."""
     lowest, above = PYTHONS
-    says = f"{'.'.join(map(str, info))}, {platform.machine()}"
+    message = f"{'.'.join(map(str, info))}, {platform.machine()}"
     if lowest <= info[:2] < above:
-        return Check("Python", "ok", says)
-    return Check("Python", "broken", says, "make setup PYTHON=python3.12 (3.11 to 3.13 have all packages)")
+        return Check("Python", "ok", message)
+    return Check("Python", "broken", message, "make setup PYTHON=python3.12 (3.11 to 3.13 have all packages)")
 
 
 def check_packages() -> Check:
     """Return which versions are installed."""
     missing = [name for name in PACKAGES if _version(name) is None]
-    says = ", ".join(f"{name} {_version(name) or 'missing'}" for name in PACKAGES)
-    return Check("packages", "broken" if missing else "ok", says, "make setup" if missing else "")
+    message = ", ".join(f"{name} {_version(name) or 'missing'}" for name in PACKAGES)
+    return Check("packages", "broken" if missing else "ok", message, "make setup" if missing else "")
 
 
 def check_memory(free_bytes: int | None = None) -> Check:
     """Return how many processors there are, and how much memory is free."""
     free_gb = (psutil.virtual_memory().available if free_bytes is None else free_bytes) / 2**30
-    says = f"{os.cpu_count()} CPUs, {free_gb:.1f} GB of memory free"
+    message = f"{os.cpu_count()} CPUs, {free_gb:.1f} GB of memory free"
     fix = "close other programs, or give --object-memory-mb and train with a smaller --batch-size"
     status = "broken" if free_gb < MEMORY_GB[0] else "slow" if free_gb < MEMORY_GB[1] else "ok"
-    return Check("memory", status, says, "" if status == "ok" else fix)  # type: ignore[arg-type]
+    return Check("memory", status, message, "" if status == "ok" else fix)  # type: ignore[arg-type]
 
 
 def check_disk(folder: str, free_bytes: int | None = None) -> Check:

@@ -33,7 +33,7 @@ SPLITS = ["train", "train", "val", "test"]
 
 @dataclass
 class DatasetEditor:
-    """A dataset on disk, taken apart to be changed and put together again by `save`."""
+    """A dataset on disk that can be changed; `save` writes the labels."""
 
     folder: Path
 
@@ -60,7 +60,7 @@ class DatasetEditor:
             self.rows[name].update({f"{side}_{axis}": f"{value:.9g}" for axis, value in zip("xyz", point, strict=True)})
 
     def move(self, name: str, matrix) -> None:
-        """Multiply an object's mesh and its labels by a (3, 3) matrix; the faces stay outside out."""
+        """Multiply an object's mesh and labels by a (3, 3) matrix; faces keep their outside."""
         mesh, matrix = self.mesh(name), np.asarray(matrix, dtype=float)
         faces = mesh.faces[:, ::-1] if np.linalg.det(matrix) < 0 else mesh.faces
         self.write(name, mesh.vertices @ matrix.T, faces)
@@ -81,7 +81,7 @@ def editor() -> type[DatasetEditor]:
 
 @pytest.fixture(scope="session")
 def clean(tmp_path_factory) -> Path:
-    """A dataset without faults: every object its own group, all sides of the split filled."""
+    """A dataset without faults: each object is its own group, and no split is empty."""
     folder = tmp_path_factory.mktemp("clean")
     (folder / "meshes").mkdir()
     (folder / "dataset.json").write_text('{"unit": "mm", "landmark": "ear_tip"}')
@@ -99,7 +99,7 @@ def clean(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def corrupted(clean, tmp_path) -> DatasetEditor:
-    """A copy of it that a test may change."""
+    """A copy of the clean dataset that a test may change."""
     return DatasetEditor(Path(shutil.copytree(clean, tmp_path / "corrupted")))
 
 

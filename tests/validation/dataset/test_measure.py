@@ -29,7 +29,7 @@ BOX = trimesh.creation.box([20, 40, 60])
 
 
 def test_a_box_is_measured_exactly():
-    """Bounds, size, faces and the needed frame of a box are known by hand."""
+    """Bounds, size, faces and the needed image width of a box are known exactly."""
     mesh = mesh_of(BOX)
 
     found = measure_mesh(mesh, job())
@@ -44,7 +44,7 @@ def test_a_box_is_measured_exactly():
 
 
 def test_labels_are_measured_from_the_surface():
-    """A landmark on a face is 0 mm off, one in the air as far as it was put; both are seen."""
+    """A landmark on a face is 0 mm off, another 3 mm outside is 3 mm off; both are visible."""
     found = measure_mesh(mesh_of(BOX), job([[10, 5, 5], [-13, 5, 5]])).labels
 
     assert found.off_mm == pytest.approx([0, 3], abs=1e-6)
@@ -52,8 +52,8 @@ def test_labels_are_measured_from_the_surface():
     assert found.frames_mm["orthographic"] < 2 * np.linalg.norm([13, 5, 5]) + 1e-9
 
 
-def test_what_stands_before_a_landmark_hides_it():
-    """A screen before the left landmark hides it from the left; the right one is seen from the right."""
+def test_a_screen_in_front_of_a_landmark_occludes_it():
+    """A screen to the left of the left landmark hides it in the left view; the right one is visible from the right."""
     screen = trimesh.creation.box([1, 30, 30]).apply_translation([25, 0, 0])
 
     found = measure_mesh(mesh_of(BOX, screen), job([[10, 0, 0], [-10, 0, 0]])).labels
@@ -61,8 +61,8 @@ def test_what_stands_before_a_landmark_hides_it():
     assert found.is_occluded.tolist() == [True, False]
 
 
-def test_a_file_is_read_once_and_known_by_its_content(tmp_path):
-    """The row carries the hash of the file's bytes."""
+def test_a_measurement_has_the_hash_of_the_file(tmp_path):
+    """The hash is that of the file's bytes."""
     file = tmp_path / "a.ply"
     BOX.export(file)
 
@@ -70,8 +70,8 @@ def test_a_file_is_read_once_and_known_by_its_content(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"ply\nformat", None])
-def test_a_bad_file_is_a_row_with_its_reason(tmp_path, content):
-    """Nothing is raised: the reason names the file."""
+def test_a_bad_file_is_unread_with_its_reason(tmp_path, content):
+    """No error is raised; the reason names the file."""
     file = tmp_path / "a.ply"
     if content is not None:
         file.write_bytes(content)

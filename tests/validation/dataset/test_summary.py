@@ -9,13 +9,13 @@ SIZE = Finding("size", "note", None, "objects are\n376 mm", "nothing to do")
 
 
 def test_a_finding_is_one_line():
-    """Severity, rule, object, value and fix, whatever is in the texts."""
+    """The line has severity, rule, object, message and fix; line breaks are removed."""
     assert str(UNIT) == "error [unit] a: 0.4 mm in size; multiply by 1000"
     assert str(SIZE) == "note [size] objects are 376 mm; nothing to do"
 
 
-def test_the_table_has_one_line_a_finding_until_a_rule_has_too_many():
-    """One mistake in every object does not bury the others."""
+def test_the_table_has_one_line_per_finding_up_to_a_limit_per_rule():
+    """A fault in every object does not bury the others."""
     many = [Finding("frame", "warning", str(i), "cut", "crop") for i in range(100)]
 
     lines = list(table([UNIT, *many, SIZE], lines_a_rule=3))
@@ -29,7 +29,7 @@ def test_the_table_has_one_line_a_finding_until_a_rule_has_too_many():
 
 
 def test_the_summary_is_plain_json(clean_survey):
-    """It comes back from JSON as it was, and holds every finding."""
+    """JSON gives back the same values, with every finding."""
     findings = [UNIT, *check(clean_survey)]
 
     values = summary(clean_survey, findings)

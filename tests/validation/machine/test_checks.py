@@ -31,20 +31,20 @@ def test_the_disk_is_looked_at_where_the_run_would_be(tmp_path, free_gb, status)
     check = check_disk(str(tmp_path / "runs" / "new"), int(free_gb * GB))
 
     assert check.status == status
-    assert str(tmp_path) in check.says
+    assert str(tmp_path) in check.message
 
 
 def test_this_machine_has_the_packages_and_draws():
     """What the whole suite stands on."""
     assert check_packages().status == "ok"
     assert check_raster().status in ("ok", "slow")
-    assert "--backend auto takes" in check_backend().says
+    assert "--backend auto takes" in check_backend().message
 
 
 def test_a_dataset_is_readable_or_said_not_to_be(tmp_path):
     write_dataset(tmp_path, 1)
 
-    assert check_dataset(str(tmp_path)).says.startswith(f"{tmp_path}: 1 files in meshes/ in ")
+    assert check_dataset(str(tmp_path)).message.startswith(f"{tmp_path}: 1 files in meshes/ in ")
     missing = check_dataset(str(tmp_path / "nowhere"))
     assert (missing.status, missing.fix) == ("broken", "is --dataset the folder with dataset.json?")
 

@@ -1,4 +1,4 @@
-"""The rules of a dataset: each a function from the survey to what it finds, and all of them in their order."""
+"""The rules of a dataset: each is a function from the survey to findings; RULES has all of them in order."""
 
 from collections.abc import Callable, Iterable
 
@@ -38,6 +38,6 @@ RULES: tuple[Rule, ...] = (
 
 
 def check(survey: Survey) -> list[Finding]:
-    """Return what all rules find: errors first, then in the order of the rules and of the objects."""
+    """Return the findings of all rules: errors first, then in the order of rules and objects."""
     found = [finding for rule in RULES for finding in rule(survey)]
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))

@@ -1,4 +1,4 @@
-"""Rules on objects among each other: none twice, none of another kind, and enough on each side of the split."""
+"""Rules on all objects together: no duplicates, no objects of another kind, and enough objects in each split."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -12,61 +12,71 @@ from featurelib.validation.dataset.finding import Finding, Severity
 from featurelib.validation.dataset.survey import Survey
 
 FEW = 5
-"""Objects below which a side of the split measures nothing."""
+"""Number of objects below which a split is too small to measure anything."""
 
 
 def unlike_the_others(survey: Survey) -> Iterator[Finding]:
-    """Objects that the mean shape does not fit in any axes: another kind of thing, or a part of one."""
+    """Objects that the mean shape does not fit in any axes: another kind of object, or a part of one."""
     for row in survey.measured:
         if row.object_id in survey.unlike:
-            by = f"is {100 * row.fit.misfit:.1f} % of its size off it" if row.fit else "cannot be laid on it"
-            says = f"the mean shape {by}; the others' median is {100 * survey.typical_misfit.median:.1f} %"
-            yield Finding("unlike", "warning", row.object_id, says, "look at it: another kind of thing, a part of one?")
+            by = (
+                f"differs from it by {100 * row.fit.misfit:.1f} % of its size"
+                if row.fit
+                else "cannot be registered to it"
+            )
+            message = f"the mean shape {by}; the others' median is {100 * survey.typical_misfit.median:.1f} %"
+            yield Finding(
+                "unlike",
+                "warning",
+                row.object_id,
+                message,
+                "check the mesh: is it another kind of object, or only a part of one?",
+            )
 
 
 def same_content(survey: Survey) -> Iterator[Finding]:
-    """Mesh files with the same content: a leak if they are on two sides of the split."""
+    """Mesh files with the same content: a leak if they are in different splits."""
     leaks = {leak.value for leak in find_leaks(_contents(survey)) if leak.kind == "mesh"}
     for digest, (first, *others) in _by_content(survey).items():
         for object_id in others:
-            says = f"its mesh has the same content as that of {first}"
+            message = f"its mesh has the same content as that of {first}"
             if digest in leaks:
-                says += f", in {survey.in_table[object_id]['split']} and in {survey.in_table[first]['split']}"
+                message += f", in {survey.in_table[object_id]['split']} and in {survey.in_table[first]['split']}"
                 fix = "give both one `group` in landmarks.csv, or keep one of them"
             else:
                 fix = "keep one of them"
-            yield Finding("duplicate", "error" if digest in leaks else "warning", object_id, says, fix)
+            yield Finding("duplicate", "error" if digest in leaks else "warning", object_id, message, fix)
 
 
 def same_shape(survey: Survey) -> Iterator[Finding]:
-    """Meshes that are one shape, whatever their pose, size, mirror image and triangles, but not one file."""
+    """Different files with the same shape, whatever their pose, size, mirror image and triangles."""
     rows = survey.measured
     for i, j in same_shapes([row.invariants for row in rows]):
         if rows[i].sha256 == rows[j].sha256:
             continue
         first, second = rows[i].object_id, rows[j].object_id
-        sides = [survey.in_table[object_id]["split"] for object_id in (first, second)]
-        is_torn = survey.is_labelled and sides[0] != sides[1]
-        says = f"its mesh has the same shape as that of {first}{f', in {sides[1]} and in {sides[0]}' * is_torn}"
-        fix = "if it is one scan, keep one of them; if one person or thing, give both one `group` in landmarks.csv"
-        yield Finding("near-duplicate", "warning", second, says, fix)
+        splits = [survey.in_table[object_id]["split"] for object_id in (first, second)]
+        is_leak = survey.is_labelled and splits[0] != splits[1]
+        message = f"its mesh has the same shape as that of {first}{f', in {splits[1]} and in {splits[0]}' * is_leak}"
+        fix = "keep one of them if it is the same scan, or give both one `group` in landmarks.csv"
+        yield Finding("near-duplicate", "warning", second, message, fix)
 
 
 def small_splits(survey: Survey) -> Iterator[Finding]:
-    """Sides of the split with no or too few objects."""
+    """Splits with no or too few objects."""
     if not survey.is_labelled:
         return
     counts = Counter(survey.in_table[row.object_id]["split"] for row in survey.measured)
     for split in SPLITS:
         if counts[split] < FEW:
-            says = f"{counts[split]} objects in {split} (of {len(survey.measured)}), expected at least {FEW}"
+            message = f"{counts[split]} objects in {split} (of {len(survey.measured)}), expected at least {FEW}"
             severity: Severity = "warning" if counts[split] else "error"
             fix = "label more objects, or set `split` in landmarks.csv"
-            yield Finding("split", severity, None, says, fix)
+            yield Finding("split", severity, None, message, fix)
 
 
 def _by_content(survey: Survey) -> dict[str, list[str]]:
-    """Return the objects of each mesh content that several have."""
+    """Return the objects by mesh content, for contents that several objects share."""
     owners = defaultdict(list)
     for row in survey.measured:
         owners[row.sha256].append(row.object_id)
@@ -74,13 +84,13 @@ def _by_content(survey: Survey) -> dict[str, list[str]]:
 
 
 def _contents(survey: Survey) -> pa.Table:
-    """Return the labelled objects as a rendering of them would list them."""
+    """Return the labelled objects as the shards of a rendering would list them."""
     rows = survey.measured if survey.is_labelled else ()
-    sides = [survey.in_table[row.object_id] for row in rows]
+    table_rows = [survey.in_table[row.object_id] for row in rows]
     columns = {
         "object_id": [row.object_id for row in rows],
-        "group": [side["group"] for side in sides],
-        "split": [side["split"] for side in sides],
+        "group": [row["group"] for row in table_rows],
+        "split": [row["split"] for row in table_rows],
         "mesh_sha256": [row.sha256 for row in rows],
         "views": [0] * len(rows),
     }

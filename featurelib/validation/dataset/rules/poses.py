@@ -1,4 +1,4 @@
-"""Rules on axes: left at +x, face towards +z, of the whole dataset and of each object against the others."""
+"""Rules on axes, of the whole dataset and of each object against the others: left at +x, face towards +z."""
 
 from collections.abc import Iterator
 
@@ -13,112 +13,110 @@ from featurelib.validation.dataset.finding import Finding
 from featurelib.validation.dataset.survey import Survey
 
 NEAR_AXIS = float(np.cos(np.radians(30)))
-"""A direction within 30 degrees of an axis is called by its name."""
+"""Cosine of 30 degrees: a direction closer to an axis than that is named after it."""
 
-CLEARER = 0.08
-"""By so much of a correlation more symmetric across another axis than across x, x is not the left-right axis."""
+SYMMETRY_MARGIN = 0.08
+"""If the symmetry across another axis exceeds that across x by this much of a correlation, x is not left-right."""
 
 OFF_MIDDLE = 0.05
-"""Share of the width by which the middle between the landmarks may be off the centre in most objects."""
+"""Largest median distance of the landmarks' midpoint from the centre, as a share of the width."""
 
 
 def axes_of_the_dataset(survey: Survey) -> Iterator[Finding]:
-    """Whether the line from right to left runs along +x in most objects."""
+    """Datasets in which the line from right to left does not run along +x."""
     axis = survey.labels_axis
     if axis is None or axis[0] > NEAR_AXIS:
         return
     towards = sum(labels.pair_mm[0, 0] > labels.pair_mm[1, 0] for _, labels in survey.labelled)
     counts = f"left_x > right_x in {towards} of {len(survey.labelled)} objects, after the alignment"
     if np.linalg.norm(axis) < 0.5:
-        says = f"objects disagree on where left is: {counts}"
-        fix = "bring all into the same axes, left at +x, and check the order of the columns"
+        message = f"objects disagree about the direction of left: {counts}"
+        fix = "rotate all into the same axes, left at +x, and check the order of the columns"
     elif axis[0] < -NEAR_AXIS:
-        says = f"left is at -x: {counts}; x looks flipped"
+        message = f"left is at -x: {counts}; x seems flipped"
         fix = (
             "if the front view shows faces, swap the left and right columns of landmarks.csv; if it shows backs, "
-            'turn by "rotations_wxyz": [[0, 0, 1, 0]] in dataset.json'
+            'rotate by "rotations_wxyz": [[0, 0, 1, 0]] in dataset.json'
         )
     else:
         back, _ = Rotation.align_vectors([[1.0, 0.0, 0.0]], [axis])
-        says = f"the line from right to left runs towards {_named(axis)}, not +x; {counts}"
-        fix = f'turn by "rotations_wxyz": [{_wxyz(back.as_matrix())}] in dataset.json, after what stands there'
-    yield Finding("axes", "error", None, says, fix)
+        message = f"the line from right to left runs towards {_named(axis)}, not +x; {counts}"
+        fix = f'append this rotation in dataset.json: "rotations_wxyz": [{_wxyz(back.as_matrix())}]'
+    yield Finding("axes", "error", None, message, fix)
 
 
 def axes_without_labels(survey: Survey) -> Iterator[Finding]:
-    """Without labels: whether the objects are more symmetric across another axis than across x."""
+    """Datasets without labels whose objects are more symmetric across another axis than across x."""
     if survey.labelled or survey.reference is None or not survey.has_spread:
         return
-    across = symmetry(survey.reference.radii)
-    if across.max() > across[0] + CLEARER:
-        says = (
-            f"most objects are symmetric across {'xyz'[int(across.argmax())]}, not across x, where left and right are"
-        )
-        yield Finding("axes", "warning", None, says, "look at the contact sheet and set `alignment` in dataset.json")
+    scores = symmetry(survey.reference.radii)
+    if scores.max() > scores[0] + SYMMETRY_MARGIN:
+        message = f"most objects are symmetric across {'xyz'[int(scores.argmax())]}, not across x, the left-right axis"
+        yield Finding("axes", "warning", None, message, "check the contact sheet, and set `alignment` in dataset.json")
 
 
 def landmarks_off_the_middle(survey: Survey) -> Iterator[Finding]:
-    """Whether the middle between the landmarks is in the middle of most objects."""
+    """Datasets in which the landmarks' midpoint is not in the middle of most objects."""
     if survey.labels_axis is None or abs(survey.labels_axis[0]) < NEAR_AXIS:
         return
     middles = [labels.pair_mm[:, 0].mean() - row.bounds_mm[:, 0].mean() for row, labels in survey.labelled]
     shares = np.array(middles) / [np.ptp(row.bounds_mm[:, 0]) for row, _ in survey.labelled]
     if abs(share := float(np.median(shares))) > OFF_MIDDLE:
         middle_mm = float(np.median(middles))
-        says = (
-            f"the middle of left and right is {middle_mm:+.3g} mm in x off the objects' middle ({100 * share:+.0f} % "
-            "of their width), in the median"
+        message = (
+            f"the landmarks' midpoint is {middle_mm:+.3g} mm in x from the objects' centre ({100 * share:+.0f} % of "
+            "their width), in the median"
         )
-        fix = "see on the contact sheet whether the labels are of these meshes and the meshes are whole"
-        yield Finding("middle", "warning", None, says, fix)
+        fix = "check on the contact sheet that the labels belong to these meshes and the meshes are complete"
+        yield Finding("middle", "warning", None, message, fix)
 
 
 def turned_objects(survey: Survey) -> Iterator[Finding]:
     """Objects in other axes than most."""
     for object_id, fit in survey.turned.items():
-        says, fix = _flipped(fit) if object_id in survey.swapped else _turned(fit, not survey.labelled)
-        yield Finding("turned", "error", object_id, says, fix)
+        message, fix = _flipped(fit) if object_id in survey.swapped else _turned(fit, not survey.labelled)
+        yield Finding("turned", "error", object_id, message, fix)
 
 
 def swapped_sides(survey: Survey) -> Iterator[Finding]:
-    """Objects whose left is where the others have their right."""
+    """Objects whose left and right are exchanged compared with the others."""
     for row, labels in survey.labelled:
         if row.object_id in survey.swapped and row.object_id not in survey.turned:
             left_x, right_x = labels.pair_mm[:, 0]
-            says = (
-                f"left is at x = {left_x:.4g} mm and right at {right_x:.4g} mm, the other way round than in the others"
+            message = (
+                f"left is at x = {left_x:.4g} mm and right at {right_x:.4g} mm, exchanged compared with the others"
             )
-            fix = "swap left and right in its row of landmarks.csv, or un-mirror its mesh"
-            yield Finding("swapped", "error", row.object_id, says, fix)
+            fix = "swap left and right in its row of landmarks.csv, or undo the mirroring of its mesh"
+            yield Finding("swapped", "error", row.object_id, message, fix)
 
 
 def _turned(fit: Fit, is_unlabelled: bool) -> tuple[str, str]:
     turn = Rotation.from_matrix(fit.rotation).as_rotvec(degrees=True)
-    degrees = np.copysign(fit.angle_deg, turn[np.abs(turn).argmax()])  # about +y, rather than the other way about -y
+    degrees = np.copysign(fit.angle_deg, turn[np.abs(turn).argmax()])  # positive about +y instead of negative about -y
     axis = turn / degrees
-    says = f"{_looks(fit.rotation)}: turned by {degrees:.0f} degrees about {_named(axis).lstrip('+')}"
+    message = f"{_pose(fit.rotation)}: rotated by {degrees:.0f} degrees about {_named(axis).lstrip('+')}"
     if is_unlabelled and fit.angle_deg > 150 and abs(axis[0]) < 0.5:
-        says += f", or its {'z' if abs(axis[1]) > NEAR_AXIS else 'y'} axis is flipped"
-    return says, f"turn its mesh and labels by w, x, y, z = {_wxyz(fit.rotation.T)}"
+        message += f", or its {'z' if abs(axis[1]) > NEAR_AXIS else 'y'} axis is flipped"
+    return message, f"rotate its mesh and labels by w, x, y, z = {_wxyz(fit.rotation.T)}"
 
 
 def _flipped(fit: Fit) -> tuple[str, str]:
-    """Return what to say of an object that is turned and has its sides swapped: it is a mirror image."""
+    """Return message and fix for an object that is rotated and has its sides exchanged: a mirror image."""
     mirror = fit.rotation * (-1, 1, 1)
     signs = np.diag(mirror)
     if np.abs(signs).min() > NEAR_AXIS:
         axes = " and ".join(name for name, sign in zip("xyz", signs, strict=True) if sign < 0)
-        return f"{_looks(mirror)}: its {axes} axis looks flipped", f"mirror its mesh and labels in {axes}"
-    return f"{_looks(mirror)}: turned and mirrored", "export its mesh and labels again with the others' axes"
+        return f"{_pose(mirror)}: its {axes} axis seems flipped", f"mirror its mesh and labels in {axes}"
+    return f"{_pose(mirror)}: rotated and mirrored", "export its mesh and labels again in the others' axes"
 
 
-def _looks(object_from_others: NDArray[np.float64]) -> str:
+def _pose(object_from_others: NDArray[np.float64]) -> str:
     left, top, face = (_named(direction) for direction in object_from_others.T)
-    return f"against the others its face looks to {face}, its top to {top} and its left to {left}"
+    return f"compared with the others its face is towards {face}, its top towards {top} and its left towards {left}"
 
 
 def _named(direction: NDArray[np.float64]) -> str:
-    """Return the name of the axis that a unit vector (3,) lies along, else its coordinates."""
+    """Return the name of the axis that a vector (3,) points along, or its coordinates if there is none."""
     unit = direction / np.linalg.norm(direction)
     axis = int(np.abs(unit).argmax())
     if abs(unit[axis]) < NEAR_AXIS:

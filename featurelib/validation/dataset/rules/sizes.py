@@ -1,4 +1,4 @@
-"""Rules on sizes: units, and the image's frame."""
+"""Rules on sizes: units, and the image width."""
 
 import math
 from collections.abc import Iterator
@@ -11,55 +11,57 @@ from featurelib.validation.dataset.finding import Finding
 from featurelib.validation.dataset.survey import Survey
 
 USUAL_MM = (5.0, 5000.0)
-"""Sizes of things that people have scanned a dataset of, from a tooth to a car; others make one ask for the unit."""
+"""Usual sizes of scanned objects, from a tooth to a car; other sizes suggest a wrong unit."""
 
 WIDENS = 1.6
-"""An object that needs this many times the median width makes the image too wide for the others. Of 400 heads and of
-60 synthetic busts the widest needs 1.2 times."""
+"""An object that needs this many times the median image width makes the images too wide for the others. Of 400 heads
+and of 60 synthetic busts the widest needs 1.2 times."""
 
 ODD_SIGMAS, ODD_RATIO, LEAST_SIGMA = 6.0, 2.0, 0.05
-"""A size is odd beyond so many standard deviations of the logarithm (at least LEAST_SIGMA), and this ratio."""
+"""A size is odd beyond this many standard deviations of the logarithm (each at least LEAST_SIGMA) and this ratio."""
 
 SAME_UNIT = 0.35
-"""Logarithm of what an object's size may be off the others' and still be explained by a unit."""
+"""Largest difference of the logarithm of an object's size, converted to another unit, from the others' sizes."""
 
 
 def size_of_the_dataset(survey: Survey) -> Iterator[Finding]:
-    """How large the objects are, which only a person can judge, and whether that is a usual size at all."""
+    """The objects' size, which only a person can judge, and a warning if it is unusual."""
     if not survey.measured:
         return
     sizes_mm = [row.size_mm for row in survey.measured]
     low, median, high = np.percentile(sizes_mm, [5, 50, 95])
     unit = survey.dataset.unit
-    says = f"objects are {median:.4g} mm in size (median diagonal; 5 % to 95 %: {low:.4g} to {high:.4g}), unit {unit}"
+    message = (
+        f"objects are {median:.4g} mm in size (median diagonal; 5 % to 95 %: {low:.4g} to {high:.4g}), unit {unit}"
+    )
     if USUAL_MM[0] <= median <= USUAL_MM[1]:
-        yield Finding("size", "note", None, says, "if that is wrong, correct `unit` in dataset.json")
+        yield Finding("size", "note", None, message, "if this is wrong, correct `unit` in dataset.json")
         return
     plain_mm = median / MM_PER_UNIT[unit]
     better = [u for u, mm in MM_PER_UNIT.items() if USUAL_MM[0] <= plain_mm * mm <= USUAL_MM[1]]
     advice = " or ".join(f"{u} ({plain_mm * MM_PER_UNIT[u]:.4g} mm)" for u in better) or "another one"
-    yield Finding("size", "warning", None, says, f"if that is wrong, `unit` in dataset.json may be {advice}")
+    yield Finding("size", "warning", None, message, f"if this is wrong, `unit` in dataset.json may be {advice}")
 
 
 def wrong_units(survey: Survey) -> Iterator[Finding]:
-    """Objects that are far larger or smaller than the others: a metre among millimetres."""
+    """Objects far larger or smaller than the others, for example in metres among millimetres."""
     for object_id, log_ratio in _odd_sizes(survey).items():
         typical_mm = math.exp(survey.typical_size_mm.median)
-        says = f"{typical_mm * math.exp(log_ratio):.4g} mm in size, where the others have {typical_mm:.4g}"
+        message = f"{typical_mm * math.exp(log_ratio):.4g} mm in size; the others' median is {typical_mm:.4g} mm"
         here = MM_PER_UNIT[survey.dataset.unit]
         gaps = {unit: abs(math.log(here / mm) - log_ratio) for unit, mm in MM_PER_UNIT.items()}
         unit = min(gaps, key=lambda name: gaps[name])
         if gaps[unit] < SAME_UNIT:
             factor = MM_PER_UNIT[unit] / here
-            says += f": as if in {unit} among {survey.dataset.unit}"
-            yield Finding("unit", "error", object_id, says, f"multiply its vertices and labels by {factor:.4g}")
+            message += f": as if in {unit} among {survey.dataset.unit}"
+            yield Finding("unit", "error", object_id, message, f"multiply its vertices and labels by {factor:.4g}")
         else:
-            fix = "look at it: another unit, stray points far off, or another kind of thing"
-            yield Finding("unit", "warning", object_id, says, fix)
+            fix = "check the mesh: another unit, stray points far away, or another kind of object"
+            yield Finding("unit", "warning", object_id, message, fix)
 
 
 def frame_of_the_images(survey: Survey) -> Iterator[Finding]:
-    """How wide `render` would make the images, and objects that make them much wider than the others need."""
+    """The image width that `render` would estimate, and objects that make it much wider than the others need."""
     if not survey.frames_mm:
         return
     widths = ", ".join(f"{mm:g} mm wide ({projection})" for projection, mm in survey.frames_mm.items())
@@ -71,14 +73,17 @@ def frame_of_the_images(survey: Survey) -> Iterator[Finding]:
         for row in survey.measured:
             needed_mm = row.frames_mm[projection]
             if WIDENS * typical_mm < needed_mm <= frame_mm:
-                says = f"it needs an image {needed_mm:.4g} mm wide ({projection}), the median object {typical_mm:.4g}"
-                fix = "all images are made so wide; crop it, or set --frame-mm"
-                yield Finding("frame", "warning", row.object_id, says, fix)
+                message = (
+                    f"it needs an image {needed_mm:.4g} mm wide ({projection}); "
+                    f"the median object needs {typical_mm:.4g} mm"
+                )
+                fix = "all images get this width; crop it, or set --frame-mm"
+                yield Finding("frame", "warning", row.object_id, message, fix)
         return
 
 
 def cut_by_the_frame(survey: Survey) -> Iterator[Finding]:
-    """Objects, or landmarks, that leave the image as `render` would frame it."""
+    """Objects or landmarks that do not fit into the image width that `render` would estimate."""
     odd = _odd_sizes(survey)
     for row in survey.measured:
         needs = {"it": row.frames_mm, "its landmarks": row.labels.frames_mm if row.labels else {}}
@@ -87,14 +92,14 @@ def cut_by_the_frame(survey: Survey) -> Iterator[Finding]:
             if cut and row.object_id not in odd:
                 projection, mm = max(cut.items(), key=lambda item: item[1])
                 frame_mm = survey.frames_mm[projection]
-                says = f"{what} would need an image {mm:.4g} mm wide ({projection}), {frame_mm:g} is planned"
-                fix = f"render would leave it out; crop it, or set --frame-mm {math.ceil(mm)}"
-                yield Finding("frame", "warning", row.object_id, says, fix)
+                message = f"{what} would need an image {mm:.4g} mm wide ({projection}); images get {frame_mm:g} mm"
+                fix = f"`render` would reject it; crop it, or set --frame-mm {math.ceil(mm)}"
+                yield Finding("frame", "warning", row.object_id, message, fix)
                 break
 
 
 def _odd_sizes(survey: Survey) -> dict[str, float]:
-    """Return the logarithm of size over typical size of the objects that are far from it, by id."""
+    """Return the logarithm of size over median size, by id, for objects of odd size."""
     if not survey.has_spread:
         return {}
     median, sigma = survey.typical_size_mm

@@ -30,7 +30,7 @@ def line(findings, rule: str, object_id: str | None = None) -> str:
 
 
 def plant(dataset) -> dict[tuple[str, str], list[str]]:
-    """Spoil objects of a dataset of 44, one fault each; return what must be found, and what each line must say."""
+    """Corrupt objects of a dataset of 44, one fault each; return the expected findings and words of their lines."""
     expected = {}
 
     def expect(rule, i, *words):
@@ -46,13 +46,21 @@ def plant(dataset) -> dict[tuple[str, str], list[str]]:
     dataset.move(body(3), np.eye(3) / 25.4)
     expect("unit", 3, "as if in inch among mm", "by 25.4")
     dataset.move(body(4), ABOUT_Y)
-    expect("turned", 4, "its face looks to -z, its top to +y and its left to -x", "turned by", "degrees about")
+    expect(
+        "turned", 4, "its face is towards -z, its top towards +y and its left towards -x", "rotated by", "degrees about"
+    )
     dataset.move(body(5), Rotation.from_euler("x", 90, degrees=True).as_matrix())
-    expect("turned", 5, "its face looks to -y, its top to +z and its left to +x")
+    expect("turned", 5, "its face is towards -y, its top towards +z and its left towards +x")
     dataset.move(body(6), np.diag([1.0, 1.0, -1.0]))
-    expect("turned", 6, "its face looks to -z, its top to +y and its left to +x", "z axis looks flipped", "in z")
+    expect(
+        "turned",
+        6,
+        "its face is towards -z, its top towards +y and its left towards +x",
+        "z axis seems flipped",
+        "in z",
+    )
     dataset.label(body(7), dataset.pair(body(7))[::-1])
-    expect("swapped", 7, "the other way round than in the others", "swap left and right in its row")
+    expect("swapped", 7, "exchanged compared with the others", "swap left and right in its row")
     outwards = dataset.pair(body(8)) + np.array([[12.0, 0, 0], [0, 0, 0]])
     dataset.label(body(8), outwards)
     expect("off-surface", 8, "left is", "mm off the surface", "label its left again")
@@ -61,19 +69,19 @@ def plant(dataset) -> dict[tuple[str, str], list[str]]:
     mesh = dataset.mesh(body(10))
     nose = mesh.vertices[mesh.vertices[:, 2].argmax()]
     dataset.label(body(10), [dataset.pair(body(10))[0], nose])
-    expect("misplaced", 10, "right is", "from where the mean shape has it", "look at its right")
+    expect("misplaced", 10, "right is", "from its place on the mean shape", "check its right")
     dataset.label(body(11), dataset.pair(body(11))[[0, 0]])
     expect("one-place", 11, "left and right are 0 mm apart", "label the other side")
     mesh = dataset.mesh(body(12))
     screen = trimesh.creation.box([2, 30, 30]).apply_translation(dataset.pair(body(12))[0] + [12, 0, 0])
     joined = trimesh.util.concatenate([mesh, screen])
     dataset.write(body(12), joined.vertices, joined.faces)
-    expect("occluded", 12, "the surface hides its left, seen from its own side", "look at its left")
+    expect("occluded", 12, "the surface hides its left in the view from its side", "check its left")
     mesh = dataset.mesh(body(13))
     rod = trimesh.creation.box([4, 260, 4]).apply_translation([0, mesh.bounds[1, 1] + 120, mesh.bounds[:, 2].mean()])
     joined = trimesh.util.concatenate([mesh, rod])
     dataset.write(body(13), joined.vertices, joined.faces)
-    expect("frame", 13, "it needs an image", "the median object", "all images are made so wide")
+    expect("frame", 13, "it needs an image", "the median object needs", "all images get this width")
     shutil.copy(dataset.path(body(14)), dataset.path(body(15)))  # 14 is in val, 15 in test
     dataset.label(body(15), dataset.pair(body(14)))
     expect("duplicate", 15, "the same content as that of body-00014, in test and in val", "`group`")
@@ -91,15 +99,15 @@ def plant(dataset) -> dict[tuple[str, str], list[str]]:
     dataset.path(body(23)).unlink()
     expect("label-without-mesh", 23, "meshes/ has no body-00023.ply|", "add the mesh or correct")
     del dataset.rows[body(24)]
-    expect("mesh-without-label", 24, "meshes/body-00024.ply has no row in landmarks.csv", "label it")
+    expect("mesh-without-label", 24, "meshes/body-00024.ply has no row in landmarks.csv", "label or remove it")
     dataset.mesh(body(25)).export(dataset.path(body(25)).with_suffix(".off"))
     expect("table", 25, "body-00025.ply and body-00025.off are both object body-00025", "keep one")
     dataset.label(body(26), dataset.pair(body(27)))
-    expect("copied-label", 27, "the very coordinates of body-00026, but another mesh")
+    expect("copied-label", 27, "exactly the coordinates of body-00026, but another mesh")
     dataset.more_rows.append(dataset.rows[body(28)])
     expect("table", 28, "duplicate object_id 'body-00028'", "keep one row")
     dataset.write(body(29), *_torus())
-    expect("unlike", 29, "the mean shape", "another kind of thing")
+    expect("unlike", 29, "the mean shape", "another kind of object")
     dataset.rows[body(30)]["split"] = "training"
     expect("table", 30, "split 'training'", "expected train, val, test or nothing")
     return expected
@@ -117,12 +125,12 @@ MAY_FOLLOW = {
     ("off-surface", body(29)),
     ("unlike", body(13)),
 }
-"""What one fault brings with it."""
+"""Findings that may follow from a planted fault."""
 
 
 @pytest.fixture(scope="module")
 def planted(clean, editor, survey_of, tmp_path_factory):
-    """The findings of a dataset with a fault of every kind, and what is expected of them."""
+    """The findings of a dataset with a fault of every kind, and the expected ones."""
     dataset = editor(Path(shutil.copytree(clean, tmp_path_factory.mktemp("planted") / "dataset")))
     expected = plant(dataset)
     dataset.save()
@@ -131,7 +139,7 @@ def planted(clean, editor, survey_of, tmp_path_factory):
 
 
 def test_a_clean_dataset_has_no_errors_and_no_warnings(clean_survey):
-    """What is said of it are notes: how large the objects are and how wide the images would be."""
+    """It has two notes: the size of the objects and the width of the images."""
     findings = check(clean_survey)
 
     assert found(findings) == set()
@@ -139,37 +147,37 @@ def test_a_clean_dataset_has_no_errors_and_no_warnings(clean_survey):
 
 
 def test_every_planted_fault_is_found_and_nothing_else(planted):
-    """Each fault is found by its rule at its object; only what follows from a fault may be said besides."""
+    """Each fault is found by its rule at its object; other findings must follow from a fault."""
     findings, expected = planted
 
     assert found(findings) >= set(expected)
     assert found(findings) - set(expected) - MAY_FOLLOW == set()
 
 
-def test_every_finding_says_what_was_found_and_what_to_do(planted):
-    """A line has the value that was found and the fix; all of it is one line."""
+def test_every_finding_has_its_value_and_its_fix(planted):
+    """A finding is one line, with the value and the fix."""
     findings, expected = planted
     lines = {key: line(findings, *key) for key in expected}
 
     missing = {key: (words, lines[key]) for key, words in expected.items() if not all(w in lines[key] for w in words)}
     assert missing == {}
-    assert all("\n" not in str(finding) and finding.says and finding.fix for finding in findings)
+    assert all("\n" not in str(finding) and finding.message and finding.fix for finding in findings)
 
 
 def test_errors_come_first(planted):
-    """What must be fixed stands above what should be looked at, and notes come last."""
+    """Errors come before warnings, and notes come last."""
     severities = [finding.severity for finding in planted[0]]
 
     assert severities == sorted(severities, key=("error", "warning", "note").index)
 
 
-def test_a_file_that_is_no_mesh_is_noted(planted):
-    """It may be anything, so it is no warning."""
+def test_a_file_that_is_not_a_mesh_is_noted(planted):
+    """It may be anything, so it is not a warning."""
     assert "meshes/notes.txt is not read" in line(planted[0], "unused-file")
 
 
-def test_every_rule_has_a_name_and_says_what_it_is():
-    """The tuple of rules is all there is to add a rule to."""
+def test_every_rule_has_a_name_and_a_docstring():
+    """A rule is added to the tuple of rules and nowhere else."""
     assert len({rule.__name__ for rule in RULES}) == len(RULES)
     assert all(rule.__doc__ for rule in RULES)
 
@@ -189,13 +197,13 @@ def align(corrupted, wxyz, unit="mm") -> None:
 @pytest.mark.parametrize(
     ("wxyz", "words"),
     [
-        ([0, 0, 1, 0], ["left is at -x", "left_x > right_x in 0 of 12", "x looks flipped", "[[0, 0, 1, 0]]"]),
+        ([0, 0, 1, 0], ["left is at -x", "left_x > right_x in 0 of 12", "x seems flipped", "[[0, 0, 1, 0]]"]),
         ([0.5**0.5, 0, 0, 0.5**0.5], ["runs towards +y, not +x", '"rotations_wxyz": [[0.7']),
         ([0.5**0.5, 0, 0.5**0.5, 0], ["runs towards -z, not +x"]),
     ],
 )
 def test_a_whole_dataset_in_other_axes_is_one_error(corrupted, survey_of, wxyz, words):
-    """No object is odd among the others, so that one line about them all is enough."""
+    """No object differs from the others, so there is one line on all of them."""
     few(corrupted)
     align(corrupted, wxyz)
     corrupted.save()
@@ -207,7 +215,7 @@ def test_a_whole_dataset_in_other_axes_is_one_error(corrupted, survey_of, wxyz, 
 
 
 def test_without_labels_shapes_tell_the_axes(corrupted, survey_of):
-    """Objects that are symmetric across z are turned; which way, the contact sheet must show."""
+    """Objects that are symmetric across z are rotated; the contact sheet shows in which direction."""
     few(corrupted)
     align(corrupted, [0.5**0.5, 0, 0.5**0.5, 0])
     (corrupted.folder / "landmarks.csv").unlink()
@@ -219,7 +227,7 @@ def test_without_labels_shapes_tell_the_axes(corrupted, survey_of):
 
 
 def test_without_labels_the_rest_is_checked(corrupted, survey_of):
-    """A dataset for predicting has no labels: their rules are left out, which is said, and all others are applied."""
+    """A dataset for predictions has no labels: the rules on labels are skipped with a note, all others are applied."""
     few(corrupted, 16)
     corrupted.move(body(3), ABOUT_Y)
     corrupted.move(body(5), np.eye(3) * 10)
@@ -230,11 +238,11 @@ def test_without_labels_the_rest_is_checked(corrupted, survey_of):
 
     assert found(findings) == {("turned", body(3)), ("unit", body(5)), ("duplicate", body(6))}
     assert "about y, or its z axis is flipped" in line(findings, "turned", body(3))
-    assert "no landmarks.csv: the rules on labels and on the split were left out" in line(findings, "labels")
+    assert "no landmarks.csv: the rules on labels and splits were skipped" in line(findings, "labels")
 
 
 def test_labels_in_another_unit_than_all_meshes_are_one_error(corrupted, survey_of):
-    """Labels in cm beside meshes in mm are off every surface: the line says so once."""
+    """Labels in cm with meshes in mm are off every surface: one line on the whole dataset."""
     few(corrupted)
     for name in corrupted.rows:
         corrupted.label(name, corrupted.pair(name) / 10)
@@ -247,8 +255,8 @@ def test_labels_in_another_unit_than_all_meshes_are_one_error(corrupted, survey_
     assert not any(rule == "off-surface" for rule, _ in found(findings))
 
 
-def test_a_wrong_unit_of_all_is_asked_for(corrupted, survey_of):
-    """Busts of nine metres are possible, so it is a warning, and it says which unit would make them usual."""
+def test_a_wrong_unit_of_all_is_a_warning(corrupted, survey_of):
+    """Busts of nine metres are possible, so it is a warning; it names the unit that gives a usual size."""
     few(corrupted)
     (corrupted.folder / "dataset.json").write_text('{"unit": "inch", "landmark": "ear_tip"}')
 
@@ -258,8 +266,8 @@ def test_a_wrong_unit_of_all_is_asked_for(corrupted, survey_of):
     assert "may be mm (3" in line(findings, "size")
 
 
-def test_labels_beside_the_middle_are_asked_for(corrupted, survey_of):
-    """Landmarks of one side of the objects only are no pair."""
+def test_labels_beside_the_middle_are_a_warning(corrupted, survey_of):
+    """Two landmarks on one side of the object are not a pair."""
     few(corrupted)
     for name in corrupted.rows:
         left, _ = corrupted.pair(name)
@@ -269,7 +277,7 @@ def test_labels_beside_the_middle_are_asked_for(corrupted, survey_of):
     assert ("middle", None) in found(check(survey_of(corrupted.folder)))
 
 
-def test_a_side_of_the_split_without_objects_is_an_error(corrupted, survey_of):
+def test_a_split_without_objects_is_an_error(corrupted, survey_of):
     """Training needs all three; few objects are a warning."""
     few(corrupted)
     for i, row in enumerate(corrupted.rows.values()):
@@ -278,7 +286,7 @@ def test_a_side_of_the_split_without_objects_is_an_error(corrupted, survey_of):
 
     findings = check(survey_of(corrupted.folder))
 
-    splits = {(f.severity, f.says) for f in findings if f.rule == "split"}
+    splits = {(f.severity, f.message) for f in findings if f.rule == "split"}
     assert splits == {
         ("warning", "2 objects in val (of 12), expected at least 5"),
         ("error", "0 objects in test (of 12), expected at least 5"),
@@ -286,7 +294,7 @@ def test_a_side_of_the_split_without_objects_is_an_error(corrupted, survey_of):
 
 
 def test_few_objects_are_not_judged_by_each_other(corrupted, survey_of):
-    """Of three objects nobody can say which is odd: it is said, and sides are still told by most."""
+    """Three objects cannot show which is odd: a note says so, and exchanged sides are still found."""
     few(corrupted, 3)
     corrupted.move(body(0), np.eye(3) / 1000)
     corrupted.label(body(1), corrupted.pair(body(1))[::-1])
@@ -296,7 +304,7 @@ def test_few_objects_are_not_judged_by_each_other(corrupted, survey_of):
 
     assert ("swapped", body(1)) in found(findings)
     assert not {"unit", "unlike", "turned", "misplaced"} & {finding.rule for finding in findings}
-    assert "only 3 objects: none was judged" in line(findings, "spread")
+    assert "only 3 objects: none was compared" in line(findings, "spread")
 
 
 def test_mirror_images_are_one_shape(corrupted, survey_of):
@@ -313,7 +321,7 @@ def test_mirror_images_are_one_shape(corrupted, survey_of):
 
 
 def test_a_dataset_whose_every_row_is_bad_still_has_findings(corrupted, survey_of):
-    """Nothing can be measured then, and every row says why."""
+    """Nothing can be measured, and every row has a finding."""
     few(corrupted, 4)
     for row in corrupted.rows.values():
         row["left_x"] = "?"

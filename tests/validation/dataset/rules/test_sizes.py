@@ -1,4 +1,4 @@
-"""The frame of a dataset that is larger than the sample which settles it."""
+"""The image width of a dataset that is larger than the sample for its estimate."""
 
 from dataclasses import replace
 
@@ -6,13 +6,13 @@ import pyarrow as pa
 import pytest
 
 from featurelib.datasets.schemas import OBJECTS
-from featurelib.datasets.shards.spec import FRAME_SAMPLE
+from featurelib.datasets.shards.frame import FRAME_SAMPLE
 from featurelib.validation.dataset.rules.sizes import cut_by_the_frame, frame_of_the_images
 
 
 @pytest.fixture
 def crowd(clean_survey):
-    """A survey of many objects, all as the first one is."""
+    """A survey of many objects, all equal to the first one."""
     first = clean_survey.measured[0]
     rows = [replace(first, object_id=f"{i:04d}") for i in range(4 * FRAME_SAMPLE)]
     table = pa.Table.from_pylist(
@@ -30,17 +30,17 @@ def larger(crowd, i: int, factor: float):
 
 
 def test_an_object_outside_of_the_sample_is_cut(crowd):
-    """It is named with the width that it needs and the width that would be, and `render` would agree."""
+    """The line names the width that it needs and the estimated width, as `render` would."""
     (finding,) = cut_by_the_frame(larger(crowd, 1, 1.5))
 
     assert (finding.rule, finding.severity, finding.object_id) == ("frame", "warning", "0001")
-    assert "it would need an image" in finding.says
+    assert "it would need an image" in finding.message
     assert "set --frame-mm" in finding.fix
 
 
 @pytest.mark.parametrize(("factor", "odd"), [(1.2, []), (1.9, ["0000"])])
 def test_an_object_of_the_sample_widens_the_frame(crowd, factor, odd):
-    """A little is variety; much makes all images too wide."""
+    """A little wider is normal; much wider makes all images too wide."""
     survey = larger(crowd, 0, factor)
 
     assert list(cut_by_the_frame(survey)) == []
@@ -48,11 +48,11 @@ def test_an_object_of_the_sample_widens_the_frame(crowd, factor, odd):
 
 
 def test_a_landmark_far_away_is_cut(crowd):
-    """The object fits the image, its landmark does not."""
+    """The object fits into the image, its landmark does not."""
     rows = list(crowd.measured)
     far = replace(rows[5].labels, frames_mm={p: 3 * mm for p, mm in rows[5].frames_mm.items()})
     rows[5] = replace(rows[5], labels=far)
 
     (finding,) = cut_by_the_frame(replace(crowd, measured=rows))
 
-    assert finding.says.startswith("its landmarks would need an image")
+    assert finding.message.startswith("its landmarks would need an image")
