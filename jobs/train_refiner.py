@@ -144,8 +144,8 @@ def _train(config: TrainRefinerConfig, manifest: Manifest, vectors: Vectors, uri
     training = vectors.where("train")
     estimates = first_estimates(config, manifest, vectors, dataset)
     shape_mm = read_template(config.run, config.projection).points_mm
-    frame = estimates.frame(float(np.linalg.norm(np.ptp(shape_mm, axis=0))))
-    how = f"networks of {config.reuse_networks}" if config.reuse_networks else f"crops of {frame.width_mm:.0f} mm"
+    crop_size = estimates.crop_size(float(np.linalg.norm(np.ptp(shape_mm, axis=0))))
+    how = f"networks of {config.reuse_networks}" if config.reuse_networks else f"crops of {crop_size.width_mm:.0f} mm"
     name, queue, budget = f"train-refiner {config.projection}", open_queue(), training_budget(config.cpus)
     logger.info("%s: refines the estimates of %s, %s", name, estimates.start, how)
     task = RefinerTask(
@@ -155,7 +155,7 @@ def _train(config: TrainRefinerConfig, manifest: Manifest, vectors: Vectors, uri
         meshes=tuple(mesh_files(dataset, training.object_ids)),
         pairs_mm=training.pair_mm,
         estimates=estimates,
-        frame=frame,
+        crop_size=crop_size,
         num_crops=config.num_crops,
         batch_size=config.batch_size,
         learning_rate=config.learning_rate,

@@ -16,7 +16,7 @@ from featurelib.errors import DataError
 from featurelib.models.refiner.estimates import FirstEstimates
 from featurelib.models.refiner.plan import SamplePlan
 from featurelib.models.refiner.refinement import refinement_scores
-from featurelib.models.refiner.stages import NETWORKS, NUM_STAGES, Frame, InitialErrors
+from featurelib.models.refiner.stages import NETWORKS, NUM_STAGES, CropSize, InitialErrors
 from featurelib.models.uncertainty import quality
 from featurelib.models.uncertainty.model import UncertaintyModel, fit_uncertainty
 from featurelib.runtime.progress import duration
@@ -61,9 +61,9 @@ class RefinerTask:
     """What the training task is given.
 
     name: starts each line of progress. uri: the refiner's folder. dataset, meshes (n,), pairs_mm (n, 2, 3): training
-    objects. estimates: of validation objects. frame: of the first stage. num_crops, batch_size, learning_rate, seed:
-    flags of train-refiner. threads: of TensorFlow. queue: takes lines of progress. networks_uri: folder of a refiner
-    whose networks are reused; None if networks are trained.
+    objects. estimates: of validation objects. crop_size: of the first stage. num_crops, batch_size, learning_rate,
+    seed: flags of train-refiner. threads: of TensorFlow. queue: takes lines of progress. networks_uri: folder of a
+    refiner whose networks are reused; None if networks are trained.
     """
 
     name: str
@@ -72,7 +72,7 @@ class RefinerTask:
     meshes: tuple[MeshFile, ...]
     pairs_mm: NDArray[np.float64]
     estimates: FirstEstimates
-    frame: Frame
+    crop_size: CropSize
     num_crops: int
     batch_size: int
     learning_rate: float
@@ -86,22 +86,22 @@ class RefinerTask:
         """Steps of each stage."""
         return self.num_crops // self.batch_size
 
-    def plan(self, stage: int, frame: Frame, initial_errors: InitialErrors) -> SamplePlan:
+    def plan(self, stage: int, crop_size: CropSize, initial_errors: InitialErrors) -> SamplePlan:
         """Return the training samples of a stage, counted from 0."""
         return SamplePlan(
             self.dataset,
             self.meshes,
             self.pairs_mm,
-            frame,
+            crop_size,
             initial_errors,
             self.batch_size,
             self.steps,
             seed=(self.seed, stage),
         )
 
-    def validation_plan(self, stage: int, frame: Frame, initial_errors: InitialErrors) -> SamplePlan:
+    def validation_plan(self, stage: int, crop_size: CropSize, initial_errors: InitialErrors) -> SamplePlan:
         """Return the validation samples of a stage."""
-        plan = self.plan(stage, frame, initial_errors)
+        plan = self.plan(stage, crop_size, initial_errors)
         count = math.ceil(min(MAX_VALIDATION_CROPS, self.num_crops) / self.batch_size)
         return replace(plan, meshes=self.estimates.meshes, pairs_mm=self.estimates.truths_mm, num_batches=count)
 
@@ -147,21 +147,21 @@ def _trained(task: RefinerTask, validation: "ValidationObjects", progress: "Refi
         report_steps=math.ceil(task.steps / REPORTS),
     )
     return train_stages(
-        CascadeConfig(task.frame, task.estimates.initial_errors(task.frame), recipe, task.seed),
+        CascadeConfig(task.crop_size, task.estimates.initial_errors(task.crop_size), recipe, task.seed),
         validation,
-        lambda stage, frame, initial_errors: _samples(task, progress, stage, frame, initial_errors),
+        lambda stage, crop_size, initial_errors: _samples(task, progress, stage, crop_size, initial_errors),
         progress.validated,
         progress.finished,
     )
 
 
 def _samples(
-    task: RefinerTask, progress: "RefinerProgress", stage: int, frame: Frame, initial_errors: InitialErrors
+    task: RefinerTask, progress: "RefinerProgress", stage: int, crop_size: CropSize, initial_errors: InitialErrors
 ) -> "Samples":
     """Return functions that open a stage's samples; the few validation samples are rendered here and kept."""
     from featurelib.models.refiner.cascade import Samples
 
-    plan, for_validation = (make(stage, frame, initial_errors) for make in (task.plan, task.validation_plan))
+    plan, for_validation = (make(stage, crop_size, initial_errors) for make in (task.plan, task.validation_plan))
     kept = [d[:2] for part in range(for_validation.num_segments) for d in for_validation.batches(part)]
     passes = itertools.count()
 
@@ -216,11 +216,11 @@ class RefinerProgress:
             self.reasons.add(reason)
             self.report(f"skipped object {len(self.reasons)}: {reason}")
 
-    def validated(self, stage: int, frame: Frame, row: "StageProgress") -> None:
+    def validated(self, stage: int, crop_size: CropSize, row: "StageProgress") -> None:
         """Report a validation of a stage's network."""
         steps, size = self.task.steps, self.task.batch_size
         left_s = row.seconds * (steps / row.step * (NUM_STAGES - stage) - 1)
-        error_mm = row.val_error_pct / 100 * frame.width_mm
+        error_mm = row.val_error_pct / 100 * crop_size.width_mm
         self.report(
             f"stage {stage + 1}/{NUM_STAGES}: {row.step * size}/{steps * size} crops, {row.images_per_s:.0f} "
             f"crops/s, validation {error_mm:.2f} mm in the image, about {duration(left_s)} left"
@@ -228,5 +228,5 @@ class RefinerProgress:
 
     def finished(self, stage: int, trained: "Stage", error_mm: float) -> None:
         """Report the error that a trained stage leaves on validation objects."""
-        crop = f"crops of {trained.frame.width_mm:.1f} mm"
+        crop = f"crops of {trained.crop_size.width_mm:.1f} mm"
         self.report(f"stage {stage + 1}/{NUM_STAGES}, {crop}: {error_mm:.2f} mm left on validation objects")

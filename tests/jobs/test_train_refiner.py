@@ -13,7 +13,7 @@ from featurelib.models.lifter.vectors import read_vectors
 from featurelib.models.refiner.files import read_numbers
 from featurelib.models.refiner.model import load_refiner
 from featurelib.models.refiner.plan import SamplePlan
-from featurelib.models.refiner.stages import Frame, InitialErrors
+from featurelib.models.refiner.stages import CropSize, InitialErrors
 from featurelib.models.uncertainty.model import UncertaintyModel
 from jobs.evaluate import EvaluateConfig, evaluate
 from jobs.train_detector import TrainDetectorConfig, train_detector
@@ -38,7 +38,7 @@ def plan(run, bodies) -> SamplePlan:
     meshes = tuple(mesh_files(dataset, training.object_ids))
     initial_errors = InitialErrors(np.empty((0, 3)), 4.0)
     return SamplePlan(
-        without_objects(dataset), meshes, training.pair_mm, Frame(80.0, 32), initial_errors, 128, 5, (3, 0)
+        without_objects(dataset), meshes, training.pair_mm, CropSize(80.0, 32), initial_errors, 128, 5, (3, 0)
     )
 
 
@@ -108,7 +108,7 @@ def test_the_networks_serve_the_other_projection_too(run, tmp_path):
 
     taken, trained = (load_refiner(str(tmp_path / "refiner" / p)) for p in ("perspective", "orthographic"))
     for ours, theirs in zip(taken.distinct_stages, trained.distinct_stages, strict=True):
-        assert ours.frame == theirs.frame
+        assert ours.crop_size == theirs.crop_size
         for one, other in zip(ours.model.get_weights(), theirs.model.get_weights(), strict=True):
             assert np.array_equal(one, other)
     assert taken.validation_mm != trained.validation_mm  # the lifter's, at least, is of the other images

@@ -1,8 +1,8 @@
 """Calibration of a trained stage on validation objects: the error of each view, and the views to keep.
 
-The residuals of the first estimates (`left_residuals_mm`) give the frame and the initial errors of the first stage. The
-trained network is evaluated in all candidate views (`candidate_stage`, `squared_errors_mm2`), and the best views are
-kept (`chosen_stage`). The residuals of that stage give the frame and the initial errors of the next.
+The residuals of the first estimates (`left_residuals_mm`) give the crop size and the initial errors of the first
+stage. The trained network is evaluated in all candidate views (`candidate_stage`, `squared_errors_mm2`), and the best
+views are kept (`chosen_stage`). The residuals of that stage give the crop size and the initial errors of the next.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from featurelib.meshes import Mesh
 from featurelib.models.refiner.refinement import Refined
 from featurelib.models.refiner.refiner import Stage, find_rays, ray_errors_mm
 from featurelib.models.refiner.samples import both_sides
-from featurelib.models.refiner.stages import CANDIDATES, Frame
+from featurelib.models.refiner.stages import CANDIDATES, CropSize
 
 NUM_VIEWS = 9
 """Views per stage. On 65 validation heads the mean error after a second stage of 3, 5, 7 and 9 views was 0.41, 0.41,
@@ -30,9 +30,9 @@ def left_residuals_mm(pairs_mm: ArrayLike, truths_mm: ArrayLike) -> NDArray[np.f
     return np.concatenate([errors[:, 0], mirror_pair(errors)[:, 0]])
 
 
-def candidate_stage(frame: Frame, model: keras.Model) -> Stage:
+def candidate_stage(crop_size: CropSize, model: keras.Model) -> Stage:
     """Return a stage with all candidate views, equally weighted."""
-    return Stage(frame, CANDIDATES, np.ones(len(CANDIDATES)), model)
+    return Stage(crop_size, CANDIDATES, np.ones(len(CANDIDATES)), model)
 
 
 def squared_errors_mm2(stage: Stage, mesh: Mesh, truth_mm: ArrayLike, estimate_mm: ArrayLike) -> NDArray[np.float64]:

@@ -24,7 +24,13 @@ from featurelib.models.refiner.calibration import (
 from featurelib.models.refiner.network import build_network
 from featurelib.models.refiner.refinement import Refined
 from featurelib.models.refiner.refiner import Refiner, Stage, refine
-from featurelib.models.refiner.stages import NUM_STAGES, Frame, InitialErrors, initial_errors_within, narrower_frame
+from featurelib.models.refiner.stages import (
+    NUM_STAGES,
+    CropSize,
+    InitialErrors,
+    initial_errors_within,
+    narrower_crop_size,
+)
 from featurelib.models.refiner.training import Batch, StageProgress, StageRecipe, fit_stage
 
 Result = TypeVar("Result")
@@ -40,8 +46,8 @@ class Samples(NamedTuple):
     val: Callable[[], Iterable[Batch]]
 
 
-OpenSamples = Callable[[int, Frame, InitialErrors], Samples]
-"""Takes a stage's number, counted from 0, its frame and its initial errors."""
+OpenSamples = Callable[[int, CropSize, InitialErrors], Samples]
+"""Takes a stage's number, counted from 0, its crop size and its initial errors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,10 +85,10 @@ class ValidationObjects:
 class CascadeConfig(NamedTuple):
     """Settings of the training of all stages.
 
-    frame, initial_errors: of the first stage. recipe: of each stage. seed: of the weights.
+    crop_size, initial_errors: of the first stage. recipe: of each stage. seed: of the weights.
     """
 
-    frame: Frame
+    crop_size: CropSize
     initial_errors: InitialErrors
     recipe: StageRecipe
     seed: int = 0
@@ -92,7 +98,7 @@ def train_stages(
     cascade: CascadeConfig,
     validation: ValidationObjects,
     open_samples: OpenSamples,
-    on_progress: Callable[[int, Frame, StageProgress], None],
+    on_progress: Callable[[int, CropSize, StageProgress], None],
     on_stage: Callable[[int, Stage, float], None],
 ) -> Refiner:
     """Return a trained refiner, calibrated on validation objects; the caller sets its start, errors and uncertainty.
@@ -105,27 +111,27 @@ def train_stages(
         on_stage: called after each stage with its number, the stage, and its mean error in mm on validation objects.
     """
     keras.utils.set_random_seed(cascade.seed)
-    frame, initial_errors, stages, model = cascade.frame, cascade.initial_errors, [], None
+    crop_size, initial_errors, stages, model = cascade.crop_size, cascade.initial_errors, [], None
     for number in range(NUM_STAGES):
-        model = _next_network(frame, model)
-        samples = open_samples(number, frame, initial_errors)
+        model = _next_network(crop_size, model)
+        samples = open_samples(number, crop_size, initial_errors)
 
-        def report(row: StageProgress, number: int = number, frame: Frame = frame) -> None:
-            on_progress(number, frame, row)
+        def report(row: StageProgress, number: int = number, crop_size: CropSize = crop_size) -> None:
+            on_progress(number, crop_size, row)
 
         fit_stage(model, cascade.recipe, samples.train, samples.val, report)
-        stages.append(calibrate_stage(validation, frame, model))
+        stages.append(calibrate_stage(validation, crop_size, model))
         results = refine_all(Refiner((stages[-1],)), validation)
         validation = validation.after(results)
         on_stage(number, stages[-1], float(np.linalg.norm(validation.residuals_mm, axis=1).mean()))
-        frame = narrower_frame(validation.residuals_mm, frame)
-        initial_errors = initial_errors_within(validation.residuals_mm, frame)
+        crop_size = narrower_crop_size(validation.residuals_mm, crop_size)
+        initial_errors = initial_errors_within(validation.residuals_mm, crop_size)
     return with_finish(tuple(stages), results, validation)
 
 
-def calibrate_stage(validation: ValidationObjects, frame: Frame, model: keras.Model) -> Stage:
+def calibrate_stage(validation: ValidationObjects, crop_size: CropSize, model: keras.Model) -> Stage:
     """Return the stage of a trained network with the views that are best on validation objects."""
-    candidate = candidate_stage(frame, model)
+    candidate = candidate_stage(crop_size, model)
     squared = validation.each(
         lambda mesh, i: squared_errors_mm2(candidate, mesh, validation.truths_mm[i], validation.estimates_mm[i])
     )
@@ -176,15 +182,15 @@ def calibrate(stages: Sequence[Stage], validation: ValidationObjects) -> Refiner
     """Return the refiner of trained stages, with views, weights, passes and snap chosen on validation objects."""
     chosen, results = [], list[Refined]()
     for stage in stages:
-        chosen.append(calibrate_stage(validation, stage.frame, stage.model))
+        chosen.append(calibrate_stage(validation, stage.crop_size, stage.model))
         results = refine_all(Refiner((chosen[-1],)), validation)
         validation = validation.after(results)
     return with_finish(tuple(chosen), results, validation)
 
 
-def _next_network(frame: Frame, previous: keras.Model | None) -> keras.Model:
+def _next_network(crop_size: CropSize, previous: keras.Model | None) -> keras.Model:
     """Return a network with the weights of the previous stage; untrained for the first stage."""
-    model = build_network(frame.size_px)
+    model = build_network(crop_size.size_px)
     if previous is not None:
         model.set_weights(previous.get_weights())
     return model

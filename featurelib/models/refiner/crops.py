@@ -28,21 +28,21 @@ from featurelib.rendering.unpacking import EMPTY_FACE
 CHANNELS = 3
 
 
-def crop_camera(rotation: NDArray[np.float64], centre_mm: NDArray[np.float64], frame_mm: float) -> Camera:
+def crop_camera(rotation: NDArray[np.float64], centre_mm: NDArray[np.float64], width_mm: float) -> Camera:
     """Return the orthographic camera of a crop.
 
     Args:
         rotation: (3, 3) object from camera, as `View.object_from_view`.
         centre_mm: (3,) point in the centre of the image, object frame.
-        frame_mm: width of the image at the object.
+        width_mm: of the image at the object.
     """
-    lens = Orthographic(frame_mm / 2)
-    return Camera(lens, rigid(rotation, centre_mm + camera_distance_mm(lens, frame_mm) * rotation[:, 2]))
+    lens = Orthographic(width_mm / 2)
+    return Camera(lens, rigid(rotation, centre_mm + camera_distance_mm(lens, width_mm) * rotation[:, 2]))
 
 
-def cameras_at(views: Sequence[View], centre_mm: NDArray[np.float64], frame_mm: float) -> list[Camera]:
+def cameras_at(views: Sequence[View], centre_mm: NDArray[np.float64], width_mm: float) -> list[Camera]:
     """Return the cameras (v) of the views, with one point (3,) in the centre of each image."""
-    return [crop_camera(view.object_from_view, centre_mm, frame_mm) for view in views]
+    return [crop_camera(view.object_from_view, centre_mm, width_mm) for view in views]
 
 
 def render_crops(mesh: Mesh, cameras: Sequence[Camera], size_px: int) -> NDArray[np.uint8]:

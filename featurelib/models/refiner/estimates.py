@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from featurelib.datasets.dataset import MeshFile
 from featurelib.geometry import mirror_pair
-from featurelib.models.refiner.stages import Frame, InitialErrors, first_frame, initial_errors_within
+from featurelib.models.refiner.stages import CropSize, InitialErrors, first_crop_size, initial_errors_within
 from featurelib.models.uncertainty.quality import QualityScores
 
 
@@ -51,13 +51,13 @@ class FirstEstimates:
         meshes, quality_scores = tuple(compress(self.meshes, mask)), tuple(compress(self.quality_scores, mask))
         return FirstEstimates(meshes, self.truths_mm[mask], pairs_mm, quality_scores)
 
-    def frame(self, diagonal_mm: float) -> Frame:
-        """Return the frame of the first stage, for the start's errors and the objects' median diagonal."""
-        return first_frame(self.residuals_mm(self.start), [diagonal_mm])
+    def crop_size(self, diagonal_mm: float) -> CropSize:
+        """Return the crop size of the first stage, for the start's errors and the objects' median diagonal."""
+        return first_crop_size(self.residuals_mm(self.start), [diagonal_mm])
 
-    def initial_errors(self, frame: Frame) -> InitialErrors:
+    def initial_errors(self, crop_size: CropSize) -> InitialErrors:
         """Return the initial errors of all methods, so that the refiner can start from any of them."""
-        return initial_errors_within(self.residuals_mm(*self.pairs_mm), frame)
+        return initial_errors_within(self.residuals_mm(*self.pairs_mm), crop_size)
 
     def residuals_mm(self, *methods: str) -> NDArray[np.float64]:
         """Return the finite errors (m, 3) of some methods, with right instances mirrored to the left side."""

@@ -12,7 +12,7 @@ from featurelib.geometry import View
 from featurelib.models.keras_files import load_network, save_network
 from featurelib.models.refiner.files import read_numbers, refiner_uri
 from featurelib.models.refiner.refiner import Refiner, Stage
-from featurelib.models.refiner.stages import Frame
+from featurelib.models.refiner.stages import CropSize
 from featurelib.models.uncertainty.model import UncertaintyModel
 from featurelib.runtime import storage
 
@@ -63,7 +63,7 @@ def load_refiner(uri: str) -> Refiner:
 
 def _numbers(stage: Stage) -> dict[str, Any]:
     return {
-        "frame": asdict(stage.frame),
+        "frame": asdict(stage.crop_size),
         "views": [asdict(view) for view in stage.views],
         "variances_mm2": stage.variances_mm2.tolist(),
     }
@@ -79,4 +79,4 @@ def _stage(numbers: dict[str, Any], uri: str, number: int) -> Stage:
     if sha256(content).hexdigest() != numbers["sha256"]:
         raise DataError(f"{file_uri}: not the network of refiner.json; train the refiner again")
     views = tuple(View(**view) for view in numbers["views"])
-    return Stage(Frame(**numbers["frame"]), views, np.array(numbers["variances_mm2"]), load_network(content))
+    return Stage(CropSize(**numbers["frame"]), views, np.array(numbers["variances_mm2"]), load_network(content))

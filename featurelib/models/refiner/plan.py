@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from featurelib.datasets.dataset import Dataset, MeshFile
 from featurelib.errors import DataError
 from featurelib.models.refiner.samples import both_sides, crop_samples
-from featurelib.models.refiner.stages import Frame, InitialErrors
+from featurelib.models.refiner.stages import CropSize, InitialErrors
 
 SEGMENT = 512
 """Approximate number of crops per segment: 14 MB at 96 pixels. Loading a head takes 10 ms, as long as 12 crops."""
@@ -40,13 +40,13 @@ class SamplePlan:
     """The samples of one stage.
 
     dataset: loads the meshes; its table of objects is not used. meshes: (n,) files. pairs_mm: (n, 2, 3) true landmarks.
-    frame, initial_errors: of the stage. batch_size, num_batches: of the whole plan. seed: of all random numbers.
+    crop_size, initial_errors: of the stage. batch_size, num_batches: of the whole plan. seed: of all random numbers.
     """
 
     dataset: Dataset
     meshes: tuple[MeshFile, ...]
     pairs_mm: NDArray[np.float64]
-    frame: Frame
+    crop_size: CropSize
     initial_errors: InitialErrors
     batch_size: int
     num_batches: int
@@ -89,11 +89,11 @@ class SamplePlan:
                 continue
             random = np.random.default_rng((*self.seed, one_pass, int(i)))
             for side, point_mm in both_sides(mesh, self.pairs_mm[i]):
-                samples = crop_samples(side, point_mm, self.frame, self.initial_errors, random, each)
+                samples = crop_samples(side, point_mm, self.crop_size, self.initial_errors, random, each)
                 images.append(samples[0])
                 xy.append(samples[1])
         if not images:
-            size = self.frame.size_px
+            size = self.crop_size.size_px
             return CropBatch(np.empty((0, size, size, 3), np.uint8), np.empty((0, 2), np.float32), skipped)
         order = np.random.default_rng((*self.seed, one_pass, len(self.meshes), segment)).permutation(len(xy) * each)
         kept = np.resize(order, count)

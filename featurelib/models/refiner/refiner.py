@@ -21,7 +21,7 @@ from featurelib.models.refiner.crops import cameras_at, render_crops
 from featurelib.models.refiner.fusion import FusedRays, fuse_rays, snap_along
 from featurelib.models.refiner.network import MapPositions, read_maps
 from featurelib.models.refiner.refinement import Refined
-from featurelib.models.refiner.stages import Frame
+from featurelib.models.refiner.stages import CropSize
 from featurelib.models.uncertainty.model import UncertaintyModel
 
 BATCH = 64
@@ -37,11 +37,11 @@ error of 0.401 mm in 213 ms of CPU time, three stages of 5, 5 and 9 views 0.393 
 class Stage:
     """One stage of the cascade.
 
-    frame: of its crops. views: for the left instance. variances_mm2: (v,) mean squared error of each view on validation
-    objects, along one image axis. model: from build_network, of m networks.
+    crop_size: of its crops. views: for the left instance. variances_mm2: (v,) mean squared error of each view on
+    validation objects, along one image axis. model: from build_network, of m networks.
     """
 
-    frame: Frame
+    crop_size: CropSize
     views: tuple[View, ...]
     variances_mm2: NDArray[np.float64]
     model: keras.Model
@@ -116,7 +116,7 @@ def refine(refiner: Refiner, mesh: Mesh, pair_mm: ArrayLike) -> Refined:
         points = np.array([estimate.fused.point_mm for estimate in estimates])
         moves_mm.append(np.linalg.norm(points - centres_mm, axis=1))
         centres_mm = points
-    width_mm = refiner.stages[-1].frame.width_mm
+    width_mm = refiner.stages[-1].crop_size.width_mm
     fused = [estimate.fused for estimate in estimates]
     snapped = [snap_along(f.point_mm, f.information, m, width_mm) for f, m in zip(fused, sides, strict=True)]
     left_pair = np.array([point for point, _ in snapped]) if refiner.snap else centres_mm
@@ -135,7 +135,7 @@ def refine(refiner: Refiner, mesh: Mesh, pair_mm: ArrayLike) -> Refined:
 def apply_stage(stage: Stage, sides: Sequence[Mesh], centres_mm: NDArray[np.float64]) -> list[StageEstimate]:
     """Return the left landmark of each of n meshes, refined by one stage on crops with these centres (n, 3)."""
     found, rays = find_rays(stage, sides, centres_mm)
-    spreads_mm = found.spread.reshape(len(sides), -1) * stage.frame.width_mm
+    spreads_mm = found.spread.reshape(len(sides), -1) * stage.crop_size.width_mm
     return [_stage_estimate(stage, Rays(*each), spread_mm) for *each, spread_mm in zip(*rays, spreads_mm, strict=True)]
 
 
@@ -161,9 +161,9 @@ def find_rays(stage: Stage, sides: Sequence[Mesh], centres_mm: NDArray[np.float6
     Returns:
         positions, xy (n v, m, 2), and rays (n, v, m, 3).
     """
-    width_mm = stage.frame.width_mm
+    width_mm = stage.crop_size.width_mm
     cameras = [cameras_at(stage.views, centre_mm, width_mm) for centre_mm in centres_mm]
-    images = [render_crops(mesh, around, stage.frame.size_px) for mesh, around in zip(sides, cameras, strict=True)]
+    images = [render_crops(mesh, around, stage.crop_size.size_px) for mesh, around in zip(sides, cameras, strict=True)]
     found = stage.find(np.concatenate(images))
     rays = [camera.backproject(xy) for camera, xy in zip(chain(*cameras), found.xy, strict=True)]
     shape = (len(sides), len(stage.views), found.spread.shape[1], 3)

@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 from featurelib.geometry import View, mirror_pair
 from featurelib.meshes import Mesh
 from featurelib.models.refiner.crops import crop_camera, render_crops
-from featurelib.models.refiner.stages import AZIMUTHS_DEG, ELEVATIONS_DEG, Frame, InitialErrors
+from featurelib.models.refiner.stages import AZIMUTHS_DEG, ELEVATIONS_DEG, CropSize, InitialErrors
 
 INSIDE = 0.4
 """Maximum distance of the landmark from the crop's centre, as a share of the width, so that it is inside the crop."""
@@ -22,7 +22,7 @@ def both_sides(mesh: Mesh, pair_mm: ArrayLike) -> list[tuple[Mesh, NDArray[np.fl
 def crop_samples(
     mesh: Mesh,
     point_mm: ArrayLike,
-    frame: Frame,
+    crop_size: CropSize,
     initial_errors: InitialErrors,
     random: np.random.Generator,
     count: int,
@@ -32,24 +32,24 @@ def crop_samples(
     Args:
         mesh: object frame; for the right instance the mirrored mesh, see `both_sides`.
         point_mm: (3,) the left landmark.
-        frame: of the crops.
+        crop_size: of the crops.
         initial_errors: distribution of the crop centres' offsets and of the object's rotations.
         random: the same state gives the same samples.
         count: number of crops.
     """
     point_mm = np.asarray(point_mm, dtype=np.float64)
     offsets = initial_errors.draw(random, count)
-    too_far = np.linalg.norm(offsets, axis=1, keepdims=True) / (INSIDE * frame.width_mm)
+    too_far = np.linalg.norm(offsets, axis=1, keepdims=True) / (INSIDE * crop_size.width_mm)
     centres_mm = point_mm + offsets / np.maximum(too_far, 1)
     object_rotations = _rotations(random, count, initial_errors.turn_deg)
     views = zip(random.uniform(*AZIMUTHS_DEG, count), random.uniform(*ELEVATIONS_DEG, count), strict=True)
     rotations = [r @ View(*angles).object_from_view for r, angles in zip(object_rotations, views, strict=True)]
     cameras = [
-        crop_camera(rotation, centre_mm, frame.width_mm)
+        crop_camera(rotation, centre_mm, crop_size.width_mm)
         for rotation, centre_mm in zip(rotations, centres_mm, strict=True)
     ]
     xy = np.array([camera.project(point_mm) for camera in cameras], np.float32).reshape(count, 2)
-    return render_crops(mesh, cameras, frame.size_px), xy
+    return render_crops(mesh, cameras, crop_size.size_px), xy
 
 
 def _rotations(random: np.random.Generator, count: int, most_deg: float) -> NDArray[np.float64]:

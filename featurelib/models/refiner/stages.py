@@ -20,17 +20,17 @@ NETWORKS = 2
 """Networks per stage, which are branches of one graph."""
 
 WIDTH_PER_ERROR = 4.0
-"""Width of a frame in units of the 99th percentile of the initial errors: 99 % are at most a quarter of the width."""
+"""Width of a crop in units of the 99th percentile of the initial errors: 99 % are at most a quarter of the width."""
 
 MAX_TAIL = 5.0
 """Upper bound of the 99th percentile, in units of the median. The ratio is 2.2 for normal errors and was 3 for the
 registered mean shape. On few objects, a single failure would determine the percentile."""
 
 CONTEXT = 0.15
-"""Minimum width of the first stage's frame, as a share of the objects' median diagonal: 71 mm for heads of 476 mm."""
+"""Minimum width of the first stage's crops, as a share of the objects' median diagonal: 71 mm for heads of 476 mm."""
 
 NARROWING = 0.43
-"""Minimum width of a later stage's frame, as a share of the previous stage's: 30 mm after 70 mm."""
+"""Minimum width of a later stage's crops, as a share of the previous stage's: 30 mm after 70 mm."""
 
 AZIMUTHS_DEG = (0.0, 120.0)
 ELEVATIONS_DEG = (-30.0, 30.0)
@@ -41,7 +41,7 @@ CANDIDATES = tuple(View(float(a), float(e)) for a, e in product((0, 20, 40, 60, 
 
 
 @dataclass(frozen=True)
-class Frame:
+class CropSize:
     """Width of a stage's crops at the object in mm, and their size in pixels."""
 
     width_mm: float
@@ -82,37 +82,37 @@ class InitialErrors:
         return offsets
 
 
-def first_frame(residuals_mm: ArrayLike, diagonals_mm: ArrayLike, size_px: int = 96) -> Frame:
-    """Return the frame of the first stage.
+def first_crop_size(residuals_mm: ArrayLike, diagonals_mm: ArrayLike, size_px: int = 96) -> CropSize:
+    """Return the crop size of the first stage.
 
     Args:
         residuals_mm: (n, 3) errors of the first estimates on validation objects.
         diagonals_mm: (m,) of the bounding boxes of training objects.
         size_px: of the crops.
     """
-    return Frame(max(_width_mm(residuals_mm), CONTEXT * float(np.median(np.asarray(diagonals_mm)))), size_px)
+    return CropSize(max(_width_mm(residuals_mm), CONTEXT * float(np.median(np.asarray(diagonals_mm)))), size_px)
 
 
-def narrower_frame(residuals_mm: ArrayLike, before: Frame) -> Frame:
-    """Return the frame of the stage that follows `before`; it is at most as wide.
+def narrower_crop_size(residuals_mm: ArrayLike, before: CropSize) -> CropSize:
+    """Return the crop size of the stage that follows `before`; it is at most as wide.
 
     Args:
         residuals_mm: (n, 3) errors after the stage `before` on validation objects.
-        before: frame of that stage.
+        before: crop size of that stage.
     """
     width_mm = max(_width_mm(residuals_mm), NARROWING * before.width_mm)
-    return Frame(min(width_mm, before.width_mm), before.size_px)
+    return CropSize(min(width_mm, before.width_mm), before.size_px)
 
 
-def initial_errors_within(residuals_mm: ArrayLike, frame: Frame) -> InitialErrors:
-    """Return the distribution of the residuals (n, 3) that are finite and at most half a frame width long.
+def initial_errors_within(residuals_mm: ArrayLike, crop_size: CropSize) -> InitialErrors:
+    """Return the distribution of the residuals (n, 3) that are finite and at most half a crop width long.
 
     A stage cannot correct longer ones, since the landmark is then outside its crops. If all are longer, all are used;
     samples are drawn with the landmark inside the crop.
     """
     residuals = np.asarray(residuals_mm, dtype=np.float64).reshape(-1, 3)
     residuals = residuals[np.isfinite(residuals).all(axis=1)]
-    near = np.linalg.norm(residuals, axis=1) <= frame.width_mm / 2
+    near = np.linalg.norm(residuals, axis=1) <= crop_size.width_mm / 2
     return InitialErrors.from_residuals(residuals[near] if near.any() else residuals)
 
 

@@ -1,4 +1,4 @@
-"""A ball with a bump on either side: the smallest object with a landmark pair known exactly."""
+"""A ball with a bump on each side: a small object with an exactly known landmark pair."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What is learnt from validation objects."""
+"""Calibration of stages on validation objects."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from featurelib.models.refiner.calibration import (
 )
 from featurelib.models.refiner.network import build_network
 from featurelib.models.refiner.refinement import Refined
-from featurelib.models.refiner.stages import Frame
+from featurelib.models.refiner.stages import CropSize
 
 
 def test_views_are_chosen_for_their_errors_and_their_angles() -> None:
@@ -23,7 +23,7 @@ def test_views_are_chosen_for_their_errors_and_their_angles() -> None:
     assert sorted(choose_views(views, [1.0, 1.0, 1.0, 1.0], 9)) == [0, 1, 2, 3]
 
 
-def test_residuals_of_the_mirrored_pairs_are_the_same_but_for_their_order() -> None:
+def test_residuals_of_mirrored_pairs_differ_only_in_their_order() -> None:
     random = np.random.default_rng(0)
     pairs, truths = random.normal(size=(2, 5, 2, 3))
 
@@ -33,9 +33,9 @@ def test_residuals_of_the_mirrored_pairs_are_the_same_but_for_their_order() -> N
     assert np.allclose(straight[:5], pairs[:, 0] - truths[:, 0])
 
 
-def test_the_kept_views_carry_their_own_errors(bumpy) -> None:
+def test_the_kept_views_have_their_own_errors(bumpy) -> None:
     mesh, pair_mm = bumpy
-    stage = candidate_stage(Frame(40.0, 32), build_network(32, width=4))
+    stage = candidate_stage(CropSize(40.0, 32), build_network(32, width=4))
 
     squared = squared_errors_mm2(stage, mesh, pair_mm, pair_mm + 1.0)
     kept = chosen_stage(stage, squared.mean(axis=0), 4)
@@ -46,13 +46,13 @@ def test_the_kept_views_carry_their_own_errors(bumpy) -> None:
         assert variance == squared.mean(axis=0)[stage.views.index(view)] / 2
 
 
-def test_the_finish_is_the_one_that_errs_least() -> None:
-    """Twice or once, snapped or not: whichever is nearest to the truths on average."""
+def test_the_finish_is_the_one_with_the_least_error() -> None:
+    """One or two passes of the last stage, snapped or not: the choice has the least mean error."""
     truths, nothing = np.zeros((3, 2, 3)), np.zeros(2)
 
-    def answers(snapped_mm: float, unsnapped_mm: float) -> list[Refined]:
+    def results(snapped_mm: float, unsnapped_mm: float) -> list[Refined]:
         return [Refined(pair + snapped_mm, *[nothing] * 6, pair + unsnapped_mm) for pair in truths]
 
-    once, twice = answers(2.0, 3.0), answers(4.0, 1.0)
+    once, twice = results(2.0, 3.0), results(4.0, 1.0)
     assert chosen_finish(once, twice, truths) == (twice, False)
-    assert chosen_finish(once, answers(4.0, 5.0), truths) == (once, True)
+    assert chosen_finish(once, results(4.0, 5.0), truths) == (once, True)

@@ -1,4 +1,4 @@
-"""Crop images, against surfaces whose normals and depths are known."""
+"""Crops of surfaces with known normals and depths."""
 
 from dataclasses import replace
 
@@ -19,19 +19,19 @@ def _plane(slope: float, reach_mm: float = 40.0) -> Mesh:
     return Mesh.smooth(np.c_[corners, slope * corners[:, 0]], [[0, 1, 2], [0, 2, 3]])
 
 
-def test_a_plane_has_its_normal_shade_and_depth_everywhere() -> None:
-    slope, frame_mm = -0.75, 20.0
-    (image,) = render_crops(_plane(slope), cameras_at([FRONT], np.zeros(3), frame_mm), SIZE)
+def test_each_pixel_of_a_plane_has_its_normal_shade_and_depth() -> None:
+    slope, width_mm = -0.75, 20.0
+    (image,) = render_crops(_plane(slope), cameras_at([FRONT], np.zeros(3), width_mm), SIZE)
 
-    right_mm = ((np.arange(SIZE) + 0.5) / SIZE - 0.5) * frame_mm
+    right_mm = ((np.arange(SIZE) + 0.5) / SIZE - 0.5) * width_mm
     normal = np.array([0.6, 0.0, 0.8])
     assert (image[..., 0] == round(255 * 0.9 * (0.15 + 0.85 * normal[2]))).all()
     assert (image[..., 1] == round((normal[0] + 1) * 127.5)).all()
-    expected = np.floor((slope * right_mm / (frame_mm / 2) + 1) * 127.5 + 0.5)
+    expected = np.floor((slope * right_mm / (width_mm / 2) + 1) * 127.5 + 0.5)
     assert np.abs(image[..., 2] - expected[None]).max() <= 1
 
 
-def test_depth_is_clipped_half_a_frame_before_and_behind_the_aim() -> None:
+def test_depth_is_clipped_half_a_crop_width_from_the_centre() -> None:
     near, far = (
         render_crops(_plane(0.0), cameras_at([FRONT], np.array([0, 0, z]), 20.0), SIZE)[0, ..., 2]
         for z in (-15.0, 15.0)
@@ -41,7 +41,7 @@ def test_depth_is_clipped_half_a_frame_before_and_behind_the_aim() -> None:
     assert (far == 0).all()
 
 
-def test_a_mesh_wound_inside_out_gives_the_same_picture(bumpy) -> None:
+def test_a_mesh_with_inverted_winding_gives_the_same_crop(bumpy) -> None:
     mesh, pair_mm = bumpy
     inside_out = Mesh.smooth(mesh.vertices_mm, mesh.faces[:, ::-1])
     cameras = cameras_at([View(60.0), View(100.0, 20.0)], pair_mm[0], 30.0)
@@ -67,10 +67,10 @@ def test_the_mirrored_mesh_gives_the_mirror_image_from_the_mirrored_view(bumpy, 
     assert np.allclose(cameras[0].project(pair_mm[0] * (-1, 1, 1)), mirror_xy((0.5, 0.5)))
 
 
-def test_faces_beside_the_window_change_nothing(bumpy) -> None:
+def test_faces_outside_the_window_change_nothing(bumpy) -> None:
     mesh, pair_mm = bumpy
-    view, frame_mm = View(70.0), 24.0
-    camera = crop_camera(view.object_from_view, pair_mm[0], frame_mm)
+    view, width_mm = View(70.0), 24.0
+    camera = crop_camera(view.object_from_view, pair_mm[0], width_mm)
     xy = camera.project(mesh.vertices_mm[mesh.faces])  # (m, 3, 2)
     inside = (xy.max(axis=1) > 0).all(axis=1) & (xy.min(axis=1) < 1).all(axis=1)
     cropped = replace(mesh, faces=np.ascontiguousarray(mesh.faces[inside]))
@@ -79,7 +79,7 @@ def test_faces_beside_the_window_change_nothing(bumpy) -> None:
     assert (render_crops(mesh, [camera], SIZE) == render_crops(cropped, [camera], SIZE)).all()
 
 
-def test_turning_the_camera_is_turning_the_object(bumpy) -> None:
+def test_rotating_the_camera_is_rotating_the_object(bumpy) -> None:
     mesh, pair_mm = bumpy
     turn = View(20.0, 15.0).object_from_view
     turned = mesh.moved(rigid(turn))

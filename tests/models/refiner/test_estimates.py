@@ -1,10 +1,10 @@
-"""First estimates: which to start from, and how far off that is."""
+"""First estimates: the method to start from, and its errors."""
 
 import numpy as np
 import pytest
 
 from featurelib.models.refiner.estimates import FirstEstimates
-from featurelib.models.refiner.stages import Frame
+from featurelib.models.refiner.stages import CropSize
 
 COUNT = 40
 
@@ -17,7 +17,7 @@ def _estimates(**sigmas_mm: float) -> FirstEstimates:
 
 
 def test_the_start_is_the_method_with_the_better_median() -> None:
-    """A few wild answers are no reason to start from a worse method; many without an answer are."""
+    """A few gross errors do not change the start; many missing estimates do."""
     estimates = _estimates(template=3.0, mlp=1.0)
     estimates.pairs_mm["mlp"][:10] += 500.0
 
@@ -28,7 +28,7 @@ def test_the_start_is_the_method_with_the_better_median() -> None:
     assert _estimates(template=3.0, mlp=9.0).start == "template"
 
 
-def test_objects_without_an_answer_of_the_start_are_left_out() -> None:
+def test_objects_without_an_estimate_of_the_start_are_left_out() -> None:
     estimates = _estimates(template=3.0, mlp=1.0)
     estimates.pairs_mm["mlp"][[2, 5]] = np.nan
     answered = estimates.answered()
@@ -39,21 +39,21 @@ def test_objects_without_an_answer_of_the_start_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("failures", [1, 5])
-def test_wild_residuals_do_not_widen_the_frame(failures) -> None:
-    """The frame holds the errors of nearly all objects, whatever the rest says."""
+def test_gross_errors_do_not_widen_the_crops(failures) -> None:
+    """The crop width depends on the errors of nearly all objects, not on the few largest."""
     estimates = _estimates(template=3.0)
-    alone = estimates.frame(100.0).width_mm
+    alone = estimates.crop_size(100.0).width_mm
     estimates.pairs_mm["template"][:failures] += 400.0
 
-    assert alone <= estimates.frame(100.0).width_mm < 2.5 * alone
+    assert alone <= estimates.crop_size(100.0).width_mm < 2.5 * alone
 
 
-def test_starts_are_the_errors_of_all_methods_that_fit_the_frame() -> None:
-    """Whole vectors of both sides; what is not finite or beyond the image is left out."""
+def test_initial_errors_are_those_of_all_methods_that_fit_the_crop() -> None:
+    """They are error vectors of both sides; those that are not finite or exceed the crop are left out."""
     estimates = _estimates(template=3.0, mlp=1.0)
     estimates.pairs_mm["mlp"][0] = np.nan
     estimates.pairs_mm["template"][0] += 400.0
-    initial_errors = estimates.initial_errors(Frame(80.0))
+    initial_errors = estimates.initial_errors(CropSize(80.0))
 
     assert len(initial_errors.residuals_mm) == 2 * (2 * COUNT - 2)
     assert np.abs(initial_errors.residuals_mm).max() <= 40.0
@@ -63,7 +63,7 @@ def test_starts_are_the_errors_of_all_methods_that_fit_the_frame() -> None:
         assert np.isclose(initial_errors.residuals_mm, residual).all(axis=1).any()
 
 
-def test_a_method_that_never_reaches_the_frame_still_gives_starts() -> None:
-    initial_errors = _estimates(template=300.0).initial_errors(Frame(10.0))
+def test_a_method_with_only_large_errors_still_gives_initial_errors() -> None:
+    initial_errors = _estimates(template=300.0).initial_errors(CropSize(10.0))
 
     assert len(initial_errors.residuals_mm) == 2 * COUNT

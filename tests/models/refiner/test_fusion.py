@@ -1,4 +1,4 @@
-"""Fusion of rays and the snap."""
+"""Fusion of a stage's rays, and the snap to the surface."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def test_exact_rays_give_the_exact_point_whatever_the_weights() -> None:
     assert np.allclose(fused.distances_mm, 0, atol=1e-9)
 
 
-def test_one_wild_ray_among_seven_hardly_moves_the_point() -> None:
+def test_one_outlier_of_seven_rays_hardly_moves_the_point() -> None:
     views = [View(float(a), float(e)) for a, e in zip(range(0, 140, 20), (0, 20, -20, 0, 20, -20, 0), strict=True)]
     errors = np.zeros((7, 2))
     errors[3] = 0.4  # 16 mm along either axis
@@ -36,7 +36,7 @@ def test_one_wild_ray_among_seven_hardly_moves_the_point() -> None:
     assert np.linalg.norm(fused.point_mm - POINT_MM) < 0.1
 
 
-def test_the_information_is_the_sum_of_what_each_ray_says_across_itself() -> None:
+def test_the_information_is_the_sum_over_rays_perpendicular_to_each() -> None:
     rays = _rays([View(0.0), View(90.0)], np.zeros((2, 2)))
     fused = fuse_rays(rays, [0.25, 1.0])
 
@@ -44,7 +44,7 @@ def test_the_information_is_the_sum_of_what_each_ray_says_across_itself() -> Non
 
 
 def test_rays_that_miss_each_other_widen_the_covariance() -> None:
-    """Rays off by their own standard deviations have the covariance that the variances say, on average."""
+    """Errors of the claimed variance give a mean reduced chi-square of 1; larger errors increase it."""
     random, variance_mm2 = np.random.default_rng(0), 0.25
     off = [random.normal(0, np.sqrt(variance_mm2) / 40.0, (4, 2)) for _ in range(400)]
     fused = [fuse_rays(_rays(VIEWS, errors), np.full(4, variance_mm2)) for errors in off]
@@ -60,7 +60,7 @@ def test_rays_that_miss_each_other_widen_the_covariance() -> None:
         assert np.allclose(each.covariance_mm2 @ each.information, each.reduced_chi2 * np.eye(3), atol=1e-9)
 
 
-def test_rays_that_meet_too_well_are_not_believed() -> None:
+def test_the_reduced_chi_square_has_a_lower_bound() -> None:
     assert fuse_rays(_rays(VIEWS, np.zeros((4, 2))), np.full(4, 0.25)).reduced_chi2 == MIN_REDUCED_CHI2
 
 
@@ -69,8 +69,8 @@ def test_parallel_rays_are_refused() -> None:
         fuse_rays(_rays([View(30.0), View(30.0)], np.zeros((2, 2))), [1.0, 1.0])
 
 
-def test_rays_far_apart_end_with_the_last_point_that_they_fix() -> None:
-    """Weights that leave one ray alone are not followed: one among rays that agree on nothing has an answer."""
+def test_rays_far_apart_give_the_point_of_the_last_regular_round() -> None:
+    """A round whose weights leave nearly parallel rays is discarded, so inconsistent rays still give a point."""
     random = np.random.default_rng(0)
     for _ in range(50):
         fused = fuse_rays(_rays(VIEWS, random.uniform(-0.5, 0.5, (4, 2))), np.full(4, 1e-6))
@@ -83,8 +83,8 @@ def _floor() -> Mesh:
     return Mesh.smooth(corners, [[0, 2, 1], [0, 3, 2]])
 
 
-def test_the_snap_moves_along_what_the_rays_know_least() -> None:
-    """A ray known to nothing but depth: the floor is reached along the ray, not straight down."""
+def test_the_snap_moves_along_the_least_certain_direction() -> None:
+    """Only the depth is uncertain: the point reaches the floor along the ray, not straight down."""
     along = np.array([1.0, -1.0, 0.0]) / np.sqrt(2)
     information = np.eye(3) - (1 - 1e-6) * np.outer(along, along)
 
@@ -94,7 +94,7 @@ def test_the_snap_moves_along_what_the_rays_know_least() -> None:
     assert np.isclose(distance_mm, np.sqrt(8), atol=1e-3)
 
 
-def test_with_equal_knowledge_the_snap_is_the_nearest_point_and_far_surfaces_are_left_alone() -> None:
+def test_with_equal_certainty_the_snap_is_the_nearest_point_and_far_surfaces_are_ignored() -> None:
     point = np.array([3.0, 2.0, 5.0])
 
     assert np.allclose(snap_along(point, 4 * np.eye(3), _floor(), 100.0)[0], [3, 0, 5])

@@ -1,4 +1,4 @@
-"""The network's shape, and how its maps are read."""
+"""The network's output shape, the positions in its maps, and its loss."""
 
 import numpy as np
 import pytest
@@ -17,14 +17,14 @@ def _bells(xy: np.ndarray, count: int, sigma_cells: float) -> np.ndarray:
     return -(cells[:, 1, :, None] ** 2 + cells[:, 0, None, :] ** 2) / 2
 
 
-def test_the_map_has_half_the_pictures_resolution() -> None:
+def test_the_map_has_half_the_images_resolution() -> None:
     model = build_network(32, width=4)
 
     assert model(np.zeros((2, 32, 32, 3), np.float32)).shape == (2, NETWORKS, 16, 16)
 
 
-def test_the_networks_of_a_look_begin_apart_and_stay_apart() -> None:
-    """They share the image and no weight."""
+def test_the_networks_of_a_stage_share_no_weights() -> None:
+    """They have the same input, and different outputs."""
     model = build_network(32, width=4)
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
     maps = model(images).numpy()
@@ -38,7 +38,7 @@ def test_sizes_that_cannot_be_halved_are_refused() -> None:
         build_network(40)
 
 
-def test_a_gaussian_map_is_read_as_its_middle_and_its_width() -> None:
+def test_the_position_in_a_gaussian_map_is_its_mean_and_standard_deviation() -> None:
     xy = np.random.default_rng(0).uniform(0.3, 0.7, (20, 2))
     found = read_maps(_bells(xy, 32, 1.5))
 
@@ -46,7 +46,7 @@ def test_a_gaussian_map_is_read_as_its_middle_and_its_width() -> None:
     assert np.allclose(found.spread, 1.5 / 32, rtol=1e-3)
 
 
-def test_a_flipped_map_is_read_as_the_mirrored_position() -> None:
+def test_a_flipped_map_has_the_mirrored_position() -> None:
     logits = np.random.default_rng(0).normal(size=(5, 12, 12))
     found, flipped = read_maps(logits), read_maps(logits[:, :, ::-1])
 
@@ -54,8 +54,8 @@ def test_a_flipped_map_is_read_as_the_mirrored_position() -> None:
     assert np.allclose(flipped.spread, found.spread)
 
 
-def test_the_training_reads_maps_as_looking_does() -> None:
-    """An image's distance is the mean over its networks."""
+def test_training_and_inference_find_the_same_positions() -> None:
+    """The distance of an image in training is the mean over its networks."""
     logits = np.random.default_rng(0).normal(size=(4, 3, 16, 16)).astype(np.float32)
     xy = np.random.default_rng(1).uniform(size=(4, 2)).astype(np.float32)
     distances = _losses(tf.constant(logits), tf.constant(xy), StageRecipe())[1].numpy()
@@ -64,14 +64,14 @@ def test_the_training_reads_maps_as_looking_does() -> None:
     assert np.allclose(distances, expected, atol=1e-5)
 
 
-def test_the_loss_vanishes_for_the_map_that_is_asked_for_and_only_there() -> None:
+def test_the_loss_is_zero_only_for_the_target_map() -> None:
     xy = np.array([[0.4, 0.6]])
-    wanted, wider = (
+    target, wider = (
         _losses(tf.constant(_bells(xy, 32, s)[:, None], tf.float32), tf.constant(xy, tf.float32), StageRecipe())[
             0
         ].numpy()
         for s in (1.0, 3.0)
     )
 
-    assert abs(wanted[0]) < 1e-3
+    assert abs(target[0]) < 1e-3
     assert wider[0] > 0.1

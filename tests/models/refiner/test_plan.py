@@ -8,27 +8,27 @@ import pytest
 
 from featurelib.datasets.dataset import Dataset, MeshFile, open_dataset
 from featurelib.models.refiner.plan import OBJECTS_AT_ONCE, SamplePlan
-from featurelib.models.refiner.stages import Frame, InitialErrors
+from featurelib.models.refiner.stages import CropSize, InitialErrors
 
 
 @pytest.fixture(scope="module")
 def plan(bodies) -> SamplePlan:
-    """Samples of all bodies, their labels brought to the object frame."""
+    """Samples of all bodies, with landmarks in the object frame."""
     dataset: Dataset = open_dataset(str(bodies))
     points = np.array([[row["left"], row["right"]] for row in dataset.objects.to_pylist()])
     to_object = dataset.object_from_source
     pairs_mm = points @ to_object[:3, :3].T + to_object[:3, 3]
     initial_errors = InitialErrors(np.empty((0, 3)), 4.0)
-    return SamplePlan(dataset, tuple(dataset.files.values()), pairs_mm, Frame(80.0, 32), initial_errors, 48, 25)
+    return SamplePlan(dataset, tuple(dataset.files.values()), pairs_mm, CropSize(80.0, 32), initial_errors, 48, 25)
 
 
-def test_the_segments_hold_just_the_planned_batches(plan) -> None:
+def test_the_segments_hold_exactly_the_planned_batches(plan) -> None:
     sizes = [len(batch.xy) for segment in range(plan.num_segments) for batch in plan.batches(segment)]
 
     assert sizes == [48] * 25
 
 
-def test_each_pass_takes_every_object_once_in_an_order_of_its_own(plan) -> None:
+def test_each_pass_takes_every_object_once_in_a_new_order(plan) -> None:
     many = replace(plan, meshes=plan.meshes * 5, num_batches=10_000)  # 70 objects
     parts = -(-len(many.meshes) // OBJECTS_AT_ONCE)
     passes = [[many.objects(n) for n in range(parts * i, parts * (i + 1))] for i in range(2)]
@@ -39,8 +39,8 @@ def test_each_pass_takes_every_object_once_in_an_order_of_its_own(plan) -> None:
     assert not np.array_equal(passes[0][0][1], passes[1][0][1])
 
 
-def test_the_seed_is_all_that_decides(plan) -> None:
-    """The same seed gives the same bytes, another one, another pass or another stage gives others."""
+def test_samples_depend_only_on_the_seed(plan) -> None:
+    """The same seed gives the same bytes; another seed or segment gives others."""
     first, again, other = plan.draw(0), plan.draw(0), replace(plan, seed=(1,)).draw(0)
 
     assert np.array_equal(first.images, again.images)
@@ -49,7 +49,7 @@ def test_the_seed_is_all_that_decides(plan) -> None:
         assert not np.isin(drawn.xy, first.xy).any()
 
 
-def test_a_mesh_that_cannot_be_read_is_named_and_its_place_taken(plan) -> None:
+def test_a_mesh_that_cannot_be_read_is_reported_and_replaced(plan) -> None:
     broken = replace(plan, meshes=(MeshFile("gone.ply"), *plan.meshes[1:]))
     drawn = broken.draw(0)
 

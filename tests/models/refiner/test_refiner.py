@@ -1,4 +1,4 @@
-"""Looking, with networks that know the answer, and with one trained on bumps; and the refiner on disk."""
+"""Refinement with a small network trained on balls with bumps, and the refiner on disk."""
 
 from dataclasses import replace
 
@@ -12,24 +12,24 @@ from featurelib.models.refiner.model import load_refiner, save_refiner
 from featurelib.models.refiner.network import build_network, read_maps
 from featurelib.models.refiner.refiner import EARLY_VIEWS, Refiner, Stage, find_rays, ray_errors_mm, refine
 from featurelib.models.refiner.samples import both_sides, crop_samples
-from featurelib.models.refiner.stages import Frame, InitialErrors
+from featurelib.models.refiner.stages import CropSize, InitialErrors
 from featurelib.models.refiner.training import StageRecipe, fit_stage
 from featurelib.models.uncertainty.model import fit_uncertainty
 
 VIEWS = (View(40.0), View(70.0, 20.0), View(90.0, -20.0), View(110.0))
-FRAME = Frame(50.0, 32)
+CROP_SIZE = CropSize(50.0, 32)
 
 
-def _stage(model: keras.Model, frame: Frame = FRAME) -> Stage:
-    return Stage(frame, VIEWS, np.linspace(0.8, 1.2, len(VIEWS)), model)
+def _stage(model: keras.Model, crop_size: CropSize = CROP_SIZE) -> Stage:
+    return Stage(crop_size, VIEWS, np.linspace(0.8, 1.2, len(VIEWS)), model)
 
 
 @pytest.fixture(scope="module")
 def trained(ball) -> Refiner:
-    """A refiner of one small network, trained for a few seconds on bumps of other sizes than the test's."""
+    """A refiner with small networks, trained for a few seconds on bumps of other sizes than the tests'."""
     random, initial_errors = np.random.default_rng(0), InitialErrors(np.empty((0, 3)), 3.0)
     objects = [side for bump_mm in np.linspace(8, 18, 6) for side in both_sides(*ball(bump_mm, 40, 60))]
-    parts = [crop_samples(mesh, point_mm, FRAME, initial_errors, random, 80) for mesh, point_mm in objects]
+    parts = [crop_samples(mesh, point_mm, CROP_SIZE, initial_errors, random, 80) for mesh, point_mm in objects]
     images, xy = (np.concatenate(part) for part in zip(*parts, strict=True))
     batches = [(images[i], xy[i]) for i in random.permutation(len(images)).reshape(-1, 24)]
     keras.utils.set_random_seed(0)
@@ -42,7 +42,7 @@ def trained(ball) -> Refiner:
     return Refiner((stage, stage), uncertainty=uncertainty)
 
 
-def test_a_trained_refiner_finds_bumps_that_it_has_not_seen(ball, trained) -> None:
+def test_a_trained_refiner_finds_new_bumps(ball, trained) -> None:
     mesh, pair_mm = ball(12.5)
     estimate_mm = pair_mm + np.random.default_rng(1).normal(0, 3, (2, 3))
 
@@ -69,8 +69,8 @@ def test_the_mirrored_object_gives_the_mirrored_pair(ball, trained) -> None:
     assert np.allclose(mirrored.covariance_mm2[::-1], flip @ straight.covariance_mm2 @ flip, atol=1e-3)
 
 
-def test_only_the_last_look_takes_all_views(ball, trained) -> None:
-    """The stages before it take the EARLY_VIEWS that erred least, and give the answer that those alone give."""
+def test_only_the_last_stage_uses_all_views(ball, trained) -> None:
+    """The earlier stages use the EARLY_VIEWS with the least variance, and give the result of those alone."""
     mesh, pair_mm = ball(12.0)
     stage, extra = trained.stages[0], (View(50.0), View(60.0), View(80.0, 10.0))
     many = replace(stage, views=(*extra, *VIEWS), variances_mm2=np.array([7.0, 6.0, 5.0, 1.0, 2.0, 3.0, 4.0]))
@@ -87,7 +87,7 @@ def test_only_the_last_look_takes_all_views(ball, trained) -> None:
     assert last_many.map_spread_mm.size == first_many.map_spread_mm.size // len(VIEWS) * len(many.views)
 
 
-def test_a_refiner_comes_back_from_disk_as_it_was(trained, tmp_path) -> None:
+def test_a_loaded_refiner_is_the_saved_one(trained, tmp_path) -> None:
     uri = str(tmp_path / "refiner")
     save_refiner(trained, uri)
     loaded = load_refiner(uri)
@@ -95,7 +95,7 @@ def test_a_refiner_comes_back_from_disk_as_it_was(trained, tmp_path) -> None:
     assert loaded.stages[0] is loaded.stages[1]
     assert [path.name for path in (tmp_path / "refiner").glob("*.keras")] == ["stage-0.keras"]
     assert loaded.stages[0].views == VIEWS
-    assert loaded.stages[1].frame == FRAME
+    assert loaded.stages[1].crop_size == CROP_SIZE
     assert (loaded.snap, loaded.uncertainty) == (True, trained.uncertainty)
     for before, after in zip(trained.stages, loaded.stages, strict=True):
         images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
@@ -103,7 +103,7 @@ def test_a_refiner_comes_back_from_disk_as_it_was(trained, tmp_path) -> None:
         assert np.array_equal(before.variances_mm2, after.variances_mm2)
 
 
-def test_a_missing_or_broken_refiner_is_one_line(tmp_path) -> None:
+def test_a_missing_or_broken_refiner_is_rejected(tmp_path) -> None:
     with pytest.raises(DataError, match="train-refiner"):
         load_refiner(str(tmp_path))
     (tmp_path / "refiner.json").write_text('{"stages": 3}')
@@ -111,30 +111,30 @@ def test_a_missing_or_broken_refiner_is_one_line(tmp_path) -> None:
         load_refiner(str(tmp_path))
 
 
-def test_a_network_that_is_not_the_refiners_is_refused(trained, tmp_path) -> None:
-    """A training that was killed while it wrote leaves no mixture."""
+def test_a_network_of_another_training_is_rejected(trained, tmp_path) -> None:
+    """A training that was killed while it wrote leaves files of two trainings; they are not mixed."""
     save_refiner(trained, str(tmp_path))
     _stage(build_network(32, width=4)).model.save(tmp_path / "stage-0.keras")
     with pytest.raises(DataError, match=r"stage-0\.keras: not the network of refiner\.json"):
         load_refiner(str(tmp_path))
 
 
-def test_rays_pass_through_what_the_maps_show(bumpy) -> None:
-    """Each ray, projected by its own camera, is the position that was found."""
+def test_rays_pass_through_the_found_positions(bumpy) -> None:
+    """Each ray, projected by its own camera, is the found position."""
     mesh, pair_mm = bumpy
     stage = _stage(build_network(32, width=4))
     found, rays = find_rays(stage, [mesh], pair_mm[:1] + 1.0)
 
     along = rays.origins_mm + 7.0 * rays.directions
     for view, xy, point in zip(VIEWS, found.xy[:, 1], along[0, :, 1], strict=True):
-        right, up, _ = view.object_from_view.T @ (point - pair_mm[0] - 1.0) / FRAME.width_mm
+        right, up, _ = view.object_from_view.T @ (point - pair_mm[0] - 1.0) / CROP_SIZE.width_mm
         assert np.allclose(xy, [0.5 + right, 0.5 - up], atol=1e-6)
     assert np.allclose(ray_errors_mm(rays, along[0, 2, 1])[0, 2, 1], 0, atol=1e-6)
     assert found.xy.shape == read_maps(np.zeros((4, 2, 16, 16))).xy.shape == (4, 2, 2)
 
 
-def test_a_networks_answer_counts_as_often_as_it_is_given(ball, trained) -> None:
-    """Two networks alike find what either finds alone, and agree; one that has learnt nothing does not."""
+def test_the_spread_of_the_networks_measures_their_disagreement(ball, trained) -> None:
+    """Two equal networks give the result of one and agree; an untrained network disagrees."""
     mesh, pair_mm = ball(13.0)
     stage = trained.stages[0]
     images = keras.Input(stage.model.input_shape[1:])

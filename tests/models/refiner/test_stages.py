@@ -1,4 +1,4 @@
-"""Frames follow from errors and sizes."""
+"""Crop sizes follow from errors and object sizes."""
 
 import numpy as np
 import pytest
@@ -8,10 +8,10 @@ from featurelib.models.refiner.stages import (
     AZIMUTHS_DEG,
     CANDIDATES,
     ELEVATIONS_DEG,
-    Frame,
+    CropSize,
     InitialErrors,
-    first_frame,
-    narrower_frame,
+    first_crop_size,
+    narrower_crop_size,
 )
 
 
@@ -21,43 +21,43 @@ def _residuals(sigma_mm: float) -> np.ndarray:
 
 @pytest.mark.parametrize("sigma_mm", [0.5, 3.0, 20.0])
 @pytest.mark.parametrize("size_mm", [10.0, 450.0, 4000.0])
-def test_all_but_one_start_in_a_hundred_lie_well_inside_the_frame(sigma_mm, size_mm) -> None:
+def test_99_percent_of_the_initial_errors_are_well_inside_the_crop(sigma_mm, size_mm) -> None:
     residuals = _residuals(sigma_mm)
-    first = first_frame(residuals, [size_mm])
-    second = narrower_frame(residuals / 6, first)
+    first = first_crop_size(residuals, [size_mm])
+    second = narrower_crop_size(residuals / 6, first)
 
-    for frame, errors in ((first, residuals), (second, residuals / 6)):
-        assert (np.linalg.norm(errors, axis=1) < frame.width_mm / 4 * 1.0001).mean() >= 0.99
+    for crop_size, errors in ((first, residuals), (second, residuals / 6)):
+        assert (np.linalg.norm(errors, axis=1) < crop_size.width_mm / 4 * 1.0001).mean() >= 0.99
     assert second.width_mm <= first.width_mm
 
 
-def test_one_failure_does_not_widen_the_frame() -> None:
-    """Of 20 errors one is beyond all measure; that is 5 % of them, and more than the percentile."""
+def test_one_failure_does_not_widen_the_crops() -> None:
+    """One of 20 errors is gross: 5 %, more than the percentile excludes."""
     residuals = np.concatenate([_residuals(3.0)[:19], [[1000.0, 0, 0]]])
 
-    assert first_frame(residuals, [100.0]).width_mm < 5 * 4 * 2 * 3.0
+    assert first_crop_size(residuals, [100.0]).width_mm < 5 * 4 * 2 * 3.0
 
 
-def test_frames_scale_with_the_objects() -> None:
+def test_crops_scale_with_the_objects() -> None:
     residuals = _residuals(3.0)
-    first, larger = first_frame(residuals, [450.0]), first_frame(10 * residuals, [4500.0])
+    first, larger = first_crop_size(residuals, [450.0]), first_crop_size(10 * residuals, [4500.0])
 
     assert np.isclose(larger.width_mm, 10 * first.width_mm)
-    second, second_larger = narrower_frame(residuals / 2, first), narrower_frame(5 * residuals, larger)
+    second, second_larger = narrower_crop_size(residuals / 2, first), narrower_crop_size(5 * residuals, larger)
     assert np.isclose(second_larger.width_mm, 10 * second.width_mm)
 
 
-def test_a_look_after_is_never_wider_than_the_one_before() -> None:
-    assert narrower_frame(_residuals(50.0), Frame(60.0)) == Frame(60.0)
+def test_a_later_stage_is_never_wider_than_the_one_before() -> None:
+    assert narrower_crop_size(_residuals(50.0), CropSize(60.0)) == CropSize(60.0)
 
 
-def test_all_candidate_views_were_seen_in_training() -> None:
+def test_all_candidate_views_are_within_the_range_of_training() -> None:
     for view in CANDIDATES:
         assert AZIMUTHS_DEG[0] <= view.azimuth_deg <= AZIMUTHS_DEG[1]
         assert ELEVATIONS_DEG[0] <= view.elevation_deg <= ELEVATIONS_DEG[1]
 
 
-def test_starts_need_residuals() -> None:
+def test_initial_errors_need_residuals() -> None:
     with pytest.raises(UsageError, match="0 residuals"):
         InitialErrors.from_residuals(np.empty((0, 3)))
     with pytest.raises(UsageError, match="finite"):
