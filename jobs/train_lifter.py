@@ -1,9 +1,9 @@
-"""RUN/vectors -> RUN/lifter: from positions in the views to both landmarks in millimetres.
+"""RUN/vectors -> RUN/lifter: train the lifter, from image positions to both landmarks in millimetres.
 
 1. Train the MLP on training objects, with the detector's errors on validation objects as noise.
 2. Build the baselines: the mean point and the mean shape (template).
-3. Ask all methods of validation objects, those that use the mesh included; choose the best that needs none, since a
-   first estimate is all that is wanted of it, and learn what may be claimed of its answers.
+3. Evaluate all methods on validation objects, including those that use the mesh. Choose the best method that needs no
+   mesh, since the lifter gives a first estimate only, and fit the uncertainty of its landmarks.
 4. Write model.keras, template.npz, lifter.json and, last, config.json.
 """
 
@@ -33,7 +33,7 @@ from jobs.workers import cluster
 from jobs.workers.inference import VALIDATION_OBJECTS, MeshMethods, OnMesh, mesh_files, on_meshes
 
 TEMPLATE_SHAPES = 30
-"""Training objects that the mean shape is made of; more change it little."""
+"""Maximum number of training objects in the mean shape; more change it little."""
 
 
 @cli.config
@@ -43,8 +43,8 @@ class TrainLifterConfig:
 
     Attributes:
         run: Folder or s3:// URI of the run.
-        projection: Which vectors to train on.
-        seed: Of the weights, the noise and the order of the samples.
+        projection: Projection of the vectors to train on.
+        seed: Seed of the weights, the noise and the order of the samples.
     """
 
     run: str
@@ -53,7 +53,7 @@ class TrainLifterConfig:
 
 
 def train_lifter(config: TrainLifterConfig) -> None:
-    """Train the second stage: positions in the views to millimetres.
+    """Train the lifter: image positions in the views to landmarks in millimetres.
 
     Example: featurelib train-lifter --run runs/heads --projection orthographic
     """
@@ -82,14 +82,14 @@ def _train(config: TrainLifterConfig, manifest: Manifest, vectors: Vectors, uri:
     """Train, write the network and the template, and return the numbers of lifter.json."""
     dataset, validation = open_dataset(manifest.dataset), vectors.where("val")
     view_noise = _view_noise(validation, manifest)
-    coming = fit.remote(config, manifest, vectors, view_noise, uri)
+    fitted = fit.remote(config, manifest, vectors, view_noise, uri)
     template: Template = ray.get(build.remote(manifest, vectors.where("train")))
     storage.write_bytes(storage.join(uri, "template.npz"), template.to_bytes())
     methods, asked = MeshMethods(template, manifest.spec, view_noise), validation.evenly(VALIDATION_OBJECTS)
     sample = validation.take(asked)
     meshes = mesh_files(dataset, sample.object_ids)
     meshed = on_meshes(f"train-lifter {config.projection}", dataset, methods, meshes, sample)
-    numbers, pairs_mm = ray.get(coming)
+    numbers, pairs_mm = ray.get(fitted)
     errors_mm = {m: pairs - validation.pair_mm for m, pairs in pairs_mm.items()}  # (n, 2, 3)
     answering = {method: errors for method, errors in errors_mm.items() if np.isfinite(errors).all()}
     means_mm = {method: _mean_mm(errors) for method, errors in answering.items()}
@@ -108,11 +108,14 @@ def _train(config: TrainLifterConfig, manifest: Manifest, vectors: Vectors, uri:
 def _uncertainty(
     pairs_mm: NDArray[np.float64], sigma_mm: float, meshed: Sequence[OnMesh | None], validation: Vectors
 ) -> UncertaintyModel:
-    """Return what may be claimed of a method's answers (n, 2, 3) with one standard deviation for all."""
+    """Return the uncertainty of a method's landmarks (n, 2, 3), which have one standard deviation in common."""
     known = [i for i, found in enumerate(meshed) if found is not None]
     if not known:
-        raise DataError("train-lifter: no mesh of a validation object can be read, so that no claim is possible")
-    against = [
+        raise DataError(
+            f"train-lifter: none of the meshes of {len(meshed)} validation objects can be read; "
+            "run `featurelib validate`"
+        )
+    scores = [
         {
             **quality.shape_scores(found.located),
             **quality.detector_scores(validation.visible[i]),
@@ -122,11 +125,11 @@ def _uncertainty(
         if found is not None
     ]
     covariance_mm2 = np.broadcast_to(np.eye(3) * sigma_mm**2, (len(known), 2, 3, 3))
-    return fit_uncertainty(pairs_mm[known] - validation.pair_mm[known], covariance_mm2, against)
+    return fit_uncertainty(pairs_mm[known] - validation.pair_mm[known], covariance_mm2, scores)
 
 
 def _means_on_mesh_mm(meshed: Sequence[OnMesh | None], validation: Vectors) -> dict[str, float]:
-    """Return the mean error of the methods that use the mesh, over the objects with one."""
+    """Return the mean error of the methods that use the mesh, over the objects with a readable mesh."""
     pairs_mm = [
         ({"template": found.located.pair_mm, **found.pairs_mm}, true_mm)
         for found, true_mm in zip(meshed, validation.pair_mm, strict=True)
@@ -143,7 +146,7 @@ def _mean_mm(errors_mm: NDArray[np.float64]) -> float:
 
 @ray.remote(num_cpus=1)
 def build(manifest: Manifest, training: Vectors) -> Template:
-    """Return the mean shape of a sample of the training objects, evenly spread over their ids."""
+    """Return the mean shape of at most TEMPLATE_SHAPES training objects, evenly spread over their ids."""
     dataset = open_dataset(manifest.dataset)
     every = max(1, len(training) // TEMPLATE_SHAPES)
     chosen = training.object_ids[::every][:TEMPLATE_SHAPES]
@@ -160,7 +163,11 @@ def fit(
     view_noise: Mapping[bool, Sequence[ViewNoise]],
     uri: str,
 ) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
-    """Train the MLP and write it; return its numbers, and what the methods without a mesh say of validation objects."""
+    """Train the MLP and write it.
+
+    Returns:
+        numbers for lifter.json, and the landmarks (n, 2, 3) of validation objects by each method without a mesh.
+    """
     from featurelib.models.keras_files import save_network
     from featurelib.models.lifter.model import Lifter
     from featurelib.models.lifter.network import fit_lifter
@@ -179,7 +186,7 @@ def fit(
 
 
 def _view_noise(validation: Vectors, manifest: Manifest) -> dict[bool, list[ViewNoise]]:
-    """Return how well each view shows each instance, from its own views and from all; {} if the sides are not told."""
+    """Return the noise of left and right, for their own views and for all; {} if the sides are not distinguished."""
     if np.isnan(validation.pair_xy).any():
         return {}
     return {

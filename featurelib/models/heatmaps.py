@@ -1,9 +1,9 @@
-"""Maps over an image and what is read from them: a place as the mean of a map, a spread as its covariance.
+"""Heatmaps: the position of a landmark as the mean of a map, and its spread as the covariance.
 
-Reading a position as the mean of a normalised map (soft-argmax) can be differentiated, and is finer than the map's
-cells: Nibali et al. 2018, https://arxiv.org/abs/1801.07372. Maps are logits (n, h, w, k); positions are fractions of
-the image, and the cell in row 0 and column 0 has its centre at (0.5 / w, 0.5 / h). Built of keras.ops alone, so
-the same function serves a network in training and plain arrays.
+The mean of a normalised map (soft-argmax) is differentiable, and finer than the map's cells: Nibali et al. 2018,
+https://arxiv.org/abs/1801.07372. Maps are logits (n, h, w, k). Positions are fractions of the image; the cell in row 0
+and column 0 has its centre at (0.5 / w, 0.5 / h). The functions use keras.ops, so they serve networks in training and
+NumPy arrays.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from keras import ops
 from numpy.typing import DTypeLike, NDArray
 
 Tensor = Any
-"""A tensor of the back end, a symbolic one of Keras or a NumPy array."""
+"""A backend tensor, a symbolic tensor of Keras or a NumPy array."""
 
 
 def cell_centres(count: int, dtype: DTypeLike = np.float32) -> NDArray[np.floating]:
@@ -22,7 +22,7 @@ def cell_centres(count: int, dtype: DTypeLike = np.float32) -> NDArray[np.floati
 
 
 def log_probabilities(maps: Tensor) -> Tensor:
-    """Return the logarithms (n, h, w, k) of the maps normalised over the image: each map's exponentials sum to 1."""
+    """Return the log probabilities (n, h, w, k) of maps: the exponentials of each map sum to 1 over the image."""
     return maps - ops.logsumexp(maps, axis=(1, 2), keepdims=True)
 
 
@@ -48,9 +48,9 @@ def covariances(log_p: Tensor, mean_xy: Tensor) -> Tensor:
 
 
 def gaussian(xy: Tensor, height: int, width: int, sigma_cells: float) -> Tensor:
-    """Return normalised log maps (n, h, w, k) of round Gaussians at xy (n, k, 2), with a deviation in cells.
+    """Return log probabilities (n, h, w, k) of isotropic Gaussians at xy (n, k, 2), with a standard deviation in cells.
 
-    Normalised over the image, so that one whose centre lies outside still sums to 1.
+    They are normalised over the image, so a map whose centre is outside also sums to 1.
     """
     dx = (cell_centres(width)[:, None] - xy[:, None, :, 0]) * width
     dy = (cell_centres(height)[:, None] - xy[:, None, :, 1]) * height
@@ -58,7 +58,7 @@ def gaussian(xy: Tensor, height: int, width: int, sigma_cells: float) -> Tensor:
 
 
 def jensen_shannon(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """Return the Jensen-Shannon divergences (n, k) of two sets of normalised log maps, from 0 to ln 2."""
+    """Return the Jensen-Shannon divergences (n, k) of two sets of log probabilities, from 0 to ln 2."""
     log_m = ops.logaddexp(log_p, log_q) - float(np.log(2))
     to_middle = ops.exp(log_p) * (log_p - log_m) + ops.exp(log_q) * (log_q - log_m)
     return ops.sum(to_middle, axis=(1, 2)) / 2

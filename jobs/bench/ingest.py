@@ -18,7 +18,7 @@ from jobs.bench.renders import RendersConfig, rendered_run
 from jobs.bench.tables import SPREAD, cells, spread
 from jobs.bench.tf_pipeline import tf_data_delivery
 from jobs.workers import cluster
-from jobs.workers.detector_stream import BUFFERS_A_SEGMENT, StreamPlan
+from jobs.workers.detector_stream import BUFFERS_PER_SEGMENT, StreamPlan
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def bench_ingest(config: BenchIngestConfig = BenchIngestConfig()) -> None:
     cluster.connect_for_data()
     with tempfile.TemporaryDirectory() as folder:
         manifest = open_renders(rendered_run(config, Path(folder)), config.projection)
-        samples = config.samples or cluster.num_cpus() * BUFFERS_A_SEGMENT * StreamPlan.shuffle_buffer
+        samples = config.samples or cluster.num_cpus() * BUFFERS_PER_SEGMENT * StreamPlan.shuffle_buffer
         manifest = training_excerpt(manifest, samples)
         places = [write_images("local", manifest, folder)]
         if config.s3:

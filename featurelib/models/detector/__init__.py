@@ -1,5 +1,6 @@
-"""The detector: one rendered image in, the near landmark's image position out.
+"""The detector: from one rendered image to the landmarks' image positions.
 
-`samples` (images as arrays; no TensorFlow), `network` (the Keras model), `training` (the two phases) and
-`model` (a trained detector on disk). Import the module you need: only `samples` is light.
+`samples` (images and labels as arrays), `recipe` (how each head is trained), `checkpoint` and `files` need no
+TensorFlow. `heads`, `network` (the Keras model), `training` (the two phases), `metrics_log` (TensorBoard) and `model`
+(a trained detector) import it. Import the module you need.
 """

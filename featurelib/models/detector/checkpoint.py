@@ -1,4 +1,4 @@
-"""Where a training stands after an epoch: enough to go on as if nothing had happened, in one file."""
+"""The state of a training after an epoch, in one file: a training that resumes from it gives the same result."""
 
 import csv
 import io
@@ -16,8 +16,8 @@ Arrays = tuple[NDArray[Any], ...]
 class Epoch(NamedTuple):
     """One row of metrics.csv, over all workers.
 
-    Losses are without the L2 terms; errors are mean distances of the near instance in % of the width. images_per_s:
-    of the training pass. wait_pct: share of that pass in which the step waited for data. seconds: of the epoch.
+    Losses exclude the L2 terms. Errors are mean distances of the near instance in % of the width. images_per_s: of the
+    training pass. wait_pct: share of that pass in which the step waited for data. seconds: of the epoch.
     """
 
     epoch: int
@@ -33,10 +33,10 @@ class Epoch(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A training after whole epochs.
+    """The state of a training between two epochs.
 
-    rows: of all epochs so far. variables: all of the model's, the states of its random generators included.
-    optimizer: its variables. best: the model's weights after its best epoch.
+    rows: of all epochs so far. variables: of the model, including the states of its random generators. optimizer: its
+    variables. best: the model's weights after the best epoch.
     The order of the samples needs no state: it is a function of seed and epoch.
     """
 
@@ -47,16 +47,16 @@ class Checkpoint:
 
     @property
     def next_epoch(self) -> int:
-        """The epoch that comes next; 0 is the first."""
+        """The number of the next epoch, counted from 0."""
         return len(self.rows)
 
     @property
     def best_row(self) -> Epoch:
-        """The epoch with the least validation error; the first of equals."""
+        """The epoch with the least validation error; the first one of equals."""
         return min(self.rows, key=lambda row: row.val_error_pct)
 
     def to_bytes(self, config: dict[str, Any]) -> bytes:
-        """Return the file's content; `config` says which training it is of."""
+        """Return the file's content; `config` identifies the training."""
         about = json.dumps({"config": config, "rows": self.rows}).encode()
         named = {
             f"{name}/{i}": array
@@ -69,7 +69,7 @@ class Checkpoint:
 
     @classmethod
     def from_bytes(cls, content: bytes, config: dict[str, Any]) -> Self | None:
-        """Return what `to_bytes` wrote; None if it is of a training with another config."""
+        """Return the checkpoint in a file's content; None if its training has another config."""
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             about = json.loads(arrays["about"].tobytes())
             if about["config"] != json.loads(json.dumps(config)):
@@ -84,7 +84,7 @@ class Checkpoint:
 
 
 def metrics_csv(rows: Sequence[Epoch]) -> str:
-    """Return metrics.csv."""
+    """Return the text of metrics.csv."""
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(Epoch._fields)

@@ -1,7 +1,7 @@
-"""What lies in RUN/detector/<projection>/.
+"""Files of a detector in RUN/detector/<projection>/.
 
-model.keras and config.json of a trained detector; metrics.csv and logs/ (TensorBoard) of its training so far;
-checkpoint.npz while it is not at its end.
+model.keras and config.json of a trained detector; metrics.csv and logs/ (TensorBoard) of its training; checkpoint.npz
+until the training ends.
 """
 
 from hashlib import sha256
@@ -18,7 +18,7 @@ def detector_uri(run: str, projection: str) -> str:
 
 
 def is_trained(run: str, projection: str) -> bool:
-    """Return whether a projection's detector has been trained to its end: config.json is written last."""
+    """Return whether a projection's detector is trained; config.json is written last."""
     return storage.exists(storage.join(detector_uri(run, projection), "config.json"))
 
 
@@ -26,7 +26,7 @@ def read_model(run: str, projection: str) -> bytes:
     """Return the content of a trained detector's model.keras.
 
     Raises:
-        DataError: if the detector has not been trained to its end.
+        DataError: if the detector is not trained.
     """
     uri = detector_uri(run, projection)
     if not is_trained(run, projection):
@@ -35,23 +35,23 @@ def read_model(run: str, projection: str) -> bytes:
 
 
 def read_checkpoint(uri: str, config: dict[str, Any]) -> Checkpoint | None:
-    """Return where the training in the folder `uri` stands; None where none of this config has ended an epoch."""
+    """Return the checkpoint in the folder `uri`; None if no training of this config has ended an epoch."""
     checkpoint = storage.join(uri, "checkpoint.npz")
     return Checkpoint.from_bytes(storage.read_bytes(checkpoint), config) if storage.exists(checkpoint) else None
 
 
 def write_checkpoint(uri: str, checkpoint: Checkpoint, config: dict[str, Any], events: bytes) -> None:
-    """Write where a training stands and its curve; `events` is TensorBoard's file."""
+    """Write a checkpoint, metrics.csv and TensorBoard's file, whose content is `events`."""
     storage.write_bytes(storage.join(uri, "checkpoint.npz"), checkpoint.to_bytes(config))
     storage.write_bytes(storage.join(uri, "metrics.csv"), metrics_csv(checkpoint.rows).encode())
     storage.write_bytes(storage.join(uri, "logs", "events.out.tfevents"), events)
 
 
 def delete_checkpoint(uri: str) -> None:
-    """Remove the checkpoint of a training that has ended."""
+    """Delete the checkpoint of a training that has ended."""
     storage.delete(storage.join(uri, "checkpoint.npz"))
 
 
 def model_version(content: bytes) -> str:
-    """Return what names a model: the SHA-256 of its file."""
+    """Return the version of a model: the SHA-256 of its file."""
     return sha256(content).hexdigest()

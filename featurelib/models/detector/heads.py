@@ -1,7 +1,7 @@
-"""What can stand on the detector's backbone: a head builds outputs, gives their loss and error, and reads them.
+"""The detector's heads: a head builds the outputs on the backbone, and defines their loss, error and meaning.
 
-`regression` answers with the position of the near instance, whichever that is. `heatmap` answers with a map for
-each instance, left and right, so that the same front view need not carry two answers.
+`regression` predicts the position of the near instance, which is ambiguous in a front view. `heatmap` predicts one map
+for each instance, left and right.
 """
 
 from dataclasses import dataclass
@@ -17,21 +17,22 @@ from featurelib.models.detector.samples import Labels
 from featurelib.models.heatmaps import Tensor
 
 L2 = 1e-4
-"""Of the regression head's dense layers. Small beside the loss near its end (an MSE of about 1e-4) only because the
-validation loss that stops the training leaves it out."""
+"""L2 factor of the regression head's dense layers. Its term is not small compared with the final loss (an MSE of about
+1e-4), so the validation loss excludes it."""
 
 TAPS = ("block_16_project_BN", "block_13_expand_relu", "block_6_expand_relu", "block_3_expand_relu")
-"""MobileNetV2's layers where the heatmap head listens: the last one at each of the strides 32, 16, 8 and 4."""
+"""MobileNetV2's layers that feed the heatmap head: the last one at each of the strides 32, 16, 8 and 4."""
 
 TINY = 1e-12
-"""Squared fractions of the width under a root, whose slope is infinite at 0: a millionth of the width."""
+"""Added under the square root of a distance, whose gradient is infinite at 0: (a millionth of the width)^2."""
 
 
 class LandmarkDetection(NamedTuple):
-    """What a head saw in n images; the second axis is left, right.
+    """Detections in n images; the second axis is left, right.
 
-    xy: (n, 2, 2). covariance: (n, 2, 2, 2) of xy, in squared fractions of the width. visible: (n, 2), from 0, occluded,
-    to 1. A head that does not tell the sides apart gives its one answer for both, and NaN for the other two.
+    xy: (n, 2, 2). covariance: (n, 2, 2, 2) of xy, in squared fractions of the width. visible: (n, 2) probability, 0 to
+    1, that the instance is not occluded. A head that does not distinguish the sides returns one position for both, and
+    NaN for covariance and visible.
     """
 
     xy: Any
@@ -40,33 +41,33 @@ class LandmarkDetection(NamedTuple):
 
     @property
     def spread(self) -> NDArray[np.float32]:
-        """(n, 2) standard deviation of the maps along one axis, in shares of the width; of arrays."""
+        """(n, 2) standard deviation of the maps along one axis, as a share of the width; for NumPy arrays."""
         return np.sqrt(np.trace(self.covariance, axis1=-2, axis2=-1) / 2)
 
 
 class Head(Protocol):
-    """A way to answer. Losses and errors are per sample, so that a caller can leave out those that pad a batch."""
+    """A head. Losses and errors are per sample, so that a caller can exclude the samples that pad a batch."""
 
     def attach(self, backbone: keras.Model, images: Tensor) -> Tensor:
         """Return the float32 outputs of the backbone and this head for scaled images (n, s, s, 3)."""
         ...
 
     def losses(self, outputs: Tensor, labels: Labels) -> Tensor:
-        """Return what training makes small, (n,)."""
+        """Return the losses (n,) that training minimises."""
         ...
 
     def distances(self, outputs: Tensor, labels: Labels) -> Tensor:
-        """Return how far the near instance is missed, (n,) in fractions of the width."""
+        """Return the near instance's errors (n,), in fractions of the width."""
         ...
 
     def read(self, outputs: Tensor) -> LandmarkDetection:
-        """Return what outputs say, as tensors."""
+        """Return the detections in the outputs, as tensors."""
         ...
 
 
 @dataclass(frozen=True)
 class RegressionHead:
-    """Global average pooling, 256 and 128 ReLU units with L2 and dropout, and two sigmoids: the near position."""
+    """The near position by global average pooling, 256 and 128 ReLU units with L2 and dropout, and two sigmoids."""
 
     def attach(self, backbone: keras.Model, images: Tensor) -> Tensor:
         """Return near positions xy (n, 2)."""
@@ -85,7 +86,7 @@ class RegressionHead:
         return _lengths(outputs - _near(labels.points, labels.near))
 
     def read(self, outputs: Tensor) -> LandmarkDetection:
-        """Return the near position as either side's; which side it is, how sure and whether occluded is not known."""
+        """Return the near position for both sides; covariance and visibility are unknown."""
         xy = ops.repeat(ops.cast(outputs, "float32")[:, None], 2, axis=1)
         unknown = float("nan") * xy
         return LandmarkDetection(xy, ops.stack([unknown, unknown], axis=-1), unknown[..., 0])
@@ -93,19 +94,18 @@ class RegressionHead:
 
 @dataclass(frozen=True)
 class HeatmapHead:
-    """A map for the left and one for the right instance, at stride 4, and how visible each is.
+    """A map for the left and one for the right instance, at stride 4, and the visibility of each.
 
-    The backbone's features at strides 32 to 4 are brought together from the deepest up, each step a 1 x 1
-    convolution of the next features, a doubling and a separable 3 x 3 convolution. There is no BatchNorm here: with
-    none to learn statistics for, one rate trains all layers from the first step, on any number of workers.
+    A feature pyramid merges the backbone's features at strides 32 to 4, from the deepest up. Each step is a 1 x 1
+    convolution of the next features, an upsampling by 2 and a separable 3 x 3 convolution. The head has no BatchNorm:
+    without statistics to learn, one learning rate trains all layers from the first step, on any number of workers.
 
-    A side's maps are read by their means (soft-argmax). What is occluded is learnt like what is seen: where an
-    instance lies behind the object is determined by the object. The loss, a mean over both sides, is
-    `place_weight` times the distance in fractions of the width, plus `map_weight` times the Jensen-Shannon divergence
-    of the map from a Gaussian (both after Nibali et al. 2018, https://arxiv.org/abs/1801.07372), plus
-    `visible_weight` times a cross-entropy.
+    Positions are the means of the maps (soft-argmax). Occluded instances are trained like visible ones, since the
+    object determines their position. The loss, a mean over both sides, is `place_weight` times the distance in
+    fractions of the width, plus `map_weight` times the Jensen-Shannon divergence between the map and a Gaussian (both
+    after Nibali et al. 2018, https://arxiv.org/abs/1801.07372), plus `visible_weight` times a cross-entropy.
 
-    channels: of the features brought together. sigma_cells: deviation of that Gaussian, in cells of the map.
+    channels: of the merged features. sigma_cells: standard deviation of that Gaussian, in cells of the map.
     """
 
     channels: int = 32
@@ -128,7 +128,7 @@ class HeatmapHead:
         return {"maps": scores, "visible": self._visible(scores, ops.cast(x, "float32"))}
 
     def _visible(self, scores: Tensor, features: Tensor) -> Tensor:
-        """Return logits (n, 2), from the features where each map looks; both sides share the layers that judge."""
+        """Return visibility logits (n, 2) from features weighted by each map; both sides share the dense layers."""
         seen = ops.einsum("nhwk,nhwc->nkc", ops.exp(heatmaps.log_probabilities(scores)), features)
         seen = keras.layers.Dense(self.channels, activation="relu", dtype="float32", name="seen")(seen)
         return ops.squeeze(keras.layers.Dense(1, dtype="float32", name="visible")(seen), axis=-1)
@@ -150,9 +150,9 @@ class HeatmapHead:
         return _lengths(_near(xy, labels.near) - _near(labels.points, labels.near))
 
     def read(self, outputs: dict[str, Tensor]) -> LandmarkDetection:
-        """Return both sides' positions, spreads and visibility.
+        """Return both sides' positions, covariances and visibility.
 
-        The spread tells how the map is shaped, mostly by the loss's own Gaussian; it hardly predicts the error.
+        The covariance mostly follows from the Gaussian in the loss; it hardly predicts the error.
         """
         log_p = heatmaps.log_probabilities(ops.cast(outputs["maps"], "float32"))
         xy = heatmaps.means(log_p)
@@ -170,4 +170,4 @@ def _lengths(offsets: Tensor) -> Tensor:
 
 
 HEADS: dict[str, Head] = {"regression": RegressionHead(), "heatmap": HeatmapHead()}
-"""The heads by name; `heatmap` needs images of 64 px or more for its maps to be of use."""
+"""The heads by name; `heatmap` needs images of at least 64 px for useful maps."""

@@ -1,4 +1,4 @@
-"""A training's curve as TensorBoard reads it."""
+"""The metrics of a training as a TensorBoard event file."""
 
 import tempfile
 import time
@@ -20,10 +20,10 @@ TAGS = {
 
 
 def tensorboard_events(rows: Sequence[Epoch]) -> bytes:
-    """Return an event file with the whole curve: a training that goes on replaces it by a longer one.
+    """Return an event file with all epochs; each epoch replaces the file.
 
-    It is a TFRecord file of TensorFlow's Event messages (tensorflow/core/util/event.proto), the first with the
-    version; `tf.summary` would want TensorBoard itself installed. Steps are epochs, from 1.
+    The file is a TFRecord file of TensorFlow's Event messages (tensorflow/core/util/event.proto), the first with the
+    version. `tf.summary` is not used, since it needs TensorBoard. Steps are epochs, from 1.
     """
     now, summary = time.time(), tf.compat.v1.Summary
     events = [tf.compat.v1.Event(wall_time=now, file_version="brain.Event:2")]

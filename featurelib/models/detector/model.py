@@ -1,4 +1,4 @@
-"""A trained detector: on disk `model.keras`, `config.json` and `metrics.csv` in RUN/detector/<projection>."""
+"""A trained detector: model.keras and config.json in RUN/detector/<projection>/."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -20,9 +20,9 @@ from featurelib.runtime import storage
 
 @dataclass(frozen=True, eq=False)
 class Detector:
-    """A trained network, used as it was when it is first called.
+    """A trained network; its weights are fixed at the first call.
 
-    model: the Keras model. version: SHA-256 of its file. input_size: of its images, in pixels.
+    model: the Keras model. version: SHA-256 of its file. input_size: width and height of its images, in pixels.
     """
 
     model: keras.Model
@@ -34,7 +34,7 @@ class Detector:
         """Return the detector of a run.
 
         Raises:
-            DataError: if it has not been trained.
+            DataError: if the detector is not trained.
         """
         content = read_model(run, projection)
         model = load_network(content)
@@ -42,26 +42,26 @@ class Detector:
 
     @property
     def head(self) -> Head:
-        """What reads the network's outputs."""
+        """The head that interprets the network's outputs."""
         return HEADS["heatmap" if isinstance(self.model.output, dict) else "regression"]
 
     def __call__(self, pngs: Sequence[bytes]) -> LandmarkDetection:
-        """Return what is seen in n PNGs."""
+        """Return the detections in n PNGs."""
         return self.find(decode_images(pngs, self.input_size))
 
     def find(self, images: NDArray[np.uint8]) -> LandmarkDetection:
-        """Return what is seen in images (n, s, s, c) of 1 or 3 channels."""
-        if not len(images):  # the folded convolutions refuse an empty batch
+        """Return the detections in images (n, s, s, c) with 1 or 3 channels."""
+        if not len(images):  # the folded convolutions reject an empty batch
             return LandmarkDetection(*(np.empty((0, 2, *shape), np.float32) for shape in ((2,), (2, 2), ())))
         return LandmarkDetection(*run_in_chunks(self._graph, images))
 
     @cached_property
     def _graph(self) -> Callable[[NDArray[np.uint8]], LandmarkDetection]:
-        """The network as one graph for batches of any size."""
+        """The network as a frozen graph for batches of any size."""
         return frozen_graph(self.model, None, self.head.read)
 
 
 def save_detector(model: keras.Model, uri: str, config: dict[str, Any]) -> None:
-    """Write a trained detector into the folder `uri`; config.json, which says that it is whole, is written last."""
+    """Write a trained detector into the folder `uri`; config.json is written last."""
     save_network(model, storage.join(uri, "model.keras"))
     storage.write_bytes(storage.join(uri, "config.json"), json.dumps(config, indent=1).encode())

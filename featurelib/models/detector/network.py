@@ -1,4 +1,4 @@
-"""The detector's network: MobileNetV2 and a head. Images go in as they are, 0 to 255: scaling is inside."""
+"""The detector's network: MobileNetV2 and a head. Inputs are images of 0 to 255; the network scales them."""
 
 from pathlib import Path
 
@@ -11,25 +11,25 @@ from featurelib.models.detector.heads import HEADS
 
 ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 UNTRAINED_MOMENTUM = 0.9
-"""Of BatchNorm's moving statistics where the backbone starts untrained. MobileNetV2's own 0.999 is made for 100,000
-steps: after 1,400 the error was 7 % of the width in training and 25 % in validation, where the statistics lag."""
+"""Momentum of BatchNorm's moving statistics for an untrained backbone. MobileNetV2's 0.999 is for 100,000 steps: after
+1,400 steps the error was 7 % of the width in training and 25 % in validation, which uses the lagging statistics."""
 
 
 def build_detector(
     *, head: str = "heatmap", alpha: float = 0.35, input_size: int = 128, weights: str = "imagenet"
 ) -> keras.Model:
-    """Return an untrained detector: images (n, s, s, 3) of 0 to 255 in, its head's outputs out.
+    """Return an untrained detector, from images (n, s, s, 3) of 0 to 255 to its head's outputs.
 
     Args:
-        head: one of HEADS; says what the outputs are.
+        head: one of HEADS; defines the outputs.
         alpha: MobileNetV2's width (Sandler et al. 2018, https://arxiv.org/abs/1801.04381), one of ALPHAS.
         input_size: s, in pixels; a multiple of 32.
-        weights: `imagenet` (Keras downloads them), `none`, or the path of a Keras .h5 without top or of an
-            .npz that holds arrays by variable path.
+        weights: of the backbone: `imagenet` (Keras downloads them), `none`, or the path of a Keras .h5 without top or
+            of an .npz with arrays by variable path.
 
     Raises:
-        UsageError: if an argument is none of these.
-        DataError: if the weights do not fit.
+        UsageError: if head, alpha or input_size has another value.
+        DataError: if the weights are missing or do not fit.
     """
     if head not in HEADS:
         raise UsageError(f"--head {head}: expected one of {', '.join(HEADS)}")
@@ -43,12 +43,12 @@ def build_detector(
 
 
 def widen(images: tf.Tensor) -> tf.Tensor:
-    """Return images (n, s, s, 1 or 3) uint8 as the network wants them: (n, s, s, 3) float32."""
+    """Return images (n, s, s, 1 or 3) uint8 as the network's input: (n, s, s, 3) float32."""
     return tf.broadcast_to(tf.cast(images, tf.float32), [*tf.unstack(tf.shape(images)[:3]), 3])
 
 
 def synchronise_statistics(model: keras.Model) -> None:
-    """Let BatchNorm that trains see the batch of all workers, so that their number does not change the training."""
+    """Let BatchNorm use the batch of all workers, so that their number does not change the training."""
     for layer in batch_norms(model.get_layer("backbone")):
         layer.synchronized = True
 
@@ -56,9 +56,9 @@ def synchronise_statistics(model: keras.Model) -> None:
 def freeze_backbone(model: keras.Model, frozen: bool, *, keep_statistics: bool = True, to: str | None = None) -> None:
     """Freeze or unfreeze the backbone; its layers up to and including `to` stay frozen.
 
-    With `keep_statistics` its BatchNorm layers stay frozen either way and so run on the statistics they came
-    with. In Keras 3 `training=False` at construction does not hold them: unfrozen they train, their moving
-    statistics lag, and the validation error was 10.9 % of the width where 2.8 % is right.
+    With `keep_statistics` its BatchNorm layers stay frozen and use the statistics that they were loaded with. In Keras
+    3, `training=False` at construction does not prevent their training: their moving statistics then lag, and the
+    validation error was 10.9 instead of 2.8 % of the width.
     """
     backbone = model.get_layer("backbone")
     backbone.trainable = not frozen
@@ -91,7 +91,7 @@ def _backbone(alpha: float, input_size: int, weights: str) -> keras.Model:
     except DataError:
         raise
     except Exception as error:  # noqa: BLE001 (Keras raises ValueError, OSError and plain Exception)
-        fix = "give --weights PATH, or --weights none to start from nothing"
+        fix = "give --weights PATH, or --weights none for an untrained backbone"
         raise DataError(
             f"--weights {weights}: cannot be used with alpha {alpha:g} ({str(error).splitlines()[0]}); {fix}"
         ) from None

@@ -1,4 +1,4 @@
-"""Training samples: a stored image's row and a mirror flag in, arrays out. Nothing is decoded before it is needed."""
+"""Training samples: rows of stored views, mirrored, shuffled and decoded to batches. PNGs are decoded last."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, repeat
@@ -11,11 +11,11 @@ from featurelib.datasets.shards.png import decode_png
 from featurelib.geometry import SIDES, mirror_xy
 
 COLUMNS = ("png", "left_xy", "right_xy", "left_visible", "right_visible", "near_side")
-"""What a sample needs of a view's row."""
+"""The columns of a view's row that a sample uses."""
 
 
 class Sample(NamedTuple):
-    """A view's row, with COLUMNS, whether to show it in the mirror, and its weight in the loss."""
+    """A view's row with COLUMNS, whether it is mirrored, and its weight in the loss."""
 
     view: dict[str, Any]
     mirrored: bool
@@ -23,11 +23,11 @@ class Sample(NamedTuple):
 
 
 class Labels(NamedTuple):
-    """What is true of n images; the instances of the landmark are in the order of SIDES.
+    """Labels of n images; the instances of the landmark are in the order of SIDES.
 
-    points: (n, 2, 2) float32, xy of both instances. near: (n,) int32, which of them is nearer to the camera.
-    visible: (n, 2) float32, 1 where the instance is not occluded. weight: (n,) float32, 0 for an image that only
-    fills its batch.
+    points: (n, 2, 2) float32, xy of both instances. near: (n,) int32, index of the instance nearer to the camera.
+    visible: (n, 2) float32, 1 if the instance is not occluded. weight: (n,) float32, 0 for an image that pads its
+    batch.
     """
 
     points: Any
@@ -44,9 +44,9 @@ class Batch(NamedTuple):
 
 
 def decode_images(pngs: Sequence[bytes], size: int) -> NDArray[np.uint8]:
-    """Return images (n, size, size, c) of n PNGs, reduced by area averaging; c is 3 if any has colour, else 1.
+    """Return images (n, size, size, c) of n PNGs, reduced by area averaging; c is 3 if any image has colour, else 1.
 
-    Averaging over whole pixels keeps the reduced image of a mirrored view the mirror of the reduced image.
+    With averages over whole pixels, the reduced mirror image is the mirror image of the reduced image.
     """
     images = [decode_png(png, size) for png in pngs]
     if not images:
@@ -57,15 +57,15 @@ def decode_images(pngs: Sequence[bytes], size: int) -> NDArray[np.uint8]:
 
 
 def with_mirrors(views: Iterable[dict[str, Any]], *, mirror: bool = True, occluded: bool = True) -> Iterator[Sample]:
-    """Yield every view twice, as it is and mirrored.
+    """Yield each view twice, unchanged and mirrored.
 
-    The flipped image shows the other instance of the landmark at 1 - x, so mirroring doubles the data
-    without rendering. Front views and occluded instances are mirrored like all others.
+    The mirrored image has the other instance of the landmark at 1 - x, so mirroring doubles the data without rendering.
+    Front views and occluded instances are mirrored as well.
 
     Args:
         views: rows.
-        mirror: without, each image comes twice as it is, so that a training has as many steps.
-        occluded: without, views in which the near instance is occluded have no weight.
+        mirror: if false, each view is yielded twice unchanged, so that a training has as many steps.
+        occluded: if false, views in which the near instance is occluded have weight 0.
     """
     for view in views:
         weight = float(occluded or view[f"{view['near_side']}_visible"])
@@ -74,9 +74,9 @@ def with_mirrors(views: Iterable[dict[str, Any]], *, mirror: bool = True, occlud
 
 
 def shuffled(samples: Iterable[Sample], buffer_size: int, rng: np.random.Generator) -> Iterator[Sample]:
-    """Yield each sample once, drawn at random from a buffer that they fill.
+    """Yield each sample once, drawn at random from a buffer of the next samples.
 
-    The buffer holds rows with their PNGs, so that it bounds the memory whatever the dataset's and image's size.
+    The buffer holds rows with encoded PNGs, so the memory does not depend on the size of the dataset.
     """
     buffer: list[Sample] = []
     for sample in chain(samples, repeat(None)):
@@ -95,10 +95,10 @@ def batches(samples: Iterable[Sample], batch_size: int, input_size: int, *, pad:
     """Decode samples, batch by batch; all batches have `batch_size` samples.
 
     Args:
-        samples: in the order wanted.
+        samples: in their order.
         batch_size: over all workers.
         input_size: width and height of the images.
-        pad: fill the last batch with samples of weight 0; else a last partial batch is dropped.
+        pad: if true, the last batch is padded with samples of weight 0; otherwise a partial last batch is dropped.
     """
     batch: list[Sample] = []
     for sample in samples:
@@ -128,5 +128,5 @@ def _decode(samples: Sequence[Sample], input_size: int) -> Batch:
 
 
 def as_rgb(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return images (n, s, s, c) with three channels, as the network wants them; grey is not copied."""
+    """Return images (n, s, s, c) with three channels, the network's input; grey images are not copied."""
     return np.broadcast_to(images, (*images.shape[:3], 3))

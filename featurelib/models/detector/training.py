@@ -1,7 +1,7 @@
-"""Training in two phases: the head on a frozen backbone, where the recipe asks for it, then everything.
+"""Training in two phases: an optional first phase trains the head on a frozen backbone, the second trains everything.
 
-Where the images come from and how many workers share the step is the caller's business: `fit` takes two
-functions that open a pass over a worker's batches, and a TensorFlow distribution strategy.
+The caller provides the samples and the workers: `fit` takes two functions that open a pass over a worker's batches, and
+a TensorFlow distribution strategy.
 """
 
 import time
@@ -20,14 +20,14 @@ from featurelib.models.detector.recipe import WARM_UP, Recipe
 from featurelib.models.detector.samples import Batch, Labels
 
 Pass = Callable[[int], Iterable[Batch]]
-"""Opens this worker's batches of an epoch, all of one size."""
+"""Opens a worker's batches of an epoch, all of one size."""
 
 Step = Callable[..., tf.Tensor]
-"""Takes images and labels, gives (sum of losses, sum of distances, sum of weights) of this worker's share."""
+"""Takes images and labels; returns (sum of losses, sum of distances, sum of weights) of a worker's share."""
 
 
 def is_over(recipe: Recipe, checkpoint: Checkpoint | None) -> bool:
-    """Whether a training that stands here has run all its epochs, or out of patience."""
+    """Return whether a training has run all its epochs, or none of the last `patience` epochs was the best."""
     if checkpoint is None:
         return False
     last = checkpoint.next_epoch - 1
@@ -36,7 +36,7 @@ def is_over(recipe: Recipe, checkpoint: Checkpoint | None) -> bool:
 
 @dataclass(eq=False)
 class Phase:
-    """One phase's optimizer and its compiled steps."""
+    """The optimizer and the compiled steps of a phase."""
 
     name: str
     optimizer: keras.optimizers.Optimizer
@@ -54,20 +54,20 @@ def fit(
     strategy: tf.distribute.Strategy | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Epoch:
-    """Train `model` in place, leave the best weights in it and return the epoch they are from.
+    """Train `model` in place, set its best weights and return their epoch.
 
     Args:
         model: from build_detector, made in the strategy's scope.
-        head: the model's.
-        recipe: how.
+        head: of the model.
+        recipe: how to train.
         train_pass: opens an epoch's training batches.
-        val_pass: likewise of validation; called after train_pass, in turn.
-        on_epoch: called after each epoch with where the training stands, alike on all workers.
-        strategy: shares each step among workers; None for one worker without overhead.
-        checkpoint: where to go on; None to begin.
+        val_pass: opens an epoch's validation batches; called after train_pass.
+        on_epoch: called after each epoch with its checkpoint, which is equal on all workers.
+        strategy: distributes each step over the workers; None for a single worker.
+        checkpoint: state to resume from; None for a new training.
 
     Raises:
-        ValueError: if the recipe has no epochs, or a pass no samples.
+        ValueError: if the recipe has no epochs, or a pass has no samples.
     """
     strategy = strategy or tf.distribute.get_strategy()
     phase = None
@@ -93,7 +93,7 @@ def fit(
 
 
 def open_phase(model: keras.Model, head: Head, recipe: Recipe, epoch: int, strategy: tf.distribute.Strategy) -> Phase:
-    """Freeze what the phase of an epoch freezes and compile its steps."""
+    """Freeze the layers that the phase of an epoch freezes, and compile its steps."""
     name = recipe.phase(epoch)
     freeze_backbone(
         model, name == "frozen", keep_statistics=recipe.pretrained, to=recipe.frozen_to if recipe.pretrained else None
@@ -147,7 +147,7 @@ def _on_workers(
 
 
 def _restore(model: keras.Model, phase: Phase, checkpoint: Checkpoint, recipe: Recipe) -> None:
-    """Set all variables as they were; a phase that just begins has a new optimizer."""
+    """Restore all variables; at the start of a phase the optimizer is new."""
     _assign(model.variables, checkpoint.variables)
     if recipe.phase(checkpoint.next_epoch - 1) == phase.name:
         _assign(phase.optimizer.variables, checkpoint.optimizer)
@@ -173,7 +173,7 @@ def _run_epoch(epoch: int, phase: Phase, train_pass: Pass, val_pass: Pass, strat
 
 
 def _timed(batches: Iterable[Batch], waits: list[float]) -> Iterable[Batch]:
-    """Yield the batches and note how long each was waited for."""
+    """Yield the batches and append the seconds that each took to arrive to `waits`."""
     iterator = iter(batches)
     while True:
         started = time.monotonic()
@@ -187,14 +187,14 @@ def _timed(batches: Iterable[Batch], waits: list[float]) -> Iterable[Batch]:
 def _mean(step: Step, batches: Iterable[Batch], strategy: tf.distribute.Strategy) -> tuple[float, float, int]:
     """Return the mean loss, the mean distance and the count of a pass over all workers.
 
-    The sums stay on the device until the end: to ask for them after each step would make a GPU wait.
+    The sums stay on the device until the end: reading them after each step would make a GPU wait.
     """
     total = tf.zeros(3)
     for images, labels in batches:
         total += step(images, labels)
     loss, distance, count = _over_workers(total, strategy).numpy().astype(np.float64)
     if not count:
-        raise ValueError("a pass without samples")
+        raise ValueError("pass without samples; expected at least one")
     return float(loss / count), float(distance / count), int(count)
 
 

@@ -1,7 +1,7 @@
-"""Fusion: what a detector saw of one landmark in several views, combined into one point in space.
+"""Fusion: combine a landmark's detections in several views into one point in space.
 
-Every method takes `Detections` and returns `FusedPoint`, so that they can be compared on the same views and exchanged.
-Which views a method sees is said by the mask `Detections.usable` (`own_side` makes the usual ones), not by its name.
+Each method takes `Detections` and returns a `FusedPoint`, so methods can be compared on the same views. The mask
+`Detections.usable` selects the views (`own_side` makes the usual masks).
 """
 
 from collections.abc import Callable, Mapping
@@ -24,21 +24,21 @@ METHODS: Mapping[str, Callable[[Detections], FusedPoint]] = {
     "snapped": snapped,
     "deep_mvlm": deep_mvlm,
 }
-"""least_squares: all views alike. weighted: 1 / validation variance of the view.
-consensus: the point of two views that most views agree with, refined. robust: `weighted`, but a view far off loses
-its say. surface: the median of where the rays meet the mesh. snapped: `robust`, then onto the mesh where the rays
-allow it. deep_mvlm: a published recipe, for comparison."""
+"""least_squares: equal weights. weighted: weight 1 / validation variance of the view. consensus: the point of two views
+that agrees with most views, refined. robust: `weighted`, with less weight for distant rays. surface: the median of the
+rays' intersections with the mesh. snapped: `robust`, moved to the mesh if the rays allow it. deep_mvlm: a published
+method, for comparison."""
 
 NEEDS_SURFACE = frozenset({"surface", "snapped", "deep_mvlm"})
-"""Methods that ask for `Detections.surface`."""
+"""Methods that need `Detections.surface`."""
 
 
 def fuse(detections: Detections, method: str = "robust") -> FusedPoint:
-    """Return what one of METHODS makes of the detections.
+    """Return the detections fused by one of METHODS.
 
     Raises:
-        UsageError: if the method is unknown, or needs what the detections lack.
-        GeometryError: if the usable views fix no point: fewer than two, or parallel.
+        UsageError: if the method is unknown, or needs a surface and there is none.
+        GeometryError: if there are fewer than two usable views, or their rays are parallel.
     """
     if method not in METHODS:
         raise UsageError(f"fusion {method!r}: expected one of {', '.join(METHODS)}")

@@ -1,4 +1,4 @@
-"""Methods that no single view can corrupt: a vote of the views, and re-weighting from there."""
+"""Methods that are robust to outliers: a vote of the views, then iteratively reweighted least squares."""
 
 from functools import partial
 
@@ -18,39 +18,40 @@ from featurelib.models.fusion.lines import (
 )
 
 INLIER_SIGMAS = 2.45
-"""95 % of an honest view's rays pass the true point within this many sigma (chi-squared, two degrees of freedom)."""
+"""95 % of inlier rays pass the true point within this many sigma (chi-squared with two degrees of freedom)."""
 
 HUBER_SIGMAS, CAUCHY_SIGMAS = 1.50, 2.55
-"""Where the weights begin to fall: 5 % more variance than least squares if no view is an outlier. The usual 1.345
-and 2.385 are for errors along a line; these solve the same equation for errors in a plane."""
+"""Tuning constants of Huber's and Cauchy's weights, in sigmas, for 95 % efficiency: without outliers, the variance is
+5 % larger than that of least squares. The usual 1.345 and 2.385 are for errors along a line; these are the solutions
+for errors in a plane."""
 
-REACHES = (2.0, 1.0, 1.0, 1.0, 1.0)
-"""Who agrees is asked in rounds, first within twice INLIER_SIGMAS: the winner of the vote rests on two noisy views,
-and those that are near to it by chance would keep it there (30 % more variance without that first round)."""
+THRESHOLDS = (2.0, 1.0, 1.0, 1.0, 1.0)
+"""Inlier thresholds of the rounds, in units of INLIER_SIGMAS. The first is double, since the winner of the vote depends
+on two noisy views: without that round, views that are close to it by chance increase the variance by 30 %."""
 
 PAIR_DEG = 10.0
-"""Rays closer to parallel than this propose no point, if others can: their error in depth is six-fold."""
+"""Pairs of rays with a smaller angle propose no point, if other pairs can: their error in depth is six-fold."""
 
 
 def consensus(detections: Detections) -> FusedPoint:
     """Return the point on which most views agree.
 
-    Every pair of views proposes the point nearest to both rays; all views vote with min(u^2, INLIER_SIGMAS^2), u
-    their distance in sigmas (MSAC: Torr and Zisserman, MLESAC, Computer Vision and Image Understanding 78(1), 2000,
-    section 4). All pairs are tried, so nothing is drawn. Views within INLIER_SIGMAS of the winner then decide with
-    Huber's weights. Its covariance takes the choice of views for granted: repeated detections scatter with 1.2 times
-    the claimed variance (that of `robust` is right to 1.05).
+    Each pair of views proposes the point nearest to both rays. The cost of a proposal is the sum over views of
+    min(u^2, INLIER_SIGMAS^2), with u the distance in sigmas (MSAC: Torr and Zisserman, MLESAC, Computer Vision and
+    Image Understanding 78(1), 2000, section 4). All pairs are evaluated, so the method is deterministic. The inliers of
+    the best proposal then determine the point with Huber's weights. The covariance ignores the selection of views:
+    repeated detections have 1.2 times the claimed variance (1.05 for `robust`).
 
     Raises:
         GeometryError: if there are fewer than two usable rays, or parallel ones only.
     """
     seen = detections.seen()
-    triangulate(seen.rays)  # refuses parallel rays
+    triangulate(seen.rays)  # rejects parallel rays
     xyz_mm, pair = vote(seen)
     agree = np.zeros_like(pair)
-    for reach in REACHES:
-        last, agree = agree, pair | (distances_mm(seen.rays, xyz_mm) <= reach * INLIER_SIGMAS * seen.sigma_mm)
-        if (agree == last).all() and reach == 1:
+    for threshold in THRESHOLDS:
+        last, agree = agree, pair | (distances_mm(seen.rays, xyz_mm) <= threshold * INLIER_SIGMAS * seen.sigma_mm)
+        if (agree == last).all() and threshold == 1:
             break
         xyz_mm, weights = reweighted(seen, xyz_mm, partial(_huber, agree))
     return fused(detections, xyz_mm, covariance_mm2(seen, weights), agree)
@@ -61,9 +62,9 @@ def _huber(agree: NDArray[np.bool_], away_sigmas: Floats) -> Floats:
 
 
 def robust(detections: Detections) -> FusedPoint:
-    """Return `weighted` with Cauchy's weights: a view's say falls with its distance and is never quite lost.
+    """Return the point of `weighted` with Cauchy's weights, which fall with a ray's distance but never to zero.
 
-    It starts from the views' vote, since from the least-squares point one gross outlier can hold it.
+    The iteration starts from the vote. From the least-squares point, one gross outlier could determine the result.
 
     Raises:
         GeometryError: as consensus.
@@ -73,15 +74,15 @@ def robust(detections: Detections) -> FusedPoint:
 
 
 def robust_point(detections: Detections) -> tuple[Detections, Floats, Floats]:
-    """Return the usable views, the point (3,) of `robust` and its weights (n,)."""
+    """Return the usable views, the point (3,) of `robust`, and its weights (n,)."""
     seen = detections.seen()
-    triangulate(seen.rays)  # refuses parallel rays
+    triangulate(seen.rays)  # rejects parallel rays
     start_mm, _ = vote(seen)
     return seen, *reweighted(seen, start_mm, lambda u: 1 / (1 + (u / CAUCHY_SIGMAS) ** 2))
 
 
 def vote(seen: Detections) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return the proposal (3,) that the usable views vote for, and the pair (n,) whose proposal it is."""
+    """Return the proposal (3,) with the least cost, and the mask (n,) of the two views that propose it."""
     first, second = np.triu_indices(len(seen.usable), 1)
     parallel = np.einsum("ni,ni->n", seen.rays.directions[first], seen.rays.directions[second]) ** 2
     wide = parallel <= max(np.cos(np.radians(PAIR_DEG)) ** 2, parallel.min())

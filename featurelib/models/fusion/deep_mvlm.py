@@ -1,8 +1,8 @@
-"""A published recipe, written anew from its description, to compare with.
+"""A published method for comparison, implemented from its description.
 
 Paulsen, Juhl, Haspang, Hansen, Ganz and Einarsson, Multi-view Consensus CNN for 3D Facial Landmark Placement, ACCV
-2018 (arXiv:1910.06007): views are chosen by the height of their heat maps, a random sample consensus over the rays
-finds the point, and the nearest point of the surface is the answer. The threshold and the number of draws are ours.
+2018 (arXiv:1910.06007): the heights of the heatmaps select views, a random sample consensus over their rays finds a
+point, and the result is the closest point of the surface. The threshold and the number of draws are ours.
 """
 
 from itertools import combinations
@@ -27,19 +27,19 @@ from featurelib.models.fusion.lines import (
 from featurelib.models.fusion.snapping import on_plane
 
 DRAWS = 200
-"""Triples of rays that are tried; all of them, where there are no more (up to 11 rays)."""
+"""Maximum number of triples of rays that are evaluated; all triples of up to 11 rays."""
 
 SEED = 0
 
 MIN_EIGENVALUE = 1e-4
-"""Triples of rays whose normal matrix has a smaller one are parallel to about a degree; they are passed over."""
+"""Minimum of the least eigenvalue of a triple's normal matrix; below it the rays are parallel to about a degree."""
 
 
 def deep_mvlm(detections: Detections) -> FusedPoint:
     """Return the consensus point of the better half of the views, moved to the nearest point of the surface.
 
-    The better half has at least the median visibility. Three rays propose a point, the rays within INLIER_SIGMAS
-    agree, and the largest set of agreeing rays decides by least squares.
+    The better half has at least the median visibility. Three rays propose a point. The largest set of rays within
+    INLIER_SIGMAS of a proposal determines the point by least squares.
 
     Raises:
         UsageError: if the detections have no surface.
@@ -48,11 +48,11 @@ def deep_mvlm(detections: Detections) -> FusedPoint:
     if detections.surface is None:
         raise UsageError("fusion deep_mvlm: needs the object's mesh; use robust where there is none")
     seen = detections.seen()
-    triangulate(seen.rays)  # refuses parallel rays
+    triangulate(seen.rays)  # rejects parallel rays
     weights = _largest_agreement(seen, _better_half(seen)).astype(np.float64)
-    meeting_mm = least_squares_point(seen.rays, weights)
+    point_mm = least_squares_point(seen.rays, weights)
     (xyz_mm,), (snap_mm,), (face,) = closest_points(
-        meeting_mm[None], detections.surface.vertices_mm, detections.surface.faces
+        point_mm[None], detections.surface.vertices_mm, detections.surface.faces
     )
     corners = np.asarray(detections.surface.vertices_mm, dtype=np.float64)[detections.surface.faces[face]]
     normal = np.cross(corners[1] - corners[0], corners[2] - corners[0])
@@ -62,16 +62,16 @@ def deep_mvlm(detections: Detections) -> FusedPoint:
 
 
 def _better_half(seen: Detections) -> NDArray[np.bool_]:
-    """Return the views with at least the median visibility, or all where those alone fix no point."""
+    """Return the mask (n,) of views with at least the median visibility; all if their rays are nearly parallel."""
     scores = np.ones(len(seen.usable)) if seen.visibility is None else seen.visibility
     better = np.asarray(scores >= np.median(scores))
     return better if better.sum() >= 3 and _is_firm(seen.rays, better) else seen.usable
 
 
 def _largest_agreement(seen: Detections, candidates: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the rays that agree with the best triple; all candidates where no triple fixes a point.
+    """Return the mask (n,) of rays that agree with the best triple; all candidates if all triples are nearly parallel.
 
-    Of sets of the same size the one with the smaller sum of squared distances wins.
+    The best triple has the most agreeing rays; ties go to the smaller sum of squared distances.
     """
     index = np.flatnonzero(candidates)
     triples = index[_triples(len(index))] if len(index) >= 3 else np.empty((0, 3), dtype=int)
@@ -91,7 +91,7 @@ def _largest_agreement(seen: Detections, candidates: NDArray[np.bool_]) -> NDArr
 
 
 def _triples(count: int) -> NDArray[np.int64]:
-    """Return triples (DRAWS or fewer, 3) of the numbers below `count`."""
+    """Return at most DRAWS triples (n, 3) of the numbers below `count`."""
     if comb(count, 3) <= DRAWS:
         return np.array(list(combinations(range(count), 3)))
     random = np.random.default_rng(SEED)

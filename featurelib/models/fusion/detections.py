@@ -1,4 +1,4 @@
-"""What goes into a fusion and what comes out: `Detections` and `FusedPoint`."""
+"""Input and output of a fusion: `Detections` and `FusedPoint`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,19 +20,19 @@ class Surface(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """One landmark instance of one object, seen in v views.
+    """Detections of one landmark instance of one object in v views.
 
-    rays: origins and directions (v, 3) on which the views see it; may be NaN where not usable.
-    usable: (v,) the views that count.
+    rays: origins and directions (v, 3) through the detected positions; may be NaN where not usable.
+    usable: (v,) mask of the views that the fusion uses.
     sigma_mm: (v,) or one number: root mean square error of a view on validation objects, along one axis of the
         image plane, at the object.
-    visibility: (v,) how sure the detector is that it sees the instance, 0 to 1; None counts as 1.
+    visibility: (v,) probability that the instance is visible, 0 to 1; None counts as 1.
     surface: the object's mesh, or None.
-    shared_mm: standard deviation along one axis of the error that all views share (ViewNoise.shared_mm). It is
-        part of sigma_mm, and more views do not average it out.
+    shared_mm: standard deviation along one axis of the error that all views share (ViewNoise.shared_mm). It is part of
+        sigma_mm, and more views do not reduce it.
 
     Raises:
-        GeometryError: if shapes differ, or a usable view's ray or sigma is no number.
+        GeometryError: if shapes differ, or a usable view's ray or sigma is not finite.
     """
 
     rays: Rays
@@ -55,10 +55,10 @@ class Detections:
         if not (np.isfinite(sigma_mm[usable]).all() and (sigma_mm[usable] > 0).all()):
             raise GeometryError(f"detections: sigma_mm {sigma_mm.tolist()}, expected positive numbers where usable")
         if not all(np.isfinite(part[usable]).all() for part in self.rays):
-            raise GeometryError("detections: the ray of a usable view is not a number; mark that view as not usable")
+            raise GeometryError("detections: the ray of a usable view is not finite; mark that view as not usable")
 
     def seen(self) -> Self:
-        """Return the usable views alone."""
+        """Return the detections in the usable views."""
         keep = self.usable
         return replace(
             self,
@@ -74,11 +74,11 @@ class FusedPoint:
     """A landmark in space.
 
     xyz_mm: (3,) object frame.
-    covariance_mm2: (3, 3) what the method claims of its error; believe it after calibration only.
-    used: (v,) the views that the point rests on, out of all views of the detections.
+    covariance_mm2: (3, 3) of the error, as the method estimates it; not calibrated.
+    used: (v,) mask of the views that determine the point, over all views of the detections.
     residual_mm: root mean square distance of their rays from the point.
-    snap_mm: distance from the point before the snap to the surface; None where the method does not snap.
-    snapped: whether xyz_mm is that point of the surface. False with a snap_mm: it lay farther than the rays allow.
+    snap_mm: distance that the snap to the surface moves the point; None if the method does not snap.
+    snapped: whether the point was moved to the surface. False with a snap_mm: the distance exceeds what the rays allow.
     """
 
     xyz_mm: NDArray[np.float64]
@@ -99,13 +99,13 @@ def from_cameras(
     surface: Surface | None = None,
     shared_mm: float = 0.0,
 ) -> Detections:
-    """Return the detections of what the detector said.
+    """Return the detections at the detector's positions.
 
     Args:
-        cameras: v of them.
+        cameras: of the v views.
         xy: (v, 2) image positions.
         sigma_mm: (v,) or one number, see Detections.
-        usable: (v,); if not given, the views whose xy are numbers.
+        usable: (v,) mask; default: the views with finite positions.
         visibility: (v,), see Detections.
         surface: the object's mesh.
         shared_mm: see Detections.
@@ -123,11 +123,11 @@ def from_cameras(
 
 
 def own_side(views: Sequence[View], side: str, *, front: bool = False) -> NDArray[np.bool_]:
-    """Return the mask (v,) of the views that look at a side: `left` or `right`.
+    """Return the mask (v,) of the views of one side.
 
     Args:
         views: of a rig.
-        side: of geometry.SIDES.
-        front: whether the views that see both sides alike count too.
+        side: `left` or `right`.
+        front: whether the exact front views are included.
     """
     return np.array([view.near_side == side or (front and view.near_side is None) for view in views])

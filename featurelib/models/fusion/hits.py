@@ -1,4 +1,4 @@
-"""Where rays first meet a triangle mesh."""
+"""First intersections of rays with a triangle mesh."""
 
 import numpy as np
 from numba import njit
@@ -9,28 +9,30 @@ from featurelib.geometry import Rays
 from featurelib.models.fusion.detections import Surface
 
 EDGE = 1e-9
-"""Share of a triangle by which a ray may miss it and still meet it, so that none slips through between two."""
+"""Tolerance in barycentric coordinates, so that no ray passes between two adjacent triangles."""
 
 
 def first_hits(rays: Rays, surface: Surface) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return how far along each ray the surface is met first, from either side, and on which face.
+    """Return the distance along each ray to its first intersection with the surface, and the face hit.
+
+    Faces are hit from both sides.
 
     Args:
         rays: origins and unit directions (n, 3).
         surface: in the frame of the rays.
 
     Returns:
-        distances (n,) in mm, infinite where the ray misses, and faces (n,), -1 there.
+        distances (n,) in mm, infinite where the ray misses, and faces (n,), -1 where it misses.
 
     Raises:
-        GeometryError: if the surface has no faces or a vertex of a face is not a number.
+        GeometryError: if the surface has no faces, or a vertex of a face is not finite.
     """
     faces = np.asarray(surface.faces, dtype=np.int64).reshape(-1, 3)
     triangles = np.asarray(surface.vertices_mm, dtype=np.float64)[faces]
     if not len(triangles):
-        raise GeometryError("a mesh without faces has no surface")
+        raise GeometryError("mesh without faces; expected at least one")
     if not np.isfinite(triangles).all():
-        raise GeometryError("a vertex of the mesh is not three finite numbers")
+        raise GeometryError("mesh with a vertex that is not finite; expected three finite numbers")
     origins, directions = (np.ascontiguousarray(part, dtype=np.float64) for part in rays)
     found: tuple[NDArray[np.float64], NDArray[np.int64]] = _first_hits(origins, directions, triangles, EDGE)
     return found
@@ -40,11 +42,11 @@ def first_hits(rays: Rays, surface: Surface) -> tuple[NDArray[np.float64], NDArr
 def _first_hits(
     origins: NDArray[np.float64], directions: NDArray[np.float64], triangles: NDArray[np.float64], edge: float
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return what `first_hits` does.
+    """Return the result of `first_hits` for triangles (m, 3, 3).
 
-    A ray that passes a corner by more than the longer of the edges from there cannot meet the triangle; that leaves
-    few of them for the test of Moeller and Trumbore, Fast, Minimum Storage Ray/Triangle Intersection, Journal of
-    Graphics Tools 2(1), 1997.
+    A ray whose distance from a corner exceeds the longer of the two edges there cannot hit the triangle. The few others
+    are tested as in Moeller and Trumbore, Fast, Minimum Storage Ray/Triangle Intersection, Journal of Graphics Tools
+    2(1), 1997.
     """
     nearest, hit = np.full(len(origins), np.inf), np.full(len(origins), -1)
     for face in range(len(triangles)):

@@ -1,4 +1,4 @@
-"""Where the rays meet, with weights that do not depend on the answer: equal, or from validation."""
+"""Least squares over the rays, with equal weights or weights from validation objects."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from featurelib.models.fusion.lines import covariance_mm2, fused, least_squares_
 
 
 def least_squares(detections: Detections) -> FusedPoint:
-    """Return the point nearest to all rays, all alike.
+    """Return the point with the least sum of squared distances from all rays.
 
     Raises:
         GeometryError: if there are fewer than two usable rays, or parallel ones only.
@@ -18,12 +18,12 @@ def least_squares(detections: Detections) -> FusedPoint:
 
 
 def weighted(detections: Detections) -> FusedPoint:
-    """Return the point nearest to all rays, each with the weight 1 / sigma_mm^2.
+    """Return the point with the least sum of squared distances, with weights 1 / sigma_mm^2.
 
     Raises:
         GeometryError: as least_squares.
     """
     seen = detections.seen()
-    triangulate(seen.rays)  # refuses parallel rays
+    triangulate(seen.rays)  # rejects parallel rays
     weights = seen.sigma_mm**-2
     return fused(detections, least_squares_point(seen.rays, weights), covariance_mm2(seen, weights), seen.usable)

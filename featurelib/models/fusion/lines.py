@@ -1,7 +1,7 @@
-"""The linear algebra below all methods: points, distances and covariances of n weighted lines.
+"""Linear algebra of all methods: points, distances and covariances of n weighted lines.
 
 The squared distance of a point p from the line through o along the unit vector d is |A (p - o)|^2 with the projection
-A = I - d d^T. The sum of w A over lines is the normal matrix: how firmly the lines hold the point, by direction.
+A = I - d d^T. The sum of w A over lines is the normal matrix: the information on the point, by direction.
 """
 
 from collections.abc import Callable
@@ -16,18 +16,18 @@ Floats = NDArray[np.float64]
 
 MAX_STEPS = 60
 TOLERANCE_MM = 1e-7
-"""Re-weighting ends when the point moves by less. It halves its distance about every step, also with outliers."""
+"""Reweighting ends when the point moves by less. Each step about halves the remaining distance, also with outliers."""
 
 WITHIN_SIGMAS = 3.03
-"""A view counts as used if its ray passes the point within this many sigma: 99 % of an honest view's do
-(the square of a distance in two dimensions is chi-squared with two degrees of freedom)."""
+"""A view counts as used if its ray passes the point within this many sigma, as 99 % of inliers do (chi-squared with two
+degrees of freedom)."""
 
 LEAST_OWN_SHARE = 0.05
-"""Least share of a view's variance that is taken as its own, however large the share that all views have in common."""
+"""Minimum share of a view's variance that is treated as independent of the other views."""
 
 
 def perpendicular_projector(rays: Rays) -> Floats:
-    """Return the projections A (n, 3, 3) onto the planes across the lines."""
+    """Return the projections A (n, 3, 3) onto the planes perpendicular to the lines."""
     directions = rays.directions
     return np.asarray(np.eye(3) - directions[:, :, None] * directions[:, None, :])
 
@@ -46,7 +46,7 @@ def normal_matrix(rays: Rays, weights: ArrayLike) -> Floats:
 def least_squares_point(rays: Rays, weights: ArrayLike) -> Floats:
     """Return the point (3,) with the least weighted sum of squared distances.
 
-    It trusts its caller that the lines are not parallel: geometry.triangulate is the one that checks.
+    The caller ensures that the lines are not parallel, for instance with geometry.triangulate.
     """
     projections = np.asarray(weights)[:, None, None] * perpendicular_projector(rays)
     fixed = np.einsum("nij,nj->i", projections, rays.origins_mm)
@@ -54,10 +54,10 @@ def least_squares_point(rays: Rays, weights: ArrayLike) -> Floats:
 
 
 def covariance_mm2(seen: Detections, weights: ArrayLike) -> Floats:
-    """Return the covariance (3, 3) of `least_squares_point` with these weights, if sigma_mm and shared_mm are true.
+    """Return the covariance (3, 3) of `least_squares_point` with these weights, given sigma_mm and shared_mm.
 
-    With M the normal matrix and s the part of a view's sigma that is its own, errors of their own give
-    M^-1 (sum w^2 s^2 A) M^-1, and the part that all views share stays as it is.
+    With M the normal matrix and s the independent part of a view's sigma, independent errors contribute
+    M^-1 (sum w^2 s^2 A) M^-1; the shared part is added unchanged.
     """
     w = np.asarray(weights, dtype=np.float64)
     own = np.maximum(seen.sigma_mm**2 - seen.shared_mm**2, LEAST_OWN_SHARE * seen.sigma_mm**2)
@@ -66,12 +66,12 @@ def covariance_mm2(seen: Detections, weights: ArrayLike) -> Floats:
 
 
 def reweighted(seen: Detections, start_mm: Floats, share: Callable[[Floats], Floats]) -> tuple[Floats, Floats]:
-    """Return the point (3,) and the weights (n,) of iteratively re-weighted least squares.
+    """Return the point (3,) and the weights (n,) of iteratively reweighted least squares.
 
     Args:
         seen: usable views only.
-        start_mm: (3,) where to begin.
-        share: what is left of the weight 1 / sigma^2 of lines at these distances (n,), in sigmas.
+        start_mm: (3,) initial point.
+        share: factor of the weight 1 / sigma^2, for distances (n,) in sigmas.
     """
     point = start_mm
     for _ in range(MAX_STEPS):
@@ -83,7 +83,7 @@ def reweighted(seen: Detections, start_mm: Floats, share: Callable[[Floats], Flo
 
 
 def within_sigmas(seen: Detections, point_mm: Floats) -> NDArray[np.bool_]:
-    """Return which (n,) lines pass the point within WITHIN_SIGMAS; the two best where fewer do."""
+    """Return the mask (n,) of lines that pass the point within WITHIN_SIGMAS; at least the two closest."""
     away = distances_mm(seen.rays, point_mm) / seen.sigma_mm
     return np.asarray(away <= max(WITHIN_SIGMAS, np.sort(away)[:2][-1]))
 
@@ -97,7 +97,7 @@ def fused(
     snap_mm: float | None = None,
     snapped: bool = False,
 ) -> FusedPoint:
-    """Return the result; `used` (n,) is of the usable views and is spread over all of them."""
+    """Return the result; `used` (n,) is a mask of the usable views and is expanded to all views."""
     used_of_all = np.zeros_like(detections.usable)
     used_of_all[detections.usable] = used
     rays = Rays(*(part[used_of_all] for part in detections.rays))

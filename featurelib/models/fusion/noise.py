@@ -1,4 +1,4 @@
-"""How good each view is, measured on validation objects whose landmark is known."""
+"""The noise of each view, measured on validation objects."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ from featurelib.geometry import Rays
 from featurelib.models.fusion.lines import perpendicular_projector
 
 PRIOR_OBJECTS = 2
-"""The mean of all views counts as this many objects in each view's figure, so that a view with one lucky object
-does not get all the say, and a view without any has a figure at all."""
+"""Weight of the mean over all views in the estimate of each view, in objects. It limits the weight of a view with few
+objects, and gives an estimate for a view without any."""
 
 MAX_SHARED = 0.9
-"""Largest share of the best view's variance that is taken as common to all."""
+"""Maximum share of the best view's variance that is treated as shared by all views."""
 
 
 @dataclass(frozen=True)
 class ViewNoise:
     """Errors of v views.
 
-    sigma_mm: of each view, root mean square along one axis of the image plane, at the object.
-    shared_mm: the part of it that all views of an object have in common, as the standard deviation along one axis
-        of a shift in space: what the networks misread in the shape, they misread from everywhere.
+    sigma_mm: (v,) root mean square error along one axis of the image plane, at the object.
+    shared_mm: the part of it that all views of an object share: the standard deviation along one axis of a shift in
+        space. Networks misread the same shape similarly in all views.
     """
 
     sigma_mm: tuple[float, ...]
@@ -44,9 +44,9 @@ class ViewNoise:
 def measure_noise(rays: Rays, truth_mm: ArrayLike, usable: ArrayLike) -> ViewNoise:
     """Return the noise of v views from n objects.
 
-    With e_i the shortest way from the true point to ray i and A_i the projection across it, a shift in space of
-    variance t^2 an axis gives E[e_i . e_j] = t^2 trace(A_i A_j) for two views i and j; t^2 is the ratio of the sums of
-    both sides over all pairs of views and all objects.
+    Let e_i be the vector from the true point to the closest point of ray i, and A_i the projection perpendicular to the
+    ray. A shift in space with variance t^2 per axis gives E[e_i . e_j] = t^2 trace(A_i A_j) for two views i and j. The
+    estimate of t^2 is the ratio of the sums of both sides over all pairs of views and all objects.
 
     Args:
         rays: origins and directions (n, v, 3); may be NaN where not usable.

@@ -1,4 +1,4 @@
-"""Methods that know that the landmark lies on the mesh."""
+"""Methods that place the landmark on the mesh."""
 
 from typing import NamedTuple
 
@@ -21,42 +21,40 @@ from featurelib.models.fusion.lines import (
 )
 
 SNAP_SIGMAS = 3.29
-"""A surface farther than this many standard deviations of the point is not where the landmark is: if the claimed
-covariance is true it is nearer in 99.9 % of all cases. (For a plane through 0 with the normal n the least p^T N p is
-(n . p)^2 / (n^T N^-1 n), a squared distance along one line: chi-squared with one degree of freedom.)"""
+"""Maximum distance of the snap, in standard deviations of the point: with a correct covariance, the surface is closer
+in 99.9 % of cases. (For a plane through 0 with normal n the minimum of p^T N p is (n . p)^2 / (n^T N^-1 n), which is
+chi-squared with one degree of freedom.)"""
 
 ROUGHNESS = 0.25
-"""What remains of a point's standard deviation across the surface after it was registered to it, as a share: a curved
-surface is its tangent plane only roughly (a sphere of 4 mm leaves it by 0.1 mm at a distance of 1 mm)."""
+"""Share of the standard deviation perpendicular to the surface that remains after the snap, since the tangent plane
+only approximates a curved surface (a sphere of 4 mm differs from it by 0.1 mm at a distance of 1 mm)."""
 
 MIN_COSINE = 0.1
-"""A ray that meets the surface flatter than this (6 degrees) is no better evidence than one at that angle is bad."""
+"""Lower bound of the cosine between ray and normal in the weight of a hit (6 degrees from grazing)."""
 
 MEDIAN_LOSS = 4 / np.pi
-"""Variance of the median in a plane, compared with the mean, where no view is an outlier (Brown, Statistical Uses of
-the Spatial Median, Journal of the Royal Statistical Society B 45(1), 1983)."""
-
+"""Variance of the median in a plane, relative to the mean, without outliers (Brown, Statistical Uses of the Spatial
+Median, Journal of the Royal Statistical Society B 45(1), 1983)."""
 
 MEDIAN_CHI2 = 2 * np.log(2)
-"""Half of honest rays meet a flat surface with a squared distance of less than this from the landmark, in sigmas.
-Where the hits are wider spread (folds of an ear), the claimed covariance grows with them."""
+"""Median of the squared distance, in sigmas, between the landmark and an inlier's hit on a flat surface. The covariance
+grows where hits are spread more widely, for instance in the folds of an ear."""
 
 
 class Snap(NamedTuple):
-    """A point of the surface (3,), and the unit normal (3,) there; zero where the triangle has no area."""
+    """A point of the surface (3,), and its unit normal (3,); zero if the triangle has no area."""
 
     point_mm: Floats
     normal: Floats
 
 
 def snapped(detections: Detections) -> FusedPoint:
-    """Return `robust`, registered to the surface where the rays like it best.
+    """Return the point of `robust`, moved to the surface point that is most likely given its covariance.
 
-    That is the surface point with the least p^T N p, for p the way from the robust point and N the inverse of its
-    covariance: the rays' weighted normal matrix, softened by what the views have in common. It gives way along the
-    directions that the rays leave open (depth, mostly), where the nearest point in the ordinary sense would move the
-    point across the rays as readily. If even that point is more than SNAP_SIGMAS off, the point stays where the rays
-    put it, and FusedPoint.snapped is false.
+    That is the surface point with the least p^T N p, where p is its offset from the robust point and N the inverse
+    covariance. The point moves mostly along its uncertain directions (depth); the Euclidean closest point would move it
+    perpendicular to the rays as well. If the most likely surface point is more than SNAP_SIGMAS away, the point is not
+    moved, and FusedPoint.snapped is false.
 
     Raises:
         UsageError: if the detections have no surface.
@@ -78,21 +76,21 @@ def snapped(detections: Detections) -> FusedPoint:
 
 
 def surface_median(detections: Detections) -> FusedPoint:
-    """Return the geometric median of the points where the rays first meet the surface, registered to the surface.
+    """Return the geometric median of the rays' first hits on the surface, moved to the surface.
 
-    A hit counts with its view's visibility (a ray towards a hidden landmark meets what hides it), with 1 / sigma_mm,
-    and less the flatter the ray meets the surface. One view is enough.
+    The weight of a hit is its view's visibility (a ray towards an occluded landmark hits the occluder), times 1 /
+    sigma_mm, times the cosine between ray and normal. One view is enough.
 
     Raises:
         UsageError: if the detections have no surface.
-        GeometryError: if no usable ray meets it.
+        GeometryError: if no usable ray hits the surface.
     """
     surface = _surface_of(detections, "surface")
     seen = detections.seen()
     away_mm, faces = first_hits(seen.rays, surface)
     hit = np.isfinite(away_mm)
     if not hit.any():
-        raise GeometryError(f"none of the {len(hit)} usable rays meets the surface")
+        raise GeometryError(f"none of the {len(hit)} usable rays hits the surface")
     hits_mm = seen.rays.origins_mm + np.where(hit, away_mm, 0)[:, None] * seen.rays.directions
     cosines = np.abs(np.einsum("ni,ni->n", _normals(surface, faces), seen.rays.directions))
     weights = hit * np.maximum(cosines, MIN_COSINE) / seen.sigma_mm
@@ -111,7 +109,7 @@ def surface_median(detections: Detections) -> FusedPoint:
 def nearest_in_metric(point_mm: Floats, metric: Floats, surface: Surface) -> Snap:
     """Return the surface point q with the least (q - p)^T metric (q - p), for a positive definite metric (3, 3).
 
-    With metric = L L^T it is the ordinary nearest point after everything is multiplied by L^T.
+    With metric = L L^T, q is the Euclidean closest point after multiplication by L^T.
     """
     root = np.linalg.cholesky(metric / np.trace(metric))
     offsets = np.asarray(surface.vertices_mm, dtype=np.float64) - point_mm
@@ -123,9 +121,9 @@ def on_plane(covariance: Floats, slack: Floats, normal: Floats) -> Floats:
     """Return the covariance (3, 3) after a point was moved onto the plane of a unit normal, along slack @ normal.
 
     Args:
-        covariance: (3, 3) before.
-        slack: (3, 3) inverse of the metric in which the plane's point was the nearest.
-        normal: (3,); zero, where none is known, changes nothing.
+        covariance: (3, 3) before the move.
+        slack: (3, 3) inverse of the metric in which the plane's point is the closest.
+        normal: (3,); if zero (unknown), the covariance is returned unchanged.
     """
     if not normal.any():
         return covariance
@@ -136,7 +134,7 @@ def on_plane(covariance: Floats, slack: Floats, normal: Floats) -> Floats:
 
 
 def geometric_median(points: Floats, weights: ArrayLike) -> Floats:
-    """Return the point (3,) with the least weighted sum of distances to points (n, 3), by Weiszfeld's steps."""
+    """Return the point (3,) with the least weighted sum of distances to points (n, 3), by Weiszfeld's algorithm."""
     w = np.asarray(weights, dtype=np.float64)
     median = w @ points / w.sum()
     for _ in range(3 * MAX_STEPS):
@@ -148,14 +146,14 @@ def geometric_median(points: Floats, weights: ArrayLike) -> Floats:
 
 
 def weighted_median(values: Floats, weights: Floats) -> float:
-    """Return the value (of n) below which half of the weight lies."""
+    """Return the weighted median of values (n,)."""
     order = np.argsort(values, kind="stable")
     mass = np.cumsum(weights[order])
     return float(values[order][np.searchsorted(mass, mass[-1] / 2)])
 
 
 def _median_covariance(seen: Detections, used: Floats, normal: Floats) -> Floats:
-    """Return the covariance (3, 3) of the median of hits around a plane; one ray is enough."""
+    """Return the covariance (3, 3) of the median of hits near a plane; one ray is enough."""
     weights = used / seen.sigma_mm**2 / MEDIAN_LOSS
     floor = (ROUGHNESS * np.sqrt(np.mean(seen.sigma_mm[used] ** 2))) ** -2
     plane = np.outer(normal, normal)
@@ -164,7 +162,7 @@ def _median_covariance(seen: Detections, used: Floats, normal: Floats) -> Floats
 
 
 def _normals(surface: Surface, faces: np.ndarray) -> Floats:
-    """Return the unit normals (n, 3) of faces; zero for those without area."""
+    """Return the unit normals (n, 3) of faces; zero for faces without area."""
     corners = np.asarray(surface.vertices_mm, dtype=np.float64)[np.asarray(surface.faces)[faces]]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     lengths = np.linalg.norm(normals, axis=1, keepdims=True)

@@ -1,5 +1,6 @@
-"""The second stage: the detector's positions in all views in, both landmarks in millimetres out.
+"""The lifter: from the detector's positions in all views to both landmarks in millimetres.
 
-`vectors` (the table between the stages), `rays` (triangulation), `network` (the MLP) and `model` (a trained
-lifter on disk). Import the module you need: `network` and `model` bring TensorFlow with them.
+`vectors` (the table of positions), `rays` (triangulation), `fusing` (fusion of both instances), `network` (the MLP) and
+`model` (a trained lifter). `files` has the folder's files. Import the module you need: `network` and `model` import
+TensorFlow.
 """

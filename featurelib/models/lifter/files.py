@@ -1,4 +1,4 @@
-"""Where a trained lifter lies, and which one it is; what needs no network."""
+"""Files of a trained lifter that need no network: its folder, its version, lifter.json and the template."""
 
 import json
 from hashlib import sha256
@@ -15,7 +15,7 @@ def lifter_uri(run: str, projection: str) -> str:
 
 
 def is_trained(run: str, projection: str) -> bool:
-    """Return whether a projection has a lifter: config.json is written last."""
+    """Return whether a projection has a trained lifter; config.json is written last."""
     return storage.exists(storage.join(lifter_uri(run, projection), "config.json"))
 
 
@@ -29,7 +29,7 @@ def lifter_version(run: str, projection: str) -> str:
 
 
 def read_numbers(run: str, projection: str) -> dict[str, Any]:
-    """Return what lifter.json holds.
+    """Return the content of lifter.json.
 
     Raises:
         DataError: if there is no trained lifter.
@@ -39,7 +39,7 @@ def read_numbers(run: str, projection: str) -> dict[str, Any]:
 
 
 def read_template(run: str, projection: str) -> Template:
-    """Return the mean shape."""
+    """Return the registered mean shape of a projection's training objects."""
     uri = storage.join(lifter_uri(run, projection), "template.npz")
     return Template.from_bytes(storage.read_bytes(uri), name=uri)
 

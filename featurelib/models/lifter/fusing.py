@@ -1,4 +1,4 @@
-"""Fusing what a detector saw of both instances: each one's own rays, weighed by how well each view did before."""
+"""Fusion of the detections of both instances, with the noise of each view on validation objects."""
 
 from collections.abc import Mapping, Sequence
 
@@ -23,22 +23,22 @@ from featurelib.models.lifter.vectors import Vectors
 FUSIONS = {
     f"{name}{suffix}": (name, all_views) for suffix, all_views in (("", False), ("_all", True)) for name in METHODS
 }
-"""Name in the report to the fusion and whether it sees all views, or those of the instance's own side and the front."""
+"""The fusion by its name in the report, and whether it uses all views or only the instance's side and the front."""
 
 ON_SURFACE = tuple(name for name, (fusion, _) in FUSIONS.items() if fusion in NEEDS_SURFACE)
-"""The fusions that ask for the mesh."""
+"""The fusions that need the mesh."""
 
 WITHOUT_SURFACE = tuple(name for name, (fusion, _) in FUSIONS.items() if fusion not in NEEDS_SURFACE)
 """The fusions that need no mesh."""
 
 
 def usable_views(spec: RenderSpec, side: str, *, all_views: bool) -> NDArray[np.bool_]:
-    """Return the mask (v,) of the views in which a fusion believes an instance."""
+    """Return the mask (v,) of the views that a fusion uses for an instance."""
     return np.ones(len(spec.rig), bool) if all_views else own_side(spec.rig.views, side, front=True)
 
 
 def side_noise(unseen: Vectors, spec: RenderSpec, side: str, *, all_views: bool) -> ViewNoise:
-    """Return how well each view shows an instance, measured on objects that the detector was not trained on."""
+    """Return the noise of each view for an instance, measured on objects that the detector was not trained on."""
     k = SIDES.index(side)
     usable = usable_views(spec, side, all_views=all_views)
     rays = [
@@ -64,16 +64,16 @@ def fused_pair(
 
     Args:
         method: of FUSIONS.
-        pair_xy: (v, 2, 2) where the detector sees left and right in every view.
-        centre_mm: (3,) what the cameras look at.
+        pair_xy: (v, 2, 2) detected positions of left and right in each view.
+        centre_mm: (3,) point in the centre of all images.
         spec: of the rendering.
         noise: of the left and the right instance, for the method's views.
         surface: the object's mesh, if the method needs it.
-        visible: (v, 2) how sure the detector is to see each.
+        visible: (v, 2) probability that each instance is visible.
 
     Raises:
         UsageError: if the method needs a surface and there is none.
-        GeometryError: if the rays fix no point.
+        GeometryError: if there are fewer than two usable rays, or parallel ones only.
     """
     fusion, all_views = FUSIONS[method]
     cameras, seen = spec.cameras(np.asarray(centre_mm)), np.asarray(pair_xy)
@@ -100,15 +100,15 @@ def surface_pairs(
     spec: RenderSpec,
     view_noise: Mapping[bool, Sequence[ViewNoise]],
 ) -> dict[str, NDArray[np.float64]]:
-    """Return both landmarks (2, 3) in mm by each of ON_SURFACE; NaN where rays fix no point.
+    """Return both landmarks (2, 3) in mm by each of ON_SURFACE; NaN if the fusion raises GeometryError.
 
     Args:
         surface: the object's mesh.
-        pair_xy: (v, 2, 2) where the detector sees left and right in every view.
-        visible: (v, 2) how sure the detector is to see each.
-        centre_mm: (3,) what the cameras look at.
+        pair_xy: (v, 2, 2) detected positions of left and right in each view.
+        visible: (v, 2) probability that each instance is visible.
+        centre_mm: (3,) point in the centre of all images.
         spec: of the rendering.
-        view_noise: by whether all views are seen, of left and right; without any, no method answers.
+        view_noise: of left and right, by whether all views are used; if empty, the result is empty.
     """
     pairs_mm = {}
     for method in ON_SURFACE if view_noise else ():

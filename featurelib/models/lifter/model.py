@@ -1,4 +1,4 @@
-"""A trained lifter on disk: RUN/lifter/<projection>/ with model.keras, lifter.json, template.npz, config.json."""
+"""A trained lifter: model.keras, lifter.json, template.npz and config.json in RUN/lifter/<projection>/."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,20 +21,19 @@ from featurelib.models.uncertainty.model import UncertaintyModel
 from featurelib.runtime import storage
 
 METHODS = ("mlp", "triangulation", *WITHOUT_SURFACE)
-"""Ways to combine the detector's positions; those that want the mesh and the baselines stand in the report only."""
+"""Methods that need no mesh; those that need it and the baselines are in the report only."""
 
 
 @dataclass(frozen=True, eq=False)
 class Lifter:
-    """The second stage of a run.
+    """The lifter of a run. Without a trained lifter it has the spec only, and triangulates.
 
-    spec: of the rendering. chosen: of METHODS, the better one on validation objects.
-    mlp, mean_mm (2, 3; relative to the centre), template: None where no lifter was trained.
-    sigma_mm, validation_mm: by method, root mean square error along one axis and mean error on validation objects;
-        empty likewise.
-    view_noise: of left and right instance, for their own views (False) and for all (True); empty where the detector
-        does not tell the sides apart.
-    claims: what may be claimed of the chosen method's answers; None likewise.
+    spec: of the rendering. chosen: of METHODS, the one with the least error on validation objects.
+    mlp, mean_mm (2, 3; relative to the centre), template: of the training objects.
+    sigma_mm, validation_mm: by method, root mean square error along one axis and mean error on validation objects.
+    view_noise: of the left and the right instance, for their own views (False) and for all views (True); empty if the
+        detector does not distinguish the sides.
+    uncertainty: of the chosen method's landmarks.
     """
 
     spec: RenderSpec
@@ -49,7 +48,7 @@ class Lifter:
 
     @classmethod
     def load(cls, run: str, projection: str, spec: RenderSpec) -> Self:
-        """Return the lifter of a run, or bare triangulation where none has been trained."""
+        """Return the lifter of a run; one that only triangulates if none has been trained."""
         if not is_trained(run, projection):
             return cls(spec)
         uri, numbers = lifter_uri(run, projection), read_numbers(run, projection)
@@ -68,7 +67,7 @@ class Lifter:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The methods that this lifter can use: fusions want a detector that tells the sides apart."""
+        """The available methods; fusions need a detector that distinguishes the sides."""
         return METHODS if self.view_noise else METHODS[:2]
 
     def __call__(
@@ -82,13 +81,14 @@ class Lifter:
 
         Args:
             xy: (v, 2) the detector's near positions in all views.
-            centre_mm: (3,) what the cameras look at.
-            method: of METHODS; the chosen one if not given.
-            pair_xy: (v, 2, 2) the positions of left and right; the fusions use them in place of xy.
+            centre_mm: (3,) point in the centre of all images.
+            method: of METHODS; default: the chosen one.
+            pair_xy: (v, 2, 2) the positions of left and right, which the fusions use instead of xy.
 
         Raises:
-            UsageError: if the method is unknown, or not one for this detector.
-            DataError: if it is `mlp` and none was trained.
+            UsageError: if the method is unknown, or needs another detector.
+            DataError: if the method is `mlp` and none was trained.
+            GeometryError: if there are too few rays, or parallel ones only.
         """
         method = method or self.chosen
         if method not in self.methods:
@@ -99,14 +99,12 @@ class Lifter:
         if method == "triangulation":
             return triangulate_pair(xy, centre_mm, self.spec)
         if self.mlp is None:
-            raise DataError(
-                "method mlp: this run has no lifter; run `featurelib train-lifter` or ask for triangulation"
-            )
+            raise DataError("method mlp: this run has no lifter; run `featurelib train-lifter` or use triangulation")
         positions = np.asarray(xy, dtype=np.float32).reshape(1, -1)
         return np.asarray(self.mlp(positions, training=False), dtype=np.float64).reshape(2, 3) + centre_mm
 
     def pairs(self, vectors: Vectors, method: str) -> NDArray[np.float64]:
-        """Return the landmarks (n, 2, 3) in mm of n objects; NaN where the method has no answer (parallel rays)."""
+        """Return the landmarks (n, 2, 3) in mm of n objects; NaN if the method raises GeometryError (parallel rays)."""
         seen = zip(vectors.xy, vectors.centre_mm, vectors.pair_xy, strict=True)
         return np.stack([self._pair(xy, centre_mm, method, pair_xy) for xy, centre_mm, pair_xy in seen])
 

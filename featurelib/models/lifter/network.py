@@ -1,9 +1,9 @@
-"""The lifter's network: 18 image positions in, 6 coordinates in mm out, through an MLP 128 - 64.
+"""The lifter's network: an MLP (128 - 64) from 18 image coordinates to 6 coordinates in mm.
 
-Targets are standardised by the training objects' mean and standard deviation; the last layer undoes it, so
-the saved model speaks millimetres.
-In training it sees true positions plus errors that the detector made on validation objects, all of one object's at a
-time, since the views of an object share theirs.
+Targets are standardised with the training objects' mean and standard deviation. The last layer inverts this, so the
+saved model returns millimetres.
+The training inputs are true positions plus the detector's errors on a random validation object. All errors of one
+object are used together, since they are correlated between views.
 """
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from featurelib.models.lifter.vectors import Vectors
 EPOCHS = 60
 PATIENCE = 15
 PASSES = 16
-"""Passes over the objects in an epoch, each with fresh noise; validating after every one would take longest."""
+"""Passes over the objects per epoch, each with new noise; a validation after each pass would dominate the time."""
 RATE = 1e-3
 BATCH_SIZE = 32
 
@@ -30,18 +30,18 @@ class Standardiser(NamedTuple):
 
 
 def fit_standardiser(training: Vectors) -> Standardiser:
-    """Return the mean and standard deviation of the training objects' targets, and of no others."""
+    """Return the mean and standard deviation of the training objects' targets."""
     targets = training.target_mm.reshape(len(training), 6)
     return Standardiser(targets.mean(0), np.maximum(targets.std(0), 1e-3))
 
 
 def residual_noise(unseen: Vectors) -> NDArray[np.float64]:
-    """Return the root mean square (v, 2) of the detector's error in each value, on objects it was not trained on."""
+    """Return the detector's root mean square error (v, 2) in each coordinate, on objects it was not trained on."""
     return np.sqrt(np.mean((unseen.xy - unseen.xy_true) ** 2, axis=0))
 
 
 def build_lifter(num_views: int, standardiser: Standardiser) -> keras.Model:
-    """Return an untrained lifter: near positions (n, 2 v) in, left and right xyz (n, 6) in mm from the centre out."""
+    """Return an untrained lifter, from near positions (n, 2 v) to left and right xyz (n, 6) in mm from the centre."""
     inputs = keras.Input((2 * num_views,), name="xy")
     x = keras.layers.Rescaling(2.0, offset=-1.0)(inputs)
     for units in (128, 64):
@@ -59,8 +59,8 @@ def fit_lifter(
 ) -> tuple[keras.Model, Standardiser, NDArray[np.float64]]:
     """Train a lifter; return it, its standardiser and the detector's error (v, 2) on validation objects.
 
-    In training it sees noise, drawn anew every epoch; in validation what the detector really says. Without the noise
-    it would learn from clean positions and be surprised by real ones.
+    Training inputs have noise, drawn anew in each pass; validation inputs are the detector's positions. Without the
+    noise the inputs of training would be more accurate than those of inference.
     """
     keras.utils.set_random_seed(seed)
     standardiser, unseen = fit_standardiser(training), validation.with_mirrors()
@@ -78,7 +78,7 @@ def fit_lifter(
 
 
 class NoisyBatches(keras.utils.PyDataset):
-    """Batches of positions with errors of the detector's drawn anew each time, and their targets."""
+    """Batches of positions with newly drawn errors of the detector, and their targets."""
 
     def __init__(
         self, xy: NDArray[np.float64], target_mm: NDArray[np.float64], errors: NDArray[np.float64], seed: int
@@ -90,7 +90,7 @@ class NoisyBatches(keras.utils.PyDataset):
         self.on_epoch_end()
 
     def on_epoch_end(self) -> None:
-        """Shuffle."""
+        """Shuffle the objects of the next epoch."""
         self.order = np.concatenate([self.rng.permutation(len(self.xy)) for _ in range(PASSES)])
 
     def __len__(self) -> int:

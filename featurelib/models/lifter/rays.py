@@ -1,4 +1,4 @@
-"""Triangulation: needs no training, and stands in where there is no lifter."""
+"""Triangulation, which needs no training; it is the method of a run without a lifter."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,8 +11,8 @@ from featurelib.geometry import SIDES, Rays, triangulate
 def triangulate_pair(xy: ArrayLike, centre_mm: ArrayLike, spec: RenderSpec) -> NDArray[np.float64]:
     """Return both landmarks (2, 3) in mm, object frame, from the near positions xy (v, 2) in all views.
 
-    Each instance is where the rays of its own side's views meet: those from which it is the near one. A view
-    that sees both sides alike (the exact front) is left out, since its near instance is either.
+    Each instance is triangulated from the views of its own side, in which it is the near one. The exact front view is
+    not used, since either instance may be the near one there.
 
     Raises:
         GeometryError: if a side has fewer than two views, or parallel ones only.

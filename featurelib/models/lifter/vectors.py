@@ -1,4 +1,4 @@
-"""RUN/vectors/<projection>.parquet: each object's near positions in all views, and where they should be."""
+"""RUN/vectors/<projection>.parquet: detected and true positions of each object in all views."""
 
 import io
 import json
@@ -21,14 +21,14 @@ CONFIG_KEY = b"featurelib.config"
 
 @dataclass(frozen=True, eq=False)
 class Vectors:
-    """n objects seen in v views, in rig order.
+    """n objects in v views, in rig order.
 
     object_ids, splits: (n,) text.
-    xy, xy_true: (n, v, 2) near positions, the detector's and the true ones.
-    pair_mm: (n, 2, 3) true landmarks, object frame. centre_mm: (n, 3) what the cameras look at.
-    pair_xy: (n, v, 2, 2) where the detector sees left and right in every view. spread: (n, v, 2) standard deviation of
-    its maps, in shares of the width. visible: (n, v, 2), 0 to 1. A detector that does not tell the sides apart says
-    NaN, and what is not given is NaN.
+    xy, xy_true: (n, v, 2) near positions, detected and true.
+    pair_mm: (n, 2, 3) true landmarks, object frame. centre_mm: (n, 3) point in the centre of all images.
+    pair_xy: (n, v, 2, 2) detected positions of left and right. spread: (n, v, 2) standard deviation of the detector's
+    maps, as a share of the width. visible: (n, v, 2) probability that each instance is visible. The last three are NaN
+    if the detector does not distinguish the sides; NaN is also their default.
     """
 
     object_ids: NDArray[np.str_]
@@ -51,14 +51,14 @@ class Vectors:
 
     @property
     def target_mm(self) -> NDArray[np.float64]:
-        """(n, 2, 3) true landmarks relative to the centre: what the lifter is asked for."""
+        """(n, 2, 3) true landmarks relative to the centre, the lifter's targets."""
         return self.pair_mm - self.centre_mm[:, None]
 
     @property
     def seen_xy(self) -> NDArray[np.float64]:
-        """(n, v, 2, 2) pair_xy as the detector says it: one that does not tell the sides apart, its position for both.
+        """(n, v, 2, 2) pair_xy; if the detector does not distinguish the sides, its near position for both.
 
-        So whoever picks the nearer one of both gets it.
+        So the nearer instance's position is the detected one in either case.
         """
         return np.where(np.isnan(self.pair_xy), self.xy[:, :, None], self.pair_xy)
 
@@ -71,13 +71,13 @@ class Vectors:
         return type(self)(**{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
 
     def evenly(self, most: int) -> NDArray[np.intp]:
-        """Return the indices of at most so many objects, evenly spread over the ids."""
+        """Return the indices of at most `most` objects, evenly spread over the ids."""
         return np.unique(np.linspace(0, len(self) - 1, min(most, len(self))).round().astype(np.intp))
 
     def with_mirrors(self) -> Self:
-        """Return every object twice, as it is and mirrored in the left-right plane through its centre.
+        """Return each object twice: unchanged, and mirrored in the left-right plane through its centre.
 
-        The rig is symmetric, so the mirrored object's view i is the mirror of this one's view v - 1 - i.
+        The rig is symmetric, so view i of the mirrored object is the mirror image of view v - 1 - i of the object.
         """
         mirrored_mm = mirror_pair(self.target_mm) + self.centre_mm[:, None]
         return type(self)(
@@ -99,14 +99,14 @@ def vectors_uri(run: str, projection: str) -> str:
 
 
 def write_vectors(uri: str, rows: Sequence[Mapping[str, Any]], num_views: int, config: Mapping[str, Any]) -> None:
-    """Write rows of records.vectors_schema, sorted by object, with the configuration that made them in the footer."""
+    """Write rows of `vectors_schema`, sorted by object, with the configuration that made them in the footer."""
     schema = vectors_schema(num_views).with_metadata({CONFIG_KEY: json.dumps(config).encode()})
     table = pa.Table.from_pylist(sorted(rows, key=lambda row: row["object_id"]), schema=schema)
     parquet.write_table(uri, table)
 
 
 def read_config(uri: str) -> dict[str, Any]:
-    """Return the configuration that made the vectors; empty if there are none."""
+    """Return the configuration that made the vectors; empty if the file is missing."""
     if not storage.exists(uri):
         return {}
     config: dict[str, Any] = json.loads(pq.read_schema(io.BytesIO(storage.read_bytes(uri))).metadata[CONFIG_KEY])
@@ -117,7 +117,7 @@ def read_vectors(run: str, projection: str) -> Vectors:
     """Return the vectors of a run.
 
     Raises:
-        DataError: if they have not been made.
+        DataError: if the file is missing.
     """
     uri = vectors_uri(run, projection)
     if not storage.exists(uri):

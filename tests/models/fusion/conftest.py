@@ -1,4 +1,4 @@
-"""A convex body seen from nine sides, with a landmark on each flank."""
+"""A convex body in nine views, with a landmark on each side."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -25,7 +25,7 @@ def body() -> tuple[np.ndarray, np.ndarray]:
 
 
 def landmark_mm(side: str) -> np.ndarray:
-    """Return the centre of the triangle that looks towards a side and a little to the front."""
+    """Return the centre of the triangle whose normal points to a side and slightly to the front."""
     vertices, faces = body()
     centres = vertices[faces].mean(axis=1)
     wanted = np.array([1 if side == "left" else -1, 0.1, 0.3])
@@ -34,7 +34,7 @@ def landmark_mm(side: str) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Scene:
-    """Detections of a landmark whose place is known; xy (9, 2) are the detector's positions."""
+    """Detections of a landmark with a known position; xy (9, 2) are the detected positions."""
 
     detections: Detections
     truth_mm: np.ndarray
@@ -51,7 +51,7 @@ def make_scene(
     usable: np.ndarray | None = None,
     seed: int = 0,
 ) -> Scene:
-    """Return what nine views see; own-side views are half as noisy, and the outlier is one of them."""
+    """Return detections in nine views. Own-side views have half the noise; the outlier is one of them."""
     random = np.random.default_rng(seed)
     truth_mm = landmark_mm(side)
     cameras = DEFAULT_RIG.cameras(CENTRE_MM, lens_for(projection, FRAME_MM), FRAME_MM)

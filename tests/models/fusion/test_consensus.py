@@ -1,4 +1,4 @@
-"""What becomes of views that are wrong."""
+"""Consensus and robust fusion with outliers."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from featurelib.models.fusion import from_cameras, fuse
 
 
 def _with_outliers(count: int, seed: int, noise_mm: float = 0.3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return cameras, the truth and positions of which `count` are anywhere in the image."""
+    """Return cameras, the true point, and positions of which `count` are random."""
     random = np.random.default_rng(seed)
     cameras = DEFAULT_RIG.cameras([0, 0, 0], lens_for("perspective", 400.0), 400.0)
     truth_mm = random.uniform(-80, 80, 3)
@@ -19,20 +19,20 @@ def _with_outliers(count: int, seed: int, noise_mm: float = 0.3) -> tuple[np.nda
 
 @pytest.mark.parametrize("method", ["consensus", "robust"])
 @pytest.mark.parametrize("count", [1, 3, 4])
-def test_scattered_outliers_do_not_matter(method, count) -> None:
-    """Of nine views up to four may be anywhere: the others agree on the point and the answer is theirs."""
+def test_random_outliers_do_not_affect_the_result(method, count) -> None:
+    """Up to four of nine positions may be random: the others determine the point."""
     for seed in range(20):
         cameras, truth_mm, xy = _with_outliers(count, seed)
 
         found = fuse(from_cameras(cameras, xy, 0.3), method)
 
         assert np.linalg.norm(found.xyz_mm - truth_mm) < 1.5
-        assert found.used.sum() >= 9 - count - 3  # 2.45 sigma turn away one honest view of twenty
+        assert found.used.sum() >= 9 - count - 3  # 2.45 sigma exclude one inlier of twenty
 
 
 @pytest.mark.parametrize("method", ["consensus", "robust"])
-def test_views_that_all_disagree_still_give_a_point(method) -> None:
-    """Nothing is within any bound of anything: there is an answer, its residual tells, and two views carry it."""
+def test_inconsistent_views_still_give_a_point(method) -> None:
+    """No ray is within the threshold of another: the result is finite, and at least two views count as used."""
     cameras, _, xy = _with_outliers(9, seed=0)
 
     found = fuse(from_cameras(cameras, xy, 0.01), method)
@@ -41,8 +41,8 @@ def test_views_that_all_disagree_still_give_a_point(method) -> None:
     assert found.used.sum() >= 2
 
 
-def test_robust_is_weighted_where_all_agree(scene) -> None:
-    """Residuals small beside sigma leave the weights as they were."""
+def test_robust_equals_weighted_without_outliers(scene) -> None:
+    """Residuals much smaller than sigma do not change the weights."""
     seen = scene(noise_mm=1.0)
     calm = from_cameras(DEFAULT_RIG.cameras([4, -6, 9], lens_for("orthographic", 420.0), 420.0), seen.xy, 300.0)
 

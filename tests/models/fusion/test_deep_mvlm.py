@@ -1,4 +1,4 @@
-"""The published recipe."""
+"""The published method."""
 
 from dataclasses import replace
 
@@ -8,8 +8,8 @@ from featurelib.geometry import Rays
 from featurelib.models.fusion import fuse
 
 
-def test_only_the_better_half_is_listened_to(scene) -> None:
-    """Views with a low visibility may point anywhere."""
+def test_only_the_better_half_is_used(scene) -> None:
+    """Views with a low visibility may have any rays."""
     seen = scene(noise_mm=0.3)
     far = np.arange(9) < 4
     origins = seen.detections.rays.origins_mm + far[:, None] * np.array([0.0, 70.0, 0.0])
@@ -21,7 +21,7 @@ def test_only_the_better_half_is_listened_to(scene) -> None:
 
 
 def test_the_snap_has_no_limit(scene) -> None:
-    """However far the surface, the answer lies on it."""
+    """The result is on the surface at any distance."""
     detections = scene(noise_mm=0.5).detections
     moved = replace(detections, surface=detections.surface._replace(vertices_mm=detections.surface.vertices_mm * 0.3))
 
@@ -31,8 +31,8 @@ def test_the_snap_has_no_limit(scene) -> None:
     assert found.snap_mm > 20
 
 
-def test_many_views_are_drawn_from_with_a_seed(scene) -> None:
-    """With 36 views not all triples are tried: the answer is still right, and the same again."""
+def test_triples_of_many_views_are_drawn_with_a_seed(scene) -> None:
+    """With 36 views not all triples are evaluated: the result is still correct, and reproducible."""
     detections = scene(noise_mm=0.5).detections
     many = replace(
         detections,

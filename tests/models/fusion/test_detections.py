@@ -1,4 +1,4 @@
-"""What goes into a fusion."""
+"""The input of a fusion."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ RAYS = Rays(np.zeros((2, 3)), np.eye(3)[:2])
 
 
 def test_a_view_without_a_position_is_not_usable() -> None:
-    """NaN is how a detector says that it saw nothing."""
+    """A missing detection is NaN."""
     cameras = DEFAULT_RIG.cameras([0, 0, 0], lens_for("perspective", 400.0), 400.0)
     xy = np.where(np.arange(9)[:, None] == 3, np.nan, np.full((9, 2), 0.5))
 
@@ -19,7 +19,7 @@ def test_a_view_without_a_position_is_not_usable() -> None:
 
 
 def test_own_side_views_of_the_sides_are_mirror_images() -> None:
-    """Left views are the ones with a positive azimuth; the front counts for both or for none."""
+    """Left views have a positive azimuth; the front belongs to both sides or to none."""
     left, right = (own_side(DEFAULT_RIG.views, side) for side in ("left", "right"))
 
     assert left.tolist() == [view.azimuth_deg > 0 for view in DEFAULT_RIG.views]
@@ -36,7 +36,7 @@ def test_own_side_views_of_the_sides_are_mirror_images() -> None:
         ({"rays": Rays(np.full((2, 3), np.nan), np.eye(3)[:2])}, "mark that view as not usable"),
     ],
 )
-def test_sightings_that_cannot_be_are_refused(values, message) -> None:
-    """Shapes and numbers are checked once, at the door."""
+def test_invalid_detections_are_rejected(values, message) -> None:
+    """The constructor checks shapes and numbers."""
     with pytest.raises(GeometryError, match=message):
         Detections(**{"rays": RAYS, "usable": np.ones(2, dtype=bool), "sigma_mm": np.ones(2), **values})

@@ -1,4 +1,4 @@
-"""Rays against meshes, with known answers."""
+"""Intersections of rays and meshes with known results."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def _rays(origins, directions) -> Rays:
 
 
 def test_matches_the_formula_of_a_box() -> None:
-    """From outside and inside, hits and misses are those of the slab formula."""
+    """Hits and misses from outside and inside are those of the slab method."""
     random = np.random.default_rng(0)
     rays = _rays(random.uniform(-3, 3, (3000, 3)), random.normal(size=(3000, 3)))
 
@@ -37,8 +37,8 @@ def test_matches_the_formula_of_a_box() -> None:
     assert 300 < np.isfinite(found).sum() < 2700
 
 
-def test_the_hit_lies_on_the_face_named() -> None:
-    """Going that far along the ray ends on that triangle."""
+def test_the_hit_is_on_the_returned_face() -> None:
+    """The point at the returned distance along the ray is on the triangle."""
     random = np.random.default_rng(1)
     rays = _rays(random.uniform(-3, 3, (300, 3)), random.normal(size=(300, 3)))
     found, faces = first_hits(rays, Surface(CUBE, CUBE_FACES))
@@ -49,24 +49,24 @@ def test_the_hit_lies_on_the_face_named() -> None:
 
 
 @pytest.mark.parametrize("target", [CUBE[3], CUBE[[3, 7]].mean(axis=0), CUBE[[0, 3]].mean(axis=0)])
-def test_no_ray_slips_through_between_triangles(target) -> None:
-    """Rays at a corner, an edge and a diagonal meet the cube there, from many directions."""
+def test_no_ray_passes_between_adjacent_triangles(target) -> None:
+    """Rays from many directions to a corner, an edge and a diagonal hit the cube there."""
     starts = target + np.random.default_rng(2).normal(size=(200, 3)) * 5
     found, _ = first_hits(_rays(starts, target - starts), Surface(CUBE, CUBE_FACES))
 
     assert (found <= np.linalg.norm(target - starts, axis=1) + 1e-6).all()
 
 
-def test_what_lies_behind_is_not_hit() -> None:
-    """A ray is half a line."""
+def test_surfaces_behind_the_origin_are_not_hit() -> None:
+    """A ray is a half-line."""
     found, faces = first_hits(_rays([[0, 0, 5], [0, 0, 5]], [[0, 0, 1], [0, 0, -1]]), Surface(CUBE, CUBE_FACES))
 
     assert found.tolist() == [np.inf, 4.0]
     assert faces[0] == -1
 
 
-def test_a_triangle_without_area_stops_no_ray() -> None:
-    """A segment and a point are missed, without a division by zero."""
+def test_a_triangle_without_area_is_not_hit() -> None:
+    """A degenerate triangle is missed, without a division by zero."""
     flat = Surface(np.array([[0, 0, 0], [1, 0, 0], [2, 0, 0]], dtype=float), np.array([[0, 1, 2], [0, 0, 0]]))
 
     assert np.isinf(first_hits(_rays([[0.5, 0, 1], [0, 0, 1]], [[0, 0, -1]] * 2), flat)[0]).all()
@@ -76,10 +76,10 @@ def test_a_triangle_without_area_stops_no_ray() -> None:
     ("surface", "message"),
     [
         (Surface(CUBE, np.empty((0, 3), dtype=int)), "without faces"),
-        (Surface(CUBE * np.nan, CUBE_FACES), "not three finite"),
+        (Surface(CUBE * np.nan, CUBE_FACES), "not finite"),
     ],
 )
-def test_no_surface_is_refused(surface, message) -> None:
-    """A mesh that is none is an error."""
+def test_an_empty_or_invalid_mesh_is_rejected(surface, message) -> None:
+    """The message names the fault."""
     with pytest.raises(GeometryError, match=message):
         first_hits(_rays([[0, 0, 5]], [[0, 0, 1]]), surface)

@@ -1,4 +1,4 @@
-"""Fixed weights: the claimed covariance is the one that errors have."""
+"""Claimed covariances agree with the scatter of repeated detections."""
 
 from dataclasses import replace
 
@@ -15,8 +15,8 @@ DRAWS = 400
     ("method", "tolerance"), [("least_squares", 0.12), ("weighted", 0.12), ("consensus", 0.35), ("robust", 0.12)]
 )
 @pytest.mark.parametrize("shared_mm", [0.0, 0.6])
-def test_the_claimed_covariance_is_that_of_repeated_sightings(scene, method, tolerance, shared_mm) -> None:
-    """Over many draws of the noise, with and without a part that all views share, claim and scatter agree."""
+def test_the_claimed_covariance_is_that_of_repeated_detections(scene, method, tolerance, shared_mm) -> None:
+    """Claim and scatter agree over many draws of the noise, with and without a shared part."""
     exact = replace(scene(usable=own_side(DEFAULT_RIG.views, "left", front=True)).detections, shared_mm=shared_mm)
     random, own_mm = np.random.default_rng(0), np.sqrt(exact.sigma_mm**2 - shared_mm**2)[:, None]
     found = []
@@ -31,8 +31,8 @@ def test_the_claimed_covariance_is_that_of_repeated_sightings(scene, method, tol
     assert np.trace(scatter) == pytest.approx(np.trace(claimed), rel=tolerance)
 
 
-def test_weighted_is_better_than_least_squares_where_views_differ(scene) -> None:
-    """Own-side views have half the noise; giving them four times the weight lowers the error and the claim."""
+def test_weighted_is_better_than_least_squares_if_views_differ(scene) -> None:
+    """Own-side views have half the noise; four times the weight reduces the error and the claim."""
     seen = [scene(noise_mm=1.0, seed=seed) for seed in range(200)]
 
     errors = {

@@ -1,4 +1,4 @@
-"""Measuring views on objects with a known landmark."""
+"""Measurement of view noise on objects with a known landmark."""
 
 import json
 
@@ -14,7 +14,7 @@ SIGMA_MM = np.array([4, 3, 2, 1, 2, 1, 1, 1.5, 2.0])
 
 
 def _objects(count: int, shared_mm: float, seed: int = 0) -> tuple[Rays, np.ndarray]:
-    """Return the rays (n, 9, 3) of n objects with errors of SIGMA_MM, `shared_mm` of it in common, and the truth."""
+    """Return the rays (n, 9, 3) of n objects with errors of SIGMA_MM, of which `shared_mm` is shared, and the truth."""
     random = np.random.default_rng(seed)
     truth = random.normal(size=(count, 1, 3)) * 50
     common = random.normal(size=(count, 1, 3)) * shared_mm
@@ -25,7 +25,7 @@ def _objects(count: int, shared_mm: float, seed: int = 0) -> tuple[Rays, np.ndar
 
 @pytest.mark.parametrize("shared_mm", [0.0, 0.7])
 def test_known_noise_is_measured(shared_mm) -> None:
-    """Each view's sigma along one axis and the part in common come back from many objects."""
+    """Many objects give the sigma of each view and the shared part."""
     rays, truth = _objects(1500, shared_mm)
 
     found = measure_noise(rays, truth, np.ones((1500, 9)))
@@ -34,8 +34,8 @@ def test_known_noise_is_measured(shared_mm) -> None:
     assert found.shared_mm == pytest.approx(shared_mm, abs=0.15 if shared_mm == 0 else 0.06)
 
 
-def test_a_view_without_objects_has_the_mean_noise() -> None:
-    """It is neither free of error nor without a figure, and its NaN rays are not looked at."""
+def test_a_view_without_objects_gets_the_mean_noise() -> None:
+    """Its NaN rays are ignored."""
     rays, truth = _objects(50, 0.0)
     usable = np.broadcast_to(np.arange(9) != 3, (50, 9))
     rays = Rays(*(np.where(usable[..., None], part, np.nan) for part in rays))
@@ -45,8 +45,8 @@ def test_a_view_without_objects_has_the_mean_noise() -> None:
     assert found.sigma_mm[3] == pytest.approx(np.sqrt(np.mean(np.square(found.sigma_mm)[usable[0]])), rel=0.05)
 
 
-def test_one_lucky_object_does_not_make_a_view_perfect() -> None:
-    """A single exact ray leaves its view at most a little better than the rest."""
+def test_one_exact_object_does_not_make_a_view_perfect() -> None:
+    """A single exact ray gives its view at most a slightly lower noise than the others."""
     rays, truth = _objects(1, 0.0)
     exact = Rays(truth[:, None] - 300 * rays.directions, rays.directions)
     rays.origins_mm[:, 3] = exact.origins_mm[:, 3]
@@ -56,14 +56,14 @@ def test_one_lucky_object_does_not_make_a_view_perfect() -> None:
     assert found.sigma_mm[3] > 0.5 * max(found.sigma_mm)
 
 
-def test_noise_survives_json() -> None:
-    """What is written is what is read."""
+def test_noise_round_trips_through_json() -> None:
+    """Reading returns what was written."""
     noise = ViewNoise((1.0, 2.5), 0.25)
 
     assert ViewNoise.from_dict(json.loads(json.dumps(noise.to_dict()))) == noise
 
 
-def test_no_objects_are_refused() -> None:
-    """There is nothing to measure."""
+def test_no_objects_are_rejected() -> None:
+    """The message asks for a usable view."""
     with pytest.raises(DataError, match="no usable view"):
         measure_noise(Rays(np.zeros((0, 9, 3)), np.zeros((0, 9, 3))), np.zeros((0, 3)), np.zeros((0, 9)))

@@ -1,4 +1,4 @@
-"""Laying points onto the mesh."""
+"""The snap to the mesh."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ def _metric(random: np.random.Generator) -> np.ndarray:
 
 @given(st.integers(0, 2**32 - 1))
 @settings(deadline=None, max_examples=50)
-def test_the_snap_to_a_plane_is_the_formula(seed) -> None:
+def test_the_snap_to_a_plane_agrees_with_the_formula(seed) -> None:
     """The point of a plane n . q = 0 with the least metric distance is p - S n (n . p) / (n . S n), S the inverse."""
     random = np.random.default_rng(seed)
     point, normal, metric = random.normal(size=3) * 5, random.normal(size=3), _metric(random)
@@ -43,11 +43,11 @@ def test_the_snap_to_a_plane_is_the_formula(seed) -> None:
     np.testing.assert_allclose(np.abs(found.normal @ normal), np.linalg.norm(normal), rtol=1e-9)
 
 
-def test_snapping_along_the_open_direction_beats_the_nearest_point() -> None:
-    """Two narrow-angle views leave depth open: on a slanted plane the metric snap has the smaller error.
+def test_snapping_along_the_uncertain_direction_beats_the_nearest_point() -> None:
+    """Two views with a small angle leave the depth uncertain: the snap in their metric has the smaller error.
 
-    With depth deviation D along z, none across, and a plane at the angle a to the line of sight, the nearest point
-    ends D sin(90 - a) off the truth and the snap along z ends on it.
+    With an error D in depth along z only, and a plane at the angle a to the line of sight, the error of the nearest
+    point is D sin(90 - a), and that of the snap along z is zero.
     """
     normal = np.array([1.0, 0.0, 1.0]) / np.sqrt(2)
     point = np.array([0.0, 0.0, 3.0])  # the truth is the origin
@@ -80,8 +80,8 @@ def test_snapped_beats_robust_and_the_nearest_point_on_average(slant_deg) -> Non
     assert mean["snapped"] < 0.5 * mean["robust"]
 
 
-def test_the_claim_after_the_snap_is_that_of_repeated_sightings() -> None:
-    """Draws of a covariance, each snapped to a plane in another metric, scatter in the plane as `on_plane` says."""
+def test_the_claim_after_the_snap_is_that_of_repeated_detections() -> None:
+    """Draws from a covariance, snapped to a plane in another metric, have the covariance of `on_plane`."""
     random = np.random.default_rng(3)
     covariance, metric, normal = _metric(random), _metric(random), np.array([0.6, 0.0, 0.8])
     draws = random.multivariate_normal(np.zeros(3), covariance, 3000)
@@ -94,8 +94,8 @@ def test_the_claim_after_the_snap_is_that_of_repeated_sightings() -> None:
     assert 0 < normal @ claimed @ normal < 0.1 * normal @ covariance @ normal
 
 
-def test_a_surface_out_of_reach_leaves_the_point(scene) -> None:
-    """A mesh that lies 40 mm off is not snapped to: the point is the robust one, and the distance is told."""
+def test_a_distant_surface_does_not_move_the_point(scene) -> None:
+    """At 40 mm the point is that of `robust`, and the distance is returned."""
     detections = scene(noise_mm=0.5).detections
     away = replace(
         detections, surface=Surface(detections.surface.vertices_mm + np.array([40.0, 0, 0]), detections.surface.faces)
@@ -110,8 +110,8 @@ def test_a_surface_out_of_reach_leaves_the_point(scene) -> None:
 
 
 @pytest.mark.parametrize(("sigmas", "snapped"), [(3.28, True), (3.30, False)])
-def test_the_reach_is_counted_across_the_surface(scene, sigmas, snapped) -> None:
-    """3.29 standard deviations in the direction of the normal, whatever lies in the plane."""
+def test_the_limit_of_the_snap_is_measured_along_the_normal(scene, sigmas, snapped) -> None:
+    """It is 3.29 standard deviations along the normal, independent of the plane's position."""
     detections, normal = scene(shared_mm=0.3, noise_mm=1.0).detections, np.array([0.0, 0.6, 0.8])
     robust = fuse(detections, "robust")
     plane = _plane(normal)
@@ -122,7 +122,7 @@ def test_the_reach_is_counted_across_the_surface(scene, sigmas, snapped) -> None
 
 
 def test_one_view_is_enough_for_the_surface(scene) -> None:
-    """Its hit is the answer, and the claim is wider along the slope than across."""
+    """Its hit is the result."""
     seen = scene(usable=np.arange(9) == 7)
 
     found = fuse(seen.detections, "surface")
@@ -132,17 +132,17 @@ def test_one_view_is_enough_for_the_surface(scene) -> None:
     assert np.isfinite(found.covariance_mm2).all()
 
 
-def test_rays_past_the_surface_are_refused(scene) -> None:
-    """If every ray misses the mesh there is nothing to take the median of."""
+def test_rays_that_miss_the_surface_are_rejected(scene) -> None:
+    """The message has the number of rays."""
     detections = scene(usable=own_side(DEFAULT_RIG.views, "left")).detections
     small = Surface(np.eye(3) + 500, np.array([[0, 1, 2]]))
 
-    with pytest.raises(GeometryError, match="none of the 4 usable rays meets the surface"):
+    with pytest.raises(GeometryError, match="none of the 4 usable rays hits the surface"):
         fuse(replace(detections, surface=small), "surface")
 
 
 def test_the_median_resists_up_to_half_of_the_weight() -> None:
-    """Five points in one place and four far away: the median is the five's place."""
+    """The median of five equal points and four distant ones is the five's position."""
     points = np.concatenate([np.full((5, 3), 2.0), np.random.default_rng(0).normal(size=(4, 3)) * 100 + 300])
 
     np.testing.assert_allclose(geometric_median(points, np.ones(9)), 2.0, atol=1e-4)
@@ -150,8 +150,8 @@ def test_the_median_resists_up_to_half_of_the_weight() -> None:
 
 @given(st.integers(0, 2**32 - 1))
 @settings(deadline=None, max_examples=30)
-def test_no_point_has_a_smaller_sum_of_distances(seed) -> None:
-    """A step in any direction from the geometric median makes the weighted sum larger."""
+def test_the_geometric_median_minimises_the_sum_of_distances(seed) -> None:
+    """A step in any direction increases the weighted sum."""
     random = np.random.default_rng(seed)
     points, weights = random.normal(size=(7, 3)), random.uniform(0.1, 1, 7)
 
