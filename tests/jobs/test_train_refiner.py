@@ -1,4 +1,4 @@
-"""The refiner's command on a small finished run, and the stream that it learns from."""
+"""train-refiner on a small finished run, and its stream of crops."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ from jobs.vectorize import VectorizeConfig, vectorize
 from jobs.workers.inference import mesh_files, without_objects
 from jobs.workers.refiner_stream import batches_of
 
-PICTURES = 64
+NUM_CROPS = 64
 
 
 def snapshot(folder):
@@ -42,8 +42,8 @@ def plan(run, bodies) -> SamplePlan:
     )
 
 
-def test_a_refiner_has_its_files_and_says_what_it_starts_from(run):
-    """The folder holds a network a stage, and the numbers name a start whose error on validation objects is known."""
+def test_a_refiner_has_its_files_and_its_start(run):
+    """The folder has one network per stage; the error of the start on validation objects is in refiner.json."""
     folder = run / "refiner" / "orthographic"
     numbers = read_numbers(str(folder))
 
@@ -54,17 +54,17 @@ def test_a_refiner_has_its_files_and_says_what_it_starts_from(run):
     assert UncertaintyModel.from_dict(numbers["uncertainty"]).bars.num_objects == 2
 
 
-def test_a_finished_training_run_again_writes_nothing(run, capsys):
-    """The configuration and the inputs are what they were."""
+def test_a_second_run_of_a_finished_training_writes_nothing(run, capsys):
+    """Configuration and inputs are unchanged."""
     before = snapshot(run)
-    train_refiner(TrainRefinerConfig(run=str(run), num_crops=PICTURES))
+    train_refiner(TrainRefinerConfig(run=str(run), num_crops=NUM_CROPS))
 
     assert snapshot(run) == before
     assert "nothing to do" in capsys.readouterr().out
 
 
-def test_the_report_counts_the_refined_answers_of_all_test_objects(run):
-    """A method beside the others, in the table and object by object; chosen if it was best on validation objects."""
+def test_the_report_has_the_refined_landmarks_of_all_test_objects(run):
+    """`refined` is a method in the table and per object; it is chosen if it is best on validation objects."""
     report = json.loads((run / "report" / "report.json").read_text())
     rows = (run / "report" / "per_object.csv").read_text().splitlines()
 
@@ -76,8 +76,8 @@ def test_the_report_counts_the_refined_answers_of_all_test_objects(run):
     assert sum(",orthographic,refined," in row for row in rows) == 4
 
 
-def test_the_stream_is_the_plan_in_its_order(plan, cluster):
-    """Blocks are whole batches, and the same seed gives the same ones however they are drawn."""
+def test_the_stream_has_the_plans_batches_in_order(plan, cluster):
+    """Blocks are whole batches; the same seed gives the same ones on the cluster."""
     here = [batch for segment in range(plan.num_segments) for batch in plan.batches(segment)]
     there = list(batches_of(plan))
 
@@ -96,8 +96,8 @@ def small_run(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_networks_serve_the_other_projection_too(run, tmp_path):
-    """They are taken as they are; views, variances and claims are learnt after that projection's first estimates."""
+def test_the_networks_can_be_reused_for_the_other_projection(run, tmp_path):
+    """They are unchanged; views, variances and uncertainty are calibrated on that projection's first estimates."""
     for part in ("renders", "vectors", "lifter", "refiner"):
         shutil.copytree(run / part, tmp_path / part)
     other = {"run": str(tmp_path), "projection": "perspective"}
@@ -111,18 +111,18 @@ def test_the_networks_serve_the_other_projection_too(run, tmp_path):
         assert ours.crop_size == theirs.crop_size
         for one, other in zip(ours.model.get_weights(), theirs.model.get_weights(), strict=True):
             assert np.array_equal(one, other)
-    assert taken.validation_mm != trained.validation_mm  # the lifter's, at least, is of the other images
+    assert taken.validation_mm != trained.validation_mm  # the lifter's, at least, differ
     assert taken.uncertainty != trained.uncertainty
 
 
-def test_bad_meshes_among_the_objects_are_skipped_and_said(small_run, bodies, tmp_path, capfd):
-    """A training and a validation mesh that have gone bad since cost those objects, and the report is renewed."""
+def test_unreadable_meshes_are_skipped_and_reported(small_run, bodies, tmp_path, capfd):
+    """Objects with a corrupted training or validation mesh are left out, and the report is renewed."""
     shutil.copytree(bodies, tmp_path / "corrupted")
     for name in ("body-00001", "body-00007"):
         (tmp_path / "corrupted" / "meshes" / f"{name}.ply").write_bytes(b"no mesh")
     evaluate(EvaluateConfig(run=str(small_run)))
     without = json.loads((small_run / "report" / "report.json").read_text())
-    train_refiner(TrainRefinerConfig(run=str(small_run), dataset=str(tmp_path / "corrupted"), num_crops=PICTURES))
+    train_refiner(TrainRefinerConfig(run=str(small_run), dataset=str(tmp_path / "corrupted"), num_crops=NUM_CROPS))
     evaluate(EvaluateConfig(run=str(small_run)))
     renewed = json.loads((small_run / "report" / "report.json").read_text())
     said = capfd.readouterr().err
@@ -133,8 +133,8 @@ def test_bad_meshes_among_the_objects_are_skipped_and_said(small_run, bodies, tm
     assert renewed["lifter"]["orthographic"]["test"]["refined"]["n"] == 2
 
 
-def test_a_refiner_of_another_lifter_is_left_out(run, tmp_path, capfd):
-    """It starts from what no longer is."""
+def test_a_refiner_of_another_lifter_is_ignored(run, tmp_path, capfd):
+    """Its first estimates are of a lifter that no longer exists."""
     for part in ("renders", "vectors", "lifter", "refiner"):
         shutil.copytree(run / part, tmp_path / part, ignore=shutil.ignore_patterns("perspective*"))
     lifter = tmp_path / "lifter" / "orthographic" / "lifter.json"
@@ -146,8 +146,8 @@ def test_a_refiner_of_another_lifter_is_left_out(run, tmp_path, capfd):
     assert "trained for another lifter" in capfd.readouterr().err
 
 
-def test_wrong_input_is_one_line(run, plan, tmp_path):
-    """What is missing or too little is named."""
+def test_wrong_input_is_rejected(run, plan, tmp_path):
+    """The message names the missing step or the flag."""
     with pytest.raises(DataError, match="featurelib render"):
         train_refiner(TrainRefinerConfig(run=str(tmp_path)))
     with pytest.raises(UsageError, match="--reuse-networks orthographic: expected another projection"):

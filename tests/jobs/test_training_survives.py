@@ -1,4 +1,4 @@
-"""A training loses a worker, or its driver, and ends as if nothing had happened."""
+"""A training that loses a worker or its driver gives the same result."""
 
 import csv
 import os
@@ -32,14 +32,14 @@ FIGURES = ("loss", "val_loss", "error_pct", "val_error_pct")
 
 @pytest.fixture
 def renders(run, tmp_path):
-    """A run that holds the small run's images and nothing else."""
+    """A run with the small run's images only."""
     shutil.copytree(run / "renders", tmp_path / "renders")
     return tmp_path
 
 
 @pytest.fixture(scope="module")
 def undisturbed(run, tmp_path_factory):
-    """The curve of a training on two workers that nothing happens to."""
+    """The metrics of an uninterrupted training on two workers."""
     folder = tmp_path_factory.mktemp("undisturbed")
     shutil.copytree(run / "renders", folder / "renders")
     train_detector(TrainDetectorConfig(run=str(folder), workers=2, **FLAGS))
@@ -63,7 +63,7 @@ def wait_for_epochs(folder, count: int) -> None:
 
 
 def test_a_killed_worker_costs_no_more_than_an_epoch(cluster, ray_workers, renders, undisturbed, capsys):
-    """One of two workers is killed in epoch 3 of 6: six epochs, the same curve, and the user is told."""
+    """One of two workers is killed in epoch 3 of 6: there are six epochs with the same metrics, and a message."""
     killed = []
 
     def kill():
@@ -83,10 +83,10 @@ def test_a_killed_worker_costs_no_more_than_an_epoch(cluster, ray_workers, rende
     assert not (renders / "detector/orthographic/checkpoint.npz").exists()
 
 
-def test_a_killed_driver_goes_on_with_the_same_command(cluster, renders, capsys):
-    """The process that the user started is killed: the same command goes on, and done a third time has nothing to do.
+def test_after_a_killed_driver_the_same_command_resumes(cluster, renders, capsys):
+    """The driver is killed: the same command resumes, and a third run has nothing to do.
 
-    That the curve goes on as it would have is tests/detector/test_network.py's to say.
+    tests/models/detector/test_network.py tests that a resumed training equals an uninterrupted one.
     """
     config = TrainDetectorConfig(run=str(renders), **FLAGS)
     flags = [part for name, value in FLAGS.items() for part in (f"--{name.replace('_', '-')}", str(value))]
@@ -114,14 +114,14 @@ def test_a_killed_driver_goes_on_with_the_same_command(cluster, renders, capsys)
         ({"batch_size": 4096}, "--batch-size 4096: expected at most the"),
     ],
 )
-def test_impossible_settings_are_refused(renders, flags, words):
-    """Before anything starts, in words that name the flag."""
+def test_impossible_settings_are_rejected(renders, flags, words):
+    """The message names the flag, and nothing starts."""
     with pytest.raises(UsageError, match=words):
         train_detector(TrainDetectorConfig(run=str(renders), **(FLAGS | flags)))
 
 
-def test_weights_of_another_alpha_are_refused(cluster, renders, tmp_path):
-    """What a worker finds wrong with the user's file reaches the user as it is, and starts nothing again."""
+def test_weights_of_another_alpha_are_rejected(cluster, renders, tmp_path):
+    """A worker's error about the user's file ends the command with that message, without a restart."""
     from featurelib.models.detector.network import build_detector
 
     backbone = build_detector(head="regression", alpha=0.5, input_size=32, weights="none").get_layer("backbone")

@@ -1,4 +1,4 @@
-"""Two workers train as one does."""
+"""Two workers give the same training as one."""
 
 from pathlib import Path
 
@@ -10,14 +10,14 @@ pytestmark = pytest.mark.slow
 STEPS, BATCH, SIZE = 20, 16, 64
 
 RATES = {"held": 1e-3, "learnt": 1e-5}
-"""Learning rate by what becomes of BatchNorm's statistics. Learning them from 16 images, an untrained network is
-chaotic, since Adam's first step is the sign of the gradient: after five steps at 1e-3, rounding decided the loss. So
-there two workers are held against one that adds up its images in another order, which is rounding alone."""
+"""Learning rate for fixed and for learnt BatchNorm statistics. With statistics learnt from 16 images, an untrained
+network is chaotic, since Adam's first step is the sign of the gradient: after five steps at 1e-3, the loss depended on
+rounding. So there, two workers are compared with one worker with reordered images, which differs by rounding only."""
 
 
 @pytest.fixture(scope="module")
 def trained(cluster, tmp_path_factory):
-    """By number of workers: each worker's losses and its weights after STEPS steps, by what becomes of BatchNorm."""
+    """By number of workers: each worker's losses and its weights after STEPS steps, by key of RATES."""
     return {workers: _train(workers, str(tmp_path_factory.mktemp("train"))) for workers in (1, 2)}
 
 

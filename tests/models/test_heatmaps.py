@@ -1,4 +1,4 @@
-"""Reading places from maps."""
+"""Positions, covariances and divergences of heatmaps."""
 
 import numpy as np
 import pytest
@@ -10,19 +10,19 @@ CENTRES = np.array([[[0.5, 0.5], [0.4137, 0.6213]], [[0.61, 0.33], [0.3, 0.7]]],
 
 
 def log_maps(xy=CENTRES, sigma_cells=1.5):
-    """Log maps of Gaussians, as an array."""
+    """Return the log probabilities of Gaussians, as an array."""
     return np.asarray(heatmaps.gaussian(xy, HEIGHT, WIDTH, sigma_cells))
 
 
 def test_the_mean_of_a_gaussian_is_its_centre():
-    """Between cells as well as on them, to a thousandth of a cell."""
+    """The error is below a thousandth of a cell, also between cell centres."""
     found = np.asarray(heatmaps.means(log_maps()))
 
     np.testing.assert_allclose(found * (WIDTH, HEIGHT), CENTRES * (WIDTH, HEIGHT), atol=1e-3)
 
 
-def test_the_covariance_of_a_gaussian_is_its_own():
-    """Round in cells, so in fractions of the image sigma / width along x and sigma / height along y."""
+def test_the_covariance_of_a_gaussian_is_that_of_its_definition():
+    """In fractions of the image, the standard deviation is sigma / width along x and sigma / height along y."""
     log_p = log_maps()
     found = np.asarray(heatmaps.covariances(log_p, heatmaps.means(log_p)))
 
@@ -30,8 +30,8 @@ def test_the_covariance_of_a_gaussian_is_its_own():
     np.testing.assert_allclose(found, np.broadcast_to(expected, (2, 2, 2, 2)), atol=2e-6)
 
 
-def test_a_slanted_map_has_a_slanted_covariance():
-    """Two equal cells on a diagonal: the covariance is known by hand."""
+def test_two_cells_on_a_diagonal_have_the_known_covariance():
+    """The expected covariance is calculated by hand."""
     scores = np.full((1, HEIGHT, WIDTH, 1), -np.inf, np.float32)
     scores[0, 10, 20] = scores[0, 13, 24] = 0.0  # two cells, 4 apart along x and 3 along y
     log_p = np.maximum(np.asarray(heatmaps.log_probabilities(scores)), -100)
@@ -42,8 +42,8 @@ def test_a_slanted_map_has_a_slanted_covariance():
     np.testing.assert_allclose(heatmaps.covariances(log_p, mean)[0, 0], np.outer(offset, offset), atol=1e-6)
 
 
-def test_a_flipped_map_is_read_at_the_flipped_place():
-    """x -> 1 - x, with the same spread and the opposite slant."""
+def test_a_flipped_map_has_the_flipped_position():
+    """The position is at 1 - x, with the same variances and the opposite correlation."""
     scores = np.random.default_rng(0).normal(size=(2, HEIGHT, WIDTH, 2)).astype(np.float32)
     here, there = (heatmaps.log_probabilities(s) for s in (scores, scores[:, :, ::-1]))
     mean, flipped = np.asarray(heatmaps.means(here)), np.asarray(heatmaps.means(there))
@@ -54,15 +54,15 @@ def test_a_flipped_map_is_read_at_the_flipped_place():
     )
 
 
-def test_maps_are_normalised_wherever_their_centre_is():
-    """Even far outside the image, where every cell of a Gaussian would underflow to nothing."""
+def test_maps_are_normalised_for_any_centre():
+    """Also far outside the image, where each cell of a Gaussian would underflow to zero."""
     outside = np.array([[[-2.0, 0.5], [0.5, 3.0]]], np.float32)
 
     np.testing.assert_allclose(np.exp(log_maps(outside)).sum(axis=(1, 2)), 1.0, rtol=1e-4)
 
 
 def test_the_divergence_is_a_distance_of_distributions():
-    """Nothing from a map to itself, the same both ways, ln 2 at most: reached where two maps do not meet."""
+    """It is 0 for equal maps, symmetric, and ln 2 for disjoint maps."""
     here, there = log_maps(), log_maps(CENTRES[::-1])
     apart = np.asarray(heatmaps.jensen_shannon(log_maps(CENTRES * 0 + 0.1, 0.3), log_maps(CENTRES * 0 + 0.9, 0.3)))
 
@@ -72,8 +72,8 @@ def test_the_divergence_is_a_distance_of_distributions():
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e4])
-def test_no_logit_is_too_large(scale):
-    """A map as sharp as one cell or as flat as a table still reads as a finite place."""
+def test_any_logits_give_finite_results(scale):
+    """A map with one dominant cell and a flat map have finite positions."""
     scores = scale * np.random.default_rng(1).normal(size=(3, HEIGHT, WIDTH, 2)).astype(np.float32)
     log_p = heatmaps.log_probabilities(scores)
 

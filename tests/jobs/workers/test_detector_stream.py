@@ -18,7 +18,7 @@ def plan(run) -> StreamPlan:
 
 
 def keys(batches) -> Counter:
-    """Count samples by what makes them unique: their labels, to a millionth of the width."""
+    """Count samples by their labels, which are unique, rounded to a millionth of the width."""
     found = Counter()
     for _, labels in batches:
         for points, near, weight in zip(labels.points, labels.near, labels.weight, strict=True):
@@ -28,7 +28,7 @@ def keys(batches) -> Counter:
 
 
 def wanted(plan, split) -> Counter:
-    """The same of all of a split's views, with their mirror images if it is trained on."""
+    """Count the views of a split in the same way, with their mirror images in the training split."""
     found = Counter()
     for uri in plan.manifest.shard_uris:
         for view in read_views(uri, split=split):
@@ -45,8 +45,8 @@ def segments_of(plan, epoch, split):
 
 
 @pytest.mark.parametrize("shuffle_buffer", [10, 2000])
-def test_a_pass_holds_every_sample_once(plan, shuffle_buffer):
-    """Validation gives all views; training all views and mirror images but fewer than a batch a segment."""
+def test_a_pass_has_every_sample_once(plan, shuffle_buffer):
+    """Validation has all views; training has all views and mirror images, except less than a batch per segment."""
     plan = replace(plan, shuffle_buffer=shuffle_buffer)
     for split in ("train", "val"):
         segments = segments_of(plan, 0, split)
@@ -56,8 +56,8 @@ def test_a_pass_holds_every_sample_once(plan, shuffle_buffer):
         assert missing.total() <= (0 if split == "val" else (BATCH - 1) * len(segments))
 
 
-def test_epochs_differ_and_repeat(plan):
-    """Each epoch has an order of its own, and the same one whenever it is asked for."""
+def test_epochs_differ_and_are_reproducible(plan):
+    """Each epoch has another order, which is always the same."""
     first, other = (segments_of(plan, epoch, "train")[0] for epoch in (0, 1))
     orders = [[batch.labels.points for batch in plan.batches(segment)] for segment in (first, first, other)]
 
@@ -65,13 +65,13 @@ def test_epochs_differ_and_repeat(plan):
     assert not np.array_equal(orders[0], orders[2])
 
 
-def test_a_late_start_goes_on_with_the_same_epochs(plan):
-    """The stream that begins at epoch 1 is the rest of the one that begins at 0."""
+def test_a_later_first_epoch_gives_the_same_epochs(plan):
+    """The stream from epoch 1 is the end of the stream from epoch 0."""
     assert replace(plan, first_epoch=1).segments() == [s for s in plan.segments() if s.epoch == 1]
 
 
-def test_the_plan_stays_small(plan):
-    """A million objects make no more segments than a pass may have."""
+def test_the_number_of_segments_is_limited(plan):
+    """A million objects have at most MAX_SEGMENTS segments per pass."""
     large = replace(plan.manifest, shards=("shard.parquet",) * 65_536, views={"train": 6_300_000, "val": 1_350_000})
     counts = Counter((s.epoch, s.split) for s in replace(plan, manifest=large).segments())
 
@@ -79,8 +79,8 @@ def test_the_plan_stays_small(plan):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_workers_share_every_step_in_order(plan, workers):
-    """Dealt to workers by Ray and put together again, the shares are the plan's batches, whatever their number."""
+def test_workers_get_their_shares_of_every_step_in_order(plan, workers):
+    """The shares that Ray gives to the workers together are the plan's batches, for any number of workers."""
     connect_for_data()
     ray.data.DataContext.get_current().execution_options.preserve_order = True
     expected = [(s[:2], batch) for s in plan.segments() for batch in plan.batches(s)]

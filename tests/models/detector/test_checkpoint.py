@@ -17,8 +17,8 @@ def checkpoint() -> Checkpoint:
     return Checkpoint(ROWS, *arrays)
 
 
-def test_a_checkpoint_comes_back_as_it_was():
-    """Rows and arrays survive the file, in their order and to the bit."""
+def test_reading_returns_the_written_checkpoint():
+    """Rows and arrays are equal to the bit, in their order."""
     before = checkpoint()
 
     after = Checkpoint.from_bytes(before.to_bytes(CONFIG), CONFIG)
@@ -30,25 +30,25 @@ def test_a_checkpoint_comes_back_as_it_was():
         assert all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in pairs)
 
 
-def test_a_checkpoint_of_another_training_is_not_taken():
-    """Another configuration begins anew."""
+def test_a_checkpoint_of_another_training_is_ignored():
+    """With another configuration there is no checkpoint."""
     assert Checkpoint.from_bytes(checkpoint().to_bytes(CONFIG), CONFIG | {"alpha": 1.0}) is None
 
 
-def test_the_best_epoch_is_the_first_of_the_least_error():
-    """A later epoch must be better, not as good."""
+def test_the_best_epoch_is_the_first_one_with_the_least_error():
+    """A later epoch with an equal error is not better."""
     assert checkpoint().best_row.epoch == 1
 
 
-def test_the_curve_is_a_table():
-    """metrics.csv has a row an epoch with its values by name."""
+def test_metrics_csv_has_a_row_per_epoch():
+    """Its columns are the fields of an epoch."""
     rows = list(csv.DictReader(io.StringIO(metrics_csv(ROWS))))
 
     assert [{name: str(value) for name, value in row._asdict().items()} for row in ROWS] == rows
 
 
-def test_tensorboard_reads_the_curve(tmp_path):
-    """TensorFlow's own reader finds every epoch's loss and error in the event file."""
+def test_tensorboard_events_have_all_epochs(tmp_path):
+    """TensorFlow's reader finds each epoch's loss and error in the event file."""
     path = tmp_path / "events.out.tfevents"
     path.write_bytes(tensorboard_events(ROWS))
 

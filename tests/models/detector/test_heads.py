@@ -1,4 +1,4 @@
-"""The heads: what they build, what they make small, what they read. Mostly on a backbone of five layers."""
+"""The heads: outputs, losses, errors and detections. Mostly on a backbone of five layers."""
 
 import keras
 import numpy as np
@@ -16,7 +16,7 @@ CELLS = SIZE // 4
 
 
 def attached(head, policy="float32", backbone=None):
-    """A head on a backbone, as a model of scaled images."""
+    """Return a head on a backbone, as a model of scaled images."""
     keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(policy)
     try:
@@ -27,7 +27,7 @@ def attached(head, policy="float32", backbone=None):
 
 
 def small_backbone():
-    """Five strided convolutions, named like the layers that the head listens to: quick to build and to train."""
+    """Return five strided convolutions, named like the layers that feed the head; they are quick to train."""
     x = images = keras.Input((SIZE, SIZE, 3))
     for name in ("stem", *reversed(TAPS)):
         x = keras.layers.Conv2D(16, 3, strides=2, padding="same", activation="relu", name=name)(x)
@@ -35,7 +35,7 @@ def small_backbone():
 
 
 def mobilenet():
-    """The real one, untrained."""
+    """Return MobileNetV2, untrained."""
     shape = (SIZE, SIZE, 3)
     return keras.applications.MobileNetV2(
         input_shape=shape, alpha=0.35, include_top=False, weights=None, name="backbone"
@@ -44,12 +44,12 @@ def mobilenet():
 
 @pytest.fixture(scope="module")
 def model():
-    """The heatmap head on MobileNetV2; tests leave it as it is."""
+    """The heatmap head on MobileNetV2; tests do not change it."""
     return attached(HeatmapHead(), backbone=mobilenet())
 
 
 def labels_of(count=5, seed=0):
-    """Random labels."""
+    """Return random labels."""
     rng = np.random.default_rng(seed)
     points = rng.uniform(0.3, 0.7, (count, 2, 2)).astype(np.float32)
     near, visible = rng.integers(0, 2, count).astype(np.int32), rng.integers(0, 2, (count, 2)).astype(np.float32)
@@ -57,32 +57,32 @@ def labels_of(count=5, seed=0):
 
 
 def in_the_mirror(labels):
-    """The labels of the mirrored images."""
+    """Return the labels of the mirrored images."""
     points = mirror_xy(labels.points)[:, ::-1].astype(np.float32)
     return Labels(points, 1 - labels.near, labels.visible[:, ::-1], labels.weight)
 
 
 def outputs_of(labels, seed=1):
-    """Random outputs of the heatmap head for so many labels."""
+    """Return random outputs of the heatmap head."""
     rng = np.random.default_rng(seed)
     scores = 3 * rng.normal(size=(len(labels.near), CELLS, CELLS, 2))
     return {"maps": scores.astype(np.float32), "visible": rng.normal(size=labels.visible.shape).astype(np.float32)}
 
 
 def perfect(labels):
-    """Outputs that say what the labels say."""
+    """Return the outputs that agree with the labels."""
     scores = np.asarray(heatmaps.gaussian(labels.points, CELLS, CELLS, HeatmapHead().sigma_cells))
     return {"maps": scores, "visible": 40 * labels.visible - 20}
 
 
 def test_labels_mirrored_twice_are_themselves():
-    """Sides, places and visibility come back."""
+    """Sides, positions and visibility are restored."""
     labels = labels_of()
     for once, again in zip(labels, in_the_mirror(in_the_mirror(labels)), strict=True):
         np.testing.assert_allclose(once, again, atol=1e-6)
 
 
-def test_the_mirror_changes_nothing():
+def test_mirroring_does_not_change_the_loss():
     """Flipped maps with the sides swapped have the same loss and the same error against mirrored labels."""
     head, labels = HeatmapHead(), labels_of()
     outputs = outputs_of(labels)
@@ -92,44 +92,46 @@ def test_the_mirror_changes_nothing():
     np.testing.assert_allclose(
         head.distances(flipped, in_the_mirror(labels)), head.distances(outputs, labels), atol=1e-6
     )
-    sighting, mirrored = head.read(outputs), head.read(flipped)
-    np.testing.assert_allclose(mirrored.xy, mirror_xy(sighting.xy)[:, ::-1], atol=1e-6)
-    np.testing.assert_allclose(mirrored.visible, sighting.visible[:, ::-1], atol=1e-6)
-    np.testing.assert_allclose(mirrored.covariance, (sighting.covariance * [[1, -1], [-1, 1]])[:, ::-1], atol=1e-6)
+    detection, mirrored = head.read(outputs), head.read(flipped)
+    np.testing.assert_allclose(mirrored.xy, mirror_xy(detection.xy)[:, ::-1], atol=1e-6)
+    np.testing.assert_allclose(mirrored.visible, detection.visible[:, ::-1], atol=1e-6)
+    np.testing.assert_allclose(mirrored.covariance, (detection.covariance * [[1, -1], [-1, 1]])[:, ::-1], atol=1e-6)
 
 
-def test_true_maps_are_read_as_the_truth():
-    """Maps drawn at the labels are read there, with their own spread and visibility, at no loss."""
+def test_perfect_maps_give_the_labels():
+    """Gaussians at the labels give their positions, covariances and visibility, without loss."""
     head, labels = HeatmapHead(), labels_of()
-    sighting = head.read(perfect(labels))
+    detection = head.read(perfect(labels))
 
-    np.testing.assert_allclose(sighting.xy, labels.points, atol=1e-3 / CELLS)
-    np.testing.assert_allclose(sighting.visible, labels.visible, atol=1e-6)
-    spread = np.broadcast_to(np.eye(2) * (head.sigma_cells / CELLS) ** 2, sighting.covariance.shape)
-    np.testing.assert_allclose(np.asarray(sighting.covariance), spread, rtol=1e-2, atol=1e-5)
+    np.testing.assert_allclose(detection.xy, labels.points, atol=1e-3 / CELLS)
+    np.testing.assert_allclose(detection.visible, labels.visible, atol=1e-6)
+    spread = np.broadcast_to(np.eye(2) * (head.sigma_cells / CELLS) ** 2, detection.covariance.shape)
+    np.testing.assert_allclose(np.asarray(detection.covariance), spread, rtol=1e-2, atol=1e-5)
     np.testing.assert_allclose(head.losses(perfect(labels), labels), 0, atol=1e-4)
     np.testing.assert_allclose(head.distances(perfect(labels), labels), 0, atol=1e-4)
 
 
 def near(labels):
-    """The true positions (n, 2) of the near instances."""
+    """Return the true positions (n, 2) of the near instances."""
     return labels.points[np.arange(len(labels.near)), labels.near]
 
 
 @pytest.mark.parametrize("name", HEADS)
 def test_only_the_near_instance_is_measured(name):
-    """Its distance, whatever is said of the far one: a 3-4-5 triangle."""
+    """The error is the near instance's distance, a 3-4-5 triangle, for any far position."""
     labels = labels_of()
-    said = labels.points.copy()
-    said[np.arange(5), labels.near] += (0.03, 0.04)
-    said[np.arange(5), 1 - labels.near] = 0.5
-    outputs = perfect(labels._replace(points=said)) if name == "heatmap" else near(labels._replace(points=said))
+    predicted = labels.points.copy()
+    predicted[np.arange(5), labels.near] += (0.03, 0.04)
+    predicted[np.arange(5), 1 - labels.near] = 0.5
+    outputs = (
+        perfect(labels._replace(points=predicted)) if name == "heatmap" else near(labels._replace(points=predicted))
+    )
 
     np.testing.assert_allclose(HEADS[name].distances(outputs, labels), 0.05, atol=1e-4)
 
 
 def test_each_sample_has_its_own_loss():
-    """No term leaks from one image to another, so that a caller may weigh some with 0."""
+    """The loss of an image does not depend on the others, so a caller may give some weight 0."""
     head, labels = HeatmapHead(), labels_of()
     outputs = outputs_of(labels)
     alone = [
@@ -140,24 +142,24 @@ def test_each_sample_has_its_own_loss():
     np.testing.assert_allclose(head.losses(outputs, labels), np.concatenate(alone), rtol=1e-5)
 
 
-def test_the_regression_head_is_the_recipes():
-    """Near positions in [0, 1]; the mean of two squares; which side it is, how sure and whether seen is not said."""
+def test_the_regression_head_predicts_the_near_position():
+    """Positions are in [0, 1], the loss is a mean of two squares, and covariance and visibility are NaN."""
     head, labels = RegressionHead(), labels_of()
     model = attached(head)
     xy = np.asarray(model(np.random.default_rng(0).uniform(-1, 1, (5, SIZE, SIZE, 3)), training=False))
-    sighting = head.read(xy)
+    detection = head.read(xy)
 
     assert model.output_shape == (None, 2)
     assert ((xy > 0) & (xy < 1)).all()
     np.testing.assert_allclose(head.losses(xy, labels), np.mean((xy - near(labels)) ** 2, -1), rtol=1e-5)
     np.testing.assert_allclose(head.distances(xy, labels), np.linalg.norm(xy - near(labels), axis=-1), rtol=1e-4)
-    np.testing.assert_array_equal(sighting.xy, np.stack([xy, xy], axis=1))
-    assert np.isnan(np.asarray(sighting.covariance)).all()
-    assert np.isnan(np.asarray(sighting.visible)).all()
+    np.testing.assert_array_equal(detection.xy, np.stack([xy, xy], axis=1))
+    assert np.isnan(np.asarray(detection.covariance)).all()
+    assert np.isnan(np.asarray(detection.visible)).all()
 
 
-def test_the_maps_are_a_quarter_of_the_picture(model):
-    """The tapped layers have the strides they are named for, and the backbone keeps its name."""
+def test_the_maps_have_a_quarter_of_the_resolution(model):
+    """The tapped layers have the documented strides, and the backbone keeps its name."""
     backbone = model.get_layer("backbone")
 
     assert {name: tuple(shape) for name, shape in ((k, v.shape) for k, v in model.output.items())} == {
@@ -166,11 +168,11 @@ def test_the_maps_are_a_quarter_of_the_picture(model):
     }
     assert [SIZE // backbone.get_layer(name).output.shape[1] for name in TAPS] == [32, 16, 8, 4]
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    assert not norms, "outside the backbone nothing has statistics to learn"
+    assert not norms, "layers outside the backbone have no statistics"
 
 
-def test_a_saved_network_gives_the_same_answer(model, tmp_path):
-    """The file needs nothing of ours to be opened."""
+def test_a_loaded_network_gives_the_same_outputs(model, tmp_path):
+    """The file loads without our code."""
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
     images = np.random.default_rng(0).uniform(-1, 1, (2, SIZE, SIZE, 3)).astype(np.float32)
@@ -192,8 +194,8 @@ def test_half_precision_stays_in_the_network(policy):
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_a_compiled_step_gives_the_same_with_shapes_known_before(name):
-    """Under XLA, which wants shapes as constants; the loss's slope is finite even where nothing is wrong."""
+def test_a_compiled_step_gives_the_same_with_static_shapes(name):
+    """XLA needs static shapes; the gradient of the loss is finite also at zero distance."""
     labels = labels_of()
     outputs = perfect(labels) if name == "heatmap" else near(labels)
 
@@ -211,8 +213,8 @@ def test_a_compiled_step_gives_the_same_with_shapes_known_before(name):
     assert all(np.isfinite(slope).all() for slope in tf.nest.flatten(slopes))
 
 
-def test_a_few_steps_tell_a_bright_dot_from_a_dim_one():
-    """Left is bright and right is dim, wherever they are: the loss falls, and so does the error."""
+def test_a_few_steps_separate_a_bright_dot_from_a_dim_one():
+    """The left dot is bright and the right one dim: loss and error are halved."""
     head, model, labels = HeatmapHead(), attached(HeatmapHead()), labels_of(16)
     images = np.repeat(dots(labels), 3, axis=-1)
     optimizer = keras.optimizers.Adam(1e-2)
@@ -232,7 +234,7 @@ def test_a_few_steps_tell_a_bright_dot_from_a_dim_one():
 
 
 def dots(labels):
-    """Scaled images (n, s, s, 1): a white dot at each left point, a grey one at each right."""
+    """Return scaled images (n, s, s, 1) with a white dot at each left point, and a grey one at each right point."""
     drawn = np.exp(np.asarray(heatmaps.gaussian(labels.points, SIZE, SIZE, 2.0)))
     drawn /= drawn.max(axis=(1, 2), keepdims=True)
     return 2 * np.max(drawn * (1.0, 0.5), axis=-1, keepdims=True).astype(np.float32) - 1

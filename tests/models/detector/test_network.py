@@ -1,4 +1,4 @@
-"""The detector's network and its two phases, at the smallest size there is."""
+"""The detector's network and its two phases, at the smallest size."""
 
 import keras
 import numpy as np
@@ -24,7 +24,7 @@ HEAD = HEADS["regression"]
 
 
 def batches(epoch=0, count=3, size=8):
-    """Random images and positions, the same in every epoch."""
+    """Yield random images and positions, the same in every epoch."""
     rng = np.random.default_rng(0)
     for _ in range(count):
         images = rng.integers(0, 256, (size, 32, 32, 1)).astype(np.uint8)
@@ -34,20 +34,20 @@ def batches(epoch=0, count=3, size=8):
 
 
 def statistics(model):
-    """The moving means and variances of every BatchNorm."""
+    """Return the moving means and variances of all BatchNorm layers."""
     layers = batch_norms(model.get_layer("backbone"))
     return [values.numpy() for layer in layers for values in (layer.moving_mean, layer.moving_variance)]
 
 
 def trained(model, checkpoint=None, **recipe):
-    """Train for a moment and return where the training stood after each epoch."""
+    """Train on a few batches and return the checkpoint of each epoch."""
     checkpoints = []
     fit(model, HEAD, Recipe(batch_size=8, **recipe), batches, batches, checkpoints.append, checkpoint=checkpoint)
     return checkpoints
 
 
-def test_the_head_is_the_recipes(model):
-    """Pooling, 256 and 128 units with L2 and dropout 0.4 and 0.3, two sigmoids; scaling is inside the model."""
+def test_the_regression_head_has_the_documented_layers(model):
+    """Pooling, 256 and 128 units with L2 and dropout 0.4 and 0.3, two sigmoids; the model scales its input."""
     kinds = [type(layer).__name__ for layer in model.layers]
     dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
 
@@ -62,8 +62,8 @@ def test_the_head_is_the_recipes(model):
     np.testing.assert_allclose(model.layers[1](np.array([0.0, 127.5, 255.0])), [-1, 0, 1])
 
 
-def test_batch_norm_keeps_its_statistics_when_the_backbone_is_unfrozen(model):
-    """The trap of Keras 3: unfrozen, BatchNorm trains and its statistics lag; here they do not move."""
+def test_batch_norm_keeps_its_statistics_in_an_unfrozen_backbone(model):
+    """In Keras 3 an unfrozen BatchNorm would train, and its statistics would lag; here they do not change."""
     before = statistics(model)
     weights = [w.numpy() for w in model.get_layer("backbone").trainable_weights]
     trained(model, epochs=1, frozen_epochs=0, pretrained=True)
@@ -74,7 +74,7 @@ def test_batch_norm_keeps_its_statistics_when_the_backbone_is_unfrozen(model):
 
 
 def test_an_untrained_backbone_learns_its_statistics(model):
-    """There is nothing to keep, and no frozen phase: BatchNorm follows the data from the first step."""
+    """There is no frozen phase, and BatchNorm learns from the first step."""
     before = statistics(model)
     rows = trained(model, epochs=2, frozen_epochs=1, pretrained=False)[-1].rows
 
@@ -82,8 +82,8 @@ def test_an_untrained_backbone_learns_its_statistics(model):
     assert not any(np.array_equal(a, b) for a, b in zip(before, statistics(model), strict=True))
 
 
-def test_the_backbone_is_held_up_to_a_layer(model):
-    """What a recipe freezes does not move in the second phase; what comes after it does."""
+def test_the_backbone_is_frozen_up_to_a_layer(model):
+    """Layers up to `frozen_to` do not change in the second phase; later ones do."""
     backbone = model.get_layer("backbone")
     names = [layer.name for layer in backbone.layers]
     held = names.index("block_2_add") + 1
@@ -98,8 +98,8 @@ def test_the_backbone_is_held_up_to_a_layer(model):
     assert any(moved[held:])
 
 
-def test_the_first_phase_leaves_the_backbone_alone(model):
-    """Only the head trains while the backbone is frozen."""
+def test_the_first_phase_does_not_change_the_backbone(model):
+    """Only the head trains."""
     backbone, head = model.get_layer("backbone"), model.layers[-1]
     before, first = [w.numpy() for w in backbone.weights], head.kernel.numpy()
     rows = trained(model, epochs=1, frozen_epochs=1)[-1].rows
@@ -109,8 +109,8 @@ def test_the_first_phase_leaves_the_backbone_alone(model):
     assert not np.array_equal(first, head.kernel.numpy())
 
 
-def test_the_best_weights_are_left_in_the_model(model):
-    """Training that only gets worse ends after `patience` epochs, with the weights of its best."""
+def test_the_model_ends_with_its_best_weights(model):
+    """A training without improvement ends after `patience` epochs, with the weights of its best epoch."""
     last = trained(model, epochs=9, frozen_epochs=9, head_learning_rate=10.0, patience=2)[-1]
 
     assert len(last.rows) == last.best_row.epoch + 3 < 9
@@ -121,8 +121,8 @@ def test_the_best_weights_are_left_in_the_model(model):
 
 
 @pytest.mark.parametrize("stop_after", [1, 2, 3])
-def test_a_resumed_training_goes_on_as_if_nothing_had_happened(model, stop_after):
-    """From a checkpoint's bytes, before, at and after the change of phases, the curve and the weights are the same."""
+def test_a_resumed_training_equals_an_uninterrupted_one(model, stop_after):
+    """Metrics and weights are equal if it resumes before, at or after the change of phases."""
     recipe = {"epochs": 4, "frozen_epochs": 2}
     undisturbed = trained(model, **recipe)
     weights = model.get_weights()
@@ -139,8 +139,8 @@ def test_a_resumed_training_goes_on_as_if_nothing_had_happened(model, stop_after
     assert all(np.array_equal(a, b) for a, b in zip(weights, other.get_weights(), strict=True))
 
 
-def test_a_finished_training_only_gives_its_best_weights(model):
-    """A training that is over when it is taken up runs no further epoch."""
+def test_resuming_a_finished_training_sets_its_best_weights(model):
+    """It runs no further epoch."""
     last = trained(model, epochs=2, frozen_epochs=1)[-1]
     weights = model.get_weights()
     model.set_weights([0 * w for w in weights])
@@ -149,8 +149,8 @@ def test_a_finished_training_only_gives_its_best_weights(model):
     assert all(np.array_equal(a, b) for a, b in zip(weights, model.get_weights(), strict=True))
 
 
-def test_padding_does_not_count(model):
-    """Samples of weight 0 change neither the figures nor the weights."""
+def test_padding_has_no_effect(model):
+    """Samples of weight 0 change neither the losses nor the errors."""
 
     def padded(epoch):
         for images, labels in batches():
@@ -163,7 +163,7 @@ def test_padding_does_not_count(model):
         keras.utils.set_random_seed(0)
         model.set_weights(weights)
         for layer in model.layers:
-            layer.rate = 0.0  # dropout draws by place in the batch
+            layer.rate = 0.0  # dropout depends on the position in the batch
         fit(model, HEAD, Recipe(batch_size=8, epochs=1, frozen_epochs=1), passes, passes, found.append)
 
     plain, filled = (checkpoint.rows[0] for checkpoint in found)
@@ -178,14 +178,14 @@ def test_padding_does_not_count(model):
         ({"head": "guess"}, "--head guess: expected one of regression, heatmap"),
     ],
 )
-def test_impossible_networks_are_refused(arguments, words):
-    """The message names the flag, the value and what is possible."""
+def test_impossible_networks_are_rejected(arguments, words):
+    """The message has the flag, the value and the possible values."""
     with pytest.raises(UsageError, match=words):
         build_detector(**{"alpha": 0.35, "input_size": 32, "weights": "none"} | arguments)
 
 
-def test_weights_of_another_width_are_refused(model, tmp_path):
-    """A file of weights for one alpha does not fit another, and the message says so; its own width does."""
+def test_weights_of_another_width_are_rejected(model, tmp_path):
+    """Weights of another alpha are rejected; those of the same alpha are loaded."""
     backbone = model.get_layer("backbone")
     arrays = {variable.path.removeprefix("backbone/"): variable.numpy() for variable in backbone.weights}
     np.savez(tmp_path / "w.npz", **arrays)

@@ -14,7 +14,7 @@ def images(count: int, size: int = 4, channels: int = 1) -> np.ndarray:
 
 
 def view(image: np.ndarray, **columns) -> dict:
-    """A view's row, with its left instance near and seen at the marked place and its right one occluded."""
+    """Return a view's row, with the left instance near and visible and the right one occluded."""
     labels = {"left_xy": [0.25, 0.5], "right_xy": [0.625, 0.75], "left_visible": True, "right_visible": False}
     return {"png": encode_png(image.squeeze()), **labels, "near_side": "left", **columns}
 
@@ -32,7 +32,7 @@ def numbers_of(samples) -> list[int]:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_mirroring_doubles_the_samples(channels):
-    """The lesson of the near instance: a flipped image is a second sample, of the other instance at 1 - x."""
+    """A mirrored image is a second sample, of the other instance at 1 - x."""
     originals = images(5, channels=channels)
 
     [(decoded, labels)] = batches(with_mirrors(map(view, originals)), 10, 4)
@@ -46,8 +46,8 @@ def test_mirroring_doubles_the_samples(channels):
     assert (labels.visible[1::2] == [0, 1]).all()
 
 
-def test_a_lesson_left_out_leaves_as_many_samples():
-    """Without mirroring each image comes twice; without occluded instances their images count for nothing."""
+def test_without_mirroring_or_occluded_views_the_number_of_samples_stays():
+    """Without mirroring each image is repeated; without occluded views these have weight 0."""
     seen, occluded = images(2)
     views = [view(seen), view(occluded, left_visible=False)]
 
@@ -59,7 +59,7 @@ def test_a_lesson_left_out_leaves_as_many_samples():
 
 
 def test_mirroring_moves_the_landmark_with_its_pixel():
-    """A landmark at a marked pixel's centre is at that pixel's centre in the mirrored image too."""
+    """A landmark at a marked pixel's centre is at that pixel's centre in the mirrored image."""
     image = np.zeros((8, 8, 1), np.uint8)
     image[2, 6] = 255
     samples = with_mirrors([view(image, left_xy=[(6 + 0.5) / 8, (2 + 0.5) / 8])])
@@ -71,8 +71,8 @@ def test_mirroring_moves_the_landmark_with_its_pixel():
         assert pixels[row, column, 0] == 255
 
 
-def test_the_mirror_of_a_mirrored_picture_is_the_picture():
-    """A view stored as its own mirror image, shown in the mirror, is the sample of the original."""
+def test_the_mirror_of_a_mirrored_image_is_the_image():
+    """A view that is stored mirrored and mirrored again is the sample of the original."""
     original = images(1, 8)[0]
     flipped = view(original[:, ::-1], left_xy=[0.375, 0.75], right_xy=[0.75, 0.5], near_side="right")
     flipped |= {"left_visible": False, "right_visible": True}
@@ -85,8 +85,8 @@ def test_the_mirror_of_a_mirrored_picture_is_the_picture():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_pictures_are_decoded_to_one_array(channels):
-    """PNGs of one kind become (n, size, size, c); at their own size nothing is lost."""
+def test_images_are_decoded_to_one_array(channels):
+    """PNGs of one kind become (n, size, size, c); at their own size they are unchanged."""
     originals = images(3, 8, channels)
     pngs = [encode_png(image.squeeze()) for image in originals]
 
@@ -95,7 +95,7 @@ def test_pictures_are_decoded_to_one_array(channels):
 
 
 def test_grey_among_colour_becomes_colour():
-    """Where any image has colour, grey ones take three equal channels."""
+    """If any image has colour, grey ones get three equal channels."""
     grey, colour = images(1, 8)[0], images(1, 8, 3)[0]
 
     decoded = decode_images([encode_png(grey[:, :, 0]), encode_png(colour)], 8)
@@ -105,15 +105,15 @@ def test_grey_among_colour_becomes_colour():
     assert decoded.shape == (2, 8, 8, 3)
 
 
-def test_nothing_to_decode():
+def test_no_views_give_no_batches():
     """A shard without rows of a split gives an empty array of the right rank, and no batch."""
     assert decode_images([], 8).shape == (0, 8, 8, 1)
     assert list(batches(with_mirrors([]), 4, 8, pad=True)) == []
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_three_channels_cost_no_memory(channels):
-    """The network's three channels are the image's own, or a view of its one."""
+def test_three_channels_need_no_memory(channels):
+    """The three channels are the image's own, or a view of its single one."""
     originals = images(2, channels=channels)
 
     rgb = as_rgb(originals)
@@ -124,8 +124,8 @@ def test_three_channels_cost_no_memory(channels):
 
 
 @pytest.mark.parametrize(("count", "size"), [(100, 8), (96, 8), (7, 8), (0, 8), (5, 1)])
-def test_batches_are_whole(count, size):
-    """All batches have the wanted size: training drops the rest, validation fills it up with weight 0."""
+def test_all_batches_have_the_same_size(count, size):
+    """Training drops a partial last batch; validation pads it with weight 0."""
     trained = list(batches(numbered(count), size, 4))
     validated = list(batches(numbered(count), size, 4, pad=True))
 
@@ -136,14 +136,14 @@ def test_batches_are_whole(count, size):
 
 
 @pytest.mark.parametrize(("count", "buffer_size"), [(100, 30), (20, 50), (0, 30), (50, 0)])
-def test_each_sample_comes_once(count, buffer_size):
-    """Shuffling loses nothing and repeats nothing."""
+def test_each_sample_is_yielded_once(count, buffer_size):
+    """Shuffling loses and repeats no sample."""
     order = numbers_of(shuffled(numbered(count), buffer_size, np.random.default_rng(1)))
 
     assert sorted(order) == list(range(count))
 
 
-def test_the_seed_decides_the_order():
+def test_the_seed_determines_the_order():
     """The same seed gives the same order, another seed another."""
     first, same, other = (numbers_of(shuffled(numbered(200), 50, np.random.default_rng(seed))) for seed in (1, 1, 2))
 
@@ -151,7 +151,7 @@ def test_the_seed_decides_the_order():
 
 
 def test_samples_are_really_shuffled():
-    """With room for all, neighbours in the stream are strangers afterwards: positions hardly correlate."""
+    """With a buffer for all samples, positions before and after hardly correlate."""
     order = numbers_of(shuffled(numbered(2000), 2000, np.random.default_rng(3)))
 
     # Ranks of a random order correlate by 0 +- 1 / sqrt(2000).
@@ -167,8 +167,8 @@ def test_a_small_buffer_mixes_objects():
 
 
 @pytest.mark.parametrize("buffer_size", [0, 30, 100])
-def test_the_stream_is_never_read_far_ahead(buffer_size):
-    """The lesson of the endless shuffle: when a sample comes, no more than the buffer was read beyond it."""
+def test_the_stream_is_read_ahead_by_the_buffer_at_most(buffer_size):
+    """When a sample is yielded, at most the buffer was read beyond it."""
     read = 0
 
     def counted():
@@ -182,8 +182,8 @@ def test_the_stream_is_never_read_far_ahead(buffer_size):
     assert read == 500
 
 
-def test_a_sample_is_let_go_when_it_is_taken():
-    """The buffer bounds what is alive, and what it holds are PNGs: nothing is decoded before its batch is made."""
+def test_a_yielded_sample_is_released():
+    """The buffer bounds the number of samples in memory, and holds encoded PNGs: decoding is part of the batch."""
 
     class Row(dict):
         """A dict that a weak reference can watch."""
@@ -208,4 +208,4 @@ def test_a_sample_is_let_go_when_it_is_taken():
         pass
 
     assert alive == 0
-    assert most <= 100 + 8 + 3  # the buffer, the batch, and what is in the hands of the generators
+    assert most <= 100 + 8 + 3  # the buffer, the batch, and the generators' current samples

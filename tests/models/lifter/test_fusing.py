@@ -17,14 +17,14 @@ def spec(projection: str) -> RenderSpec:
 
 
 def seen(pair_mm, projection) -> np.ndarray:
-    """Where a perfect detector sees left and right in all views, (v, 2, 2)."""
+    """Return the exact positions (v, 2, 2) of left and right in all views."""
     return np.stack([camera.project(pair_mm) for camera in spec(projection).cameras(CENTRE)])
 
 
 @pytest.mark.parametrize("projection", PROJECTIONS)
 @pytest.mark.parametrize("method", WITHOUT_SURFACE)
 def test_perfect_positions_give_the_landmarks_back(method, projection):
-    """Project and fuse: the same two points, in every method, from own views and from all."""
+    """Fusing exact positions gives both points, with each method, from own views and from all."""
     pair_mm = np.array([[70.0, 5.0, 10.0], [-68.0, 4.0, 12.0]])
 
     np.testing.assert_allclose(
@@ -32,8 +32,8 @@ def test_perfect_positions_give_the_landmarks_back(method, projection):
     )
 
 
-def test_an_instance_is_believed_from_its_own_side_and_the_front():
-    """Left and right have mirrored views, and share the front alone."""
+def test_an_instance_is_fused_from_its_own_side_and_the_front():
+    """Left and right have mirrored views, and share only the front."""
     left, right = (usable_views(spec("orthographic"), side, all_views=False) for side in SIDES)
 
     assert np.array_equal(left, right[::-1])
@@ -42,7 +42,7 @@ def test_an_instance_is_believed_from_its_own_side_and_the_front():
 
 
 def test_noise_is_measured_by_view():
-    """A detector that errs by 1 % of the width in one view and 0.1 % elsewhere has just that noise, in mm."""
+    """Errors of 1 % of the width in one view and 0.1 % in the others are measured in mm."""
     rng = np.random.default_rng(0)
     pair_mm = np.array([[70.0, 5.0, 10.0], [-68.0, 4.0, 12.0]])
     scale = np.full((len(DEFAULT_RIG), 1, 1), 0.001)
@@ -64,8 +64,8 @@ def test_noise_is_measured_by_view():
     np.testing.assert_allclose(noise.sigma_mm, 400 * scale.ravel(), rtol=0.1)
 
 
-def test_a_fusion_that_wants_the_mesh_says_so():
-    """Without one, in one line."""
+def test_a_fusion_that_needs_the_mesh_rejects_its_absence():
+    """The message asks for the mesh."""
     [name] = [name for name, (fusion, all_views) in FUSIONS.items() if fusion == "snapped" and not all_views]
     pair_mm = np.array([[70.0, 5.0, 10.0], [-68.0, 4.0, 12.0]])
 

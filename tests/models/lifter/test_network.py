@@ -1,4 +1,4 @@
-"""The lifter's lessons: what the standardiser and the noise may see."""
+"""The lifter's network: its standardiser and the noise of its training inputs."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ FRAME_MM = 400.0
 
 @pytest.fixture(scope="module")
 def vectors():
-    """Forty random pairs seen by exact cameras, and a detector that is off by 1 % in x and 2 % in y."""
+    """Forty random pairs in exact cameras, and a detector with errors of 1 % in x and 2 % in y."""
     rng = np.random.default_rng(0)
     pair_mm = np.array([[70.0, 10, 0], [-70, 10, 0]]) + rng.normal(scale=8, size=(40, 2, 3))
     cameras = DEFAULT_RIG.cameras(np.zeros(3), lens_for("orthographic", FRAME_MM), FRAME_MM)
@@ -24,16 +24,16 @@ def vectors():
     )
 
 
-def test_the_standardiser_is_of_the_training_objects_alone(vectors):
-    """Held-out objects must not shape what the network is trained on, not even through a mean."""
+def test_the_standardiser_uses_only_training_objects(vectors):
+    """Held-out objects do not affect the training, not even through a mean."""
     standardiser = fit_standardiser(vectors.where("train"))
 
     np.testing.assert_array_equal(vectors.pair_mm[:20].reshape(20, 6).mean(0), standardiser.mean_mm)
     np.testing.assert_array_equal(vectors.pair_mm[:20].reshape(20, 6).std(0), standardiser.std_mm)
 
 
-def test_the_standardiser_is_undone_inside_the_network(vectors):
-    """The saved model speaks millimetres: with its last weights at zero it says the training mean."""
+def test_the_network_inverts_the_standardiser(vectors):
+    """The saved model returns millimetres: with zero weights in its last layer, the training mean."""
     standardiser = fit_standardiser(vectors.where("train"))
     model = build_lifter(9, standardiser)
     dense = model.layers[-2]
@@ -42,16 +42,16 @@ def test_the_standardiser_is_undone_inside_the_network(vectors):
     np.testing.assert_allclose(model(np.zeros((1, 18)))[0], standardiser.mean_mm, rtol=1e-6)
 
 
-def test_the_noise_is_the_detectors_error_on_objects_it_has_not_seen(vectors):
-    """Its size is measured, for each value, and not guessed."""
+def test_the_noise_is_the_detectors_error_on_validation_objects(vectors):
+    """It is measured for each coordinate."""
     noise = residual_noise(vectors.where("val"))
 
     assert noise.shape == (9, 2)
     np.testing.assert_allclose(noise.mean(0), (0.01, 0.02), rtol=0.25)
 
 
-def test_noise_is_drawn_anew_in_training_and_nowhere_else(vectors):
-    """Two passes of training see other inputs and the same targets; the model itself is deterministic."""
+def test_noise_is_drawn_anew_in_training_only(vectors):
+    """Two passes of training have different inputs and the same targets; the model itself is deterministic."""
     batches = batches_of(vectors)
     (first, target), (second, same_target) = batches[0], batches[0]
 
@@ -61,8 +61,8 @@ def test_noise_is_drawn_anew_in_training_and_nowhere_else(vectors):
     np.testing.assert_array_equal(model(first), model(first))
 
 
-def test_noise_is_all_that_the_detector_did_to_one_object(vectors):
-    """The views of an object share their error, so no sample mixes the errors of two; every object's comes."""
+def test_the_noise_of_a_sample_is_the_error_of_one_object(vectors):
+    """Errors are correlated between the views of an object, so no sample mixes two objects; each object is drawn."""
     batches, errors = batches_of(vectors), errors_of(vectors)
     inputs = np.concatenate([batches[0][0] for _ in range(20)])
     added = inputs - np.tile(vectors.xy_true[batches.order[:32]].reshape(32, 18), (20, 1))
@@ -73,10 +73,10 @@ def test_noise_is_all_that_the_detector_did_to_one_object(vectors):
 
 
 def errors_of(vectors):
-    """The detector's errors (m, v, 2) on validation objects."""
+    """Return the detector's errors (m, v, 2) on validation objects."""
     return vectors.where("val").xy - vectors.where("val").xy_true
 
 
 def batches_of(vectors):
-    """Training batches with those errors."""
+    """Return training batches with those errors."""
     return NoisyBatches(vectors.xy_true[:20], vectors.target_mm[:20], errors_of(vectors), seed=0)

@@ -17,7 +17,7 @@ def spec_of(projection: str, rig: Rig) -> RenderSpec:
 
 
 def near_positions(spec: RenderSpec) -> np.ndarray:
-    """The positions (v, 2) of each view's own side's instance; the front view's is the left one's."""
+    """Return the position (v, 2) of each view's near instance; in the front view of the left one."""
     cameras = spec.cameras(CENTRE_MM)
     sides = [SIDES.index(view.near_side or "left") for view in spec.rig.views]
     return np.stack([camera.project(PAIR_MM[side]) for camera, side in zip(cameras, sides, strict=True)])
@@ -25,8 +25,8 @@ def near_positions(spec: RenderSpec) -> np.ndarray:
 
 @pytest.mark.parametrize("projection", PROJECTIONS)
 @pytest.mark.parametrize("rig", [DEFAULT_RIG, TILTED_RIG, EVEN_RIG], ids=["default", "tilted", "even"])
-def test_what_was_projected_is_triangulated_back(projection, rig):
-    """From exact near positions both landmarks come back, for any symmetric rig and both projections."""
+def test_exact_positions_give_the_landmarks_back(projection, rig):
+    """Both landmarks are exact, for any symmetric rig and both projections."""
     spec = spec_of(projection, rig)
 
     assert triangulate_pair(near_positions(spec), CENTRE_MM, spec) == pytest.approx(PAIR_MM, abs=1e-7)
@@ -34,8 +34,8 @@ def test_what_was_projected_is_triangulated_back(projection, rig):
 
 @pytest.mark.parametrize("projection", PROJECTIONS)
 @pytest.mark.parametrize("garbage", [(0.0, 0.0), (1e6, -1e6), (np.nan, np.nan)])
-def test_the_exact_front_view_is_left_out(projection, garbage):
-    """From the front either instance may be the near one, so that view says nothing: garbage there changes nothing."""
+def test_the_exact_front_view_is_not_used(projection, garbage):
+    """Either instance may be the near one in the front view: any position there gives the same result."""
     spec = spec_of(projection, DEFAULT_RIG)
     xy = near_positions(spec)
     expected = triangulate_pair(xy, CENTRE_MM, spec)
@@ -45,8 +45,8 @@ def test_the_exact_front_view_is_left_out(projection, garbage):
     assert (triangulate_pair(xy, CENTRE_MM, spec) == expected).all()
 
 
-def test_each_instance_is_of_its_own_side_alone():
-    """An error in views of the right side moves the right landmark and not the left."""
+def test_each_instance_depends_only_on_its_own_side():
+    """An error in views of the right side moves only the right landmark."""
     spec = spec_of("orthographic", DEFAULT_RIG)
     xy = near_positions(spec)
     xy[:4] += 0.01
@@ -58,24 +58,24 @@ def test_each_instance_is_of_its_own_side_alone():
 
 
 @pytest.mark.parametrize("views", [1, 2, 3])
-def test_a_side_with_one_view_has_no_answer(views):
-    """Two views a side are the least; the message says how many there are."""
+def test_a_side_with_one_view_is_rejected(views):
+    """Two views per side are required; the message has the number of views."""
     spec = spec_of("orthographic", Rig.evenly(views, 90.0 if views > 1 else 0.0))
 
     with pytest.raises(GeometryError, match=r"the rig has [01] views of the left side; triangulation needs two"):
         triangulate_pair(np.full((views, 2), 0.5), CENTRE_MM, spec)
 
 
-def test_parallel_views_have_no_answer():
-    """Two views of a side from the same angle see no depth."""
+def test_parallel_views_are_rejected():
+    """Two views of a side from the same angle have no depth."""
     spec = spec_of("orthographic", Rig((View(-40), View(-40), View(40), View(40))))
 
     with pytest.raises(GeometryError, match="parallel"):
         triangulate_pair(near_positions(spec), CENTRE_MM, spec)
 
 
-def test_a_position_too_many_is_an_error():
-    """As many positions as views, or the rig is another than the one they were found with."""
+def test_a_wrong_number_of_positions_is_an_error():
+    """There is one position per view of the rig."""
     spec = spec_of("orthographic", DEFAULT_RIG)
 
     with pytest.raises(ValueError, match="zip"):

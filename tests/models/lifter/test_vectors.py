@@ -17,7 +17,7 @@ NUM_VIEWS = 5
 
 
 def random_vectors(num_objects: int = 4) -> Vectors:
-    """Numbers that float32 holds exactly, sorted by object."""
+    """Return vectors of numbers that float32 represents exactly, sorted by object."""
     rng = np.random.default_rng(0)
 
     def eighths(*shape: int) -> np.ndarray:
@@ -59,8 +59,8 @@ def assert_same(vectors: Vectors, expected: Vectors) -> None:
         assert np.array_equal(found, wanted, equal_nan=found.dtype.kind == "f"), field.name
 
 
-def test_vectors_are_read_as_they_were_written(tmp_path):
-    """A file gives its objects back, sorted by id whatever the order of the rows, and its configuration."""
+def test_reading_returns_the_written_vectors(tmp_path):
+    """Reading returns the objects, sorted by id for any order of the rows, and the configuration."""
     vectors = random_vectors()
     uri = vectors_uri(str(tmp_path), "orthographic")
 
@@ -71,8 +71,8 @@ def test_vectors_are_read_as_they_were_written(tmp_path):
     assert pq.read_schema(uri).remove_metadata() == vectors_schema(NUM_VIEWS)
 
 
-def test_no_objects_are_vectors_too(tmp_path):
-    """Where every object was rejected the table is there, without rows."""
+def test_vectors_may_be_empty(tmp_path):
+    """If every object was rejected, the table has no rows."""
     write_vectors(vectors_uri(str(tmp_path), "perspective"), [], NUM_VIEWS, CONFIG)
 
     vectors = read_vectors(str(tmp_path), "perspective")
@@ -82,15 +82,15 @@ def test_no_objects_are_vectors_too(tmp_path):
     assert vectors.pair_mm.shape == (0, 2, 3)
 
 
-def test_missing_vectors_are_named(tmp_path):
-    """The message says which file is missing and which command makes it; nothing made it yet."""
+def test_missing_vectors_are_rejected(tmp_path):
+    """The message has the missing file and the command that makes it; its configuration is empty."""
     with pytest.raises(DataError, match=r"vectors/perspective\.parquet: no vectors; run .*--projection perspective"):
         read_vectors(str(tmp_path), "perspective")
     assert read_config(vectors_uri(str(tmp_path), "perspective")) == {}
 
 
-def test_a_split_is_its_objects():
-    """`where` keeps the rows of one split, in order, and the splits together are all."""
+def test_where_returns_the_objects_of_a_split():
+    """Rows keep their order, and the splits together are all objects."""
     vectors = random_vectors()
 
     assert vectors.where("train").object_ids.tolist() == ["head-0", "head-3"]
@@ -100,14 +100,14 @@ def test_a_split_is_its_objects():
 
 
 def test_the_target_is_relative_to_the_centre():
-    """Adding the centre to the target gives the landmarks back."""
+    """Target plus centre are the landmarks."""
     vectors = random_vectors()
 
     assert (vectors.target_mm + vectors.centre_mm[:, None, :] == vectors.pair_mm).all()
 
 
-def test_mirroring_twice_brings_the_objects_back():
-    """Of n objects with mirrors, and those with mirrors, the last n are the mirrored mirrors: the first n again."""
+def test_mirroring_twice_is_the_identity():
+    """After adding mirrors twice, the last n of 4 n objects are the twice mirrored ones: the first n again."""
     vectors = random_vectors()
 
     twice = vectors.with_mirrors().with_mirrors()
@@ -120,7 +120,7 @@ def test_mirroring_twice_brings_the_objects_back():
 
 @pytest.mark.parametrize("projection", PROJECTIONS)
 def test_the_mirrored_object_has_the_mirrored_views(projection):
-    """Seen by the rig, the mirrored landmarks lie where the mirrored rows say, and triangulate to their target."""
+    """The mirrored landmarks project to the mirrored rows, and triangulate to their target."""
     spec = RenderSpec("mm", Alignment(), projection, 300.0, 64, DEFAULT_RIG, "raster")
     centre_mm = np.array([5.0, 6.0, 7.0])
     pair_mm = centre_mm + np.array([(80.0, 10.0, -20.0), (-70.0, 12.0, -16.0)])
@@ -130,7 +130,7 @@ def test_the_mirrored_object_has_the_mirrored_views(projection):
         sides = [SIDES.index(view.near_side or in_front) for view in DEFAULT_RIG.views]
         return np.stack([camera.project(pair_mm[side]) for camera, side in zip(cameras, sides, strict=True)])
 
-    xy = near(pair_mm, "right")[None]  # from the front the right one is nearer; its mirror image is the left one
+    xy = near(pair_mm, "right")[None]  # in the front view the right one is near; its mirror image is the left one
     vectors = Vectors(np.array(["a"]), np.array(["train"]), xy, xy, pair_mm[None], centre_mm[None])
 
     mirrored = vectors.with_mirrors()
