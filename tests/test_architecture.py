@@ -148,6 +148,12 @@ def test_only_network_modules_import_tensorflow():
     assert importers("tensorflow", "keras", within="featurelib/") <= NETWORKS
 
 
+def test_matplotlib_is_imported_when_something_is_drawn():
+    """No command or worker that draws nothing waits for it."""
+    assert importers("matplotlib", within="", at_import=True) == set()
+    assert importers("matplotlib", within="featurelib/")
+
+
 def test_a_render_worker_imports_no_heavy_package():
     """Rendering imports neither TensorFlow nor, on a machine without a graphics card, OpenGL."""
     code = """

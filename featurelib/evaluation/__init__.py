@@ -1,7 +1,7 @@
-"""The report: how far off the landmarks of held-out objects are, as numbers and as one page.
+"""The report: landmark errors on held-out objects, as numbers and as one page.
 
-`metrics` and `coverage` (the numbers of report.json) and `page` (report.html, of `sections` of `tables`, `plots` on
-their `axes`, and the images of the `worst` objects, all written as `markup`).
+`metrics`, `bootstrap` and `coverage` compute report.json. `page` renders report.html from the `plots`, which `figures`
+turns into SVG, the `methods` and the images of the `worst` objects. `corruptions` damages meshes for experiments.
 """
 
 from featurelib.evaluation.coverage import uncertainty_report

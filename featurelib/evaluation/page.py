@@ -1,26 +1,28 @@
-"""report.html: the whole report as one file that needs no other: no script, no font, no request.
+"""report.html: the whole report as one file without scripts, fonts or requests.
 
-It can be mailed, printed and read in light and dark. What it says is said in words too, for screen readers.
+It can be mailed, printed and read in light and dark. Each plot has a description for screen readers.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from typing import Any
 
-from featurelib.evaluation import tables
-from featurelib.evaluation.markup import Markup, join, tag
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from featurelib.evaluation import methods, plots
+from featurelib.evaluation.bootstrap import NUM_BOOT
+from featurelib.evaluation.figures import COLOURS, inline, theme
 from featurelib.evaluation.metrics import BASELINES
-from featurelib.evaluation.sections import (
-    Errors,
-    Json,
-    curves_section,
-    detector_section,
-    errors_section,
-    section,
-    uncertainty_section,
-)
-from featurelib.evaluation.worst import WorstObject, card, legend
+from featurelib.evaluation.worst import WorstObject, shots
+from featurelib.geometry import SIDE_COLOURS
+from featurelib.runtime.pages import render
 
-STYLE = Path(__file__).with_name("page.css")
+Errors = Mapping[str, NDArray[np.floating]]
+Json = Mapping[str, Any]
+
+FEW = 20
+"""Bootstrapped intervals of fewer objects are too narrow."""
 
 
 def page(report: Json, curves: Mapping[str, Errors], worst: Sequence[WorstObject]) -> str:
@@ -31,95 +33,113 @@ def page(report: Json, curves: Mapping[str, Errors], worst: Sequence[WorstObject
         curves: by projection and method the errors (n, 2) in mm of all test objects, NaN where there is no answer.
         worst: with their images, in the order in which they are shown.
     """
-    sections = [
-        errors_section(report),
-        curves_section(report, curves),
-        uncertainty_section(report),
-        detector_section(report),
-        _worst(report, worst),
-        _audit(report),
-    ]
-    test, train, val = (report["objects"].get(split, 0) for split in ("test", "train", "val"))
-    html = tag(
-        "html",
-        tag(
-            "head",
-            tag("meta", charset="utf-8"),
-            tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-            tag("meta", name="color-scheme", content="light dark"),
-            tag("title", "featurelib report"),
-            tag("style", Markup(STYLE.read_text(encoding="utf-8"))),
-        ),
-        tag(
-            "body",
-            tag(
-                "header",
-                tag("h1", "How far off the landmarks are"),
-                tag(
-                    "p",
-                    f"Measured on {test} test objects that nothing was trained on; "
-                    f"{train} objects trained the networks, and {val} chose among the methods.",
-                ),
-                tag("div", *(_tile(report, projection) for projection in report["lifter"]), class_="tiles"),
+    lifter = report["lifter"]
+    frame_mm = report["frame_mm"]
+    return render(
+        "evaluation/report.html",
+        report=report,
+        methods=methods.ordered_methods(lifter),
+        baselines=BASELINES,
+        titles={"mean": "mean", "median": "median", "p95": "95th percentile"},
+        fewest=min(map(methods.num_objects, lifter.values()), default=0),
+        few=FEW,
+        num_boot=NUM_BOOT,
+        means_plot=_means_plot(lifter),
+        **_curves(lifter, curves),
+        calibration_plots=_calibration_plots(lifter),
+        view_plots=_view_plots(report["detector"]),
+        worst=[(each, [shots(each, image, frame_mm.get(each.projection)) for image in each.images]) for each in worst],
+        colours=COLOURS,
+        side_colours=SIDE_COLOURS,
+        theme=theme,
+        meaning=methods.meaning,
+        num_objects=methods.num_objects,
+        number=number,
+        interval=interval,
+    )
+
+
+def number(value: float, unit: str = "", sign: str = "") -> str:
+    """Return a value as text with its unit; with the sign "+" a positive one has its sign, too."""
+    return f"{value:{sign}.{2 if abs(value) < 100 else 1}f}{unit}"
+
+
+def interval(ends: Sequence[float], sign: str = "") -> str:
+    """Return an interval as text."""
+    return " to ".join(number(end, sign=sign) for end in ends)
+
+
+def _means_plot(lifter: Json) -> Markup:
+    rows = [_row(lifter, method) for method in methods.ordered_methods(lifter)]
+    estimates = [each for row in rows for each in row.estimates if each.value is not None]
+    limits = plots.error_limits([np.array([each.value, *(each.ends or ())]) for each in estimates])
+    return inline(plots.dots_plot(rows, limits, "mean error, mm (logarithmic)"), "means", "Mean error of each method")
+
+
+def _row(lifter: Json, method: str) -> plots.Row:
+    estimates = []
+    for projection, part in lifter.items():
+        scores = part["test"].get(method, {})
+        ends = (scores.get("interval_mm") or {}).get("mean")
+        estimates.append(plots.Estimate(projection, scores.get("error_mm", {}).get("mean"), ends))
+    return plots.Row(method, tuple(estimates), any(part["chosen"] == method for part in lifter.values()))
+
+
+def _curves(lifter: Json, curves: Mapping[str, Errors]) -> dict[str, object]:
+    """Return the plots of cumulative errors by projection, all with the same x axis, and the lines by method."""
+    lifter = {name: part for name, part in lifter.items() if name in curves}
+    drawn = methods.drawn_methods(lifter)
+    lines = methods.lines(drawn, {part["chosen"] for part in lifter.values()})
+    limits = plots.error_limits(curves[name][method] for name in lifter for method in drawn if method in curves[name])
+    panels = {}
+    for i, (projection, part) in enumerate(lifter.items()):
+        errors = curves[projection]
+        on_top = sorted((method for method in drawn if method in errors), key=lambda method: method == part["chosen"])
+        plot = plots.curves_plot([plots.Curve(m, errors[m], lines[m]) for m in on_top], limits)
+        panels[projection] = inline(plot, f"curves-{i}", f"Cumulative error, {projection}")
+    return {"curve_plots": panels if drawn else {}, "lines": lines}
+
+
+def _calibration_plots(lifter: Json) -> dict[str, Markup | None]:
+    """Return the calibration plots by projection; None for one whose regions were not measured."""
+    parts = {name: part["uncertainty"] for name, part in lifter.items() if part.get("uncertainty")}
+    found: dict[str, Markup | None] = {}
+    for i, (name, part) in enumerate(parts.items()):
+        points = [(c, r) for c, r in part.get("calibration") or () if c is not None and r is not None]
+        title = f"Expected and observed share of landmarks, {name}"
+        found[name] = inline(plots.calibration_plot(points), f"calibration-{i}", title) if points else None
+    return found
+
+
+def _view_plots(detector: Json) -> dict[str, Markup]:
+    """Return the plots of the error by view, by projection, all with the same y axis."""
+    bars = {name: _bars(part) for name, part in detector.items()}
+    known = [bar for part in bars.values() for bar in part if bar.value is not None]
+    top = 1.15 * max((max(bar.value or 0.0, *(bar.ends or [0.0])) for bar in known), default=1.0) or 1.0
+    return {
+        name: inline(
+            plots.bars_plot(
+                bars[name],
+                top,
+                "azimuth of the view" if part.get("rig") else "view",
+                "mean error, % of the image width",
             ),
-            tag("main", *sections),
-        ),
-        lang="en",
-    )
-    return f"<!doctype html>\n{html}\n"
-
-
-def _tile(report: Json, projection: str) -> Markup:
-    """Return a projection's answer in one number, beside both baselines."""
-    lifter = report["lifter"][projection]
-    chosen = lifter["test"].get(lifter["chosen"], {})
-    mean, ends = chosen.get("error_mm", {}).get("mean"), (chosen.get("interval_mm") or {}).get("mean")
-    baselines = (
-        f"{name} {tables.number(value, ' mm')}"
-        for name in BASELINES
-        for value in [lifter["test"].get(name, {}).get("error_mm", {}).get("mean")]
-        if value is not None
-    )
-    frame_mm = report["frame_mm"].get(projection)
-    return tag(
-        "section",
-        tag("h2", projection),
-        tag("p", tables.number(mean, " mm") or "no answer", class_="big"),
-        tag("p", f"mean error of {lifter['chosen']}", f", 95 % interval {tables.to(ends)} mm" if ends else None),
-        tag("p", f"baselines: {', '.join(baselines) or 'none'}", class_="muted"),
-        tag("p", f"image {frame_mm:g} mm wide at the object", class_="muted") if frame_mm else None,
-        class_="tile",
-    )
-
-
-def _worst(report: Json, worst: Sequence[WorstObject]) -> Markup | None:
-    if not worst:
-        return None
-    groups = [
-        join(
-            tag("h3", projection),
-            *(card(each, report["frame_mm"].get(projection)) for each in worst if each.projection == projection),
+            f"views-{i}",
+            f"Error by view, {name}",
         )
-        for projection in dict.fromkeys(each.projection for each in worst)
-    ]
-    return section(
-        "The worst objects",
-        tag(
-            "p",
-            "Of the chosen method, the largest error first. L and R are the object's own left and right; scale bars "
-            "hold at its centre.",
-        ),
-        legend(),
-        *groups,
-    )
+        for i, (name, part) in enumerate(detector.items())
+    }
 
 
-def _audit(report: Json) -> Markup | None:
-    audit = report.get("audit")
-    if audit is None:
-        return None
-    lines = {"Shared between the splits": audit.get("leaks"), "Nearly the same": audit.get("near_duplicates")}
-    found = [
-        join(tag("h3", title), tag("ul", *(tag("li", line) for line in said))) for title, said in lines.items() if said
+def _bars(part: Json) -> list[plots.Estimate]:
+    views, test = (part.get("rig") or {}).get("views"), part["test"]
+    ends = test.get("interval_by_view") or {}
+    return [
+        plots.Estimate(_view_label(views[int(key)]) if views else key, value, ends.get(key))
+        for key, value in test["by_view"].items()
     ]
-    return section("The splits", *(found or [tag("p", "Nothing shared between the splits.")]))
+
+
+def _view_label(view: Json) -> str:
+    elevation = f"/{view['elevation_deg']:g}°" if view["elevation_deg"] else ""
+    return f"{view['azimuth_deg']:.4g}°{elevation}"

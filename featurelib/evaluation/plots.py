@@ -1,58 +1,63 @@
-"""The plots of the page: cumulative error, error by view, methods beside each other, claimed against real."""
+"""The plots of the report: cumulative errors, mean errors of all methods, errors by view, calibration."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featurelib.evaluation.axes import (
-    Scale,
-    horizontal,
-    image,
-    line,
-    path,
-    per_cent,
-    round_down,
-    round_up,
-    text,
-    vertical,
-)
-from featurelib.evaluation.markup import Markup, join, short, tag
+from featurelib.evaluation.figures import INK, MUTED, PAPER, SERIES, Plot
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 WIDTH, HEIGHT = 520.0, 330.0
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 12.0, 34.0, 46.0
 SQUARE = 380.0
-"""Width of a plot whose two axes mean the same, with its margins."""
+ROW = 24.0
+"""Height of a row of `dots_plot`."""
 
-ROW, LABELS = 24.0, 190.0
-"""Height of a row of `dots_plot`, and the width of the rows' names."""
+ROUND = (1.0, 2.0, 5.0, 10.0)
+"""Ticks are these numbers times a power of ten."""
+
+MAX_FINE = 5000
+"""A logarithmic axis that spans more than this ratio has ticks at whole decades only."""
 
 MAX_STEPS = 500
-"""Steps of a curve that are drawn: more are finer than a pixel, and 100,000 objects would be megabytes."""
+"""Steps drawn per curve: more are finer than a pixel, and 100,000 objects would take megabytes."""
 
 MAX_LABELLED = 12
-"""Bars that have their value written above them."""
+"""With at most this many bars, each has a label and its value above it."""
 
 FALLBACK_MM = (0.1, 1.0)
-"""The axis where there is no error to show."""
+"""Ends of the axis if there is no error to show."""
 
 Ends = Sequence[float] | None
 """Lower and upper end of an interval, if it is known."""
 
 
+@dataclass(frozen=True)
+class Line:
+    """The style of a curve: colour, width in px, and the lengths of dashes and gaps in px."""
+
+    colour: str
+    width: float = 1.7
+    dashes: tuple[int, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """One method's errors (n, 2) in mm, its name and its CSS classes."""
+    """One method's name, its errors (n, 2) in mm, and its line."""
 
     label: str
     errors_mm: NDArray[np.floating]
-    style: str
+    line: Line
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """One number with its interval, and the name below or beside it; None where there is no answer."""
+    """A number with its name and interval; None where there is no answer."""
 
     label: str
     value: float | None
@@ -61,24 +66,36 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Row:
-    """One method of `dots_plot`: a number with its interval for each series."""
+    """One method of `dots_plot`: an estimate per projection."""
 
     label: str
     estimates: tuple[Estimate, ...]
-    is_emphasised: bool = False
+    is_chosen: bool = False
+
+
+def round_up(value: float) -> float:
+    """Return the smallest of 1, 2 and 5 times a power of ten that is no smaller than a positive value."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in ROUND if step * power >= value * (1 - 1e-9))
+
+
+def round_down(value: float) -> float:
+    """Return the largest of 1, 2 and 5 times a power of ten that is no larger than a positive value."""
+    power = 10.0 ** math.floor(math.log10(value) + 1e-9)
+    return next(step * power for step in reversed(ROUND) if step * power <= value * (1 + 1e-9))
 
 
 def cumulative(errors: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return errors in ascending order and the share of landmarks that are at most that far off.
+    """Return the errors in ascending order, and for each the share of landmarks with at most this error.
 
-    A landmark without an answer (NaN) is never below any error, so that its curve ends below 1.
+    A landmark without an answer (NaN) counts as farther than any error, so the curve of such a method ends below 1.
     """
     known = np.sort(errors[np.isfinite(errors)].astype(np.float64))
     return known, np.arange(1, known.size + 1) / max(errors.size, 1)
 
 
 def error_limits(errors: Iterable[NDArray[np.floating]]) -> tuple[float, float]:
-    """Return the ends of a logarithmic axis for errors of several methods.
+    """Return the ends of a logarithmic axis for the errors of several methods.
 
     It starts below the second percentile of the best method: a single lucky landmark would stretch it by decades.
     """
@@ -91,129 +108,100 @@ def error_limits(errors: Iterable[NDArray[np.floating]]) -> tuple[float, float]:
     return low, high if high > 1.5 * low else 10 * low
 
 
-def curves_plot(name: str, title: str, curves: Sequence[Curve], limits_mm: tuple[float, float]) -> Markup:
-    """Return the share of landmarks below an error, one step curve a method, on a logarithmic axis.
+def curves_plot(curves: Sequence[Curve], limits_mm: tuple[float, float]) -> Plot:
+    """Return the share of landmarks below an error: one step curve per method, the last one on top."""
 
-    Args:
-        name: unique on the page.
-        title: what it is, for screen readers.
-        curves: the last is drawn on top.
-        limits_mm: ends of the axis, the same for plots that stand beside each other.
-    """
-    x = Scale(*limits_mm, LEFT, WIDTH - RIGHT, is_log=True)
-    y = Scale(0, 1, HEIGHT - BOTTOM, TOP)
-    medians = [f"{curve.label} {_median_text(curve.errors_mm)}" for curve in curves]
-    return image(
-        name,
-        (WIDTH, HEIGHT),
-        title,
-        f"Median error: {'; '.join(medians)}.",
-        horizontal(x, y.start, "error, mm (logarithmic)", grid_to=y.end),
-        vertical(y, x.start, "share of landmarks that are closer", per_cent, grid_to=x.end),
-        *(_steps(curve, x, y) for curve in curves),
-    )
+    def draw(axes: "Axes") -> None:
+        for curve in curves:
+            errors, shares = cumulative(curve.errors_mm)
+            if errors.size:
+                keep = np.linspace(0, errors.size - 1, min(errors.size, MAX_STEPS)).round().astype(int)
+                x = np.clip([limits_mm[0], *errors[keep], limits_mm[1]], *limits_mm)
+                (line,) = axes.step(x, [0, *shares[keep], shares[-1]], where="post", gid=f"title: {curve.label}")
+                line.set(color=curve.line.colour, lw=curve.line.width, ls=(0, curve.line.dashes or None), clip_on=False)
+        log_axis(axes, limits_mm, "error, mm (logarithmic)")
+        axes.set(ylim=(0, 1), title="share of landmarks with a smaller error")
+        axes.yaxis.set_major_formatter(per_cent)
+
+    medians = (f"{curve.label} {_median_text(curve.errors_mm)}" for curve in curves)
+    return Plot((WIDTH, HEIGHT), f"Median error: {'; '.join(medians)}.", draw)
 
 
-def bars_plot(name: str, title: str, bars: Sequence[Estimate], top: float, x_title: str, y_title: str) -> Markup:
-    """Return one bar a number, with its interval as a whisker; `top` is the axis' end."""
-    y = Scale(0, top, HEIGHT - BOTTOM, TOP)
-    step = (WIDTH - RIGHT - LEFT) / max(len(bars), 1)
+def bars_plot(bars: Sequence[Estimate], top: float, x_title: str, y_title: str) -> Plot:
+    """Return one bar per estimate with its interval as a whisker; the y axis ends at `top`."""
     every = -(-len(bars) // MAX_LABELLED)
-    centres = [LEFT + (i + 0.5) * step for i in range(len(bars))]
-    labels = zip(centres[::every], bars[::every], strict=True)
-    spoken = (f"{bar.label} {_number(bar.value)}" for bar in bars)
-    return image(
-        name,
-        (WIDTH, HEIGHT),
-        title,
-        f"{y_title}: {'; '.join(spoken)}.",
-        vertical(y, LEFT, y_title, grid_to=WIDTH - RIGHT),
-        *(_bar(bar, at, step, y, is_labelled=every == 1) for bar, at in zip(bars, centres, strict=True)),
-        line(LEFT, y.start, WIDTH - RIGHT, y.start, "axis"),
-        *(text(bar.label, at, y.start + 19, "tick", "middle") for at, bar in labels),
-        text(x_title, (LEFT + WIDTH - RIGHT) / 2, y.start + 40, "axis-title", "middle"),
-    )
+
+    def draw(axes: "Axes") -> None:
+        for x, bar in enumerate(bars):
+            y = bar.value or 0.0
+            low, high = bar.ends or (y, y)
+            if bar.value is not None:
+                axes.bar(x, y, 0.7, color=SERIES[0], alpha=0.78)
+                axes.vlines(x, low, high, color=INK)
+            if every == 1 or bar.value is None:
+                text = "-" if bar.value is None else _number(bar.value)
+                axes.annotate(text, (x, max(y, high)), (0, 4), textcoords="offset points", ha="center", size=11)
+        axes.set(xlim=(-0.5, len(bars) - 0.5), ylim=(0, top), xlabel=x_title, title=y_title)
+        axes.set_xticks(range(len(bars))[:: every or 1], [bar.label for bar in bars[:: every or 1]])
+        axes.tick_params("x", length=0)
+        axes.locator_params("y", nbins=5)
+        axes.grid(visible=False, axis="x")
+
+    numbers = (f"{bar.label} {_number(bar.value)}" for bar in bars)
+    return Plot((WIDTH, HEIGHT), f"{y_title}: {'; '.join(numbers)}.", draw)
 
 
-def dots_plot(name: str, title: str, rows: Sequence[Row], limits: tuple[float, float], x_title: str) -> Markup:
-    """Return one line a row: for each series a mark (circle, diamond) and its interval, on a logarithmic axis."""
-    width = 2 * WIDTH
-    x = Scale(*limits, LABELS, width - 2 * RIGHT, is_log=True)
-    bottom = TOP / 2 + ROW * len(rows)
-    spoken = (f"{row.label} {', '.join(_spoken(each) for each in row.estimates)}" for row in rows)
-    return image(
-        name,
-        (width, bottom + BOTTOM),
-        title,
-        f"{x_title}: {'; '.join(spoken)}.",
-        horizontal(x, bottom, x_title, grid_to=TOP / 2 - 6),
-        *(_dots(row, TOP / 2 + ROW * (i + 0.5), x) for i, row in enumerate(rows)),
-    )
+def dots_plot(rows: Sequence[Row], limits: tuple[float, float], x_title: str) -> Plot:
+    """Return one row per method: a mark and an interval per projection, on a logarithmic axis."""
+
+    def draw(axes: "Axes") -> None:
+        for k, series in enumerate(zip(*(row.estimates for row in rows), strict=True)):
+            offset = 0.2 * (2 * k - len(rows[0].estimates) + 1)
+            known = [(each.value, i + offset, each.ends) for i, each in enumerate(series) if each.value is not None]
+            for value, y, ends in known:
+                axes.hlines(y, *(ends or (value, value)), color=SERIES[k], lw=2.5)
+            points = np.array([(value, y) for value, y, _ in known]).reshape(-1, 2)
+            axes.plot(*points.T, "oD"[k > 0], c=SERIES[k], mec=PAPER, ms=9 - 1.5 * (k > 0), label=series[0].label)
+        log_axis(axes, limits, x_title)
+        axes.set_yticks(range(len(rows)), [row.label for row in rows], color=INK, size=13)
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        for label, row in zip(axes.get_yticklabels(), rows, strict=True):
+            label.set_fontweight("bold" if row.is_chosen else "normal")
+        if rows and len(rows[0].estimates) > 1:
+            axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+
+    numbers = (f"{row.label} {', '.join(map(_in_words, row.estimates))}" for row in rows)
+    return Plot((2 * WIDTH, ROW * (len(rows) + 4)), f"{x_title}: {'; '.join(numbers)}.", draw)
 
 
-def calibration_plot(name: str, title: str, points: Sequence[tuple[float, float]]) -> Markup:
-    """Return the real share of landmarks within a claimed bound over the claimed one, beside the diagonal."""
-    x = Scale(0, 1, LEFT, SQUARE - RIGHT)
-    y = Scale(0, 1, SQUARE - BOTTOM, TOP)
-    at = [(x(claimed), y(real)) for claimed, real in points]
-    spoken = (f"claimed {per_cent(round(c, 3))}, real {per_cent(round(r, 3))}" for c, r in points)
-    return image(
-        name,
-        (SQUARE, SQUARE),
-        title,
-        f"{'; '.join(spoken)}.",
-        horizontal(x, y.start, "claimed share of landmarks", per_cent, grid_to=y.end),
-        vertical(y, x.start, "real share", per_cent, grid_to=x.end),
-        line(x(0), y(0), x(1), y(1), "diagonal"),
-        tag("path", d=path(at), class_="curve c1") if len(at) > 1 else None,
-        *(tag("circle", cx=float(px), cy=float(py), r=4, class_="dot c1") for px, py in at),
-    )
+def calibration_plot(points: Sequence[tuple[float, float]]) -> Plot:
+    """Return the observed share of landmarks inside a region over the expected share, with the diagonal."""
+
+    def draw(axes: "Axes") -> None:
+        axes.axline((0, 0), (1, 1), color=MUTED, ls=(0, (5, 4)), lw=1)
+        axes.plot(*zip(*points, strict=True), "o-", color=SERIES[0], mec=PAPER, ms=8, clip_on=False)
+        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="expected share of landmarks", title="observed share")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(per_cent)
+
+    numbers = (f"expected {per_cent(round(c, 3))}, observed {per_cent(round(r, 3))}" for c, r in points)
+    return Plot((SQUARE, SQUARE), f"{'; '.join(numbers)}.", draw)
 
 
-def _steps(curve: Curve, x: Scale, y: Scale) -> Markup | None:
-    """Return a curve from the axis' start to its end: along at each share, and up at each error."""
-    errors, shares = cumulative(curve.errors_mm)
-    if not errors.size:
-        return None
-    keep = np.unique(np.linspace(0, errors.size - 1, min(errors.size, MAX_STEPS)).round().astype(int))
-    steps = (f"H{short(x(float(errors[i])))}V{short(y(float(shares[i])))}" for i in keep)
-    d = f"M{short(x.start)} {short(y(0))}{''.join(steps)}H{short(x.end)}"
-    return tag("path", tag("title", curve.label), d=d, class_=f"curve {curve.style}")
+def log_axis(axes: "Axes", limits: tuple[float, float], title: str) -> None:
+    """Make x logarithmic, with a plain number at each 1, 2 and 5 of a decade."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    steps = ROUND[:3] if limits[1] / limits[0] < MAX_FINE else ROUND[:1]
+    axes.set(xscale="log", xlim=limits, xlabel=title)
+    axes.xaxis.set_major_locator(LogLocator(subs=steps, numticks=50))
+    axes.xaxis.set_major_formatter("{x:.10g}")
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
-def _bar(bar: Estimate, at: float, step: float, y: Scale, *, is_labelled: bool) -> Markup | None:
-    if bar.value is None:
-        return text("-", at, y.start - 6, "tick", "middle")
-    value, upper = y(bar.value), y(max(bar.ends[1], bar.value) if bar.ends else bar.value)
-    return join(
-        tag("rect", x=at - 0.35 * step, y=value, width=0.7 * step, height=y.start - value, class_="bar c1"),
-        line(at, y(bar.ends[0]), at, upper, "whisker") if bar.ends else None,
-        text(_number(bar.value), at, upper - 6, "value", "middle") if is_labelled else None,
-    )
-
-
-def _dots(row: Row, at: float, x: Scale) -> Markup:
-    """Return a row's name and marks; two series stand a little above and below its middle, so that neither hides."""
-    spread = 5.0 if len(row.estimates) > 1 else 0.0
-    marks = []
-    for k, each in enumerate(row.estimates):
-        height = at + spread * (2 * k - len(row.estimates) + 1)
-        if each.value is not None:
-            low, high = each.ends or (each.value, each.value)
-            marks += [
-                line(x(low), height, x(high), height, f"interval c{k + 1}"),
-                mark(k, x(each.value), height),
-            ]
-    name = text(row.label, LABELS - 12, at + 4, "row-name chosen" if row.is_emphasised else "row-name", "end")
-    return join(line(LABELS, at, x.end, at, "grid"), name, *marks)
-
-
-def mark(series: int, x: float, y: float) -> Markup:
-    """Return the mark of a series of `dots_plot`: a circle for the first, a diamond for the others."""
-    if series == 0:
-        return tag("circle", cx=float(x), cy=float(y), r=4.5, class_="dot c1")
-    corners = ((x, y - 5.5), (x + 5.5, y), (x, y + 5.5), (x - 5.5, y))
-    return tag("path", d=f"{path(corners)}Z", class_=f"dot c{series + 1}")
+def per_cent(share: float, _: object = None) -> str:
+    """Return a share, 0 to 1, as text; the second argument is a tick's position, as matplotlib passes it."""
+    return f"{100 * share:.10g} %"
 
 
 def _median_text(errors_mm: NDArray[np.floating]) -> str:
@@ -225,6 +213,6 @@ def _number(value: float | None) -> str:
     return "no answer" if value is None else f"{value:.2f}"
 
 
-def _spoken(each: Estimate) -> str:
+def _in_words(each: Estimate) -> str:
     interval = f" ({each.ends[0]:.2f} to {each.ends[1]:.2f})" if each.ends else ""
     return f"{each.label} {_number(each.value)}{interval}"

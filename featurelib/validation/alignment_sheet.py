@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 
-from featurelib.validation.dataset.drawing import Drawing
-from featurelib.validation.dataset.sheet import KEY, STYLE, views
+from featurelib.geometry import SIDE_COLOURS
+from featurelib.runtime.pages import render
+from featurelib.validation.dataset.drawing import VIEW_NAMES, Drawing
 
 MAX_OBJECTS = 120
 """Objects on a sheet, which then has 8 MB."""
@@ -46,20 +46,15 @@ def chosen(rows: Sequence[Row]) -> list[Row]:
 def alignment_sheet(
     title: str, rows: Sequence[Row], before: Mapping[str, Drawing], after: Mapping[str, Drawing]
 ) -> str:
-    """Return the HTML page of these rows, with drawings by object."""
-    num_flagged = sum(bool(row.review_reason) for row in rows)
-    cards = "".join(_card(row, before.get(row.object_id), after.get(row.object_id)) for row in chosen(rows))
-    return (
-        f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
-        f"<h1>{escape(title)}</h1><p>{len(rows)} objects, {num_flagged} flagged for review</p>"
-        '<p class="soft">Above: each object with the alignment of dataset.json. Below: with its own rotation as well; '
-        f'the middle image should show the face, upright.</p><p class="soft">{KEY}</p>'
-        f'<div class="cards">{cards}</div></html>'
+    """Return the page of these rows; drawings are by object."""
+    return render(
+        "validation/alignment_sheet.html",
+        title=title,
+        rows=chosen(rows),
+        num_objects=len(rows),
+        num_flagged=sum(bool(row.review_reason) for row in rows),
+        before=before,
+        after=after,
+        view_names=VIEW_NAMES,
+        side_colours=SIDE_COLOURS,
     )
-
-
-def _card(row: Row, before: Drawing | None, after: Drawing | None) -> str:
-    images = "".join(views(drawing) for drawing in (before, after) if drawing)
-    item = f'<li class="{"warning" if row.review_reason else "soft"}">{escape(row.summary)}</li>'
-    style = "card has-warning" if row.review_reason else "card"
-    return f'<section class="{style}"><h3>{escape(row.object_id)}</h3>{images}<ul>{item}</ul></section>'

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from featurelib.evaluation import ReportImage, WorstObject, detector_report, lifter_report, method_errors_mm, page
-from featurelib.evaluation.sections import drawn_methods
+from featurelib.evaluation.methods import drawn_methods
 from featurelib.geometry import DEFAULT_RIG
 from featurelib.models.lifter.vectors import Vectors
 
@@ -48,7 +48,7 @@ def worst_object(object_id: str, projection: str) -> WorstObject:
 
 
 def uncertainty(**changes):
-    """What the accuracy work says of its answers."""
+    """The report of an uncertainty model."""
     return {
         "method": "refined",
         "calibration": [[0.1 * i, 0.1 * i] for i in range(1, 10)],
@@ -58,6 +58,12 @@ def uncertainty(**changes):
         "rejected": {"n": 2, "median_mm": 1.1, "reasons": {WICKED: f"moved by {WICKED}"}},
         **changes,
     }
+
+
+def drawn_curves(plot) -> dict[str, str]:
+    """The style of each curve by its tooltip, in the order in which they are drawn."""
+    curves = [group for group in plot.all("g") if group.children and group.children[0].name == "title"]
+    return {group.children[0].text: group.all("path")[0].attributes["style"] for group in curves}
 
 
 def headings(root) -> list[str]:
@@ -72,19 +78,18 @@ def test_the_page_is_one_file_that_asks_for_nothing(parsed):
 
     root = parsed(html)
     assert html.startswith("<!doctype html>")
-    assert re.findall(r"https?:|//[a-z]|url\(|@import|@font-face", html) == []
+    assert re.findall(r"https?:|//[a-z]|url\((?!#)|@import|@font-face", html) == []
     assert [e for name in ("script", "link", "iframe", "object", "embed", "form") for e in root.all(name)] == []
     assert all(img.attributes["src"].startswith("data:image/png;base64,") for img in root.all("img"))
     assert not re.search(r"""<[^>]*\son\w+=["']""", html)
 
 
 def test_ids_are_unique_and_are_found(parsed):
-    """Whatever labels a plot is on the page, once."""
-    root = parsed(page(*made()))
-
-    names = ("svg", "title", "desc", "section", "div", "figure")
-    ids = [e.attributes["id"] for name in names for e in root.all(name) if "id" in e.attributes]
+    """Each id is on the page once, and each reference has its target."""
+    html = page(*made())
+    root, ids = parsed(html), re.findall(r'\bid="([^"]*)"', html)
     assert len(ids) == len(set(ids)) > 0
+    assert set(re.findall(r'(?:url\(|href=")#([^")]*)', html)) <= set(ids)
     for plot in root.all("svg"):
         if plot.attributes.get("role") == "img":
             assert {plot.attributes["aria-labelledby"], plot.attributes["aria-describedby"]} <= set(ids)
@@ -93,7 +98,7 @@ def test_ids_are_unique_and_are_found(parsed):
 
 
 def test_what_users_named_is_text(parsed):
-    """An object's id with HTML in it is shown as it is, wherever it stands: as a heading, a reason, a leak."""
+    """An object's id with HTML in it is shown as it is: in a heading, a reason, a leak."""
     report, curves, worst = made()
     report["lifter"]["orthographic"]["uncertainty"] = uncertainty()
     report["audit"] = {"leaks": [f"object {WICKED} is in test and in train"], "near_duplicates": [WICKED]}
@@ -101,7 +106,7 @@ def test_what_users_named_is_text(parsed):
     html = page(report, curves, worst)
 
     root = parsed(html)
-    assert "onerror=" not in re.sub(r"onerror=&quot;", "", html)
+    assert "onerror=" not in html.replace("onerror=&#34;", "")
     assert html.count("<img src=x") == 0
     shown = [e.words() for name in ("h4", "th", "li") for e in root.all(name)]
     assert sum(WICKED in words for words in shown) == 2 + 1 + 2
@@ -135,21 +140,22 @@ def test_the_table_has_every_method_beside_both_baselines(parsed):
 
 
 def test_both_projections_share_their_axis(parsed):
-    """Curves stand beside each other on the same range, and so do views; each method has the same colour in both."""
+    """Curves have the same range in both panels, and so have views; each method has the same style in both."""
     root = parsed(page(*made()))
 
     svgs = {e.attributes.get("aria-labelledby"): e for e in root.all("svg")}
     for name in ("curves", "views"):
         one, other = (svgs[f"{name}-{i}-title"] for i in range(2))
         ticks = [
-            [(t.text, t.attributes["x"], t.attributes["y"]) for t in svg.all("text", "tick")] for svg in (one, other)
+            [(t.text, t.attributes["style"], t.attributes["transform"]) for t in svg.all("text") if t.text[0].isdigit()]
+            for svg in (one, other)
         ]
-        assert ticks[0] == ticks[1]
-    drawn = [[e.attributes["class"] for e in svgs[f"curves-{i}-title"].all("path", "curve")] for i in range(2)]
-    assert sorted(drawn[0]) == sorted(drawn[1])
+        assert ticks[0] == ticks[1] != []
+    drawn = [drawn_curves(svgs[f"curves-{i}-title"]) for i in range(2)]
+    assert drawn[0] == drawn[1]
     assert len(drawn[0]) == 6
-    assert drawn[0][-1].endswith("chosen")
-    assert sum("baseline" in style for style in drawn[0]) == 2
+    assert list(drawn[0])[-1] == "refined"
+    assert sum("stroke-dasharray" in style for style in drawn[0].values()) == 2
 
 
 def test_at_most_nine_curves_are_drawn():
@@ -163,7 +169,7 @@ def test_at_most_nine_curves_are_drawn():
 
 
 def test_a_part_that_is_missing_is_left_out(parsed):
-    """One projection, no refiner, no claims, no worst objects, no intervals: the rest stands there all the same."""
+    """One projection, no refiner, no uncertainty, no worst objects, no intervals: the rest of the page is complete."""
     report, _, _ = made(("perspective",), ("mlp", "mean_point", "template"), chosen="mlp")
     for scores in report["lifter"]["perspective"]["test"].values():
         del scores["interval_mm"]
@@ -175,12 +181,12 @@ def test_a_part_that_is_missing_is_left_out(parsed):
 
     root = parsed(page(report, {}, []))
 
-    assert headings(root) == ["Every method, in millimetres", "The detector, in its image"]
+    assert headings(root) == ["Errors of all methods", "Detector errors in the image"]
     assert "orthographic" not in root.words()
 
 
 def test_methods_without_an_answer_do_not_break_it(parsed):
-    """They say so in the table, and have no curve; also where it is the chosen one."""
+    """The table has "no answer", and there is no curve; also for the chosen method."""
     report, curves, worst = made()
     for method in ("refined", "triangulation"):
         scores = report["lifter"]["orthographic"]["test"][method]
@@ -192,10 +198,8 @@ def test_methods_without_an_answer_do_not_break_it(parsed):
     assert root.all("section", "tile")[0].all("p", "big")[0].text == "no answer"
     rows = {row.all("span", "method")[0].text: row for row in root.all("tbody")[0].all("tr")}
     assert [cell.words() for cell in rows["triangulation"].all("td")[:4]] == ["no answer"] * 3 + ["-"]
-    curves_drawn = [
-        len(e.all("path", "curve")) for e in root.all("svg") if "curves" in e.attributes.get("aria-labelledby", "")
-    ]
-    assert curves_drawn == [4, 6]
+    plots = [e for e in root.all("svg") if "curves" in e.attributes.get("aria-labelledby", "")]
+    assert [len(drawn_curves(plot)) for plot in plots] == [4, 6]
 
 
 def test_a_report_without_any_answer_is_a_page(parsed):
@@ -210,6 +214,31 @@ def test_a_report_without_any_answer_is_a_page(parsed):
     assert headings(parsed(page(report, {"orthographic": {m: np.empty((0, 2)) for m in SPREAD_MM}}, [])))
 
 
+def test_marks_are_drawn_where_they_are(parsed):
+    """A cross in the side's colour is the prediction, a ring is the true position, each over a pale shadow."""
+    report, curves, worst = made()
+
+    [overlay, *_] = parsed(page(report, curves, worst)).all("svg", "overlay")[3:]
+
+    assert overlay.attributes["viewbox"] == "0 0 64 64"
+    marks = [
+        (e.name, e.attributes["class"], e.attributes["transform"]) for n in ("path", "circle") for e in overlay.all(n)
+    ]
+    at = [f"translate({x} 32.0) scale(1.78)" for x in (25.6, 38.4)]
+    near = [f"translate({x} 33.28) scale(1.78)" for x in (26.88, 39.68)]
+    assert marks == [
+        ("path", "halo", at[0]),
+        ("path", "found left", at[0]),
+        ("path", "halo", at[1]),
+        ("path", "found right", at[1]),
+        ("circle", "halo", near[0]),
+        ("circle", "true", near[0]),
+        ("circle", "halo", near[1]),
+        ("circle", "true", near[1]),
+    ]
+    assert [text.text for text in overlay.all("text")] == ["L", "R"]
+
+
 def test_intervals_of_few_objects_carry_a_warning(parsed):
     """Eight objects are too few for a bootstrap, twenty will do."""
     report, curves, worst = made()
@@ -221,8 +250,8 @@ def test_intervals_of_few_objects_carry_a_warning(parsed):
     assert "too narrow" not in parsed(page(report, curves, worst)).words()
 
 
-def test_fewer_answers_are_said(parsed):
-    """A method that answered fewer objects than others says how many are missing."""
+def test_missing_answers_are_counted(parsed):
+    """The table has the number of objects for which a method has no answer and others have one."""
     report, curves, worst = made()
     report["lifter"]["perspective"]["test"]["mlp"]["n"] = 5
 
@@ -240,37 +269,37 @@ def test_fewer_answers_are_said(parsed):
         {"rejected": {"n": 0, "median_mm": None, "reasons": None}},
     ],
 )
-def test_claims_are_shown_as_far_as_they_are_known(parsed, missing):
-    """Any value may be null; the plot, the shares and the tables each stand for themselves."""
+def test_uncertainty_is_shown_as_far_as_it_is_known(parsed, missing):
+    """Any value may be null; the plot, the shares and the tables do not depend on each other."""
     report, curves, worst = made()
     report["lifter"]["perspective"]["uncertainty"] = uncertainty(**missing)
 
     root = parsed(page(report, curves, worst))
 
-    assert "Claimed against real" in headings(root)
+    assert "Calibration of the uncertainty" in headings(root)
     assert ("70 %" in root.words()) == ("coverage_68" not in missing)
-    plots = [e for e in root.all("svg") if e.attributes.get("aria-labelledby") == "claims-0-title"]
+    plots = [e for e in root.all("svg") if e.attributes.get("aria-labelledby") == "calibration-0-title"]
     assert len(plots) == ("calibration" not in missing)
-    assert ("Handed back as doubtful" in root.words()) == ("rejected" not in missing)
+    assert ("Rejected predictions" in root.words()) == ("rejected" not in missing)
 
 
 @pytest.mark.parametrize(
-    ("audit", "said"),
+    ("audit", "text"),
     [
-        ({"leaks": [], "near_duplicates": []}, "Nothing shared between the splits."),
+        ({"leaks": [], "near_duplicates": []}, "Nothing is shared between the splits."),
         ({"leaks": ["object a is in test and in train"], "near_duplicates": []}, "object a is in test and in train"),
         ({"near_duplicates": ["a (test) is b (train)"]}, "a (test) is b (train)"),
     ],
 )
-def test_what_the_splits_share_is_said(parsed, audit, said):
-    """A line for each finding, or that there is none."""
+def test_leaks_between_splits_are_listed(parsed, audit, text):
+    """A line per leak, or one that there is none."""
     report, curves, worst = made()
     report["audit"] = audit
 
     root = parsed(page(report, curves, worst))
 
-    assert headings(root)[-1] == "The splits"
-    assert said in root.all("main")[0].all("section")[-1].words()
+    assert headings(root)[-1] == "Leaks between splits"
+    assert text in root.all("main")[0].all("section")[-1].words()
 
 
 def test_views_are_called_by_their_angle(parsed):
@@ -278,12 +307,12 @@ def test_views_are_called_by_their_angle(parsed):
     root = parsed(page(*made()))
 
     [svg] = [e for e in root.all("svg") if e.attributes.get("aria-labelledby") == "views-0-title"]
-    angles = [t.text for t in svg.all("text", "tick") if t.text.endswith("°")]
+    angles = [t.text for t in svg.all("text") if t.text.endswith("°")]
     assert angles == ["-90°", "-67.5°", "-45°", "-22.5°", "0°", "22.5°", "45°", "67.5°", "90°"]
 
 
 def test_the_report_is_left_as_it_is():
-    """Drawing the page changes NOTHING in what report.json says, and draws the same again."""
+    """Rendering the page does not change the content of report.json, and gives the same page again."""
     report, curves, worst = made()
     before = copy.deepcopy(report)
 

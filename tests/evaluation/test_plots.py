@@ -1,32 +1,50 @@
-import re
-
+import matplotlib.figure
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from featurelib.evaluation import plots
-from featurelib.evaluation.plots import Curve, Estimate, Row
+from featurelib.evaluation.figures import inline
+from featurelib.evaluation.plots import Curve, Estimate, Line, Row, round_down, round_up
 
 NAN = float("nan")
 ERRORS = np.random.default_rng(0).gamma(2, size=(50, 2))
 
 
-def moves(d: str) -> np.ndarray:
-    """The corners (n, 2) of a step curve's path."""
-    x, y = (float(value) for value in re.match(r"M(\S+) ([\d.]+)", d).groups())
-    points = [(x, y)]
-    for kind, value in re.findall(r"([HV])([\d.]+)", d):
-        x, y = (float(value), y) if kind == "H" else (x, float(value))
-        points.append((x, y))
-    return np.array(points)
+def drawn(plot):
+    """The axes with a plot on them."""
+    axes = matplotlib.figure.Figure().subplots()
+    plot.draw(axes)
+    return axes
 
 
-def numbers(element, *names: str) -> list[float]:
-    """Attributes of an element as numbers."""
-    return [float(element.attributes[name]) for name in names]
+def curve(errors, limits=None) -> np.ndarray:
+    """The points (n, 2) of the curve of some errors."""
+    plot = plots.curves_plot([Curve("mlp", errors, Line("red"))], limits or plots.error_limits([errors]))
+    [line] = drawn(plot).lines
+    return line.get_xydata()
 
 
-def test_a_cumulative_curve_says_how_many_are_closer():
-    """At each error it is the share of landmarks no further off: ascending, from above 0 to 1."""
+def texts(parsed, plot) -> list[str]:
+    """The texts of a plot on a page."""
+    return [text.text for text in parsed(inline(plot, "a", "title")).all("text")]
+
+
+@given(st.floats(1e-6, 1e6))
+def test_round_numbers_surround_a_value(value):
+    """They are 1, 2 or 5 times a power of ten, next to each other unless the value is one of them."""
+    low, high = round_down(value), round_up(value)
+
+    assert low <= value * (1 + 1e-8)
+    assert high >= value * (1 - 1e-8)
+    assert high / low == pytest.approx(1) or high / low <= 2.5 + 1e-9
+    for each in (low, high):
+        assert float(f"{each:.0e}".partition("e")[0]) in (1, 2, 5)
+
+
+def test_a_cumulative_curve_is_the_share_of_smaller_errors():
+    """At each error it is the share of landmarks whose error is no larger: ascending, from above 0 to 1."""
     errors, shares = plots.cumulative(ERRORS)
 
     assert shares[-1] == 1
@@ -42,34 +60,27 @@ def test_an_object_without_an_answer_is_never_close():
 
     assert plots.cumulative(errors)[1][-1] == 0.5
     assert plots.cumulative(np.full((3, 2), NAN))[1].size == 0
+    assert curve(errors)[-1, 1] == 0.5
 
 
 @pytest.mark.parametrize("count", [1, 50, 5000])
-def test_a_drawn_curve_rises_from_the_axis_to_the_top(parsed, count):
+def test_a_drawn_curve_rises_from_the_axis_to_the_top(count):
     """It starts at 0 % on the left, only ever goes right and up, and ends at 100 % on the right; many steps or few."""
     errors = np.random.default_rng(1).gamma(2, size=(count, 2))
 
-    drawn = parsed(plots.curves_plot("a", "title", [Curve("mlp", errors, "c1")], plots.error_limits([errors])))
+    points = curve(errors)
 
-    [path] = drawn.all("path", "curve")
-    points = moves(path.attributes["d"])
-    assert points[0] == pytest.approx([plots.LEFT, plots.HEIGHT - plots.BOTTOM])
-    assert points[-1] == pytest.approx([plots.WIDTH - plots.RIGHT, plots.TOP])
-    assert (np.diff(points[:, 0]) >= 0).all()
-    assert (np.diff(points[:, 1]) <= 0).all()
-    assert len(points) <= 2 * plots.MAX_STEPS + 2
+    low, high = plots.error_limits([errors])
+    assert points[[0, -1]].tolist() == [[low, 0], [high, 1]]
+    assert (np.diff(points, axis=0) >= 0).all()
+    assert len(points) <= plots.MAX_STEPS + 2
 
 
-def test_a_curve_passes_its_median_at_the_half(parsed):
-    """Where 50 % is reached, the axis says the median, on the scale that its ticks have."""
-    limits = plots.error_limits([ERRORS])
-    drawn = parsed(plots.curves_plot("a", "title", [Curve("mlp", ERRORS, "c1")], limits))
-    points = moves(drawn.all("path")[0].attributes["d"])
+def test_a_curve_passes_its_median_at_the_half():
+    """Where 50 % is reached, the error is the median."""
+    points = curve(ERRORS)
 
-    half = (plots.HEIGHT - plots.BOTTOM + plots.TOP) / 2
-    share = np.log(np.median(ERRORS) / limits[0]) / np.log(limits[1] / limits[0])
-    at = plots.LEFT + share * (plots.WIDTH - plots.RIGHT - plots.LEFT)
-    assert np.interp(-half, -points[:, 1], points[:, 0]) == pytest.approx(at, abs=2)
+    assert np.interp(0.5, points[:, 1], points[:, 0]) == pytest.approx(np.median(ERRORS), rel=0.02)
 
 
 def test_the_error_axis_holds_all_but_lucky_landmarks():
@@ -85,86 +96,81 @@ def test_the_error_axis_holds_all_but_lucky_landmarks():
     assert plots.error_limits([np.full((3, 2), 2.0)]) == (2, 20)
 
 
-def test_methods_without_an_answer_have_no_curve(parsed):
-    """They are said, not drawn; perfect ones are drawn at the left edge."""
-    curves = [Curve("none", np.full((3, 2), NAN), "c1"), Curve("exact", np.zeros((3, 2)), "c2")]
+def test_axes_have_round_ticks(parsed):
+    """Errors are logarithmic with plain numbers at 1, 2 and 5, shares are per cent; a wide axis has whole decades."""
+    of_axis = [texts(parsed, plots.curves_plot([], limits)) for limits in ((0.1, 20), (0.01, 100))]
 
-    drawn = parsed(plots.curves_plot("a", "title", curves, (0.1, 10)))
+    assert of_axis[0][:8] == ["0.1", "0.2", "0.5", "1", "2", "5", "10", "20"]
+    assert of_axis[0][9:15] == ["0 %", "20 %", "40 %", "60 %", "80 %", "100 %"]
+    assert of_axis[1][:5] == ["0.01", "0.1", "1", "10", "100"]
 
-    [path] = drawn.all("path")
-    assert moves(path.attributes["d"])[-2] == pytest.approx([plots.LEFT, plots.TOP])
-    assert "none no answer" in drawn.all("desc")[0].text
+
+def test_methods_without_an_answer_have_no_curve():
+    """The description names them; a perfect method is drawn at the left edge."""
+    curves = [Curve("none", np.full((3, 2), NAN), Line("red")), Curve("exact", np.zeros((3, 2)), Line("blue"))]
+
+    plot = plots.curves_plot(curves, (0.1, 10))
+
+    assert [line.get_gid() for line in drawn(plot).lines] == ["title: exact"]
+    assert curve(np.zeros((3, 2)), (0.1, 10))[-2].tolist() == [0.1, 1]
+    assert "none no answer" in plot.description
 
 
 def test_bars_are_as_high_as_their_numbers(parsed):
-    """Heights are in proportion, whiskers reach from end to end, and a view without a number has a dash."""
+    """Whiskers reach from end to end, and a view without a number has a dash."""
     bars = [Estimate("-90°", 1.0, [0.5, 2.0]), Estimate("0°", 3.0, [3.0, 3.0]), Estimate("90°", None)]
 
-    drawn = parsed(plots.bars_plot("a", "title", bars, 4.0, "azimuth", "mean error, %"))
+    plot = plots.bars_plot(bars, 4.0, "azimuth", "mean error, %")
+    axes = drawn(plot)
 
-    low, high = (numbers(rect, "y", "height") for rect in drawn.all("rect", "bar"))
-    bottom, full = plots.HEIGHT - plots.BOTTOM, plots.HEIGHT - plots.BOTTOM - plots.TOP
-    assert sum(low) == pytest.approx(sum(high)) == pytest.approx(bottom)
-    assert [low[1], high[1]] == pytest.approx([full / 4, 3 * full / 4], abs=0.01)
-    whisker = drawn.all("line", "whisker")[0]
-    assert numbers(whisker, "y1", "y2") == pytest.approx([bottom - full / 8, bottom - full / 2], abs=0.01)
-    assert [each.text for each in drawn.all("text") if each.text in ("-90°", "0°", "90°")] == ["-90°", "0°", "90°"]
-    assert "90° no answer" in drawn.all("desc")[0].text
+    assert [bar.get_height() for bar in axes.patches] == [1, 3]
+    whiskers = [whisker.get_segments()[0].tolist() for whisker in axes.collections]
+    assert whiskers == [[[0, 0.5], [0, 2]], [[1, 3], [1, 3]]]
+    assert [text.get_text() for text in axes.texts] == ["1.00", "3.00", "-"]
+    assert [text for text in texts(parsed, plot) if text.endswith("°")] == ["-90°", "0°", "90°"]
+    assert "90° no answer" in plot.description
 
 
 def test_a_rig_of_many_views_stays_readable(parsed):
     """Of 36 views every third is named, and none has its number written above it."""
-    bars = [Estimate(f"view {i}", 1.0) for i in range(36)]
+    plot = plots.bars_plot([Estimate(f"view {i}", 1.0) for i in range(36)], 2.0, "view", "error")
 
-    drawn = parsed(plots.bars_plot("a", "title", bars, 2.0, "view", "error"))
-
-    assert len(drawn.all("rect")) == 36
-    assert [each.text for each in drawn.all("text") if each.text.startswith("view ")] == [
-        f"view {i}" for i in range(0, 36, 3)
-    ]
-    assert not drawn.all("text", "value")
+    assert len(drawn(plot).patches) == 36
+    assert not drawn(plot).texts
+    assert [text for text in texts(parsed, plot) if text.startswith("view ")] == [f"view {i}" for i in range(0, 36, 3)]
 
 
-def test_claims_that_hold_lie_on_the_diagonal(parsed):
-    """The diagonal goes from corner to corner; a point's place is its two shares."""
+def test_exact_regions_are_on_the_diagonal():
+    """The diagonal has slope 1; a point's place is its two shares."""
     shares = [(0.0, 0.0), (0.5, 0.5), (0.68, 0.8), (1.0, 1.0)]
 
-    drawn = parsed(plots.calibration_plot("a", "title", shares))
+    plot = plots.calibration_plot(shares)
 
-    [diagonal] = drawn.all("line", "diagonal")
-    x1, y1, x2, y2 = numbers(diagonal, "x1", "y1", "x2", "y2")
-    dots = np.array([numbers(dot, "cx", "cy") for dot in drawn.all("circle", "dot")])
-    np.testing.assert_allclose(dots[[0, 1, 3]], [(x1, y1), ((x1 + x2) / 2, (y1 + y2) / 2), (x2, y2)], atol=0.01)
-    assert dots[2] == pytest.approx([x1 + 0.68 * (x2 - x1), y1 + 0.8 * (y2 - y1)], abs=0.01)
-    assert y2 < y1  # up is more
+    diagonal, line = drawn(plot).lines
+    assert (diagonal.get_xy1(), diagonal.get_xy2()) == ((0, 0), (1, 1))
+    assert line.get_xydata().tolist() == [list(pair) for pair in shares]
+    assert plots.calibration_plot([(0.5, 0.25)]).description == "expected 50 %, observed 25 %."
 
 
-def test_methods_stand_beside_each_other(parsed):
-    """Each has a line with a mark for each projection on the same axis; the projections differ in shape and colour."""
+def test_methods_are_compared_on_one_axis(parsed):
+    """Each row has a mark per projection; the projections differ in shape and colour, and the chosen one is bold."""
     rows = [
         Row("refined", (Estimate("orthographic", 1.0, [0.5, 2.0]), Estimate("perspective", 10.0, [8, 12])), True),
         Row("mlp", (Estimate("orthographic", 1.0), Estimate("perspective", None))),
     ]
 
-    drawn = parsed(plots.dots_plot("a", "title", rows, (0.1, 100), "mean error, mm"))
+    plot = plots.dots_plot(rows, (0.1, 100), "mean error, mm")
+    axes = drawn(plot)
 
-    circles, diamonds = drawn.all("circle", "c1"), drawn.all("path", "c2")
-    assert (len(circles), len(diamonds)) == (2, 1)
-    x = np.array([numbers(each, "cx")[0] for each in circles])
-    assert x[0] == x[1]
-    low, high = numbers(drawn.all("line", "interval")[0], "x1", "x2")
-    assert low < x[0] < high
-    assert x[0] - low == pytest.approx(high - x[0], abs=0.02)  # a half and the double, on a logarithmic axis
-    assert [each.text for each in drawn.all("text", "row-name")] == ["refined", "mlp"]
-    assert "perspective 10.00 (8.00 to 12.00)" in drawn.all("desc")[0].text
-
-
-def test_a_picture_is_said_in_words(parsed):
-    """A screen reader gets the title and what is to be seen, by ids that belong to this plot."""
-    [svg] = parsed(plots.calibration_plot("claims-0", "Claims", [(0.5, 0.25)])).all("svg")
-
-    [title], [description] = svg.all("title"), svg.all("desc")
-    assert svg.attributes["role"] == "img"
-    assert svg.attributes["aria-labelledby"] == title.attributes["id"] == "claims-0-title"
-    assert svg.attributes["aria-describedby"] == description.attributes["id"]
-    assert (title.text, description.text) == ("Claims", "claimed 50 %, real 25 %.")
+    circles, diamonds = axes.lines
+    assert (circles.get_marker(), diamonds.get_marker()) == ("o", "D")
+    assert circles.get_color() != diamonds.get_color()
+    assert [line.get_xdata().tolist() for line in axes.lines] == [[1, 1], [10]]
+    assert axes.collections[0].get_segments()[0][:, 0].tolist() == [0.5, 2]
+    assert axes.yaxis_inverted()
+    assert [(t.get_text(), t.get_fontweight()) for t in axes.get_yticklabels()] == [
+        ("refined", "bold"),
+        ("mlp", "normal"),
+    ]
+    assert texts(parsed, plot)[-2:] == ["orthographic", "perspective"]
+    assert "perspective 10.00 (8.00 to 12.00)" in plot.description

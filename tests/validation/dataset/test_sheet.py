@@ -82,7 +82,7 @@ def test_objects_with_findings_come_first(clean_survey):
     cards = re.findall(r"<h3>(\S+)", text)
     assert cards == [ids[9], *(i for i in ids if i != ids[9])]
     assert "With findings: all 1 objects" in text
-    assert f"Without: all {len(ids) - 1} objects" in text
+    assert f"Without findings: all {len(ids) - 1} objects" in text
     assert "too &lt;small&gt;" in text
     assert "look &amp; see" in text
 
