@@ -21,13 +21,13 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 from featurelib.errors import DataError
 
 Floats = NDArray[np.float64]
 
-CHI_68, CHI_95 = (float(value) for value in np.sqrt(stats.chi2.ppf([0.68, 0.95], 3)))
+CHI_68, CHI_95 = (float(value) for value in np.sqrt(2 * special.gammaincinv(1.5, [0.68, 0.95])))
 """Radius, in standard deviations along one axis, of the ball that holds 68 % and 95 % of a 3D Gaussian: 1.87, 2.80."""
 
 AXES = 3
@@ -67,12 +67,13 @@ def conformal_bound(scores: ArrayLike, level: float) -> Bound:
     weights = known / known.sum(axis=1, keepdims=True) / (num_objects + 1)
     order = np.argsort(values[known], kind="stable")
     mass = np.cumsum(weights[known][order])
-    rank = stats.binom.ppf(CONFIDENCE, num_objects, level) + 1  # the first k whose Beta variable is sure enough
+    below = special.bdtr(np.arange(num_objects + 1), num_objects, level)
+    rank = np.searchsorted(below, CONFIDENCE) + 1  # the first k whose Beta variable is sure enough
     reached = np.flatnonzero(mass >= rank / (num_objects + 1) - 1e-12)
     if len(reached):
         return Bound(float(values[known][order][reached[0]]), True)
     mean_square = np.nanmean(np.nanmean(values**2, axis=1))
-    gaussian = float(np.sqrt(mean_square * stats.f.ppf(level, AXES, AXES * num_objects)))
+    gaussian = float(np.sqrt(mean_square * special.fdtri(AXES, AXES * num_objects, level)))
     return Bound(max(gaussian, float(np.nanmax(values))), False)
 
 
@@ -162,7 +163,7 @@ def calibrate(residuals_mm: ArrayLike, predicted: ArrayLike | None = None) -> Er
         scales = [conformal_bound(lengths_in_sigmas, level) for level in (0.68, 0.95)]
     exact = all(bound.exact for bound in (*bounds, *scales))
     freedom = AXES * len(values)
-    widening = 1.0 if exact else freedom / stats.chi2.ppf(0.05, freedom)
+    widening = 1.0 if exact else freedom / (2 * special.gammaincinv(freedom / 2, 0.05))
     return ErrorBars(
         len(values),
         float(np.sqrt(np.nanmean(np.nanmean(values**2, axis=1)) / AXES * widening)),

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 from featurelib.models.uncertainty.acceptance import AcceptRule, fit_accept_rule
 from featurelib.models.uncertainty.calibration import ErrorBars, calibrate, conformal_bound, normalised
@@ -98,4 +98,4 @@ def fit_uncertainty(
 
 def _radius(level: float) -> float:
     """Return the radius, in standard deviations along an axis, of the ball that holds a share of a 3D Gaussian."""
-    return float(np.sqrt(stats.chi2.ppf(level, 3)))
+    return float(np.sqrt(2 * special.gammaincinv(1.5, level)))
