@@ -1,9 +1,8 @@
-"""Meshes in the object frame, and reading them from files that nobody has checked.
+"""Triangle meshes in the object frame, read from untrusted files.
 
-`mesh` (the value), `loading` (a file's bytes to a mesh, or one line on what is wrong), `limits` (how much is
-believed), `sniffing` (what the bytes really are) and a reader for each type of file: `ply`, `stl`, `off`, `obj`
-and `glb` (with `gltf` and `textures`), which share `polygons` and `text`. Nothing that a file refers to (material
-libraries, images or buffers beside it) is ever opened: a mesh is what its own bytes say.
+`mesh` is the value, `loading` parses a file's bytes or raises an error of one line, `limits` bounds a file's size, and
+`readers` has one reader per file type. The other modules compute surface points, registrations and shape descriptors.
+No other file that a mesh file refers to (material libraries, images or buffers) is ever opened.
 """
 
 from featurelib.meshes.limits import Limits

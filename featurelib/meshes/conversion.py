@@ -1,4 +1,4 @@
-"""Mesh files of other formats, through trimesh, to one of ours. Only for files that the user has at hand."""
+"""Convert mesh files of other formats to PLY with trimesh; only for trusted files of the user."""
 
 import io
 
@@ -10,17 +10,17 @@ from featurelib.meshes.writers.ply import ply
 
 
 def foreign_suffixes() -> tuple[str, ...]:
-    """Return the endings that trimesh reads and we do not, as far as the packages for them are installed."""
-    from trimesh.exchange.load import mesh_formats  # 0.5 s, which few need
+    """Return the file endings that only trimesh reads, with the packages that are installed."""
+    from trimesh.exchange.load import mesh_formats  # takes 0.5 s, and few commands need it
 
     return tuple(sorted({f".{name}" for name in mesh_formats()} - {*MESH_SUFFIXES, ".xyz", ".stl_ascii"}))
 
 
 def as_ply(content: bytes, suffix: str, name: str) -> bytes:
-    """Return a mesh file as PLY, in its own axes and unit, with coordinates to single precision.
+    """Return a mesh file as PLY in its own axes and unit, with coordinates in single precision.
 
     Raises:
-        DataError: if trimesh cannot read it, or there is no surface in it.
+        DataError: if trimesh cannot read the file, or it has no faces.
     """
     import trimesh
 
@@ -30,5 +30,5 @@ def as_ply(content: bytes, suffix: str, name: str) -> bytes:
     except Exception as error:  # noqa: BLE001 (each reader of trimesh raises its own errors)
         raise DataError(f"{name}: cannot be read, {type(error).__name__}: {error}; export it as PLY") from None
     if not len(faces):
-        raise DataError(f"{name}: no faces in it; export a surface, as PLY")
+        raise DataError(f"{name}: no faces; export a surface, as PLY")
     return ply(vertices, faces)

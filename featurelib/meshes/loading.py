@@ -1,4 +1,4 @@
-"""A file's bytes to a mesh in the object frame, or one line on what is wrong with it."""
+"""Load a mesh file into the object frame, or raise an error of one line."""
 
 from collections.abc import Callable
 
@@ -29,7 +29,7 @@ _READERS: dict[str, Callable[[bytes, Limits], RawMesh]] = {
 }
 
 MESH_SUFFIXES = tuple(_READERS)
-"""Mesh files that can be read, by their lower-case ending."""
+"""Lower-case endings of the mesh files that can be read."""
 
 DEFAULT_LIMITS = Limits()
 
@@ -42,22 +42,22 @@ def load_mesh(
     name: str,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Mesh:
-    """Return the mesh of a file's bytes in the object frame; a scene's parts become one mesh.
+    """Return the mesh of a file's bytes in the object frame; the parts of a scene are joined to one mesh.
 
-    Nobody need have checked the bytes: whatever they are, the end is a mesh of finite numbers or a DataError.
+    The bytes may be untrusted: the result is always a mesh of finite numbers or a DataError.
 
     Args:
         data: the whole file.
-        file_type: its ending, one of MESH_SUFFIXES (the dot and upper case do not matter).
+        file_type: its ending, one of MESH_SUFFIXES, with or without the dot, in any case.
         object_from_source: (4, 4) from the file's axes and unit to the object frame, in mm.
-        name: the file as the user knows it; every error begins with it.
-        limits: how much of the file is believed.
+        name: the file's name for the user; every error begins with it.
+        limits: of the file.
 
     Raises:
-        DataError: if the bytes are no such file, or no surface of plausible size comes out; one line.
+        DataError: if the bytes are not a file of this type, or the mesh has no surface of plausible size; one line.
     """
     try:
-        with np.errstate(all="ignore"):  # what overflows here is refused by its value
+        with np.errstate(all="ignore"):  # values that overflow are rejected below
             return _checked(_read(data, "." + file_type.lower().removeprefix("."), limits), object_from_source, limits)
     except (DataError, GeometryError) as error:
         raise DataError(f"{name}: {error}") from None
@@ -67,10 +67,10 @@ def load_mesh(
 
 
 def _read(data: bytes, suffix: str, limits: Limits) -> RawMesh:
-    """Return a file's mesh as it stands in it."""
+    """Return the unchecked mesh of a file."""
     if suffix not in _READERS:
         known = ", ".join(MESH_SUFFIXES)
-        raise DataError(f"meshes of type {suffix.removeprefix('.')!r} cannot be read; expected {known}")
+        raise DataError(f"type {suffix.removeprefix('.')!r} cannot be read; expected one of {known}")
     if not data:
         raise DataError("the file is empty; copy it again")
     if len(data) > limits.max_file_bytes:
@@ -80,7 +80,7 @@ def _read(data: bytes, suffix: str, limits: Limits) -> RawMesh:
 
 
 def _checked(raw: RawMesh, object_from_source: NDArray[np.floating], limits: Limits) -> Mesh:
-    """Return the mesh in the object frame if a surface comes out that can be rendered."""
+    """Return the mesh in the object frame; raise DataError or GeometryError if it cannot be rendered."""
     limits.check_counts(len(raw.vertices), len(raw.faces))
     finite = np.isfinite(raw.vertices)
     if not finite.all():
@@ -98,7 +98,7 @@ def _checked(raw: RawMesh, object_from_source: NDArray[np.floating], limits: Lim
 
 
 def _without_strays(raw: RawMesh) -> RawMesh:
-    """Leave out points of no face: they would shift the bounding box, at whose centre the cameras look."""
+    """Remove vertices of no face, which would move the centre of the bounding box, at which the cameras aim."""
     used = np.zeros(len(raw.vertices), dtype=bool)
     used[raw.faces] = True
     if used.all():
@@ -109,27 +109,27 @@ def _without_strays(raw: RawMesh) -> RawMesh:
 
 
 def _refuse_implausible(vertices_mm: NDArray[np.float64], limits: Limits) -> None:
-    """Raise DataError if the size or the place is none that an object has in millimetres."""
+    """Raise DataError if the size or the position in millimetres is implausible for an object."""
     size_mm = float(np.ptp(vertices_mm, axis=0).max())
     farthest_mm = float(np.abs(vertices_mm).max())
     if size_mm == 0:
         x, y, z = vertices_mm[0]
-        raise DataError(f"all vertices in one point, ({x:g}, {y:g}, {z:g}) mm; expected a surface")
+        raise DataError(f"all vertices are at one point, ({x:g}, {y:g}, {z:g}) mm; expected a surface")
     if not limits.min_size_mm <= size_mm <= limits.max_size_mm:
         raise DataError(
             f"{size_mm:g} mm along its longest side; expected {limits.min_size_mm:g} to {limits.max_size_mm:g} mm "
-            "(is the unit right?)"
+            "(check the unit)"
         )
     farthest_allowed_mm = min(limits.max_coordinate_mm, limits.max_offset_sizes * size_mm)
     if not farthest_mm <= farthest_allowed_mm:
         raise DataError(
-            f"a vertex {farthest_mm:g} mm from the origin, in a mesh of {size_mm:g} mm; expected at most "
+            f"a vertex is {farthest_mm:g} mm from the origin, in a mesh of {size_mm:g} mm; expected at most "
             f"{farthest_allowed_mm:g} mm (move it to the origin)"
         )
 
 
 def _has_area(vertices_mm: NDArray[np.float64], faces: NDArray[np.integer]) -> bool:
-    """Tell whether any face is more than a line; normals can also vanish where two sides of a sheet cancel out."""
+    """Whether any face has an area; normals can also be zero because the two sides of a sheet cancel out."""
     corners = vertices_mm[faces]
     return bool(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).any())
 

@@ -1,4 +1,4 @@
-"""A triangle mesh in the object frame, and its smooth normals."""
+"""A triangle mesh in the object frame and its smooth normals."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -14,8 +14,8 @@ class Mesh:
     """A triangle mesh in the object frame.
 
     vertices_mm: (n, 3) float32, C-contiguous.
-    faces: (m, 3) int32 indices into the vertices, counter-clockwise seen from outside where the file says so.
-    normals: (n, 3) float32 smooth unit normals; zero where a vertex has no face with an area.
+    faces: (m, 3) int32 indices of vertices, in the winding of the file (usually counter-clockwise from outside).
+    normals: (n, 3) float32 smooth unit normals; zero if a vertex has no face with an area.
     colours: (n, 3) uint8 RGB of the vertices, or None.
     uv: (n, 2) float32 texture position, (0, 0) the bottom-left corner of the texture, or None.
     texture: (h, w, 3) uint8 RGB, row 0 at the top, or None. A mesh with uv and texture ignores its colours.
@@ -62,24 +62,24 @@ class Mesh:
         return np.asarray((lowest + highest) / 2)
 
     def mirrored(self, centre_x_mm: float = 0.0) -> Self:
-        """Return the mesh mirrored in the plane x = centre_x_mm, its faces re-wound so that outside stays outside."""
+        """Return the mesh mirrored in the plane x = centre_x_mm, with reversed faces, so that outside stays outside."""
         flip = np.array([-1, 1, 1], dtype=np.float32)
         vertices_mm = self.vertices_mm * flip + np.array([2 * centre_x_mm, 0, 0], dtype=np.float32)
         faces = np.ascontiguousarray(self.faces[:, ::-1])
         return replace(self, vertices_mm=vertices_mm, faces=faces, normals=self.normals * flip)
 
     def moved(self, a_from_b: NDArray[np.floating]) -> Self:
-        """Return the mesh of frame b in frame a; `a_from_b` (4, 4) turns, shifts and scales alike in all directions."""
+        """Return the mesh of frame b in frame a; `a_from_b` (4, 4) is a similarity."""
         rotation = a_from_b[:3, :3] / np.cbrt(np.linalg.det(a_from_b[:3, :3]))
         vertices_mm = apply(a_from_b, self.vertices_mm).astype(np.float32)
         return replace(self, vertices_mm=vertices_mm, normals=(self.normals @ rotation.T).astype(np.float32))
 
 
 def smooth_normals(vertices_mm: NDArray[np.float32], faces: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Return the (n, 3) unit normals: the mean of the faces around each position, weighted by their areas.
+    """Return the (n, 3) unit normals: the mean of the faces at each position, weighted by their areas.
 
-    Vertices at the same position share one normal, so a triangle soup (STL) and a texture's seam look as smooth
-    as the surface is. A position without any area around it gets the normal zero.
+    Vertices at the same position share one normal, so that a triangle soup (STL) and the seam of a texture are smooth.
+    A position whose faces have no area has the normal zero.
     """
     doubled_areas = _doubled_areas(vertices_mm, faces)
     position_of_vertex = _position_ids(vertices_mm)
@@ -93,9 +93,9 @@ def smooth_normals(vertices_mm: NDArray[np.float32], faces: NDArray[np.int32]) -
 
 
 def _doubled_areas(vertices_mm: NDArray[np.float32], faces: NDArray[np.int32]) -> list[NDArray[np.float64]]:
-    """Return x, y and z, each (m,), of the faces' normals with twice their areas as lengths.
+    """Return x, y and z, each (m,), of the faces' normals, whose lengths are twice the areas.
 
-    Axis by axis, which takes half the time of np.cross.
+    Computing them axis by axis takes half the time of np.cross.
     """
     first, second, third = np.ascontiguousarray(faces.T)
     x, y, z = np.ascontiguousarray(vertices_mm.T, dtype=np.float64)
@@ -104,6 +104,6 @@ def _doubled_areas(vertices_mm: NDArray[np.float32], faces: NDArray[np.int32]) -
 
 
 def _position_ids(vertices_mm: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Return (n,) numbers that are equal where two vertices have the same position."""
+    """Return (n,) numbers that are equal for vertices at the same position."""
     rows = np.ascontiguousarray(vertices_mm + np.float32(0))  # -0 + 0 is +0: equal values become equal bytes
     return np.unique(rows.view(np.dtype((np.void, rows.strides[0]))).ravel(), return_inverse=True)[1]

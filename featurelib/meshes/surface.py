@@ -1,6 +1,6 @@
-"""Points on a triangle mesh: the closest one to a given point, and an even sample of all of them.
+"""Points on a triangle mesh: the closest one to a given point, and an even sample of the surface.
 
-A mesh is a pair: vertices (v, 3) in mm and faces (f, 3), the indices of each triangle's corners.
+A mesh is given by vertices (v, 3) in mm and faces (f, 3), the indices of each triangle's corners.
 """
 
 import numpy as np
@@ -15,10 +15,10 @@ Xyz = tuple[float, float, float]
 def closest_points(
     points_mm: ArrayLike, vertices_mm: ArrayLike, faces: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Return for each point the point of the surface that is closest to it.
+    """Return the closest point of the surface for each point.
 
-    The answer is exact: the triangles themselves are searched, not only their corners. Triangles without
-    area count as the segment or the point that they are.
+    The result is exact: the search covers the whole triangles, not only their corners. A triangle without area is a
+    segment or a point.
 
     Args:
         points_mm: (n, 3).
@@ -26,7 +26,7 @@ def closest_points(
         faces: (f, 3) indices into the vertices.
 
     Returns:
-        points (n, 3) on the surface, distances (n,) in mm, and the indices (n,) of the faces they lie on.
+        points (n, 3) on the surface, distances (n,) in mm, and the indices (n,) of their faces.
 
     Raises:
         GeometryError: if there are no faces, or a number is not finite.
@@ -34,13 +34,13 @@ def closest_points(
     points = np.ascontiguousarray(points_mm, dtype=np.float64)
     triangles = _triangles(vertices_mm, faces)
     if not np.isfinite(points).all():
-        raise GeometryError("a point that is not three finite numbers has no closest point on a surface")
+        raise GeometryError("a point is not three finite numbers, so no surface point is closest to it")
     found: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]] = _closest(points, triangles)
     return found
 
 
 def sample_surface(vertices_mm: ArrayLike, faces: ArrayLike, count: int, seed: int = 0) -> NDArray[np.float64]:
-    """Return `count` points (count, 3) spread over the surface in proportion to area; the same for the same seed.
+    """Return `count` points (count, 3) of the surface, distributed by area; deterministic for a seed.
 
     Raises:
         GeometryError: if the mesh has no area, or a number is not finite.
@@ -53,9 +53,9 @@ def sample_with_normals(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the points (count, 3) of `sample_surface` and the unit normals (count, 3) of their triangles.
 
-    A point in a triangle is drawn as in Osada, Funkhouser, Chazelle and Dobkin, Shape Distributions, ACM
-    Transactions on Graphics 21(4), 2002, section 4.2. The triangles are taken at equal steps of area
-    rather than at random ones, which leaves fewer holes.
+    A point in a triangle is drawn as in Osada, Funkhouser, Chazelle and Dobkin, Shape Distributions, ACM Transactions
+    on Graphics 21(4), 2002, section 4.2. The triangles are chosen at equal steps of area instead of at random, which
+    leaves fewer gaps.
 
     Raises:
         GeometryError: if the mesh has no area, or a number is not finite.
@@ -66,7 +66,7 @@ def sample_with_normals(
     areas = np.linalg.norm(normals, axis=1)  # twice the area of each
     area_up_to = np.cumsum(areas)
     if not area_up_to[-1] > 0:
-        raise GeometryError("every triangle of the mesh has area zero; there is no surface to sample")
+        raise GeometryError("every triangle of the mesh has area zero; expected a surface")
     random = np.random.default_rng(seed)
     steps = (np.arange(count) + random.random(count)) / max(count, 1) * area_up_to[-1]
     last = np.flatnonzero(areas)[-1]  # rounding may push the last step past the end
@@ -91,11 +91,11 @@ def _triangles(vertices_mm: ArrayLike, faces: ArrayLike) -> NDArray[np.float64]:
 def _closest(
     points: NDArray[np.float64], triangles: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Return what `closest_points` does.
+    """Return the result of `closest_points`.
 
-    Each triangle lies in a ball around its centroid. The nearest centroid bounds the distance from above,
-    and a triangle whose ball lies beyond the bound is skipped: on a head of 34,000 faces that is nearly
-    all of them, and the search costs 0.1 ms a point.
+    Each triangle is inside a ball around its centroid. The nearest centroid is an upper bound of the distance, and
+    triangles whose ball is beyond the bound are skipped. On a head of 34,000 faces these are nearly all, and the search
+    takes 0.1 ms per point.
     """
     num_faces, num_points = len(triangles), len(points)
     centres, radii = np.empty((num_faces, 3)), np.zeros(num_faces)
@@ -112,7 +112,7 @@ def _closest(
         for face in range(num_faces):
             x, y, z = centres[face, 0] - p[0], centres[face, 1] - p[1], centres[face, 2] - p[2]
             to_centre[face] = np.sqrt(x * x + y * y + z * z)
-        bound = to_centre.min() * (1 + 1e-9)  # a hair more, so that rounding cannot reject every triangle
+        bound = to_centre.min() * (1 + 1e-9)  # slightly larger, so that rounding cannot reject all triangles
         best = np.inf
         for face in range(num_faces):
             if to_centre[face] - radii[face] > bound:
@@ -130,7 +130,7 @@ def _closest(
 def _closest_on_triangle(p: Xyz, triangle: NDArray[np.float64]) -> Xyz:
     """Return the point of the triangle (3, 3) closest to p.
 
-    It is p's foot on the plane where that lies inside, else the closest point of the three edges
+    It is the projection of p onto the plane if that is inside the triangle, else the closest point of the three edges
     (Ericson, Real-Time Collision Detection, 2005, sections 5.1.5 and 5.1.2).
     """
     a = (triangle[0, 0], triangle[0, 1], triangle[0, 2])
@@ -139,7 +139,7 @@ def _closest_on_triangle(p: Xyz, triangle: NDArray[np.float64]) -> Xyz:
     ab, ac, ap = _minus(b, a), _minus(c, a), _minus(p, a)
     ab_ab, ab_ac, ac_ac, ab_ap, ac_ap = _dot(ab, ab), _dot(ab, ac), _dot(ac, ac), _dot(ab, ap), _dot(ac, ap)
     area = ab_ab * ac_ac - ab_ac * ab_ac  # the square of twice the triangle's area
-    if area > 1e-11 * ab_ab * ac_ac:  # a thinner one is its edges: there the division would lose more than the width
+    if area > 1e-11 * ab_ab * ac_ac:  # a thinner triangle is treated as its edges, because the division is too inexact
         along_ab = (ac_ac * ab_ap - ab_ac * ac_ap) / area
         along_ac = (ab_ab * ac_ap - ab_ac * ab_ap) / area
         if along_ab >= 0 and along_ac >= 0 and along_ab + along_ac <= 1:

@@ -79,15 +79,15 @@ def test_parallel_rays_are_rejected(sign: int) -> None:
         triangulate(_rays([[0, 0, 0], [10, 0, 0]], [[0, 0, -1], [0, 0, sign]]))
 
 
-@pytest.mark.parametrize(("angle_deg", "refused"), [(0.9, True), (1.1, False)])
-def test_the_limit_is_one_degree(angle_deg: float, refused: bool) -> None:
+@pytest.mark.parametrize(("angle_deg", "is_rejected"), [(0.9, True), (1.1, False)])
+def test_the_limit_is_one_degree(angle_deg: float, is_rejected: bool) -> None:
     """Rays at an angle just below a degree are rejected, and just above are triangulated."""
     angle = np.radians(angle_deg)
     rays = _rays(
         [[0, 0, 100], [100 * np.sin(angle), 0, 100 * np.cos(angle)]], [[0, 0, -1], [-np.sin(angle), 0, -np.cos(angle)]]
     )
 
-    if refused:
+    if is_rejected:
         with pytest.raises(GeometryError, match="within 1 degree"):
             triangulate(rays)
     else:

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from featurelib.__main__ import make_app
 from featurelib.datasets.dataset import open_dataset
-from featurelib.datasets.landmark_files.tables import to_csv
+from featurelib.datasets.landmark_table import write_landmarks
 from featurelib.datasets.shards import RenderSpec, decode_png
 from featurelib.datasets.shards.sandboxed import ObjectJob, PrepareJob, prepare_mesh, render_object
 from featurelib.datasets.synthetic import make_body, write_dataset
@@ -37,7 +37,7 @@ def rotated(tmp_path):
         storage.write_bytes(str(folder / "meshes" / f"{name}.ply"), ply(vertices, body.faces))
         pairs[name] = [tuple(xyz) for xyz in apply(to_source, body.pair_mm).tolist()]
         bodies[name] = body
-    (folder / "landmarks.csv").write_bytes(to_csv(pairs))
+    (folder / "landmarks.csv").write_bytes(write_landmarks(pairs))
     (folder / "dataset.json").write_text(json.dumps({"unit": "cm", "landmark": "ear_tip"}))
     return folder, bodies
 

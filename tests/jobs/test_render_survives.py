@@ -257,7 +257,7 @@ BAD = {
     "no faces": "no faces",
     "NaN": "NaN or infinite",
     "one point": "one point",
-    "wrong unit": "is the unit right",
+    "wrong unit": "check the unit",
     "wrong ending": "is an STL file, not a PLY",
     "20 million faces": "20,000,000 faces; expected at most 10,000,000",
     "too large": "needs a frame of",

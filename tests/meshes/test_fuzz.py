@@ -1,4 +1,4 @@
-"""Whatever happens to a file on its way, the end is a mesh or one line."""
+"""Corrupted files give a mesh or an error of one line."""
 
 import random
 import zlib
@@ -26,7 +26,7 @@ def _valid(kind, exported):
     return exported(mesh, kind.removesuffix("_textured"))
 
 
-def _spoilt(data: bytes, rng: random.Random) -> bytes:
+def _corrupted(data: bytes, rng: random.Random) -> bytes:
     """Flip, cut, insert, repeat or drop bytes, most often near the beginning, where the headers are."""
     corrupted = bytearray(data)
     for _ in range(rng.choice((1, 1, 2, 5))):
@@ -49,8 +49,8 @@ def _spoilt(data: bytes, rng: random.Random) -> bytes:
     return bytes(corrupted)
 
 
-def _end(data: bytes, file_type: str) -> Mesh | str:
-    """The mesh, or the message; any other error ends the test."""
+def _result(data: bytes, file_type: str) -> Mesh | str:
+    """Return the mesh, or the message of a DataError."""
     try:
         return load_mesh(data, file_type, np.eye(4), name="meshes/a", limits=LIMITS)
     except DataError as error:
@@ -58,25 +58,25 @@ def _end(data: bytes, file_type: str) -> Mesh | str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_spoilt_file_is_a_mesh_or_one_line(kind, exported, recwarn):
-    """Flipped, cut, inserted and dropped bytes end in a sound mesh or in one line that begins with the name."""
+def test_a_corrupted_file_gives_a_mesh_or_one_line(kind, exported, recwarn):
+    """Flipped, cut, inserted and dropped bytes give a valid mesh, or an error of one line that begins with the name."""
     data = _valid(kind, exported)
     rng = random.Random(zlib.crc32(kind.encode()))
     assert len(load_mesh(data, kind[:3], np.eye(4), name="a", limits=LIMITS).faces) == 12
 
     for _ in range(ROUNDS):
-        end = _end(_spoilt(data, rng), kind[:3])
-        if isinstance(end, str):
-            assert end.startswith("meshes/a: ")
-            assert end.isprintable()
-            assert len(end) < 400
-            assert "cannot be read, " not in end  # what nobody foresaw
+        result = _result(_corrupted(data, rng), kind[:3])
+        if isinstance(result, str):
+            assert result.startswith("meshes/a: ")
+            assert result.isprintable()
+            assert len(result) < 400
+            assert "cannot be read, " not in result  # an unexpected error
         else:
-            assert np.isfinite(end.vertices_mm).all()
-            assert np.isfinite(end.normals).all()
-            assert end.faces.shape[1:] == (3,)
-            assert 0 <= end.faces.min() <= end.faces.max() < len(end.vertices_mm)
-            for values in (end.colours, end.uv):
-                assert values is None or len(values) == len(end.vertices_mm)
-            assert end.uv is None or np.isfinite(end.uv).all()
+            assert np.isfinite(result.vertices_mm).all()
+            assert np.isfinite(result.normals).all()
+            assert result.faces.shape[1:] == (3,)
+            assert 0 <= result.faces.min() <= result.faces.max() < len(result.vertices_mm)
+            for values in (result.colours, result.uv):
+                assert values is None or len(values) == len(result.vertices_mm)
+            assert result.uv is None or np.isfinite(result.uv).all()
     assert not [str(warning.message) for warning in recwarn]

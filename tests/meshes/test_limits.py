@@ -16,7 +16,7 @@ def test_limits_are_frozen():
 @pytest.mark.parametrize("name", [field.name for field in fields(Limits)])
 @pytest.mark.parametrize("value", [0, -1, float("nan")])
 def test_a_limit_is_a_positive_number(name, value):
-    """What no file can keep is a mistake of the caller."""
+    """A limit that no file can meet is an error of the caller."""
     with pytest.raises(UsageError, match=f"{name} is {value}"):
         Limits(**{name: value})
 
@@ -32,7 +32,7 @@ def test_a_limit_is_a_positive_number(name, value):
     ],
 )
 def test_counts_beyond_the_limits_are_named(counts, reason):
-    """The message gives the count and the limit; exactly at the limits all is well."""
+    """The message has the count and the limit; counts equal to the limits are accepted."""
     Limits(max_faces=10).check_counts(30, 10)
 
     with pytest.raises(DataError, match=reason):

@@ -12,14 +12,14 @@ from featurelib.meshes import MESH_SUFFIXES, Limits, load_mesh
 
 SAME = np.eye(4)
 IN_OBJECT_FRAME = rigid(25.4 * trimesh.transformations.rotation_matrix(0.7, [1, 2, 3])[:3, :3])
-"""Inches about other axes."""
+"""Inches, and other axes."""
 
 TRIANGLE = b"v 0 0 0\nv 3 0 0\nv 0 2 0\nf 1 2 3\n"
 
 
 @pytest.mark.parametrize("kind", [*MESH_SUFFIXES, ".ply_ascii", ".stl_ascii"])
 def test_every_file_type_gives_the_same_surface(kind, ellipsoid, exported):
-    """A mesh written as any of the accepted types is read back triangle by triangle, in millimetres."""
+    """A mesh written as any of the accepted types is read with the same triangles, in millimetres."""
     mesh = load_mesh(exported(ellipsoid, kind), kind[:4], IN_OBJECT_FRAME, name="e")
 
     expected = (ellipsoid.triangles @ IN_OBJECT_FRAME[:3, :3].T).astype(np.float32)
@@ -35,7 +35,7 @@ def test_every_file_type_gives_the_same_surface(kind, ellipsoid, exported):
 
 @pytest.mark.parametrize("suffix", MESH_SUFFIXES)
 def test_normals_are_smooth_even_in_a_triangle_soup(suffix, exported):
-    """On a sphere the normals point away from its centre, also where a file repeats every corner (STL)."""
+    """The normals of a sphere point away from its centre, also if the file repeats every corner (STL)."""
     sphere = trimesh.creation.icosphere(subdivisions=3, radius=50)
 
     mesh = load_mesh(exported(sphere, suffix), suffix, SAME, name="s")
@@ -46,7 +46,7 @@ def test_normals_are_smooth_even_in_a_triangle_soup(suffix, exported):
 
 @pytest.mark.parametrize("suffix", [".ply", ".obj", ".glb", ".ply_ascii"])
 def test_vertex_colours_are_kept(suffix, ellipsoid, exported):
-    """Colours of vertices arrive unchanged and make the mesh a coloured one."""
+    """Colours of vertices are unchanged."""
     colours = np.random.default_rng(0).integers(0, 256, (len(ellipsoid.vertices), 3)).astype(np.uint8)
     coloured = trimesh.Trimesh(ellipsoid.vertices, ellipsoid.faces, vertex_colors=colours, process=False)
 
@@ -57,14 +57,14 @@ def test_vertex_colours_are_kept(suffix, ellipsoid, exported):
 
 
 def test_an_upper_case_ending_is_the_same_type(ellipsoid, exported):
-    """`.PLY` and `ply` are read alike."""
+    """`.PLY` and `ply` give the same mesh."""
     upper, lower = (load_mesh(exported(ellipsoid, ".ply"), kind, SAME, name="e") for kind in (".PLY", "ply"))
 
     assert (upper.vertices_mm == lower.vertices_mm).all()
 
 
 def test_points_without_faces_do_not_move_the_centre():
-    """A stray vertex that no face uses is dropped, and its colour with it."""
+    """A vertex that no face uses is removed with its colour."""
     obj = b"v 0 0 0 1 0 0\nv 900 0 0 0 0 0\nv 2 0 0 0 1 0\nv 0 2 0 0 0 1\nf 1 3 4\n"
 
     mesh = load_mesh(obj, ".obj", SAME, name="o")
@@ -76,23 +76,23 @@ def test_points_without_faces_do_not_move_the_centre():
 
 @pytest.mark.parametrize("suffix", MESH_SUFFIXES)
 @pytest.mark.parametrize("damage", ["empty", "random", "text", "zeros"])
-def test_bytes_that_are_no_mesh_are_refused_in_one_line(suffix, damage):
-    """Whatever the bytes are, the user gets one line that begins with the file's name."""
+def test_bytes_that_are_no_mesh_are_rejected_in_one_line(suffix, damage):
+    """The error is one line that begins with the file's name."""
     rng = np.random.default_rng(5)
     text = b"hello, this is no mesh\n" * 9
     data = {"empty": b"", "random": rng.bytes(4000), "text": text, "zeros": bytes(500)}[damage]
 
-    with pytest.raises(DataError, match=r"\Ameshes/a\.x: ") as refusal:
+    with pytest.raises(DataError, match=r"\Ameshes/a\.x: ") as error:
         load_mesh(data, suffix, SAME, name="meshes/a.x")
 
-    assert str(refusal.value).isprintable()
-    assert "empty" in str(refusal.value) or damage != "empty"
+    assert str(error.value).isprintable()
+    assert "empty" in str(error.value) or damage != "empty"
 
 
 @pytest.mark.parametrize("kind", [".ply", ".ply_ascii", ".stl", ".stl_ascii", ".glb", ".off"])
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.95])
-def test_a_truncated_file_is_refused(kind, share, ellipsoid, exported):
-    """A file that says how much it holds is not believed when it holds less (OBJ does not say)."""
+def test_a_truncated_file_is_rejected(kind, share, ellipsoid, exported):
+    """A file that is smaller than its header announces is an error; OBJ has no such header."""
     data = exported(ellipsoid, kind)
 
     with pytest.raises(DataError, match=r"\Aa: "):
@@ -101,7 +101,7 @@ def test_a_truncated_file_is_refused(kind, share, ellipsoid, exported):
 
 @pytest.mark.parametrize("kind", [".ply", ".stl", ".stl_ascii", ".glb"])
 def test_a_file_without_its_last_byte_is_cut_off(kind, ellipsoid, exported):
-    """The message says that the file is cut off, and by how much where the type knows."""
+    """The message is that the file is cut off."""
     data = exported(ellipsoid, kind).rstrip(b"\n")
 
     with pytest.raises(DataError, match="cut off"):
@@ -111,7 +111,7 @@ def test_a_file_without_its_last_byte_is_cut_off(kind, ellipsoid, exported):
 @pytest.mark.parametrize(
     ("obj", "reason"),
     [
-        (b"v 0 0 0\nv 1 0 0\nv 0 1 0\n", "no faces; a point cloud cannot be rendered (make a surface of it)"),
+        (b"v 0 0 0\nv 1 0 0\nv 0 1 0\n", "no faces; a point cloud cannot be rendered (reconstruct its surface)"),
         (
             TRIANGLE.replace(b"3 0 0", b"3 nan 0"),
             "vertex 1 is NaN or infinite: (3, nan, 0); expected finite numbers (export it again)",
@@ -124,41 +124,42 @@ def test_a_file_without_its_last_byte_is_cut_off(kind, ellipsoid, exported):
             TRIANGLE.replace(b"3 0 0", b"3e400 0 0"),
             "vertex 1 is NaN or infinite: (inf, 0, 0); expected finite numbers (export it again)",
         ),
-        (b"v 1 2 3\nv 1 2 3\nv 1 2 3\nf 1 2 3\n", "all vertices in one point, (1, 2, 3) mm; expected a surface"),
+        (b"v 1 2 3\nv 1 2 3\nv 1 2 3\nf 1 2 3\n", "all vertices are at one point, (1, 2, 3) mm; expected a surface"),
         (
             b"v 0 0 0\nv 1 1 1\nv 2 2 2\nf 1 2 3\nf 1 1 3\n",
             "none of its 2 faces has an area; expected a surface, not lines or points",
         ),
         (
             TRIANGLE.replace(b"3 0 0", b"3e6 0 0"),
-            "3e+06 mm along its longest side; expected 0.1 to 100000 mm (is the unit right?)",
+            "3e+06 mm along its longest side; expected 0.1 to 100000 mm (check the unit)",
         ),
         (
             b"v 0 0 0\nv 2e-4 0 0\nv 0 3e-5 0\nf 1 2 3\n",
-            "0.0002 mm along its longest side; expected 0.1 to 100000 mm (is the unit right?)",
+            "0.0002 mm along its longest side; expected 0.1 to 100000 mm (check the unit)",
         ),
         (
             b"v 1e5 0 0\nv 100001 0 0\nv 1e5 2 0\nf 1 2 3\n",
-            "a vertex 100001 mm from the origin, in a mesh of 2 mm; expected at most 20000 mm (move it to the origin)",
+            "a vertex is 100001 mm from the origin, in a mesh of 2 mm; expected at most 20000 mm "
+            "(move it to the origin)",
         ),
         (
             b"v 2e7 0 0\nv 20009000 0 0\nv 2e7 9000 0\nf 1 2 3\n",
-            "a vertex 2.0009e+07 mm from the origin, in a mesh of 9000 mm; expected at most 1e+07 mm "
+            "a vertex is 2.0009e+07 mm from the origin, in a mesh of 9000 mm; expected at most 1e+07 mm "
             "(move it to the origin)",
         ),
     ],
 )
-def test_a_mesh_that_cannot_be_rendered_is_refused_with_the_reason(obj, reason):
-    """No faces, coordinates that are no numbers, no extent, no plausible size: the message says which."""
-    with pytest.raises(DataError) as refusal:
+def test_a_mesh_that_cannot_be_rendered_is_rejected_with_the_reason(obj, reason):
+    """The message names the fault: no faces, coordinates that are not numbers, no extent, an implausible size."""
+    with pytest.raises(DataError) as error:
         load_mesh(obj, ".obj", SAME, name="a.obj")
 
-    assert str(refusal.value) == f"a.obj: {reason}"
+    assert str(error.value) == f"a.obj: {reason}"
 
 
 @pytest.mark.parametrize(("mm_per_unit", "fits"), [(1, True), (1000, True), (1e-3, False), (1e6, False)])
-def test_the_size_counts_after_the_alignment(mm_per_unit, fits):
-    """What decides is millimetres: 3 units are fine as mm and m, and refused as micrometres and kilometres."""
+def test_the_size_is_checked_after_the_alignment(mm_per_unit, fits):
+    """A size of 3 units is accepted in mm and m, and rejected in micrometres and kilometres."""
     object_from_source = np.diag([mm_per_unit, mm_per_unit, mm_per_unit, 1])
 
     if fits:
@@ -170,21 +171,21 @@ def test_the_size_counts_after_the_alignment(mm_per_unit, fits):
 
 
 def test_a_sheet_with_two_sides_is_a_surface():
-    """Faces back to back cancel each other's normals and still have an area."""
+    """The normals of two opposite faces cancel, but the faces have an area."""
     mesh = load_mesh(TRIANGLE + b"f 3 2 1\n", ".obj", SAME, name="sheet")
 
     assert len(mesh.faces) == 2
     assert not mesh.normals.any()
 
 
-def test_an_unknown_type_is_refused_with_the_known_ones():
-    """The message lists what can be read."""
+def test_an_unknown_type_is_rejected_with_the_known_ones():
+    """The message lists the types that can be read."""
     with pytest.raises(DataError, match=r"\Aa: .*'step'.*\.ply, \.obj, \.stl, \.glb, \.off"):
         load_mesh(b"x", ".step", SAME, name="a")
 
 
-def test_a_file_larger_than_the_limit_is_refused():
-    """The size and the limit stand in the message."""
+def test_a_file_larger_than_the_limit_is_rejected():
+    """The message has the size and the limit."""
     with pytest.raises(DataError, match=r"\Aa: 32 bytes; expected at most 20"):
         load_mesh(TRIANGLE, ".obj", SAME, name="a", limits=Limits(max_file_bytes=20))
 
@@ -203,13 +204,13 @@ for kind, path in (argument.split("=") for argument in sys.argv[1:]):
     try:
         print("faces", len(load_mesh(data, kind, np.eye(4), name=path).faces))
     except DataError as error:
-        print("refused", error)
+        print("rejected", error)
 print("canaries", [path for path in opened if "canary" in path or "passwd" in path])
 """
 
 
-def test_no_other_file_is_ever_opened_and_nothing_is_said(tmp_path, glb, triangle):
-    """Files that point at others, beside them and in /etc, are read without them or refused, without a warning."""
+def test_no_other_file_is_ever_opened(tmp_path, glb, triangle):
+    """Files that refer to others, in their folder and in /etc, are read without them or rejected, without warnings."""
     for canary in ("canary.mtl", "canary.png", "canary.bin"):
         (tmp_path / canary).write_bytes(b"newmtl m\nmap_Kd /etc/passwd\n")
     document, binary = triangle
@@ -234,14 +235,14 @@ def test_no_other_file_is_ever_opened_and_nothing_is_said(tmp_path, glb, triangl
     obj, ply, buffer, image, word, canaries = done.stdout.splitlines()
     assert (obj, ply) == ("faces 1", "faces 1")
     fix = "which is never opened; export with everything embedded"
-    assert buffer == f"refused c.glb: refers to another file, 'canary.bin', {fix}"
-    assert image == f"refused d.glb: refers to another file, 'file:///etc/passwd', {fix}"
-    assert word == "refused e.obj: 'x' where a number was expected"
+    assert buffer == f"rejected c.glb: refers to another file, 'canary.bin', {fix}"
+    assert image == f"rejected d.glb: refers to another file, 'file:///etc/passwd', {fix}"
+    assert word == "rejected e.obj: 'x'; expected a number (the file is damaged)"
     assert canaries == "canaries []"
 
 
-def test_what_a_reader_stumbles_over_is_one_line_too():
-    """An error that nobody foresaw, MemoryError among them, has a name and a reason."""
+def test_an_unexpected_error_of_a_reader_is_one_line():
+    """The message has the type of the error, such as MemoryError, and its reason."""
     huge = Limits(max_coordinate_mm=1e300, max_size_mm=1e300, max_offset_sizes=1e300)
 
     with pytest.raises(DataError, match=r"\Aa: cannot be read, \w+Error: .* \(the file is damaged\)\Z"):

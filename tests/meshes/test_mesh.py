@@ -7,11 +7,11 @@ import trimesh
 from featurelib.geometry import rigid
 from featurelib.meshes import Mesh, smooth_normals
 
-INCHES_TURNED = 25.4 * trimesh.transformations.rotation_matrix(0.7, [1, 2, 3])[:3, :3]
+ROTATED_INCHES = 25.4 * trimesh.transformations.rotation_matrix(0.7, [1, 2, 3])[:3, :3]
 
 
 def test_normals_are_weighted_by_area():
-    """Where a large and a small face meet at a right angle, the normal leans to the large one by their areas."""
+    """At the edge between two perpendicular faces the normal is their mean, weighted by the areas."""
     vertices = np.array([[0, 0, 0], [3, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
     faces = np.array([[0, 1, 2], [0, 2, 3]], np.int32)  # areas 1.5 (normal +z) and 0.5 (normal +x)
 
@@ -22,14 +22,14 @@ def test_normals_are_weighted_by_area():
 
 
 def test_a_vertex_without_area_has_the_normal_zero():
-    """A face that is a line gives no direction, and no NaN either."""
+    """A face that is a line gives the normal zero, not NaN."""
     vertices = np.array([[0, 0, 0], [1, 0, 0], [2, 0, 0]], np.float32)
 
     assert (smooth_normals(vertices, np.array([[0, 1, 2]], np.int32)) == 0).all()
 
 
 def test_mirroring_twice_is_the_identity(ellipsoid):
-    """A mirrored mesh has the mirrored normals with its outside still outside, and mirrors back exactly."""
+    """A mirrored mesh has the mirrored normals, its outside stays outside, and mirroring it again restores it."""
     mesh = Mesh.smooth(ellipsoid.vertices, ellipsoid.faces)
     mirrored = mesh.mirrored(centre_x_mm=1.0)
 
@@ -41,10 +41,10 @@ def test_mirroring_twice_is_the_identity(ellipsoid):
     assert (again.normals == mesh.normals).all()
 
 
-def test_moving_turns_the_normals_with_the_surface(ellipsoid):
-    """A turned, shifted and scaled mesh has the normals that its own surface has."""
+def test_moving_rotates_the_normals_with_the_surface(ellipsoid):
+    """The normals of a rotated, translated and scaled mesh are those of its surface."""
     mesh = Mesh.smooth(ellipsoid.vertices, ellipsoid.faces)
-    a_from_b = rigid(INCHES_TURNED, [5, 6, 7])
+    a_from_b = rigid(ROTATED_INCHES, [5, 6, 7])
 
     moved = mesh.moved(a_from_b)
 

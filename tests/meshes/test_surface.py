@@ -1,4 +1,4 @@
-"""Closest points and even samples of a triangle mesh, against shapes with a known answer."""
+"""Closest points and even samples of a triangle mesh, on shapes with known results."""
 
 import numpy as np
 import pytest
@@ -17,20 +17,20 @@ CUBE_FACES = np.array(
 )  # fmt: skip
 
 
-def _cube_answer(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the closest points of the cube's surface and their distances, from the formula of a box."""
+def _cube_result(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the closest points of the cube's surface and their distances, by the formula of a box."""
     clipped = np.clip(points, -1, 1)
     inside = (np.abs(points) < 1).all(axis=1)
     axis = np.abs(points).argmax(axis=1)  # the face nearest to a point inside
     pushed = points.copy()
     rows = np.arange(len(points))
     pushed[rows, axis] = np.where(points[rows, axis] < 0, -1, 1)
-    answer = np.where(inside[:, None], pushed, clipped)
-    return answer, np.linalg.norm(points - answer, axis=1)
+    closest = np.where(inside[:, None], pushed, clipped)
+    return closest, np.linalg.norm(points - closest, axis=1)
 
 
-def _triangle_answer(point: np.ndarray, triangle: np.ndarray, steps: int = 200) -> float:
-    """Return the least distance from a point to a dense grid of points of a triangle."""
+def _triangle_distance(point: np.ndarray, triangle: np.ndarray, steps: int = 200) -> float:
+    """Return the smallest distance from a point to a dense grid of points of a triangle."""
     u, v = np.meshgrid(np.linspace(0, 1, steps), np.linspace(0, 1, steps))
     inside = u + v <= 1
     u, v = u[inside][:, None], v[inside][:, None]
@@ -38,13 +38,13 @@ def _triangle_answer(point: np.ndarray, triangle: np.ndarray, steps: int = 200) 
     return float(np.linalg.norm(grid - point, axis=1).min())
 
 
-def test_matches_the_formula_of_a_box() -> None:
-    """Inside and outside a cube, over faces, edges and corners, points and distances are the analytic ones."""
+def test_closest_points_of_a_cube_match_its_formula() -> None:
+    """Points and distances are the analytic ones, inside and outside the cube, at faces, edges and corners."""
     points = np.random.default_rng(0).uniform(-2, 2, (500, 3))
 
     found, distances, _ = closest_points(points, CUBE, CUBE_FACES)
 
-    expected, expected_distances = _cube_answer(points)
+    expected, expected_distances = _cube_result(points)
     np.testing.assert_allclose(found, expected, atol=1e-12)
     np.testing.assert_allclose(distances, expected_distances, atol=1e-12)
 
@@ -56,10 +56,10 @@ triangles = st.lists(st.tuples(coordinate, coordinate, coordinate), min_size=3, 
 @given(triangles, st.tuples(coordinate, coordinate, coordinate).map(np.array))
 @settings(deadline=None, max_examples=100)
 def test_no_point_of_a_triangle_is_closer(triangle: np.ndarray, point: np.ndarray) -> None:
-    """The distance is that of a dense grid on the triangle, to the grid's step; also for slivers and points."""
+    """The distance is that of a dense grid on the triangle, within its step, also for slivers and points."""
     found, distances, _ = closest_points(point[None], triangle, [[0, 1, 2]])
 
-    dense = _triangle_answer(point, triangle)
+    dense = _triangle_distance(point, triangle)
     longest = max(np.linalg.norm(triangle - np.roll(triangle, 1, axis=0), axis=1))
     assert distances[0] <= dense + 1e-9
     assert dense - longest / 199 <= distances[0] + 1e-9
@@ -68,8 +68,8 @@ def test_no_point_of_a_triangle_is_closer(triangle: np.ndarray, point: np.ndarra
     assert off_surface[0] < 1e-7
 
 
-def test_points_of_the_surface_are_their_own_closest_points() -> None:
-    """Snapping is idempotent."""
+def test_points_on_the_surface_are_their_own_closest_points() -> None:
+    """Snapping to the surface is idempotent."""
     points = sample_surface(CUBE, CUBE_FACES, 100)
 
     found, distances, _ = closest_points(points, CUBE, CUBE_FACES)
@@ -78,8 +78,8 @@ def test_points_of_the_surface_are_their_own_closest_points() -> None:
     np.testing.assert_allclose(distances, 0, atol=1e-12)
 
 
-def test_the_face_named_is_the_face_found() -> None:
-    """The closest point of the named face alone is the point returned."""
+def test_the_returned_face_has_the_closest_point() -> None:
+    """The closest point of the returned face alone is the returned point."""
     points = np.random.default_rng(1).uniform(-2, 2, (30, 3))
 
     found, distances, faces = closest_points(points, CUBE, CUBE_FACES)
@@ -92,7 +92,7 @@ def test_the_face_named_is_the_face_found() -> None:
 
 @pytest.mark.parametrize("corners", [[[0, 0, 0], [1, 0, 0], [2, 0, 0]], [[0, 0, 0], [2, 0, 0], [0, 0, 0]]])
 def test_a_triangle_without_area_is_a_segment(corners: list[list[float]]) -> None:
-    """Corners in a line, or two in one place, give the closest point of the segment, not a NaN."""
+    """Three corners in a line, or two equal ones, give the closest point of the segment, not NaN."""
     found, distances, _ = closest_points([[1.5, 2, 0], [-3, 0, 0], [9, 0, 0]], corners, [[0, 1, 2]])
 
     np.testing.assert_allclose(found, [[1.5, 0, 0], [0, 0, 0], [2, 0, 0]], atol=1e-12)
@@ -100,15 +100,15 @@ def test_a_triangle_without_area_is_a_segment(corners: list[list[float]]) -> Non
 
 
 def test_a_triangle_of_one_point_is_that_point() -> None:
-    """Three equal corners are found as a point."""
+    """A triangle with three equal corners has one closest point."""
     found, distances, _ = closest_points([[1, 0, 0]], [[4, 4, 0]], [[0, 0, 0]])
 
     np.testing.assert_array_equal(found, [[4, 4, 0]])
     assert distances[0] == 5
 
 
-def test_no_points_give_no_answers() -> None:
-    """An empty question has an empty answer."""
+def test_no_points_give_empty_results() -> None:
+    """The results for an empty array are empty arrays."""
     found, distances, faces = closest_points(np.empty((0, 3)), CUBE, CUBE_FACES)
 
     assert (found.shape, distances.shape, faces.shape) == ((0, 3), (0,), (0,))
@@ -122,14 +122,14 @@ def test_no_points_give_no_answers() -> None:
         ([[0, 0, 0]], CUBE * np.inf, CUBE_FACES, "finite"),
     ],
 )
-def test_refuses_what_has_no_answer(points, vertices, faces, message) -> None:
-    """No faces and numbers that are not finite are errors, not quiet nonsense."""
+def test_bad_input_is_rejected(points, vertices, faces, message) -> None:
+    """A mesh without faces and numbers that are not finite raise an error."""
     with pytest.raises(GeometryError, match=message):
         closest_points(points, vertices, faces)
 
 
-def test_a_sample_lies_on_the_surface_with_its_normals() -> None:
-    """Every point lies on the cube, and its normal is the outward axis of the side it lies on."""
+def test_a_sample_is_on_the_surface_with_its_normals() -> None:
+    """Every point is on the cube, and its normal is the outward axis of its face."""
     points, normals = sample_with_normals(CUBE, CUBE_FACES, 500)
 
     np.testing.assert_allclose(np.abs(points).max(axis=1), 1, atol=1e-12)
@@ -137,8 +137,8 @@ def test_a_sample_lies_on_the_surface_with_its_normals() -> None:
     np.testing.assert_allclose((points * normals).sum(axis=1), 1, atol=1e-12)
 
 
-def test_a_sample_is_spread_by_area() -> None:
-    """Each triangle gets its share of the points to within one, and they fill it evenly."""
+def test_a_sample_is_distributed_by_area() -> None:
+    """Each triangle has its share of the points, within one, and the points are distributed evenly."""
     vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [9, 0, 0], [12, 0, 0], [9, 3, 0]], dtype=float)
     points = sample_surface(vertices, [[0, 1, 2], [3, 4, 5]], 5000)
 
@@ -148,13 +148,13 @@ def test_a_sample_is_spread_by_area() -> None:
 
 
 def test_a_sample_repeats_with_its_seed() -> None:
-    """The same seed gives the same points, another seed others."""
+    """The same seed gives the same points, and another seed gives other points."""
     np.testing.assert_array_equal(sample_surface(CUBE, CUBE_FACES, 50, 3), sample_surface(CUBE, CUBE_FACES, 50, 3))
     assert not np.array_equal(sample_surface(CUBE, CUBE_FACES, 50, 3), sample_surface(CUBE, CUBE_FACES, 50, 4))
 
 
 def test_triangles_without_area_are_never_sampled() -> None:
-    """A triangle of no area, even as the last one, gets no point; a mesh of only such is refused."""
+    """A triangle without area gets no point, even as the last one; a mesh of only such triangles is rejected."""
     vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [7, 7, 7]], dtype=float)
 
     points, normals = sample_with_normals(vertices, [[0, 1, 2], [3, 3, 3]], 100)

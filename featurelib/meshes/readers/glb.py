@@ -1,7 +1,7 @@
-"""GLB: a scene of meshes, put together as one.
+"""GLB: a scene of meshes, joined to one mesh.
 
 Source: https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html, sections 3.5 (nodes) and 3.7 (meshes). Skins and
-morph targets are left as they are at rest.
+morph targets keep their rest pose.
 """
 
 from collections.abc import Iterator
@@ -21,17 +21,17 @@ _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 
 
 class Placed(NamedTuple):
-    """A primitive and where the scene puts it: (4, 4) scene_from_mesh."""
+    """A primitive and its pose in the scene, scene_from_mesh (4, 4)."""
 
     primitive: dict[str, Any]
     scene_from_mesh: NDArray[np.float64]
 
 
 def read_glb(data: bytes, limits: Limits) -> RawMesh:
-    """Return all triangles of a GLB's scene as one mesh, each part where its node puts it.
+    """Return all triangles of a GLB's scene as one mesh, with each part at the pose of its node.
 
     Raises:
-        DataError: if it is cut off, damaged or compressed, refers to other files or announces too much.
+        DataError: if the file is cut off, damaged or compressed, refers to other files or exceeds the limits.
     """
     gltf = read_container(data, limits)
     placed = list(_surfaces(gltf, limits))
@@ -51,7 +51,7 @@ def read_glb(data: bytes, limits: Limits) -> RawMesh:
 
 
 def _surfaces(gltf: Gltf, limits: Limits) -> Iterator[Placed]:
-    """Yield the triangles of every node of the scene; points and lines are left out.
+    """Yield the primitives of all nodes of the scene that consist of triangles; points and lines are omitted.
 
     Raises:
         DataError: if there are too many, or nodes form a loop.
@@ -62,18 +62,20 @@ def _surfaces(gltf: Gltf, limits: Limits) -> Iterator[Placed]:
             continue
         for primitive in objects(gltf.entry("meshes", node["mesh"]), "primitives"):
             if not isinstance(primitive.get("attributes"), dict):
-                raise DataError("a primitive without attributes in its JSON (the file is damaged)")
+                raise DataError("a primitive has no attributes in its JSON (the file is damaged)")
             if primitive.get("mode", _TRIANGLES) == _FAN:
-                raise DataError("a primitive of triangle fans (mode 6), which is not read; export plain triangles")
+                raise DataError("a primitive has triangle fans (mode 6), which are not read; export plain triangles")
             num_parts += 1
             if num_parts > limits.max_parts:
-                raise DataError(f"more than {limits.max_parts:,} parts; expected at most that (join them)")
+                raise DataError(
+                    f"more than {limits.max_parts:,} parts; expected at most {limits.max_parts:,} (join them)"
+                )
             if primitive.get("mode", _TRIANGLES) in (_TRIANGLES, _STRIP):
                 yield Placed(primitive, scene_from_node)
 
 
 def _nodes(gltf: Gltf) -> Iterator[tuple[dict[str, Any], NDArray[np.float64]]]:
-    """Yield the nodes of the scene with (4, 4) scene_from_node; all roots if the file names no scene."""
+    """Yield the nodes of the scene, of all roots if the file has no scene, with (4, 4) scene_from_node."""
     nodes = gltf.sections["nodes"]
     if gltf.sections["scenes"]:
         roots = _indices(gltf.entry("scenes", gltf.scene), "nodes")
@@ -85,7 +87,7 @@ def _nodes(gltf: Gltf) -> Iterator[tuple[dict[str, Any], NDArray[np.float64]]]:
     while waiting:
         index, scene_from_parent = waiting.pop()
         if index in visited:
-            raise DataError(f"node {index} hangs in two places or in itself (the file is damaged)")
+            raise DataError(f"node {index} has two parents or is its own ancestor (the file is damaged)")
         visited.add(index)
         node = gltf.entry("nodes", index)
         scene_from_node = scene_from_parent @ _parent_from_node(node)
@@ -94,7 +96,7 @@ def _nodes(gltf: Gltf) -> Iterator[tuple[dict[str, Any], NDArray[np.float64]]]:
 
 
 def _parent_from_node(node: dict[str, Any]) -> NDArray[np.float64]:
-    """Return (4, 4) of a node: its matrix (stored column by column), or translation, rotation (x, y, z, w), scale."""
+    """Return a node's (4, 4) matrix, stored column by column, or that of its translation, rotation xyzw and scale."""
     if "matrix" in node:
         return _floats(node, "matrix", 16).reshape(4, 4).T
     parent_from_node = np.eye(4)
@@ -118,17 +120,17 @@ def _positions(gltf: Gltf, placed: Placed) -> NDArray[np.float64]:
     """Return the (n, 3) vertices of a part in the scene's frame."""
     positions = gltf.accessor(placed.primitive["attributes"].get("POSITION"))
     if positions.shape[1] != 3:
-        raise DataError(f"positions of {positions.shape[1]} numbers; expected x, y and z")
+        raise DataError(f"positions have {positions.shape[1]} numbers; expected x, y and z")
     return apply(placed.scene_from_mesh, positions)
 
 
 def _faces(gltf: Gltf, placed: Placed, vertices: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the (m, 3) triangles of a part, re-wound where the scene mirrors it so that outside stays outside."""
+    """Return the (m, 3) triangles of a part, reversed if the scene mirrors it, so that outside stays outside."""
     primitive = placed.primitive
     if "indices" in primitive:
         indices = gltf.accessor(primitive["indices"])
         if indices.dtype.kind != "u" or indices.shape[1] != 1:
-            raise DataError(f"indices of {indices.shape[1]} x {indices.dtype}; expected unsigned whole numbers")
+            raise DataError(f"indices are {indices.shape[1]} x {indices.dtype}; expected unsigned integers")
         corners = indices.ravel().astype(np.int64)
     else:
         corners = np.arange(len(vertices))
@@ -137,14 +139,14 @@ def _faces(gltf: Gltf, placed: Placed, vertices: NDArray[np.float64]) -> NDArray
         faces = np.stack([corners[:-2], corners[1:-1], corners[2:]], axis=1)
         faces[1::2] = faces[1::2, ::-1]
     elif len(corners) % 3:
-        raise DataError(f"{len(corners):,} corners of triangles; expected a multiple of three (the file is damaged)")
+        raise DataError(f"{len(corners):,} corners of triangles; expected a multiple of 3 (the file is damaged)")
     else:
         faces = corners.reshape(-1, 3)
     return faces[:, ::-1] if np.linalg.det(placed.scene_from_mesh[:3, :3]) < 0 else faces
 
 
 def _indices(entry: dict[str, Any], key: str) -> list[int]:
-    """Return a list of indices of a JSON object; empty if it has none."""
+    """Return a list of indices in a JSON object; empty if it is missing."""
     values = entry.get(key, [])
     if not isinstance(values, list) or not all(type(value) is int for value in values):
         raise DataError(f"{key!r} in its JSON is {short(values)}; expected a list of indices")
@@ -152,7 +154,7 @@ def _indices(entry: dict[str, Any], key: str) -> list[int]:
 
 
 def _floats(entry: dict[str, Any], key: str, count: int) -> NDArray[np.float64]:
-    """Return the (count,) numbers of a JSON object."""
+    """Return a list of numbers (count,) in a JSON object."""
     values = entry[key]
     if not isinstance(values, list) or len(values) != count or not all(type(value) in (int, float) for value in values):
         raise DataError(f"{key!r} in its JSON is {short(values)}; expected {count} numbers")

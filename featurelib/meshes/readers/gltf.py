@@ -1,4 +1,4 @@
-"""The container of a GLB and its numbers: chunks, buffers and accessors, each checked where it is used.
+"""The container of a GLB and its numbers: chunks, buffers and accessors, which are checked when they are used.
 
 Source: https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html, sections 3.6 (buffers) and 4 (GLB).
 """
@@ -25,10 +25,10 @@ _JSON, _BIN = 0x4E4F534A, 0x004E4942
 
 @dataclass(frozen=True, eq=False)
 class Gltf:
-    """A glTF whose JSON and binary part lie in memory.
+    """A glTF in memory.
 
-    sections: the JSON's top-level lists of objects, such as `meshes`; empty if the file has none.
-    scene: the index of the scene that is shown.
+    sections: the JSON's top-level lists of objects, such as `meshes`; empty if they are missing.
+    scene: index of the default scene.
     buffers: the bytes of each buffer.
     """
 
@@ -40,11 +40,11 @@ class Gltf:
         """Return one object of a top-level list.
 
         Raises:
-            DataError: if there is none of this number.
+            DataError: if the index is not one of the list.
         """
         entries = self.sections[section]
         if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(entries):
-            raise DataError(f"{section}[{short(index)}] is asked for; it has {len(entries)} {section}")
+            raise DataError(f"refers to {section}[{short(index)}], but has {len(entries)} {section}")
         return entries[index]
 
     def view(self, index: Any) -> memoryview:
@@ -54,7 +54,7 @@ class Gltf:
         buffer: memoryview = self.buffers[view["buffer"]]
         start, length = whole(view, "byteOffset", 0), whole(view, "byteLength")
         if start + length > len(buffer):
-            raise DataError(f"bytes {start:,} to {start + length:,} are asked for; its buffer has {len(buffer):,}")
+            raise DataError(f"refers to bytes {start:,} to {start + length:,} of a buffer of {len(buffer):,}")
         return buffer[start : start + length]
 
     def count(self, index: Any) -> int:
@@ -62,15 +62,16 @@ class Gltf:
         return whole(self.entry("accessors", index), "count")
 
     def accessor(self, index: Any) -> NDArray[np.generic]:
-        """Return the items (count, width) of an accessor; normalized integers become shares of one."""
+        """Return the items (count, width) of an accessor; normalized integers are scaled to [-1, 1] or [0, 1]."""
         accessor = self.entry("accessors", index)
         if "sparse" in accessor or "bufferView" not in accessor:
-            raise DataError(f"accessor {index} is sparse or compressed; expected plain numbers (export without)")
+            raise DataError(f"accessor {index} is sparse or compressed; export plain numbers")
         dtype = np.dtype(_DTYPES.get(accessor.get("componentType", 0), "V1"))
         width = _WIDTHS.get(accessor.get("type", ""), 0)
         if dtype.kind == "V" or not width:
             raise DataError(
-                f"accessor {index} is {short(accessor.get('type'))} of {short(accessor.get('componentType'))}; unknown"
+                f"accessor {index} has the unknown type {short(accessor.get('type'))} "
+                f"of {short(accessor.get('componentType'))} (the file is damaged)"
             )
         count, start = whole(accessor, "count"), whole(accessor, "byteOffset", 0)
         data = self.view(accessor["bufferView"])
@@ -92,10 +93,10 @@ def read_container(data: bytes, limits: Limits) -> Gltf:
     """Return the glTF of a GLB's bytes.
 
     Raises:
-        DataError: if it is cut off or damaged, or refers to another file.
+        DataError: if the file is cut off or damaged, or refers to another file.
     """
     if len(data) < 20:
-        raise DataError(f"{len(data)} bytes; a GLB has a header of 20 (the file is cut off)")
+        raise DataError(f"{len(data)} bytes; a GLB has at least 20 (the file is cut off)")
     magic, version, length, json_length, json_type = struct.unpack_from("<4s4I", data)
     if magic != b"glTF" or version != 2 or json_type != _JSON:
         raise DataError(f"begins with {magic!r}, version {version}; expected a GLB (glTF 2.0)")
@@ -105,7 +106,7 @@ def read_container(data: bytes, limits: Limits) -> Gltf:
         )
     if json_length > limits.max_json_bytes:
         raise DataError(
-            f"{json_length:,} bytes of JSON; expected at most {limits.max_json_bytes:,} (keep data in the binary part)"
+            f"{json_length:,} bytes of JSON; expected at most {limits.max_json_bytes:,} (move data to the binary part)"
         )
     document = _document(data[20 : 20 + json_length])
     sections = {name: objects(document, name) for name in _SECTIONS}
@@ -116,22 +117,22 @@ def read_container(data: bytes, limits: Limits) -> Gltf:
 
 
 def whole(entry: dict[str, Any], key: str, default: int | None = None) -> int:
-    """Return a whole number from 0 to 2^53 from a JSON object.
+    """Return an integer from 0 to 2^53 from a JSON object.
 
     Raises:
-        DataError: if it is anything else.
+        DataError: if the value is anything else.
     """
     value = entry.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
-        raise DataError(f"{key!r} in its JSON is {short(value)}; expected a whole number from 0 on")
+        raise DataError(f"{key!r} in its JSON is {short(value)}; expected an integer, at least 0")
     return value
 
 
 def objects(entry: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    """Return a list of objects in a JSON object; empty if it has none.
+    """Return a list of objects in a JSON object; empty if it is missing.
 
     Raises:
-        DataError: if it is anything else.
+        DataError: if the value is anything else.
     """
     values = entry.get(key, [])
     if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
@@ -143,7 +144,7 @@ def embedded(uri: Any) -> bytes:
     """Return the bytes of a data: URI.
 
     Raises:
-        DataError: naming any other URI: it is never followed.
+        DataError: if it is any other URI, which is never opened.
     """
     if not isinstance(uri, str) or not uri.startswith("data:"):
         raise _elsewhere(uri)
@@ -157,7 +158,7 @@ def _document(text: bytes) -> dict[str, Any]:
     try:
         document = json.loads(text.rstrip(b" \0"))
     except RecursionError:
-        raise DataError("its JSON is nested too deeply (no exporter does that)") from None
+        raise DataError("its JSON is nested too deeply (the file is damaged)") from None
     except ValueError as error:
         raise DataError(f"its JSON cannot be read ({' '.join(str(error).split())[:100]})") from None
     if not isinstance(document, dict):
@@ -170,7 +171,9 @@ def _binary(data: bytes, start: int) -> memoryview:
     while start + 8 <= len(data):
         length, kind = struct.unpack_from("<2I", data, start)
         if start + 8 + length > len(data):
-            raise DataError(f"its last chunk announces {length:,} bytes and has {len(data) - start - 8:,} (cut off)")
+            raise DataError(
+                f"its last chunk announces {length:,} bytes and has {len(data) - start - 8:,} (the file is cut off)"
+            )
         if kind == _BIN:
             return memoryview(data)[start + 8 : start + 8 + length]
         start += 8 + length
@@ -178,14 +181,14 @@ def _binary(data: bytes, start: int) -> memoryview:
 
 
 def _refuse_elsewhere(document: dict[str, Any], sections: dict[str, list[dict[str, Any]]]) -> None:
-    """Raise DataError if the geometry or any image is in another file or compressed."""
+    """Raise DataError if a buffer or an image is in another file, or the geometry is compressed."""
     for entry in sections["buffers"] + sections["images"]:
         if "uri" in entry and not str(entry["uri"]).startswith("data:"):
             raise _elsewhere(entry["uri"])
     required = str(document.get("extensionsRequired"))
     for name in _COMPRESSIONS:
         if name in required:
-            raise DataError(f"compressed with {name}, which is not read; export without compression")
+            raise DataError(f"is compressed with {name}, which is not read; export without compression")
 
 
 def _elsewhere(uri: Any) -> DataError:
@@ -193,6 +196,6 @@ def _elsewhere(uri: Any) -> DataError:
 
 
 def short(value: Any) -> str:
-    """Return a value of the JSON as a word of a message."""
+    """Return a value of the JSON, shortened for a message."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -1,4 +1,4 @@
-"""What a GLB's materials say of colour: base colour textures, colours of vertices, one colour for a part.
+"""The colours of a GLB: base colour textures, vertex colours, and one base colour per part.
 
 Source: https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html, section 3.9; EXT_texture_webp and
 KHR_materials_pbrSpecularGlossiness (https://github.com/KhronosGroup/glTF/tree/main/extensions).
@@ -18,7 +18,7 @@ from featurelib.meshes.readers.textures import decode, join_textures, refuse_lar
 
 
 class Appearance(NamedTuple):
-    """Colours (n, 3) uint8, or uv (n, 2) with a texture (h, w, 3) uint8, or nothing of either."""
+    """Colours (n, 3) uint8, or uv (n, 2) with a texture (h, w, 3) uint8, or neither."""
 
     colours: NDArray[np.uint8] | None = None
     uv: NDArray[np.floating] | None = None
@@ -26,12 +26,12 @@ class Appearance(NamedTuple):
 
 
 def appearance(gltf: Gltf, primitives: Sequence[dict[str, Any]], counts: Sequence[int], limits: Limits) -> Appearance:
-    """Return the look of all primitives one after another.
+    """Return the concatenated appearance of all primitives.
 
     Args:
         gltf: the file.
-        primitives: from its JSON.
-        counts: the vertices of each.
+        primitives: of its JSON.
+        counts: number of vertices of each.
         limits: for the pixels of all textures together.
 
     Raises:
@@ -61,7 +61,7 @@ def appearance(gltf: Gltf, primitives: Sequence[dict[str, Any]], counts: Sequenc
 
 
 def _material(gltf: Gltf, primitive: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of a primitive's material that says its base colour, with the names of baseColor..."""
+    """Return the base colour entries of a primitive's material, with the names of pbrMetallicRoughness."""
     if "material" not in primitive:
         return {}
     material = gltf.entry("materials", primitive["material"])
@@ -71,14 +71,14 @@ def _material(gltf: Gltf, primitive: dict[str, Any]) -> dict[str, Any]:
 
 
 def _uv(gltf: Gltf, primitive: dict[str, Any], material: dict[str, Any], count: int) -> NDArray[np.float64] | None:
-    """Return the texture positions (n, 2), (0, 0) turned to the bottom-left corner, or None."""
+    """Return the texture positions (n, 2), with (0, 0) at the bottom-left corner, or None."""
     texture = _object(material, "baseColorTexture")
     name = f"TEXCOORD_{short(texture.get('texCoord', 0))}"
     if not texture or name not in primitive["attributes"]:
         return None
     uv = gltf.accessor(primitive["attributes"][name])
     if uv.shape != (count, 2):
-        raise DataError(f"{name} of shape {uv.shape}; expected two for each of {count:,} vertices")
+        raise DataError(f"{name} has shape {uv.shape}; expected two for each of {count:,} vertices")
     return np.nan_to_num(uv.astype(np.float64)) * (1, -1) + (0, 1)
 
 
@@ -92,7 +92,7 @@ def _image(gltf: Gltf, material: dict[str, Any]) -> int:
 
 
 def _content(gltf: Gltf, index: int) -> bytes:
-    """Return an image's bytes as they are in the file."""
+    """Return the encoded bytes of an image."""
     image = gltf.entry("images", index)
     return embedded(image["uri"]) if "uri" in image else bytes(gltf.view(image.get("bufferView")))
 
@@ -103,12 +103,12 @@ def _colours(gltf: Gltf, primitive: dict[str, Any], count: int) -> NDArray[np.ui
         return None
     colours = gltf.accessor(primitive["attributes"]["COLOR_0"])
     if len(colours) != count or colours.shape[1] not in (3, 4):
-        raise DataError(f"COLOR_0 of shape {colours.shape}; expected three or four for each of {count:,} vertices")
+        raise DataError(f"COLOR_0 has shape {colours.shape}; expected three or four for each of {count:,} vertices")
     return rgb_uint8(colours)
 
 
 def _factor(material: dict[str, Any]) -> tuple[int, ...]:
-    """Return the RGB (0 to 255) of a part without texture and colours; white if the file does not say."""
+    """Return the base colour (RGB, 0 to 255) of a part without texture and vertex colours; white by default."""
     factor = material.get("baseColorFactor", [1.0, 1.0, 1.0])
     if not isinstance(factor, list) or len(factor) < 3 or not all(type(value) in (int, float) for value in factor):
         raise DataError(f"baseColorFactor is {short(factor)}; expected numbers from 0 to 1")
@@ -116,6 +116,6 @@ def _factor(material: dict[str, Any]) -> tuple[int, ...]:
 
 
 def _object(entry: dict[str, Any], key: str) -> dict[str, Any]:
-    """Return an object in an object; empty if it is not there, or something else."""
+    """Return an object in a JSON object; empty if it is missing or not an object."""
     value = entry.get(key)
     return value if isinstance(value, dict) else {}

@@ -1,7 +1,7 @@
-"""OBJ: lines of vertices and polygons. Materials and textures are in other files, and those are never opened.
+"""OBJ: lines of vertices and polygons. Materials and textures are in other files, which are never opened.
 
-Source: http://paulbourke.net/dataformats/obj/. A vertex line may end in the vertex's colour (r g b), as MeshLab and
-others write it. Texture positions and normals in the file are of no use without the texture, and not read.
+Source: http://paulbourke.net/dataformats/obj/. A vertex line may end with the vertex's colour (r g b), as MeshLab and
+others write it. Texture positions and normals are not read.
 """
 
 import re
@@ -20,10 +20,10 @@ _TEXTURE_AND_NORMAL = re.compile(rb"/\S*")
 
 
 def read_obj(data: bytes, limits: Limits) -> RawMesh:
-    """Return the mesh of an OBJ file, polygons cut into triangles, all its objects and groups together.
+    """Return the mesh of an OBJ file, with polygons as triangles and all objects and groups joined.
 
     Raises:
-        DataError: if a line is damaged, or a face names a vertex that does not exist.
+        DataError: if a line is damaged, or a face refers to a vertex that does not exist.
     """
     limits.check_counts(data.count(b"\nv "), max(data.count(b"\nf "), 1))
     text = without_comments(data).replace(b"\\\n", b" ")
@@ -33,7 +33,7 @@ def read_obj(data: bytes, limits: Limits) -> RawMesh:
         faces = _TEXTURE_AND_NORMAL.sub(b"", faces)
     counts = words_in_lines(faces)
     if not len(vertices) and not len(counts):
-        raise DataError("no line of a vertex (v) or a face (f); it is no OBJ file, or is empty of geometry")
+        raise DataError("no line of a vertex (v) or a face (f); expected an OBJ file with geometry")
     limits.check_counts(len(vertices), len(counts))
     corners = whole_numbers(numbers(faces), "a face's corner")
     _refuse_missing(corners, len(vertices))
@@ -46,7 +46,7 @@ def read_obj(data: bytes, limits: Limits) -> RawMesh:
 
 
 def _refuse_missing(corners: NDArray[np.integer], num_vertices: int) -> None:
-    """Raise DataError unless the corners name vertices: from 1, or from -1 counted backwards."""
+    """Raise DataError unless all corners are vertices, counted from 1, or backwards from -1."""
     bad = (corners == 0) | (np.abs(corners) > num_vertices)
     if bad.any():
         raise DataError(
@@ -55,7 +55,7 @@ def _refuse_missing(corners: NDArray[np.integer], num_vertices: int) -> None:
 
 
 def _vertices_before(text: bytes) -> NDArray[np.int64]:
-    """Return how many vertices (p,) stand before each face, from where negative corners count."""
+    """Return the number of vertices (p,) before each face, from which negative corners count backwards."""
     vertex_starts, face_starts = (
         np.array([match.start() for match in kind.finditer(text)], dtype=np.int64) for kind in (_VERTEX, _FACE)
     )

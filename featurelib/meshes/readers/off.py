@@ -17,10 +17,10 @@ _HEADER = re.compile(rb"\s*(?:ST)?C?N?OFF\s+(-?\d{1,18})\s+(-?\d{1,18})(?:[ \t]+
 
 
 def read_off(data: bytes, limits: Limits) -> RawMesh:
-    """Return the mesh of an OFF file, polygons cut into triangles.
+    """Return the mesh of an OFF file, with polygons as triangles.
 
     Raises:
-        DataError: if it is cut off, damaged, or of a kind that is not read (binary, of four dimensions).
+        DataError: if the file is cut off, damaged, binary, or has four dimensions.
     """
     text = without_comments(data)
     header = _HEADER.match(text)
@@ -41,7 +41,7 @@ def read_off(data: bytes, limits: Limits) -> RawMesh:
 
 
 def _faces(text: bytes, limits: Limits) -> NDArray[np.int64]:
-    """Return the (m, 3) triangles of lines that hold a count, so many indices and perhaps a colour."""
+    """Return the (m, 3) triangles of lines with a count, that number of indices, and optionally a colour."""
     values = numbers(text)
     widths = words_in_lines(text)
     starts = np.cumsum(widths) - widths

@@ -1,7 +1,7 @@
-"""PLY: a header that describes elements, then their values as text or binary.
+"""PLY: a header that describes elements, and their values as text or binary.
 
-Source: http://paulbourke.net/dataformats/ply/. Text is read as if it were a binary file of doubles, so that there is
-one reader. Images that a comment names (TextureFile) are other files and never opened.
+Source: http://paulbourke.net/dataformats/ply/. Text is converted to a binary body of doubles, so that one reader is
+enough. Images that a comment names (TextureFile) are other files, which are never opened.
 """
 
 import re
@@ -16,10 +16,10 @@ from featurelib.meshes.readers.polygons import RawMesh, fans, refuse_missing_ver
 from featurelib.meshes.readers.text import numbers, quoted
 
 MAX_HEADER_BYTES = 1 << 16
-"""Real headers have a few hundred bytes; the longest are comments of a scanner."""
+"""Real headers have a few hundred bytes; the longest have comments of a scanner."""
 
 MAX_NAME = 60
-"""Names of elements and properties stand in messages; the longest in use have a dozen letters."""
+"""Longest name of an element or a property, because messages quote it; real names have at most a dozen letters."""
 
 _TYPES = {
     "char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4",
@@ -37,10 +37,10 @@ _END = re.compile(rb"\nend_header[ \t]*\r?\n")
 
 
 def read_ply(data: bytes, limits: Limits) -> RawMesh:
-    """Return the mesh of a PLY file, polygons cut into triangles; colours of faces become those of their vertices.
+    """Return the mesh of a PLY file, with polygons as triangles and colours of faces averaged at the vertices.
 
     Raises:
-        DataError: if its header makes no sense or does not fit its size.
+        DataError: if the header is damaged or does not match the size of the file.
     """
     is_text, elements, start = _read_header(data)
     counts = {element.name: element.num_rows for element in elements}
@@ -58,7 +58,7 @@ def read_ply(data: bytes, limits: Limits) -> RawMesh:
 
 
 def _read_header(data: bytes) -> tuple[bool, list[Element], int]:
-    """Return whether the body is text, the elements, and where the body begins."""
+    """Return whether the body is text, the elements, and the position of the body."""
     if not data.startswith(b"ply"):
         raise DataError(f"begins with {quoted(data)}; expected 'ply'")
     end = _END.search(data, 0, MAX_HEADER_BYTES)
@@ -87,7 +87,9 @@ def _property(name: str, description: list[str], byte_order: str) -> Property:
     match description:
         case ["list", count_type, value_type] if count_type in _TYPES and value_type in _TYPES:
             if count_type in ("float", "double", "float32", "float64"):
-                raise DataError(f"list {name!r} is counted in {count_type}; expected a whole type such as uchar")
+                raise DataError(
+                    f"list {name!r} has a count of type {count_type}; expected an integer type such as uchar"
+                )
             return Property(name, np.dtype(byte_order + _TYPES[value_type]), np.dtype(byte_order + _TYPES[count_type]))
         case [value_type] if value_type in _TYPES:
             return Property(name, np.dtype(byte_order + _TYPES[value_type]))
@@ -103,12 +105,12 @@ def _as_doubles(element: Element) -> Element:
 
 
 def _mesh(vertex: dict[str, Column], face: dict[str, Column], limits: Limits) -> RawMesh:
-    """Return the mesh of the columns of the two elements that matter."""
+    """Return the mesh of the columns of the elements vertex and face."""
     if any(name not in vertex or vertex[name].counts is not None for name in "xyz"):
-        raise DataError(f"vertices with {_listed(vertex)}; expected properties x, y and z")
+        raise DataError(f"vertices have {_listed(vertex)}; expected the properties x, y and z")
     indices = next((face[name] for name in _INDEX_NAMES if name in face), None)
     if indices is None or indices.counts is None:
-        raise DataError(f"faces with {_listed(face)}; expected a list named vertex_indices")
+        raise DataError(f"faces have {_listed(face)}; expected a list named vertex_indices")
     vertices = np.stack([vertex[name].values for name in "xyz"], axis=1)
     corners = whole_numbers(indices.values, "a face's corner")
     faces = corners.reshape(-1, 3) if (indices.counts == 3).all() else fans(indices.counts, corners, limits)
@@ -125,7 +127,7 @@ def _listed(columns: dict[str, Column]) -> str:
 
 
 def _colours(columns: dict[str, Column]) -> NDArray[np.uint8] | None:
-    """Return the (n, 3) colours of an element that has them."""
+    """Return the (n, 3) colours of an element, or None."""
     rgb = [columns[name] for name in ("red", "green", "blue") if name in columns]
     if len(rgb) < 3 or any(column.counts is not None for column in rgb):
         return None
@@ -133,7 +135,7 @@ def _colours(columns: dict[str, Column]) -> NDArray[np.uint8] | None:
 
 
 def _mean_around(corner_colours: NDArray[np.uint8], corners: NDArray[np.integer], count: int) -> NDArray[np.uint8]:
-    """Return the (count, 3) means of the colours (k, 3) of the corners (k,) at each vertex."""
+    """Return the mean colour (count, 3) at each vertex, of the colours (k, 3) of corners (k,)."""
     sums = [np.bincount(corners, channel, count) for channel in corner_colours.T]
     return np.rint(np.stack(sums, axis=1) / np.maximum(np.bincount(corners, minlength=count), 1)[:, None]).astype(
         np.uint8

@@ -1,4 +1,4 @@
-"""The rows of a PLY file's elements as columns of numbers."""
+"""Read the rows of a PLY file's elements as columns of numbers."""
 
 import math
 import struct
@@ -17,7 +17,7 @@ _STRUCT_CODES = {
 
 
 class Property(NamedTuple):
-    """One value in each row of an element, or a list of values if the list's length has a type."""
+    """A column of an element: one value per row, or a list of values if the list's length has a type."""
 
     name: str
     dtype: np.dtype
@@ -25,7 +25,7 @@ class Property(NamedTuple):
 
 
 class Element(NamedTuple):
-    """What the header says of one kind of thing (vertex, face): so many rows of properties."""
+    """An element of the header, such as vertex or face: its number of rows and their properties."""
 
     name: str
     num_rows: int
@@ -33,7 +33,7 @@ class Element(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A property in all rows: values (n,), or the lists one after another and the length (n,) of each."""
+    """The values (n,) of a property in all rows; for lists the concatenated values and the length (n,) of each."""
 
     values: NDArray
     counts: NDArray[np.int64] | None = None
@@ -41,10 +41,10 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class Body:
-    """The part of a file that is still to be read.
+    """The unread part of a file.
 
     data, start: the bytes from `start` on.
-    unit, unit_bytes: in what a user counts them: bytes, or the numbers of a text (doubles by now).
+    unit, unit_bytes: the unit of messages: bytes, or the numbers of a text, which are doubles here.
     """
 
     data: bytes
@@ -54,21 +54,21 @@ class Body:
 
     @property
     def num_left(self) -> int:
-        """The bytes that are left."""
+        """The number of unread bytes."""
         return len(self.data) - self.start
 
     def refuse_rest(self) -> None:
-        """Raise DataError if anything is left."""
+        """Raise DataError if there are unread bytes."""
         if self.num_left:
             left = f"{self.num_left // self.unit_bytes:,} {self.unit}"
             raise DataError(f"{left} more than its header announces (the file is damaged)")
 
     def refuse_short(self, element: Element, needed: int) -> None:
-        """Raise DataError if fewer than the `needed` bytes of an element are left."""
+        """Raise DataError if there are fewer unread bytes than an element needs."""
         if needed > self.num_left:
             raise DataError(
                 f"{self.num_left // self.unit_bytes:,} {self.unit} for {element.num_rows:,} elements {element.name!r}; "
-                f"expected at least {needed // self.unit_bytes:,} (the file is cut off, or its header is wrong)"
+                f"expected at least {needed // self.unit_bytes:,} (the file is cut off or damaged)"
             )
 
 
@@ -76,7 +76,7 @@ def read_element(body: Body, element: Element) -> tuple[dict[str, Column], Body]
     """Return the columns of the element at the body's start, and the body after it.
 
     Raises:
-        DataError: if the body ends before.
+        DataError: if the body is too short.
     """
     if element.num_rows < 0:
         raise DataError(
@@ -103,7 +103,7 @@ def read_element(body: Body, element: Element) -> tuple[dict[str, Column], Body]
 
 
 def _row_type(element: Element, counts: NDArray[np.int64]) -> np.dtype:
-    """Return the type of a row whose lists have these lengths: v0, v1, ... and n1 before v1 if that is a list."""
+    """Return the type of a row whose lists have these lengths, with fields v0, v1, ..., and n1 if v1 is a list."""
     fields: list[tuple] = []
     for i, (_, dtype, count_dtype) in enumerate(element.properties):
         if count_dtype:
@@ -113,7 +113,7 @@ def _row_type(element: Element, counts: NDArray[np.int64]) -> np.dtype:
 
 
 def _uniform_columns(rows: NDArray[np.void], element: Element, counts: NDArray[np.int64]) -> dict[str, Column]:
-    """Return the columns of rows of one type."""
+    """Return the columns of rows that all have the same type."""
     return {
         entry.name: Column(rows[f"v{i}"].reshape(-1), _if_list(entry, np.full(len(rows), counts[i])))
         for i, entry in enumerate(element.properties)
@@ -125,9 +125,9 @@ def _if_list(entry: Property, counts: NDArray[np.int64]) -> NDArray[np.int64] | 
 
 
 def _walk(body: Body, element: Element, num_rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """Return where each value or list of the first rows begins, how long it is (num_rows, k), and where they end.
+    """Return the position and the length (num_rows, k) of each value or list, and the position after the last row.
 
-    Row by row, as lists of any length ask for: a microsecond for each, 0.7 s for a million faces.
+    Lists of different lengths have to be read row by row, which takes 0.7 s for a million faces.
     """
     starts, counts, position = array("q"), array("q"), body.start
     layout = [(name, dtype.itemsize, kind and _struct(kind)) for name, dtype, kind in element.properties]
@@ -140,7 +140,9 @@ def _walk(body: Body, element: Element, num_rows: int) -> tuple[NDArray[np.int64
                 announced = count_struct.unpack_from(body.data, position)[0]
                 count = int(announced) if 0 <= announced < math.inf else -1
                 if count != announced or count < 0:
-                    raise DataError(f"a list {name!r} of {announced:g} values; expected a whole number (damaged)")
+                    raise DataError(
+                        f"list {name!r} has {announced:g} values; expected an integer (the file is damaged)"
+                    )
                 position += count_struct.size
             starts.append(position)
             counts.append(count)
@@ -152,12 +154,12 @@ def _walk(body: Body, element: Element, num_rows: int) -> tuple[NDArray[np.int64
 
 
 def _struct(dtype: np.dtype) -> struct.Struct:
-    """Return the reader of one value, which takes a tenth of NumPy's time for it."""
+    """Return a reader of one value, which takes a tenth of NumPy's time."""
     return struct.Struct(dtype.str[0].replace("|", "<") + _STRUCT_CODES[dtype.str[1:]])
 
 
 def _gather(data: bytes, dtype: np.dtype, starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray:
-    """Return the values (sum of counts,) that stand in runs from these bytes on."""
+    """Return the values (sum of counts,) of runs that begin at these bytes."""
     offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     first_bytes = np.repeat(starts, counts) + offsets * dtype.itemsize
     raw = np.frombuffer(data, np.uint8)

@@ -1,4 +1,4 @@
-"""What the readers of files give back, and the two things that most of them need on the way."""
+"""The result of all readers, and the triangulation and checks that they share."""
 
 from typing import NamedTuple
 
@@ -10,12 +10,12 @@ from featurelib.meshes.limits import Limits
 
 
 class RawMesh(NamedTuple):
-    """A mesh as it stands in its file: source frame and unit, nothing checked yet but what memory needs.
+    """A mesh in the frame and unit of its file; only its size is checked.
 
     vertices: (n, 3) floats.
     faces: (m, 3) integers.
     colours: (n, 3) uint8 RGB, or None.
-    uv: (n, 2) floats, (0, 0) the bottom-left corner of the texture, or None.
+    uv: (n, 2) floats, with (0, 0) at the bottom-left corner of the texture, or None.
     texture: (h, w, 3) uint8 RGB, row 0 at the top, or None.
     """
 
@@ -30,12 +30,12 @@ def fans(counts: NDArray[np.integer], corners: NDArray[np.integer], limits: Limi
     """Return the (m, 3) triangles of polygons, each a fan around its first corner.
 
     Args:
-        counts: (p,) corners of each polygon; those with fewer than three have no area and give no triangle.
+        counts: (p,) number of corners of each polygon; fewer than three give no triangle.
         corners: (sum of counts,) indices of vertices, polygon after polygon.
         limits: for the number of triangles.
 
     Raises:
-        DataError: if they are none, or more than the limit.
+        DataError: if there are no triangles, or more than the limit.
     """
     starts = np.cumsum(counts) - counts
     num_triangles = np.maximum(counts - 2, 0)
@@ -47,7 +47,7 @@ def fans(counts: NDArray[np.integer], corners: NDArray[np.integer], limits: Limi
 
 
 def refuse_missing_vertices(corners: NDArray[np.integer], num_vertices: int) -> None:
-    """Raise DataError unless the corners (any shape), counted from 0, are all among so many vertices."""
+    """Raise DataError unless all corners (any shape) are from 0 to num_vertices - 1."""
     if not corners.size:
         return
     lowest, highest = int(corners.min()), int(corners.max())
@@ -57,21 +57,21 @@ def refuse_missing_vertices(corners: NDArray[np.integer], num_vertices: int) -> 
 
 
 def whole_numbers(values: NDArray[np.number], what: str) -> NDArray[np.integer]:
-    """Return numbers as int64, or as they are if they are int32.
+    """Return numbers as int64; int32 stays int32.
 
     Raises:
-        DataError: naming the first that is no whole number below 2^53.
+        DataError: naming the first number that is not an integer below 2^53.
     """
     if values.dtype.kind in "iu":
         return np.asarray(values, dtype=np.int32 if values.dtype == np.int32 else np.int64)
     bad = ~(np.abs(values) < 2**53) | (np.rint(values) != values)
     if bad.any():
-        raise DataError(f"{what} is {values[bad].flat[0]:g}; expected a whole number")
+        raise DataError(f"{what} is {values[bad].flat[0]:g}; expected an integer")
     return values.astype(np.int64)
 
 
 def rgb_uint8(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Return (n, 3) colours from (n, 3 or more): floats are shares of 1 (or of 255), wide integers of their range."""
+    """Return (n, 3) colours from (n, 3 or more) values: floats up to 1 or 255, or integers up to the type's maximum."""
     if values.dtype == np.uint8:
         return np.asarray(values[:, :3], dtype=np.uint8)
     rgb = np.nan_to_num(values[:, :3].astype(np.float64), posinf=0, neginf=0)

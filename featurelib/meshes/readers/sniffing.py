@@ -1,4 +1,4 @@
-"""What a file's bytes are, whatever its ending says."""
+"""Determine a file's type from its bytes, whatever its ending is."""
 
 import re
 import struct
@@ -6,7 +6,7 @@ import struct
 from featurelib.errors import DataError
 
 STL_HEADER_BYTES, STL_FACE_BYTES = 84, 50
-"""A binary STL: 80 free bytes and the number of faces, then twelve floats and two bytes for each face."""
+"""A binary STL: 80 free bytes and the number of faces, then twelve floats and two bytes per face."""
 
 _LOOK_AT = 4096
 
@@ -37,8 +37,8 @@ _OTHERS = (
 
 
 def refuse_other_content(data: bytes, suffix: str) -> None:
-    """Raise DataError if the bytes are surely something else than the ending `suffix` (".ply") says."""
-    if suffix == ".stl" and is_binary_stl(data):  # its first 80 bytes may be anything, also "solid" or "PK"
+    """Raise DataError if the bytes are certainly not a file of the type `suffix` (".ply")."""
+    if suffix == ".stl" and is_binary_stl(data):  # its first 80 bytes are free, and may be "solid" or "PK"
         return
     found = mesh_suffix_of(data)
     if found == suffix:
@@ -51,7 +51,7 @@ def refuse_other_content(data: bytes, suffix: str) -> None:
 
 
 def mesh_suffix_of(data: bytes) -> str | None:
-    """Return the ending that fits the bytes, or None where they are no mesh that can be told by its beginning."""
+    """Return the ending of the bytes' mesh type; None if their beginning is that of no known type."""
     beginning = data[:_LOOK_AT].removeprefix(b"\xef\xbb\xbf")
     for suffix, pattern in _MESHES:
         if pattern.match(beginning):
@@ -60,7 +60,7 @@ def mesh_suffix_of(data: bytes) -> str | None:
 
 
 def is_binary_stl(data: bytes) -> bool:
-    """Tell whether the number of faces in the header fits the size, as in no text file that begins with "solid"."""
+    """Whether the number of faces in the header matches the file's size, which is never true of a text file."""
     if len(data) <= STL_HEADER_BYTES:
         return False
     (num_faces,) = struct.unpack_from("<I", data, 80)
@@ -68,6 +68,6 @@ def is_binary_stl(data: bytes) -> bool:
 
 
 def _a(suffix: str) -> str:
-    """Return the type of file with its article."""
+    """Return the name of a file type with its article."""
     name = suffix.removeprefix(".").upper()
     return f"a{'n' if name in ('OBJ', 'OFF', 'STL') else ''} {name}"

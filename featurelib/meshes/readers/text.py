@@ -1,4 +1,4 @@
-"""Numbers out of text, in little memory and with the first bad word named."""
+"""Read numbers from text with little memory, and name the first word that is not a number."""
 
 import re
 
@@ -8,17 +8,17 @@ from numpy.typing import NDArray
 from featurelib.errors import DataError
 
 CHUNK_BYTES = 1 << 20
-"""Words become Python objects of ten times their size; in pieces of a megabyte that never matters."""
+"""Text is parsed in pieces of this size, because words become Python objects of ten times their size."""
 
 MAX_COLUMNS = 12
-"""Columns that are looked at: no file type has more than position, normal, colour and texture position."""
+"""Columns that are read: no file type has more than position, normal, colour and texture position."""
 
 
 def numbers(text: bytes) -> NDArray[np.float64]:
-    """Return the numbers (n,) of a text in which blanks and line ends part them.
+    """Return the numbers (n,) of a text, separated by white space.
 
     Raises:
-        DataError: naming the first word that is no number.
+        DataError: naming the first word that is not a number.
     """
     pieces = []
     start = 0
@@ -31,10 +31,10 @@ def numbers(text: bytes) -> NDArray[np.float64]:
 
 
 def table(text: bytes, num_columns: int, what: str) -> NDArray[np.float64]:
-    """Return the first columns (n, k), k >= `num_columns`, that all lines of numbers have.
+    """Return the first columns (n, k), k >= `num_columns`, that all lines have.
 
     Raises:
-        DataError: naming the first line that has fewer than `num_columns`, or a word that is no number.
+        DataError: naming the first line that has fewer than `num_columns`, or a word that is not a number.
     """
     widths = words_in_lines(text)
     width = int(widths.min(initial=MAX_COLUMNS))
@@ -48,11 +48,11 @@ def table(text: bytes, num_columns: int, what: str) -> NDArray[np.float64]:
 
 
 def words_in_lines(text: bytes) -> NDArray[np.int64]:
-    """Return the number of words (n,) in each line; an empty text has no line. Ten times as fast as splitting lines."""
+    """Return the number of words (n,) in each line, ten times as fast as splitting lines; an empty text has no line."""
     if not text:
         return np.empty(0, dtype=np.int64)
     raw = np.frombuffer(text, np.uint8)
-    is_blank = (raw == 32) | ((raw >= 9) & (raw <= 13))  # what bytes.split() takes for blanks
+    is_blank = (raw == 32) | ((raw >= 9) & (raw <= 13))  # the white space of bytes.split()
     is_start = ~is_blank
     is_start[1:] &= is_blank[:-1]
     line_starts = np.concatenate([[0], np.flatnonzero(raw[:-1] == ord("\n")) + 1])
@@ -60,13 +60,13 @@ def words_in_lines(text: bytes) -> NDArray[np.int64]:
 
 
 def quoted(text: bytes) -> str:
-    """Return the beginning of some bytes of a file as a quoted word for a message of one line."""
+    """Return the beginning of some bytes, quoted for a message of one line."""
     words = " ".join(text.lstrip()[:60].decode("ascii", "replace").split())
     return repr(words[:40] + "..." if len(words) > 40 else words)
 
 
 def without_comments(text: bytes) -> bytes:
-    r"""Return text with line ends as \n and without what follows a # in any line."""
+    r"""Return text with \n as line ends and without comments, which begin with #."""
     text = text.removeprefix(b"\xef\xbb\xbf")
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -78,7 +78,9 @@ def _piece(text: bytes) -> NDArray[np.float64]:
     try:
         return np.fromiter(map(float, words), dtype=np.float64, count=len(words))
     except ValueError:
-        raise DataError(f"{quoted(next(filter(_is_no_number, words)))} where a number was expected") from None
+        raise DataError(
+            f"{quoted(next(filter(_is_no_number, words)))}; expected a number (the file is damaged)"
+        ) from None
 
 
 def _is_no_number(word: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""A mesh to a GLB, for viewers: positions, normals, and its colours or its texture.
+"""Write a mesh as GLB for viewers, with positions, normals, and colours or a texture.
 
 Source: https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html, sections 3.6, 3.7 and 4.
 """
@@ -19,9 +19,9 @@ _JSON, _BIN = b"JSON", b"BIN\0"
 
 
 def write_glb(mesh: Mesh) -> bytes:
-    """Return a mesh as GLB: its numbers as they are, in mm, though glTF means metres.
+    """Return a mesh as GLB; coordinates stay in mm, although the unit of glTF is the metre.
 
-    glTF's axes are the object frame's: +y up and +z out of the face, so that +x is the object's left.
+    The axes of glTF are those of the object frame: +y is up, +z is out of the face, and +x is the object's left.
     """
     gltf = _Writer()
     low, high = mesh.bounds_mm.tolist()
@@ -31,24 +31,24 @@ def write_glb(mesh: Mesh) -> bytes:
     }
     material: dict[str, Any] = {"pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 0.9}}
     if mesh.uv is not None and mesh.texture is not None:
-        attributes["TEXCOORD_0"] = gltf.accessor(mesh.uv * (1, -1) + (0, 1), _FLOAT, "VEC2")  # glTF's v goes down
+        attributes["TEXCOORD_0"] = gltf.accessor(mesh.uv * (1, -1) + (0, 1), _FLOAT, "VEC2")  # v points down in glTF
         material["pbrMetallicRoughness"]["baseColorTexture"] = {"index": gltf.texture(mesh.texture)}
     elif mesh.colours is not None:
-        rgba = np.pad(mesh.colours, ((0, 0), (0, 1)), constant_values=255)  # rows must be whole words
+        rgba = np.pad(mesh.colours, ((0, 0), (0, 1)), constant_values=255)  # rows must be multiples of 4 bytes
         attributes["COLOR_0"] = gltf.accessor(rgba, _UINT8, "VEC4", normalized=True)
     indices = gltf.accessor(mesh.faces.reshape(-1), _UINT32, "SCALAR")
     return gltf.file({"attributes": attributes, "indices": indices, "material": 0}, material)
 
 
 class _Writer:
-    """The JSON and the binary part of a GLB while they grow."""
+    """The JSON and the binary part of a GLB under construction."""
 
     def __init__(self) -> None:
         self.binary = bytearray()
         self.sections: dict[str, list[dict[str, Any]]] = {"bufferViews": [], "accessors": []}
 
     def accessor(self, values: NDArray[Any], kind: int, shape: str, **more: Any) -> int:
-        """Add numbers; return their index."""
+        """Add an accessor and return its index."""
         dtype = {_FLOAT: "<f4", _UINT32: "<u4", _UINT8: "u1"}[kind]
         view = self._view(values.astype(dtype).tobytes())
         self.sections["accessors"].append(
@@ -57,7 +57,7 @@ class _Writer:
         return len(self.sections["accessors"]) - 1
 
     def texture(self, pixels: NDArray[np.uint8]) -> int:
-        """Add the image (h, w, 3); return the index of its texture."""
+        """Add an image (h, w, 3) and return the index of its texture."""
         png = io.BytesIO()
         Image.fromarray(pixels).save(png, "PNG", compress_level=1)
         self.sections["images"] = [{"bufferView": self._view(png.getvalue()), "mimeType": "image/png"}]
@@ -65,7 +65,7 @@ class _Writer:
         return 0
 
     def file(self, primitive: dict[str, Any], material: dict[str, Any]) -> bytes:
-        """Return the file with this one part."""
+        """Return the file of one primitive with its material."""
         content = {
             "asset": {"version": "2.0", "generator": "featurelib"},
             "scene": 0,

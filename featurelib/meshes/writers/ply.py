@@ -1,4 +1,4 @@
-"""A surface as a binary PLY file."""
+"""Write a surface as a binary PLY file."""
 
 import numpy as np
 from numpy.typing import NDArray

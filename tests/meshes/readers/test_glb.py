@@ -27,7 +27,7 @@ def _png(width: int, height: int, colour="red") -> bytes:
 
 
 def _textured(triangle, *images: bytes):
-    """The triangle once for each image, with the texture positions 0 0, 1 0, 0 1 counted from the top."""
+    """Return the triangle once per image, with the texture positions 0 0, 1 0, 0 1 from the top-left corner."""
     document, binary = triangle
     uv = np.array([[0, 0], [1, 0], [0, 1]], "<f4").tobytes()
     views = [*document["bufferViews"], {"buffer": 0, "byteOffset": 48, "byteLength": 24}]
@@ -52,7 +52,7 @@ def _textured(triangle, *images: bytes):
 
 
 def test_a_triangle_is_read(glb, triangle):
-    """The smallest GLB, which the others here are made of; data URIs are part of the file."""
+    """A minimal GLB is read, with its buffer in the binary part or in a data URI."""
     document, binary = triangle
     uri = "data:application/octet-stream;base64," + base64.b64encode(binary).decode()
 
@@ -64,7 +64,7 @@ def test_a_triangle_is_read(glb, triangle):
 
 
 def test_a_scene_becomes_one_mesh(ellipsoid):
-    """All parts of a GLB scene are joined, each where the scene puts it."""
+    """All parts of a scene are joined, each at its pose in the scene."""
     scene = trimesh.Scene([ellipsoid])
     scene.add_geometry(ellipsoid, transform=trimesh.transformations.translation_matrix([0, 0, 10]))
 
@@ -74,8 +74,8 @@ def test_a_scene_becomes_one_mesh(ellipsoid):
     assert mesh.bounds_mm == pytest.approx(np.add(ellipsoid.bounds, [[0, 0, 0], [0, 0, 10]]), abs=1e-5)
 
 
-def test_nested_transforms_say_what_trimesh_says(glb, triangle):
-    """Translation, rotation (x, y, z, w), scale and matrix, one in the other, against an independent reader."""
+def test_nested_transforms_agree_with_trimesh(glb, triangle):
+    """Nested translations, rotations (x, y, z, w), scales and matrices agree with an independent reader."""
     document, binary = triangle
     turn = trimesh.transformations.rotation_matrix(0.4, [1, 0, 2], [3, 1, 1])
     document["nodes"] = [
@@ -91,7 +91,7 @@ def test_nested_transforms_say_what_trimesh_says(glb, triangle):
 
 
 def test_a_mirrored_part_keeps_its_outside(glb, triangle):
-    """A negative scale turns the faces round, so that normals still point outward."""
+    """A negative scale reverses the faces, so that normals point outwards."""
     document, binary = triangle
     document["nodes"][0]["scale"] = [-1, 1, 1]
 
@@ -102,7 +102,7 @@ def test_a_mirrored_part_keeps_its_outside(glb, triangle):
 
 
 def test_strips_and_unindexed_triangles_are_triangles(glb, triangle):
-    """Mode 5 turns every second triangle round; without indices the vertices stand in order."""
+    """Mode 5 reverses every second triangle; without indices the order of the vertices counts."""
     document, binary = triangle
     primitive = document["meshes"][0]["primitives"][0]
     del primitive["indices"]
@@ -116,8 +116,8 @@ def test_strips_and_unindexed_triangles_are_triangles(glb, triangle):
     assert _load(glb(document, binary)).faces.tolist() == [[0, 1, 2], [3, 2, 1], [2, 3, 4]]
 
 
-def test_quantized_and_interleaved_positions_are_shares_of_one(glb, triangle):
-    """Normalized shorts with a stride, as KHR_mesh_quantization has them."""
+def test_quantized_and_interleaved_positions_are_scaled(glb, triangle):
+    """Normalized shorts with a stride, as in KHR_mesh_quantization, are scaled to [-1, 1]."""
     document, _ = triangle
     rows = np.zeros(3, np.dtype([("xyz", "<i2", 3), ("rest", "<u2")]))
     rows["xyz"] = np.array(POSITIONS) * 32767 // 3
@@ -132,7 +132,7 @@ def test_quantized_and_interleaved_positions_are_shares_of_one(glb, triangle):
 
 
 def test_a_texture_inside_the_file_is_kept():
-    """An image and its texture positions arrive unchanged; the seam stays open for them, not for the normals."""
+    """The image and its texture positions are unchanged; at the seam positions differ, but normals are the same."""
     pixels = np.arange(18, dtype=np.uint8).reshape(2, 3, 3) * 10
     vertices = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0.5], [0, 0, 0], [1, 1, 0.5], [0, 1, 0]], float)
     uv = np.array([[0, 0], [0.5, 0], [0.5, 1], [0.75, 0], [1, 1], [0.75, 1]], float)
@@ -151,7 +151,7 @@ def test_a_texture_inside_the_file_is_kept():
 
 
 def test_parts_with_different_textures_keep_their_own(glb, triangle):
-    """Several images become one, in which every part finds its colour; a part without one has its plain colour."""
+    """Several images are joined to one, in which every part has its colour, or its base colour without image."""
     document, binary = _textured(triangle, _png(4, 9, "red"), _png(7, 2, "lime"))
     document["materials"].append({"pbrMetallicRoughness": {"baseColorFactor": [0, 0, 1, 1]}})
     document["meshes"][0]["primitives"].append({"attributes": {"POSITION": 0}, "material": 2})
@@ -164,8 +164,8 @@ def test_parts_with_different_textures_keep_their_own(glb, triangle):
     assert seen.tolist() == 3 * [[255, 0, 0]] + 3 * [[0, 255, 0]] + 3 * [[0, 0, 255]]
 
 
-def test_plain_colours_that_differ_are_colours_of_vertices(glb, triangle):
-    """One colour for everything says nothing; two colours tell parts apart."""
+def test_different_base_colours_become_vertex_colours(glb, triangle):
+    """A single base colour is ignored; two base colours distinguish parts."""
     document, binary = triangle
     document["materials"] = [{"pbrMetallicRoughness": {"baseColorFactor": [1, 0, 0, 1]}}]
     document["meshes"][0]["primitives"][0]["material"] = 0
@@ -176,48 +176,48 @@ def test_plain_colours_that_differ_are_colours_of_vertices(glb, triangle):
     assert _load(glb(document, binary)).colours.tolist() == 3 * [[255, 0, 0]] + 3 * [[255, 255, 255]]
 
 
-def test_a_huge_texture_is_refused_by_its_header(glb, triangle):
-    """A PNG of 30000 x 30000 pixels is refused in no time and no memory: the header is enough."""
+def test_a_huge_texture_is_rejected_by_its_header(glb, triangle):
+    """A PNG of 30000 x 30000 pixels is rejected without decoding it, in little time and memory."""
     png = bytearray(_png(4, 4))
     struct.pack_into(">2I", png, 16, 30_000, 30_000)
     data = glb(*_textured(triangle, bytes(png)))
 
     tracemalloc.start()
     start = time.perf_counter()
-    with pytest.raises(DataError) as refusal:
+    with pytest.raises(DataError) as error:
         _load(data)
     seconds, (_, peak) = time.perf_counter() - start, tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    assert str(refusal.value) == (
-        "a.glb: a texture of 30,000 x 30,000 pixels, 900,000,000 in all; expected at most 67,108,864 (scale it down)"
+    assert str(error.value) == (
+        "a.glb: a texture has 30,000 x 30,000 pixels, 900,000,000 in total; expected at most 67,108,864 (scale it down)"
     )
     assert seconds < 0.5
     assert peak < 1e6
 
 
 def test_the_textures_of_all_parts_count_together(glb, triangle):
-    """Two of half the limit are fine, three are not; so is an atlas of two that hardly fit side by side."""
+    """Two textures of half the limit are accepted; three are rejected, and so are two whose atlas is too large."""
     image, other = _png(10, 5, "red"), _png(10, 5, "lime")
     assert _load(glb(*_textured(triangle, image, other)), max_texture_pixels=100).texture is not None
 
-    with pytest.raises(DataError, match=r"10 x 5 pixels, 150 in all; expected at most 100"):
+    with pytest.raises(DataError, match=r"10 x 5 pixels, 150 in total; expected at most 100"):
         _load(glb(*_textured(triangle, image, other, _png(10, 5))), max_texture_pixels=100)
-    with pytest.raises(DataError, match=r"2 textures that take 50 x 51 pixels side by side; expected at most 200"):
+    with pytest.raises(DataError, match=r"2 textures need 50 x 51 pixels together; expected at most 200"):
         _load(glb(*_textured(triangle, _png(1, 50), _png(50, 1))), max_texture_pixels=100)
 
 
 @pytest.mark.parametrize(
     ("image", "reason"),
     [
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "a texture that is no PNG, JPEG or WebP; convert it, or export without"),
-        (b"GIF89a" + bytes(30), "a texture that is no PNG, JPEG or WebP; convert it, or export without"),
-        (b"", "a texture that is no PNG, JPEG or WebP; convert it, or export without"),
-        (_png(9, 9)[:50], "a texture that cannot be decoded"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "a texture is not a PNG, JPEG or WebP; convert it, or export without it"),
+        (b"GIF89a" + bytes(30), "a texture is not a PNG, JPEG or WebP; convert it, or export without it"),
+        (b"", "a texture is not a PNG, JPEG or WebP; convert it, or export without it"),
+        (_png(9, 9)[:50], "a texture cannot be decoded"),
     ],
 )
-def test_a_texture_that_cannot_be_decoded_is_refused(image, reason, glb, triangle):
-    """Only three formats are tried: others start programs or are rarely tested with bad input."""
+def test_a_texture_that_cannot_be_decoded_is_rejected(image, reason, glb, triangle):
+    """Only three formats are decoded: others start programs or are rarely tested with bad input."""
     with pytest.raises(DataError, match=rf"\Aa.glb: {reason}"):
         _load(glb(*_textured(triangle, image)))
 
@@ -247,26 +247,30 @@ def _set(document, path, value):
             1000,
             "accessor 0 announces 1,000 items, 12,000 bytes; its view has 36",
         ),
-        (("accessors", 0, "count"), -3, "'count' in its JSON is -3; expected a whole number from 0 on"),
+        (("accessors", 0, "count"), -3, "'count' in its JSON is -3; expected an integer, at least 0"),
         (
             ("bufferViews", 0, "byteLength"),
             2**31,
-            "bytes 0 to 2,147,483,648 are asked for; its buffer has 48",
+            "refers to bytes 0 to 2,147,483,648 of a buffer of 48",
         ),
-        (("bufferViews", 1, "byteOffset"), 40, "bytes 40 to 52 are asked for; its buffer has 48"),
+        (("bufferViews", 1, "byteOffset"), 40, "refers to bytes 40 to 52 of a buffer of 48"),
         (("bufferViews", 0, "byteStride"), 200, "accessor 0 announces 3 items, 412 bytes; its view has 36"),
-        (("accessors", 0, "componentType"), 9999, "accessor 0 is 'VEC3' of 9999; unknown"),
+        (
+            ("accessors", 0, "componentType"),
+            9999,
+            "accessor 0 has the unknown type 'VEC3' of 9999 (the file is damaged)",
+        ),
         (
             ("accessors", 0, "sparse"),
             {},
-            "accessor 0 is sparse or compressed; expected plain numbers (export without)",
+            "accessor 0 is sparse or compressed; export plain numbers",
         ),
-        (("accessors", 0, "type"), "VEC2", "positions of 2 numbers; expected x, y and z"),
-        (("accessors", 1, "componentType"), 5126, "indices of 1 x float32; expected unsigned whole numbers"),
-        (("accessors", 1, "count"), 2, "no faces; a point cloud cannot be rendered (make a surface of it)"),
-        (("meshes",), [], "meshes[0] is asked for; it has 0 meshes"),
-        (("nodes",), [{}], "no faces; a point cloud cannot be rendered (make a surface of it)"),
-        (("nodes", 0, "children"), [0], "node 0 hangs in two places or in itself (the file is damaged)"),
+        (("accessors", 0, "type"), "VEC2", "positions have 2 numbers; expected x, y and z"),
+        (("accessors", 1, "componentType"), 5126, "indices are 1 x float32; expected unsigned integers"),
+        (("accessors", 1, "count"), 2, "no faces; a point cloud cannot be rendered (reconstruct its surface)"),
+        (("meshes",), [], "refers to meshes[0], but has 0 meshes"),
+        (("nodes",), [{}], "no faces; a point cloud cannot be rendered (reconstruct its surface)"),
+        (("nodes", 0, "children"), [0], "node 0 has two parents or is its own ancestor (the file is damaged)"),
         (("nodes", 0, "scale"), [1, 1], "'scale' in its JSON is [1, 1]; expected 3 numbers"),
         (
             ("nodes", 0, "rotation"),
@@ -277,17 +281,17 @@ def _set(document, path, value):
         (
             ("meshes", 0, "primitives", 0, "mode"),
             6,
-            "a primitive of triangle fans (mode 6), which is not read; export plain triangles",
+            "a primitive has triangle fans (mode 6), which are not read; export plain triangles",
         ),
         (
             ("meshes", 0, "primitives", 0, "mode"),
             0,
-            "no faces; a point cloud cannot be rendered (make a surface of it)",
+            "no faces; a point cloud cannot be rendered (reconstruct its surface)",
         ),
         (
             ("extensionsRequired",),
             ["KHR_draco_mesh_compression"],
-            "compressed with KHR_draco_mesh_compression, which is not read; export without compression",
+            "is compressed with KHR_draco_mesh_compression, which is not read; export without compression",
         ),
         (
             ("images",),
@@ -301,26 +305,26 @@ def _set(document, path, value):
         ),
     ],
 )
-def test_a_document_that_lies_is_refused(path, value, reason, glb, triangle):
-    """With the number or the name that it gives; nothing is allocated for what it announces."""
+def test_an_inconsistent_document_is_rejected(path, value, reason, glb, triangle):
+    """The message has the wrong number or name, and nothing is allocated for announced sizes."""
     document, binary = triangle
     _set(document, path, value)
 
     tracemalloc.start()
-    with pytest.raises(DataError) as refusal:
+    with pytest.raises(DataError) as error:
         _load(glb(document, binary))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    assert str(refusal.value) == f"a.glb: {reason}"
+    assert str(error.value) == f"a.glb: {reason}"
     assert peak < 1e6
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (b"[" * 200_000, r"its JSON is nested too deeply \(no exporter does that\)"),
-        (b'{"nodes": ' + b'{"a":' * 200_000, r"its JSON is nested too deeply \(no exporter does that\)"),
+        (b"[" * 200_000, r"its JSON is nested too deeply \(the file is damaged\)"),
+        (b'{"nodes": ' + b'{"a":' * 200_000, r"its JSON is nested too deeply \(the file is damaged\)"),
         (b"[]", r"its JSON is \[\]; expected an object"),
         (b"{", r"its JSON cannot be read \(.*\)"),
         (b'{"a": "\xff"}', r"its JSON cannot be read \(.*\)"),
@@ -328,14 +332,14 @@ def test_a_document_that_lies_is_refused(path, value, reason, glb, triangle):
         (b'{"x": "' + b" " * 2**24 + b'"}', r"16,777,228 bytes of JSON; expected at most 16,777,216 .*"),
     ],
 )
-def test_json_that_is_too_deep_too_long_or_none_is_refused(text, reason, glb):
-    """Nothing of it reaches the stack or fills the memory."""
+def test_json_that_is_too_deep_too_long_or_invalid_is_rejected(text, reason, glb):
+    """The JSON neither overflows the stack nor fills the memory."""
     with pytest.raises(DataError, match=rf"\Aa.glb: {reason}\Z"):
         _load(glb(text))
 
 
-def test_a_part_that_is_repeated_counts_every_time(glb, triangle):
-    """A thousand nodes with one mesh are a thousand meshes, for the faces and for the parts."""
+def test_every_copy_of_a_part_counts(glb, triangle):
+    """A thousand nodes with the same mesh count as a thousand parts, with the faces of each."""
     document, binary = triangle
     document["nodes"] = [{"mesh": 0}] * 1000
     document["scenes"] = [{"nodes": list(range(1000))}]
@@ -348,8 +352,8 @@ def test_a_part_that_is_repeated_counts_every_time(glb, triangle):
         _load(data, max_parts=999)
 
 
-def test_other_headers_are_named(glb, triangle):
-    """A glTF 1 and a file that is longer by its header than it is."""
+def test_a_wrong_header_is_rejected(glb, triangle):
+    """The file has version 1, or its header announces more bytes than it has."""
     data = glb(*triangle)
     with pytest.raises(DataError, match=r"version 1; expected a GLB \(glTF 2.0\)"):
         _load(data[:4] + b"\1\0\0\0" + data[8:])
@@ -367,16 +371,16 @@ def _paths(value, path=()):
         yield from _paths(entry, (*path, key))
 
 
-def _end(data: bytes) -> Mesh | str:
-    """The mesh, or the message; any other error ends the test."""
+def _result(data: bytes) -> Mesh | str:
+    """Return the mesh, or the message of a DataError."""
     try:
         return _load(data)
     except DataError as error:
         return str(error)
 
 
-def test_an_odd_value_anywhere_in_the_document_is_a_mesh_or_one_line(glb, triangle):
-    """Every value of a document with everything, replaced by every odd one."""
+def test_any_wrong_value_in_the_document_gives_a_mesh_or_one_line(glb, triangle):
+    """Every value of a complete document is replaced by every unusual value."""
     document, binary = _textured(triangle, _png(2, 2))
     document["nodes"] = [{"mesh": 0, "children": [1], "translation": [0, 0, 1]}, {"matrix": np.eye(4).ravel().tolist()}]
     text = json.dumps(document)
@@ -386,10 +390,10 @@ def test_an_odd_value_anywhere_in_the_document_is_a_mesh_or_one_line(glb, triang
         for value in ODD:
             corrupted = json.loads(text)
             _set(corrupted, path, value)
-            end = _end(glb(corrupted, binary))
-            if isinstance(end, str):
-                assert end.startswith("a.glb: ")
-                assert end.isprintable()
+            result = _result(glb(corrupted, binary))
+            if isinstance(result, str):
+                assert result.startswith("a.glb: ")
+                assert result.isprintable()
             else:
-                assert np.isfinite(end.vertices_mm).all()
-                assert end.faces.max() < len(end.vertices_mm)
+                assert np.isfinite(result.vertices_mm).all()
+                assert result.faces.max() < len(result.vertices_mm)

@@ -26,16 +26,16 @@ def _load(text: str, limits: Limits | None = None):
         "\ufeff# by hand\n" + QUAD,
     ],
 )
-def test_the_ways_to_write_an_obj_are_all_read(text):
-    """Line ends, texture and normal numbers, counting backwards, continued lines, groups, weights, byte-order mark."""
+def test_all_variants_of_obj_are_read(text):
+    """Line ends, texture and normal indices, negative indices, continued lines, groups, weights, byte-order mark."""
     mesh = _load(text)
 
     assert mesh.faces.tolist() == [[0, 1, 2], [0, 2, 3]]
     assert mesh.vertices_mm.tolist() == [[0, 0, 0], [3, 0, 0], [3, 2, 0], [0, 2, 1]]
 
 
-def test_backward_numbers_count_from_where_they_stand():
-    """Two pieces that each say -3 -2 -1 are two triangles."""
+def test_negative_indices_count_from_their_line():
+    """Two pieces with the face -3 -2 -1 are two triangles."""
     pieces = "v 0 0 0\nv 1 0 0\nv 0 1 0\nf -3 -2 -1\nv 0 0 5\nv 1 0 5\nv 0 1 5\nf -3 -2 -1\nf 1 2 -1\n"
 
     assert _load(pieces).faces.tolist() == [[0, 1, 2], [3, 4, 5], [0, 1, 5]]
@@ -47,32 +47,32 @@ def test_backward_numbers_count_from_where_they_stand():
         ("f 1 2 3 4", "f 1 2 5", "a face refers to vertex 5 of 4; OBJ counts from 1 (the file is damaged)"),
         ("f 1 2 3 4", "f 0 1 2", "a face refers to vertex 0 of 4; OBJ counts from 1 (the file is damaged)"),
         ("f 1 2 3 4", "f -5 1 2", "a face refers to vertex -5 of 4; OBJ counts from 1 (the file is damaged)"),
-        ("f 1 2 3 4", "f 1 2.5 3", "a face's corner is 2.5; expected a whole number"),
-        ("f 1 2 3 4", "f 1 2 three", "'three' where a number was expected"),
-        ("f 1 2 3 4", "f 1 2", "no faces; a point cloud cannot be rendered (make a surface of it)"),
+        ("f 1 2 3 4", "f 1 2.5 3", "a face's corner is 2.5; expected an integer"),
+        ("f 1 2 3 4", "f 1 2 three", "'three'; expected a number (the file is damaged)"),
+        ("f 1 2 3 4", "f 1 2", "no faces; a point cloud cannot be rendered (reconstruct its surface)"),
         ("v 3 2 0", "v 3 2", "vertex 3 of 4 is '3 2'; expected 3 numbers"),
-        ("v 3 2 0", "v 3 2 O", "'O' where a number was expected"),
-        (QUAD, "vn 0 0 1\n", "no line of a vertex (v) or a face (f); it is no OBJ file, or is empty of geometry"),
+        ("v 3 2 0", "v 3 2 O", "'O'; expected a number (the file is damaged)"),
+        (QUAD, "vn 0 0 1\n", "no line of a vertex (v) or a face (f); expected an OBJ file with geometry"),
     ],
 )
-def test_a_damaged_obj_is_refused(old, new, reason):
-    """With the line or the number that is wrong."""
-    with pytest.raises(DataError) as refusal:
+def test_a_damaged_obj_is_rejected(old, new, reason):
+    """The message has the wrong line or number."""
+    with pytest.raises(DataError) as error:
         _load(QUAD.replace(old, new))
 
-    assert str(refusal.value) == f"a.obj: {reason}"
+    assert str(error.value) == f"a.obj: {reason}"
 
 
 def test_too_many_faces_are_counted_before_they_are_read():
-    """Lines that begin with f are counted first: the words in them are never looked at. Polygons count as triangles."""
+    """Lines that begin with f are counted before they are parsed, and polygons count as triangles."""
     with pytest.raises(DataError, match=r"\Aa.obj: 12 faces; expected at most 11"):
         _load(QUAD + "f no number\n" * 11, Limits(max_faces=11))
     with pytest.raises(DataError, match=r"\Aa.obj: 12 faces; expected at most 11"):
         _load(QUAD + "f 1 2 3 4\n" * 5, Limits(max_faces=11))
 
 
-def test_colours_of_vertices_are_shares_of_one():
-    """The six-number layout of MeshLab."""
+def test_vertex_colours_are_scaled_from_one():
+    """A vertex line of MeshLab has six numbers, with colours from 0 to 1."""
     mesh = _load("v 0 0 0 1 0 0\nv 3 0 0 0 0.5 0\nv 0 2 0 0 0 0.2\nf 1 2 3\n")
 
     assert mesh.colours.tolist() == [[255, 0, 0], [0, 128, 0], [0, 0, 51]]

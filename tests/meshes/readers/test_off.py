@@ -22,8 +22,8 @@ def _load(text: str):
         QUAD.replace("OFF", "COFF").replace("3 2 0\n", "3 2 0 0.5 0.5 0.5 1\n"),
     ],
 )
-def test_the_ways_to_write_an_off_are_all_read(text):
-    """Counts beside the word, comments, blank lines, colours of vertices and of faces."""
+def test_all_variants_of_off_are_read(text):
+    """Counts in the first line, comments, blank lines, colours of vertices and of faces."""
     mesh = _load(text)
 
     assert mesh.faces.tolist() == [[0, 1, 2], [0, 2, 3], [0, 1, 2]]
@@ -35,7 +35,7 @@ def test_the_ways_to_write_an_off_are_all_read(text):
     [
         ("4 2 0", "4 20000000 0", "20,000,000 faces; expected at most 10,000,000 (simplify the mesh)"),
         ("4 2 0", "4 3 0", "6 lines of data; its 4 vertices and 3 faces have 7 (the file is cut off)"),
-        ("4 2 0", "4 0 0", "no faces; a point cloud cannot be rendered (make a surface of it)"),
+        ("4 2 0", "4 0 0", "no faces; a point cloud cannot be rendered (reconstruct its surface)"),
         ("4 2 0", "4 -2 0", "-2 faces; expected a positive number (the file is damaged)"),
         (
             "4 2 0",
@@ -44,7 +44,7 @@ def test_the_ways_to_write_an_off_are_all_read(text):
             "vertices, faces and edges",
         ),
         ("0 2 1\n", "0 2\n", "vertex 4 of 4 is '0 2'; expected 3 numbers"),
-        ("0 2 1\n", "0 2 l\n", "'l' where a number was expected"),
+        ("0 2 1\n", "0 2 l\n", "'l'; expected a number (the file is damaged)"),
         ("3 0 1 2\n", "3 0 1", "face 2 of 2 announces 3 corners and has 2 (the file is cut off or damaged)"),
         ("3 0 1 2\n", "3 0 1 4", "a face refers to vertex 4 of 4, counted from 0 (the file is damaged)"),
         ("3 0 1 2\n", "3 0 1 -1", "a face refers to vertex -1 of 4, counted from 0 (the file is damaged)"),
@@ -55,9 +55,9 @@ def test_the_ways_to_write_an_off_are_all_read(text):
         ),
     ],
 )
-def test_a_damaged_off_is_refused(old, new, reason):
-    """With the line or the number that is wrong."""
-    with pytest.raises(DataError) as refusal:
+def test_a_damaged_off_is_rejected(old, new, reason):
+    """The message has the wrong line or number."""
+    with pytest.raises(DataError) as error:
         _load(QUAD.replace(old, new))
 
-    assert str(refusal.value) == f"a.off: {reason}"
+    assert str(error.value) == f"a.off: {reason}"

@@ -12,7 +12,7 @@ VERTICES = np.array([[0, 0, 0], [3, 0, 0], [3, 2, 0], [0, 2, 1], [1, 3, 1]], flo
 
 
 def _ply(polygons, *, kind="ascii", count_type="uchar", index_type="int", scalar="float", extra=b"") -> bytes:
-    """A PLY of VERTICES and polygons; `extra` lines go into the header after the faces."""
+    """Return a PLY of VERTICES and polygons; `extra` lines are in the header after the faces."""
     header = (
         f"ply\nformat {kind} 1.0\ncomment made by hand\nelement vertex {len(VERTICES)}\nproperty {scalar} x\n"
         f"property {scalar} y\nproperty {scalar} z\nelement face {len(polygons)}\n"
@@ -38,7 +38,7 @@ def _load(data: bytes):
 @pytest.mark.parametrize(("count_type", "index_type"), [("uchar", "int"), ("int", "uint"), ("ushort", "int64")])
 @pytest.mark.parametrize("scalar", ["float", "double"])
 def test_polygons_of_any_size_become_triangles(kind, count_type, index_type, scalar):
-    """A triangle, a quad and a pentagon, mixed, in every encoding and type; lines of two points are left out."""
+    """Triangles, quads and pentagons are read in every encoding and type; polygons of two points are omitted."""
     polygons = [[0, 1, 2], [0, 1, 2, 3], [3, 2], [0, 1, 2, 4, 3]]
 
     mesh = _load(_ply(polygons, kind=kind, count_type=count_type, index_type=index_type, scalar=scalar))
@@ -50,8 +50,8 @@ def test_polygons_of_any_size_become_triangles(kind, count_type, index_type, sca
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.lists(st.integers(0, 4), min_size=3, max_size=6), min_size=1, max_size=6))
-def test_text_and_binary_say_the_same(polygons):
-    """Whatever the polygons are, the three encodings end alike: in the same mesh or the same refusal."""
+def test_text_and_binary_give_the_same_mesh(polygons):
+    """All three encodings of any polygons give the same mesh or the same error."""
     ends = []
     for kind in ("ascii", "binary_little_endian", "binary_big_endian"):
         try:
@@ -64,7 +64,7 @@ def test_text_and_binary_say_the_same(polygons):
 
 
 def test_colours_of_faces_become_colours_of_their_vertices():
-    """A vertex has the mean of the faces around it."""
+    """The colour of a vertex is the mean of its faces."""
     header = (
         b"ply\nformat ascii 1.0\nelement vertex 4\nproperty float x\nproperty float y\nproperty float z\n"
         b"element face 2\nproperty list uchar int vertex_index\nproperty uchar red\nproperty uchar green\n"
@@ -75,8 +75,8 @@ def test_colours_of_faces_become_colours_of_their_vertices():
     assert mesh.colours.tolist() == [[150, 0, 15], [200, 0, 10], [150, 0, 15], [100, 0, 20]]
 
 
-def test_other_elements_are_passed_over():
-    """Lists and numbers that mean nothing here stand before and after the mesh."""
+def test_other_elements_are_skipped():
+    """Other lists and numbers after the mesh are skipped, and checked for their length."""
     data = _ply([[0, 1, 2]], extra=b"element edge 2\nproperty list uchar int things\nproperty float weight\n")
 
     assert _load(data + b"2 7 8 0.5\n1 9 0.25\n").faces.tolist() == [[0, 1, 2]]
@@ -97,15 +97,15 @@ def test_other_elements_are_passed_over():
         (
             b"vertex 5",
             b"vertex 50",
-            "86 bytes for 50 elements 'vertex'; expected at least 600 (the file is cut off, or its header is wrong)",
+            "86 bytes for 50 elements 'vertex'; expected at least 600 (the file is cut off or damaged)",
         ),
-        (b"face 2", b"face 0", "no faces; a point cloud cannot be rendered (make a surface of it)"),
+        (b"face 2", b"face 0", "no faces; a point cloud cannot be rendered (reconstruct its surface)"),
         (b"face 2", b"face 1", "13 bytes more than its header announces (the file is damaged)"),
-        (b"element face", b"element thing", "no faces; a point cloud cannot be rendered (make a surface of it)"),
+        (b"element face", b"element thing", "no faces; a point cloud cannot be rendered (reconstruct its surface)"),
         (
             b"list uchar",
             b"list float",
-            "list 'vertex_indices' is counted in float; expected a whole type such as uchar",
+            "list 'vertex_indices' has a count of type float; expected an integer type such as uchar",
         ),
         (
             b"list uchar",
@@ -113,8 +113,8 @@ def test_other_elements_are_passed_over():
             "property 'list quark int vertex_indices'; expected a type such as float and a name",
         ),
         (b"float x", b"quark x", "property 'quark x'; expected a type such as float and a name"),
-        (b"float x", b"float w", "vertices with w, y, z; expected properties x, y and z"),
-        (b"vertex_indices", b"corners", "faces with corners; expected a list named vertex_indices"),
+        (b"float x", b"float w", "vertices have w, y, z; expected the properties x, y and z"),
+        (b"vertex_indices", b"corners", "faces have corners; expected a list named vertex_indices"),
         (b"comment", b"remark", "header line 'remark made by hand'; expected format, element, property or comment"),
         (
             b"vertex 5",
@@ -124,38 +124,38 @@ def test_other_elements_are_passed_over():
         (b"end_header", b"end_haeder", "no end_header in its first 65,536 bytes (the file is cut off or damaged)"),
     ],
 )
-def test_a_header_that_lies_is_refused(old, new, reason):
-    """Before anything is allocated, with the number that it gives and what was expected."""
+def test_an_inconsistent_header_is_rejected(old, new, reason):
+    """The message has the wrong value and what was expected."""
     data = _ply([[0, 1, 2], [0, 2, 3]], kind="binary_little_endian")
 
-    with pytest.raises(DataError) as refusal:
+    with pytest.raises(DataError) as error:
         _load(data.replace(old, new, 1))
 
-    assert str(refusal.value) == f"a.ply: {reason}"
+    assert str(error.value) == f"a.ply: {reason}"
 
 
 def test_names_that_cannot_be_printed_never_reach_the_message():
-    """A name of control characters or of a thousand letters is a damaged line; in a comment it may stand."""
+    """A name with control characters or a thousand letters is a damaged line, except in a comment."""
     for name in (b"vert\x00\x85x", b"v" * 1000):
-        with pytest.raises(DataError, match=r"\Aa.ply: header line '") as refusal:
+        with pytest.raises(DataError, match=r"\Aa.ply: header line '") as error:
             _load(_ply([[0, 1, 2]]).replace(b"vertex_indices", name))
-        assert str(refusal.value).isprintable()
-        assert len(str(refusal.value)) < 200
+        assert str(error.value).isprintable()
+        assert len(str(error.value)) < 200
 
     assert len(_load(_ply([[0, 1, 2]]).replace(b"by hand", "by H\xe4nsel \x00".encode())).faces) == 1
 
 
 @pytest.mark.parametrize("kind", ["ascii", "binary_little_endian"])
 @pytest.mark.parametrize(("index", "named"), [(5, "5"), (-1, "-1"), (2_000_000_000, "2000000000")])
-def test_a_face_of_a_vertex_that_does_not_exist_is_refused(kind, index, named):
-    """Too high or negative, in triangles and in polygons."""
+def test_a_face_with_a_missing_vertex_is_rejected(kind, index, named):
+    """The index is too large or negative, in a triangle or a polygon."""
     for polygon in ([0, 1, index], [0, 1, 2, index]):
         with pytest.raises(DataError, match=rf"\Aa.ply: a face refers to vertex {named} of 5, counted from 0"):
             _load(_ply([[0, 1, 2], polygon], kind=kind))
 
 
-def test_a_list_that_is_longer_than_the_file_is_refused():
-    """Whether it is the first, which sets the layout, or a later one."""
+def test_a_list_that_is_longer_than_the_file_is_rejected():
+    """The list is the first one, which determines the layout, or a later one."""
     data = _ply([[0, 1, 2], [0, 2, 3]], kind="binary_little_endian", count_type="uint")
     for row in (-32, -16):
         corrupted = bytearray(data)
@@ -167,18 +167,18 @@ def test_a_list_that_is_longer_than_the_file_is_refused():
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        (b"3 0 1 2.5", "a face's corner is 2.5; expected a whole number"),
-        (b"3 0 1 nan", "a face's corner is nan; expected a whole number"),
-        (b"3 0 1 1e30", r"a face's corner is 1e\+30; expected a whole number"),
-        (b"3 0 1 two", "'two' where a number was expected"),
-        (b"nan 0 1 2", "a list 'vertex_indices' of nan values; expected a whole number"),
-        (b"2.5 0 1 2", "a list 'vertex_indices' of 2.5 values; expected a whole number"),
-        (b"-3 0 1 2", "a list 'vertex_indices' of -3 values; expected a whole number"),
+        (b"3 0 1 2.5", "a face's corner is 2.5; expected an integer"),
+        (b"3 0 1 nan", "a face's corner is nan; expected an integer"),
+        (b"3 0 1 1e30", r"a face's corner is 1e\+30; expected an integer"),
+        (b"3 0 1 two", "'two'; expected a number"),
+        (b"nan 0 1 2", "list 'vertex_indices' has nan values; expected an integer"),
+        (b"2.5 0 1 2", "list 'vertex_indices' has 2.5 values; expected an integer"),
+        (b"-3 0 1 2", "list 'vertex_indices' has -3 values; expected an integer"),
         (b"3 0 1", r"cut off"),
         (b"3 0 1 2 3", "1 numbers more than its header announces"),
     ],
 )
-def test_odd_numbers_in_text_are_refused(row, reason):
-    """In whatever place they stand."""
+def test_wrong_numbers_in_text_are_rejected(row, reason):
+    """The number is an index, a count, missing or too many."""
     with pytest.raises(DataError, match=rf"\Aa.ply: .*{reason}"):
         _load(_ply([[0, 1, 2]]).replace(b"3 0 1 2\n", row + b"\n"))

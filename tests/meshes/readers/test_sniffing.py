@@ -15,7 +15,7 @@ KINDS = (*MESH_SUFFIXES, ".ply_ascii", ".stl_ascii")
 
 
 def _zip(size: int) -> bytes:
-    """A ZIP of zeros, which is a thousandth of their size."""
+    """Return a ZIP of zeros, which has a thousandth of their size."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.ply", bytes(size))
@@ -30,8 +30,8 @@ def _png() -> bytes:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("suffix", MESH_SUFFIXES)
-def test_a_wrong_ending_is_named_with_the_right_one(kind, suffix, ellipsoid, exported):
-    """Every type under every other ending is refused with the ending that fits; under its own it is read."""
+def test_the_message_for_a_wrong_ending_has_the_right_one(kind, suffix, ellipsoid, exported):
+    """Every type is read with its own ending, and rejected with another one, with the right ending in the message."""
     data, right = exported(ellipsoid, kind), kind[:4]
     assert mesh_suffix_of(data) == right
 
@@ -45,23 +45,23 @@ def test_a_wrong_ending_is_named_with_the_right_one(kind, suffix, ellipsoid, exp
 
 
 def test_the_message_is_a_sentence(ellipsoid, exported):
-    """As a user reads it."""
-    with pytest.raises(DataError) as refusal:
+    """The message for a wrong ending is a complete sentence with its fix."""
+    with pytest.raises(DataError) as error:
         load_mesh(exported(ellipsoid, "stl"), "ply", np.eye(4), name="meshes/b7.ply")
 
-    assert str(refusal.value) == "meshes/b7.ply: is an STL file, not a PLY; rename it to end in .stl"
+    assert str(error.value) == "meshes/b7.ply: is an STL file, not a PLY; rename it to end in .stl"
 
 
 @pytest.mark.parametrize("header", [b"solid by a scanner", b"PK\3\4", b"ply\nformat ascii 1.0\n", b"OFF"])
 def test_a_binary_stl_may_begin_with_anything(header, ellipsoid, exported):
-    """Its first 80 bytes are free: the size tells what it is, also where they say "solid"."""
+    """Its first 80 bytes are free, also to be "solid"; the size identifies the type."""
     data = header.ljust(80, b" ") + exported(ellipsoid, "stl")[80:]
 
     assert len(load_mesh(data, "stl", np.eye(4), name="a").faces) == 320
 
 
-def test_a_binary_stl_that_says_solid_and_is_cut_off_is_not_taken_for_text(ellipsoid, exported):
-    """The message speaks of the faces in the header."""
+def test_a_truncated_binary_stl_that_begins_with_solid_is_not_read_as_text(ellipsoid, exported):
+    """The message has the number of faces of the header."""
     data = b"solid".ljust(80, b"\0") + exported(ellipsoid, "stl")[80:-1]
 
     with pytest.raises(DataError, match=r"\Aa: 16,083 bytes; the 320 faces of its header take 16,084 .*cut off"):
@@ -85,14 +85,14 @@ def test_a_binary_stl_that_says_solid_and_is_cut_off_is_not_taken_for_text(ellip
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_is_no_mesh_is_named_and_never_unpacked(suffix, data, what):
-    """Archives, images and pages under a mesh's ending are told by their first bytes, with what to do."""
+def test_other_content_is_identified_and_never_unpacked(suffix, data, what):
+    """Archives, images and pages with a mesh's ending are identified by their first bytes; the message has a fix."""
     with pytest.raises(DataError, match=rf"\Aa: is {what}, not an? {suffix[1:].upper()}; \w+"):
         load_mesh(data, suffix, np.eye(4), name="a")
 
 
-def test_looking_at_the_beginning_takes_no_time():
-    """No pattern goes back and forth over text that nearly fits."""
+def test_identifying_a_type_takes_no_time():
+    """No pattern backtracks over text that almost matches."""
     for piece in (b"#\n \n", b" \n", b"g\n", b"solid facet ", b"o \t\n# \n"):
         assert mesh_suffix_of(piece * 4096) is None
     assert mesh_suffix_of(struct.pack("<80xI", 0)) is None

@@ -12,7 +12,7 @@ def _load(text: str):
 
 
 def test_several_solids_are_one_mesh():
-    """Text with more than one solid, in any case of letters and with any line ends."""
+    """Text with several solids is read in upper and lower case, with any line ends."""
     text = f"solid one\n{FACET}endsolid one\nSOLID two\n{FACET.upper()}ENDSOLID two\n"
 
     for written in (text, text.replace("\n", "\r\n")):
@@ -24,25 +24,28 @@ def test_several_solids_are_one_mesh():
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (f"solid\n{FACET}", "ends with 'endfacet' after 1 faces; expected 'endsolid' (cut off?)"),
-        (f"solid\n{FACET}{FACET[:60]}", "ends with 'vertex 3 0 0' after 1 faces; expected 'endsolid' (cut off?)"),
-        (f"solid\n{FACET}{FACET[:60]}\nendsolid", "5 vertices; its 1 faces have 3 (damaged)"),
-        (f"solid\n{FACET.replace('3 0', '3 O')}endsolid", "'o' where a number was expected"),
-        ("solid\nendsolid", "no faces; a point cloud cannot be rendered (make a surface of it)"),
+        (f"solid\n{FACET}", "ends with 'endfacet' after 1 faces; expected 'endsolid' (the file is cut off)"),
+        (
+            f"solid\n{FACET}{FACET[:60]}",
+            "ends with 'vertex 3 0 0' after 1 faces; expected 'endsolid' (the file is cut off)",
+        ),
+        (f"solid\n{FACET}{FACET[:60]}\nendsolid", "5 vertices; its 1 faces need 3 (the file is damaged)"),
+        (f"solid\n{FACET.replace('3 0', '3 O')}endsolid", "'o'; expected a number (the file is damaged)"),
+        ("solid\nendsolid", "no faces; a point cloud cannot be rendered (reconstruct its surface)"),
         ("sol", "3 bytes; a binary STL has at least 84 (the file is cut off)"),
         ("x" * 200, f"begins with '{'x' * 40}...'; expected 'solid', or a binary STL"),
     ],
 )
-def test_damaged_text_is_refused(text, reason):
-    """The end is missing, a corner is, a number is none, all is."""
-    with pytest.raises(DataError) as refusal:
+def test_damaged_text_is_rejected(text, reason):
+    """The end, a corner, a number or all of the text is missing or wrong."""
+    with pytest.raises(DataError) as error:
         _load(text)
 
-    assert str(refusal.value) == f"a.stl: {reason}"
+    assert str(error.value) == f"a.stl: {reason}"
 
 
-def test_a_count_of_faces_beyond_the_limit_is_refused_by_the_header(ellipsoid, exported):
-    """The number in the header and the limit are in the message; nothing is allocated for it."""
+def test_a_number_of_faces_above_the_limit_is_rejected_by_the_header(ellipsoid, exported):
+    """The message has the number of the header and the limit."""
     data = exported(ellipsoid, "stl")
 
     with pytest.raises(DataError, match=r"\Aa.stl: 20,000,000 faces; expected at most 10,000,000"):

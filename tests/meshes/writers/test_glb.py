@@ -1,4 +1,4 @@
-"""What is written as GLB is read as the mesh that it was."""
+"""A mesh that is written as GLB is read unchanged."""
 
 import numpy as np
 import pytest
@@ -14,22 +14,22 @@ TEXTURE = np.arange(5 * 7 * 3, dtype=np.uint8).reshape(5, 7, 3)
 
 
 @pytest.mark.parametrize(
-    "look", [{}, {"colours": COLOURS}, {"uv": UV, "texture": TEXTURE}], ids=["plain", "colours", "texture"]
+    "appearance", [{}, {"colours": COLOURS}, {"uv": UV, "texture": TEXTURE}], ids=["plain", "colours", "texture"]
 )
-def test_a_mesh_comes_back(look):
-    """Positions, faces, normals and the look of a mesh go out and come in as they were."""
-    mesh = Mesh.smooth(CORNERS, FACES, **look)
+def test_a_mesh_is_read_unchanged(appearance):
+    """Positions, faces, normals, colours and textures are the same after writing and reading."""
+    mesh = Mesh.smooth(CORNERS, FACES, **appearance)
     found = load_mesh(write_glb(mesh), "glb", np.eye(4), name="a.glb")
 
     np.testing.assert_array_equal(found.vertices_mm, mesh.vertices_mm)
     np.testing.assert_array_equal(found.faces, mesh.faces)
     np.testing.assert_allclose(found.normals, mesh.normals, atol=1e-6)
-    for name, expected in look.items():
+    for name, expected in appearance.items():
         np.testing.assert_allclose(getattr(found, name), expected, atol=1e-6)
 
 
 def test_a_mesh_of_odd_sizes_is_aligned():
-    """Every part of the file begins at a whole word, as glTF wants."""
+    """Every part of the file begins at a multiple of 4 bytes, as glTF requires."""
     glb = write_glb(Mesh.smooth(CORNERS[:3], FACES[:1], uv=UV[:3], texture=TEXTURE))
 
     assert len(glb) % 4 == 0
