@@ -1,4 +1,4 @@
-"""The choice between the back ends."""
+"""Open a rendering back end by name."""
 
 import sys
 
@@ -10,10 +10,10 @@ BACKENDS = ("auto", "raster", "pyrender")
 
 
 def open_renderer(backend: str = "auto") -> Renderer:
-    """Return a back end: "raster", "pyrender", or "auto", which is pyrender on a graphics card and else raster.
+    """Return a back end: "raster", "pyrender", or "auto", which is pyrender on a graphics card and raster elsewhere.
 
     Raises:
-        UsageError: if `backend` is none of BACKENDS, or is pyrender where no EGL context can be made.
+        UsageError: if `backend` is not one of BACKENDS, or is pyrender and no EGL context can be created.
     """
     if backend not in BACKENDS:
         raise UsageError(f"backend {backend!r}: expected one of {', '.join(BACKENDS)}")
@@ -28,11 +28,11 @@ def open_renderer(backend: str = "auto") -> Renderer:
 
 
 def _open_pyrender() -> Renderer:
-    """Return the pyrender back end on the first card, or on Mesa's software renderer where there is none."""
+    """Return the pyrender back end on the first graphics card, or on Mesa's software renderer without one."""
     if "tensorflow" in sys.modules and not hardware_devices():
         raise UsageError(
-            "backend pyrender: Mesa's software renderer crashes in a process with TensorFlow, since both bring an "
-            "LLVM; render in a process of its own, or with raster"
+            "backend pyrender: Mesa's software renderer crashes in a process with TensorFlow, because each loads its "
+            "own LLVM; render in a separate process, or with raster"
         )
     try:
         from featurelib.rendering.gl import GLRenderer
@@ -47,7 +47,7 @@ def _open_pyrender() -> Renderer:
 
 
 def _open_on_graphics_card() -> Renderer | None:
-    """Return the pyrender back end if a graphics card draws for it, else None."""
+    """Return the pyrender back end on the first graphics card; None without a card that works."""
     if not hardware_devices():
         return None
     try:

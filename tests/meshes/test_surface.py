@@ -90,21 +90,21 @@ def test_the_returned_face_has_the_closest_point() -> None:
         assert alone_distance[0] == distance
 
 
-@pytest.mark.parametrize("corners", [[[0, 0, 0], [1, 0, 0], [2, 0, 0]], [[0, 0, 0], [2, 0, 0], [0, 0, 0]]])
-def test_a_triangle_without_area_is_a_segment(corners: list[list[float]]) -> None:
-    """Three corners in a line, or two equal ones, give the closest point of the segment, not NaN."""
+@pytest.mark.parametrize(
+    ("corners", "closest", "expected"),
+    [
+        ([[0, 0, 0], [1, 0, 0], [2, 0, 0]], [[1.5, 0, 0], [0, 0, 0], [2, 0, 0]], [2, 3, 7]),
+        ([[0, 0, 0], [2, 0, 0], [0, 0, 0]], [[1.5, 0, 0], [0, 0, 0], [2, 0, 0]], [2, 3, 7]),
+        ([[1.5, 6, 3]] * 3, [[1.5, 6, 3]] * 3, [5, np.sqrt(65.25), np.sqrt(101.25)]),
+    ],
+    ids=["corners in a line", "two equal corners", "three equal corners"],
+)
+def test_a_triangle_without_area_is_a_segment_or_a_point(corners, closest, expected) -> None:
+    """The closest point is that of the segment or the point, not NaN."""
     found, distances, _ = closest_points([[1.5, 2, 0], [-3, 0, 0], [9, 0, 0]], corners, [[0, 1, 2]])
 
-    np.testing.assert_allclose(found, [[1.5, 0, 0], [0, 0, 0], [2, 0, 0]], atol=1e-12)
-    np.testing.assert_allclose(distances, [2, 3, 7])
-
-
-def test_a_triangle_of_one_point_is_that_point() -> None:
-    """A triangle with three equal corners has one closest point."""
-    found, distances, _ = closest_points([[1, 0, 0]], [[4, 4, 0]], [[0, 0, 0]])
-
-    np.testing.assert_array_equal(found, [[4, 4, 0]])
-    assert distances[0] == 5
+    np.testing.assert_array_equal(found, closest)
+    np.testing.assert_allclose(distances, expected)
 
 
 def test_no_points_give_empty_results() -> None:

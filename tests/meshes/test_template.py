@@ -60,12 +60,12 @@ def test_landmarks_are_on_the_surface(family, mean: Template) -> None:
 
 def test_the_mean_of_a_family_locates_landmarks_of_new_members(family, mean: Template) -> None:
     """On heads that are not in the mean the error is several times smaller than that of the mean landmark."""
-    seen, unseen = family(6), family(6, seed=1)
-    mean_pair_mm = np.mean([pair_mm for _, _, pair_mm in seen], axis=0)
+    training, new = family(6), family(6, seed=1)
+    mean_pair_mm = np.mean([pair_mm for _, _, pair_mm in training], axis=0)
 
-    errors = [np.linalg.norm(locate(mean, v, f).pair_mm - pair_mm, axis=1) for v, f, pair_mm in unseen]
+    errors = [np.linalg.norm(locate(mean, v, f).pair_mm - pair_mm, axis=1) for v, f, pair_mm in new]
 
-    baseline = [np.linalg.norm(mean_pair_mm - pair_mm, axis=1) for _, _, pair_mm in unseen]
+    baseline = [np.linalg.norm(mean_pair_mm - pair_mm, axis=1) for _, _, pair_mm in new]
     assert np.mean(errors) < 4
     assert np.mean(errors) < np.mean(baseline) / 4
 

@@ -34,7 +34,7 @@ def pyrender():
 
 @pytest.fixture(params=["raster", "pyrender"])
 def renderer(request) -> Renderer:
-    """Each back end in turn."""
+    """Each back end."""
     return request.getfixturevalue(request.param)
 
 

@@ -77,10 +77,10 @@ def test_a_scene_becomes_one_mesh(ellipsoid):
 def test_nested_transforms_agree_with_trimesh(glb, triangle):
     """Nested translations, rotations (x, y, z, w), scales and matrices agree with an independent reader."""
     document, binary = triangle
-    turn = trimesh.transformations.rotation_matrix(0.4, [1, 0, 2], [3, 1, 1])
+    matrix = trimesh.transformations.rotation_matrix(0.4, [1, 0, 2], [3, 1, 1])
     document["nodes"] = [
         {"children": [1], "translation": [1, 2, 3], "rotation": [0.1, -0.2, 0.3, 0.9], "scale": [1, 2, 0.5]},
-        {"children": [2], "matrix": turn.T.ravel().tolist()},
+        {"children": [2], "matrix": matrix.T.ravel().tolist()},
         {"mesh": 0, "scale": [2, 2, 2]},
         {"mesh": 0},
     ]
@@ -160,8 +160,8 @@ def test_parts_with_different_textures_keep_their_own(glb, triangle):
 
     height, width = mesh.texture.shape[:2]
     columns, rows = (mesh.uv * (1, -1) + (0, 1)).T * [[width], [height]]
-    seen = mesh.texture[np.floor(rows).astype(int), np.floor(columns).astype(int)]
-    assert seen.tolist() == 3 * [[255, 0, 0]] + 3 * [[0, 255, 0]] + 3 * [[0, 0, 255]]
+    found = mesh.texture[np.floor(rows).astype(int), np.floor(columns).astype(int)]
+    assert found.tolist() == 3 * [[255, 0, 0]] + 3 * [[0, 255, 0]] + 3 * [[0, 0, 255]]
 
 
 def test_different_base_colours_become_vertex_colours(glb, triangle):
