@@ -1,7 +1,7 @@
-"""The labels of a dataset while people make them: one row of `landmarks.csv` read or saved at a time.
+"""Annotation of a dataset: reading and saving single rows of `landmarks.csv`, with a history and no lost updates.
 
-Nothing that was there is lost: a row is replaced only if it is still the one that was read, the other rows' values
-stay as they are written, and what a save replaces is noted in `landmarks.history.csv` first.
+A row is replaced only if it is still the row that was read, and the text of other rows is kept. The replaced row is
+appended to `landmarks.history.csv` first.
 """
 
 from collections.abc import Callable
@@ -18,17 +18,17 @@ from featurelib.errors import ConflictError
 from featurelib.runtime import storage
 
 ABSENT = "none"
-"""The version of a row that is not there."""
+"""The version of a missing row."""
 
 TRIES = 20
-"""How often a save starts again because another row was saved meanwhile."""
+"""Number of attempts of a save when other rows are saved at the same time."""
 
 
 @dataclass(frozen=True, eq=False)
 class Label:
     """One object's row.
 
-    pair: (2, 3) left and right, source frame and unit; None where the row is not there or not whole.
+    pair: (2, 3) left and right, source frame and unit; None if the row is missing or incomplete.
     version: changes with the row's coordinates.
     """
 
@@ -40,7 +40,7 @@ def read_labels(dataset_uri: str) -> dict[str, Label]:
     """Return the labels of a dataset by object; empty without a `landmarks.csv`.
 
     Raises:
-        DataError: if the file is no such table.
+        DataError: if the file is not a table of landmarks.
     """
     return {row["object_id"]: _label(row) for row in _rows(dataset_uri)}
 
@@ -51,21 +51,21 @@ def read_label(dataset_uri: str, object_id: str) -> Label:
 
 
 def save_label(dataset_uri: str, object_id: str, pair: ArrayLike, version: str) -> Label:
-    """Replace or add an object's row and return what it is now.
+    """Replace or add an object's row and return the new label.
 
     Args:
         dataset_uri: local folder or s3:// URI.
         object_id: of a mesh of the dataset.
         pair: (2, 3) left and right, source frame and unit.
-        version: of the row that this one replaces.
+        version: of the row to replace.
 
     Raises:
-        ConflictError: if the row is another one by now.
+        ConflictError: if the row was changed in the meantime.
         DataError: if the table cannot be read or written.
     """
     _check(read_label(dataset_uri, object_id), version, object_id)
     new = coordinate_cells(pair, digits=9)
-    _rewrite(_history_uri(dataset_uri), lambda content: _noted(content, _row_of(dataset_uri, object_id)))
+    _rewrite(_history_uri(dataset_uri), lambda content: _with_history(content, _row_of(dataset_uri, object_id)))
     _rewrite(_labels_uri(dataset_uri), lambda content: _with_row(content, dataset_uri, object_id, new, version))
     return read_label(dataset_uri, object_id)
 
@@ -99,11 +99,11 @@ def _row_of(dataset_uri: str, object_id: str) -> Row:
 
 def _check(now: Label, version: str, object_id: str) -> None:
     if now.version != version:
-        raise ConflictError(f"object {object_id!r}: its label was saved by somebody else meanwhile")
+        raise ConflictError(f"object {object_id!r}: its label was saved by somebody else; load it again")
 
 
 def _with_row(content: bytes, dataset_uri: str, object_id: str, new: Row, version: str) -> bytes:
-    """Return the table with an object's new coordinates; its other columns, and all other rows, stay."""
+    """Return the table with an object's new coordinates; its other columns and all other rows are kept."""
     columns, rows = read_text(content, _labels_uri(dataset_uri))
     row = next((row for row in rows if row["object_id"] == object_id), None)
     _check(Label(None, ABSENT) if row is None else _label(row), version, object_id)
@@ -114,8 +114,8 @@ def _with_row(content: bytes, dataset_uri: str, object_id: str, new: Row, versio
     return write_rows(columns, rows)
 
 
-def _noted(content: bytes, row: Row) -> bytes:
-    """Return the history with a row as it is before it is replaced; its coordinates are empty if it is not there."""
+def _with_history(content: bytes, row: Row) -> bytes:
+    """Return the history with the row before it is replaced; its coordinates are empty if it is missing."""
     line = write_rows(["replaced_at", *COLUMNS], [_stamped(row)])
     return content + line.partition(b"\n")[2] if content else line
 
@@ -126,7 +126,7 @@ def _stamped(row: Row) -> Row:
 
 
 def _rewrite(uri: str, edit: Callable[[bytes], bytes]) -> None:
-    """Replace a file's content (empty if there is none) by a function of it, whatever others write meanwhile."""
+    """Replace a file's content (empty without a file) by a function of it; try again if others write it."""
     for _ in range(TRIES):
         tag = storage.tag(uri)
         content = edit(storage.read_bytes(uri) if tag else b"")
@@ -135,4 +135,4 @@ def _rewrite(uri: str, edit: Callable[[bytes], bytes]) -> None:
         except ConflictError:
             continue
         return
-    raise ConflictError(f"{uri.rpartition('/')[2]}: others write it all the time; save again")
+    raise ConflictError(f"{uri.rpartition('/')[2]}: others keep writing it; save again")

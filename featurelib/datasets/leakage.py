@@ -1,7 +1,7 @@
-"""Whether a rendering is fit to train on: no leak across the split, every shard as the manifest says, no side missing.
+"""Checks of a rendering before training: no leaks between splits, shards that match the manifest, no empty split.
 
-An object's rows say the same of it in every view, so Parquet's statistics of its row group already do: of a shard
-only the footer is read (on S3 two requests; reading the columns takes 19).
+All views of an object have the same object_id, group, split and mesh hash, so Parquet's statistics of its row group
+hold these values. Only the footer of a shard is read: two requests on S3, where reading the columns takes 19.
 """
 
 import json
@@ -24,23 +24,23 @@ from featurelib.runtime import storage
 KEYS = ("object_id", "group", "split", "mesh_sha256")
 
 CONTENTS = pa.schema([*(SHARD.field(name) for name in KEYS), ("views", pa.int64())])
-"""One row an object, with the number of its views; another for views of it that name another group, split or mesh."""
+"""One row per object, with its number of views; views with another group, split or mesh have a row of their own."""
 
 KINDS = {"object": "object_id", "group": "group", "mesh": "mesh_sha256"}
-"""What must not stand on two sides of the split, and the column that tells it apart."""
+"""What must not be in more than one split, and the column that identifies it."""
 
 READERS = 8
-"""Threads that read footers: a store's answer takes far longer than its parsing."""
+"""Threads that read footers: a request to a store takes far longer than parsing the footer."""
 
 AGAIN = "and run `featurelib render` again"
 
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """What shards hold.
+    """The contents of some shards.
 
     rows: of CONTENTS. rejected: number of objects without views.
-    faults: a line for each shard that is not what its receipt says, without the fix.
+    faults: a line for each shard that differs from its receipt, without the fix.
     """
 
     rows: pa.Table
@@ -49,7 +49,7 @@ class Contents:
 
     @classmethod
     def concat(cls, parts: Iterable[Self]) -> Self:
-        """Return what all the parts hold together."""
+        """Return the contents of all parts."""
         parts = list(parts)
         rows = pa.concat_tables([CONTENTS.empty_table(), *(part.rows for part in parts)])
         return cls(rows, sum(part.rejected for part in parts), tuple(fault for part in parts for fault in part.faults))
@@ -57,7 +57,7 @@ class Contents:
 
 @dataclass(frozen=True)
 class Leak:
-    """One thing on two sides of the split.
+    """An object, group or mesh that is in more than one split.
 
     kind: of KINDS. value: the object's id, the group's name or the mesh file's SHA-256.
     members: the (object_id, split) pairs that share it, sorted.
@@ -68,23 +68,23 @@ class Leak:
     members: tuple[tuple[str, str], ...]
 
     def __str__(self) -> str:
-        """Say where it stands, in one line, with one object of each side."""
-        sides: dict[str, list[str]] = {}
+        """Return the splits in one line, with one object of each."""
+        by_split: dict[str, list[str]] = {}
         for object_id, split in self.members:
-            sides.setdefault(split, []).append(object_id)
+            by_split.setdefault(split, []).append(object_id)
         if self.kind == "object":
-            return f"object {self.value} is in {' and in '.join(sorted(sides))}"
-        places = [f"{split} ({ids[0]}{_more(len(ids) - 1)})" for split, ids in sorted(sides.items())]
+            return f"object {self.value} is in {' and in '.join(sorted(by_split))}"
+        places = [f"{split} ({ids[0]}{_more(len(ids) - 1)})" for split, ids in sorted(by_split.items())]
         return f"{self.kind} {self.value} is in {' and in '.join(places)}"
 
 
 def read_contents(uri: str, names: Sequence[str]) -> Contents:
-    """Return what the shards of these names in the folder `uri` hold; no image is read.
+    """Return the contents of the shards of these names in the folder `uri`; no image is read.
 
     Raises:
         DataError: if a shard is missing or damaged.
     """
-    filesystem, folder = storage.arrow_filesystem(uri)  # opened once: it may have to ask for credentials
+    filesystem, folder = storage.arrow_filesystem(uri)  # opened once: it may have to request credentials
 
     def read(name: str) -> Contents:
         try:
@@ -94,7 +94,7 @@ def read_contents(uri: str, names: Sequence[str]) -> Contents:
             raise DataError(
                 f"{uri}/{name}: no such file, but manifest.json names it; run `featurelib render` again"
             ) from None
-        except (OSError, KeyError, ValueError) as error:  # pyarrow's own errors are of these
+        except (OSError, KeyError, ValueError) as error:  # these include pyarrow's errors
             raise DataError(f"{uri}/{name}: not a readable shard ({error}); delete it {AGAIN}") from None
         fault = _fault(name, rows, receipt)
         return Contents(rows, len(receipt.rejects) if receipt else 0, (f"{uri}/{name}: {fault}",) if fault else ())
@@ -104,10 +104,10 @@ def read_contents(uri: str, names: Sequence[str]) -> Contents:
 
 
 def find_leaks(rows: pa.Table) -> list[Leak]:
-    """Return what stands on more than one side of the split: objects first, then groups, then meshes.
+    """Return what is in more than one split: objects first, then groups, then meshes.
 
-    A group or a mesh counts if different objects share it; contents twice within one split are no leak. The search
-    is Arrow's alone, and Python sees only the rows that leak.
+    A group or a mesh counts if different objects share it; duplicates within one split are not a leak. The search
+    runs in Arrow; only rows that leak become Python objects.
 
     Args:
         rows: of CONTENTS.
@@ -116,7 +116,7 @@ def find_leaks(rows: pa.Table) -> list[Leak]:
 
 
 def find_mismatch(manifest: Manifest, contents: Contents) -> str | None:
-    """Return the first way in which the shards are not those of the manifest, with its fix; None if they are."""
+    """Return the first difference between the shards and the manifest, with its fix; None if there is none."""
     if contents.faults:
         return f"{contents.faults[0]}{_also(len(contents.faults) - 1, 'shard')}; delete it {AGAIN}"
     counts = _counts(contents.rows)
@@ -129,7 +129,7 @@ def find_mismatch(manifest: Manifest, contents: Contents) -> str | None:
 
 
 def refuse_missing_splits(manifest: Manifest, splits: Iterable[str]) -> None:
-    """Raise DataError if a side of the split has no views."""
+    """Raise DataError if a split has no views."""
     for split in splits:
         if not manifest.views.get(split):
             raise DataError(
@@ -139,7 +139,7 @@ def refuse_missing_splits(manifest: Manifest, splits: Iterable[str]) -> None:
 
 
 def refuse_leaks(manifest: Manifest, leaks: Sequence[Leak]) -> None:
-    """Raise DataError with the first leak and what fixes it, if there is any."""
+    """Raise DataError with the first leak and its fix, if there is any."""
     if leaks:
         raise DataError(
             f"{storage.join(manifest.uri, 'manifest.json')}: the split leaks: {leaks[0]}"
@@ -148,7 +148,7 @@ def refuse_leaks(manifest: Manifest, leaks: Sequence[Leak]) -> None:
 
 
 def refuse_mismatch(manifest: Manifest, contents: Contents) -> None:
-    """Raise DataError if the shards are not those of the manifest."""
+    """Raise DataError if the shards differ from the manifest."""
     if mismatch := find_mismatch(manifest, contents):
         raise DataError(mismatch)
 
@@ -161,20 +161,20 @@ def _rows(file: pq.ParquetFile) -> pa.Table:
     columns = [names.index(name) for name in KEYS]
     groups = range(file.metadata.num_row_groups)
     known = {i: _constants(file.metadata.row_group(i), columns) for i in groups}
-    said = pa.Table.from_pylist([row for row in known.values() if row], CONTENTS)
+    rows = pa.Table.from_pylist([row for row in known.values() if row], CONTENTS)
     mixed = [i for i in groups if known[i] is None]
     if mixed:  # a row group of several objects, or of one whose views disagree
         read = file.read_row_groups(mixed, columns=list(KEYS))
         counts = pa.array([1] * len(read), pa.int64())
-        said = pa.concat_tables([said, read.select(KEYS).append_column("views", counts).cast(CONTENTS)])
-    if empty := [name for name in KEYS if said[name].null_count]:
+        rows = pa.concat_tables([rows, read.select(KEYS).append_column("views", counts).cast(CONTENTS)])
+    if empty := [name for name in KEYS if rows[name].null_count]:
         raise ValueError(f"column {empty[0]} has nulls")
-    totals = said.group_by(KEYS, use_threads=False).aggregate([("views", "sum")])
+    totals = rows.group_by(KEYS, use_threads=False).aggregate([("views", "sum")])
     return totals.rename_columns({"views_sum": "views"}).select(CONTENTS.names)
 
 
 def _constants(group: pq.RowGroupMetaData, columns: Sequence[int]) -> dict[str, Any] | None:
-    """Return the row of CONTENTS that a row group's statistics tell; None if they cannot."""
+    """Return the row of CONTENTS from a row group's statistics; None if these are not constant."""
     statistics = [group.column(column).statistics for column in columns]
     if not all(s and s.has_min_max and s.null_count == 0 and s.min == s.max for s in statistics):
         return None
@@ -189,14 +189,14 @@ def _receipt(metadata: dict[bytes, bytes] | None) -> Receipt | None:
 
 
 def _fault(name: str, rows: pa.Table, receipt: Receipt | None) -> str | None:
-    """Return what is wrong with one shard in itself."""
+    """Return the difference between a shard and its own receipt; None without one."""
     if receipt is None:
         return "has no receipt in its footer"
     if receipt.name != name:
         return f"holds the shard {receipt.name}"
-    for what, found, said in zip(("objects", "views"), _counts(rows), (receipt.objects, receipt.views), strict=True):
-        if found != said:
-            return f"holds {what} {_text(found)}, but its receipt says {_text(said)}"
+    for what, found, counted in zip(("objects", "views"), _counts(rows), (receipt.objects, receipt.views), strict=True):
+        if found != counted:
+            return f"holds {what} {_text(found)}, but its receipt has {_text(counted)}"
     return None
 
 
@@ -211,11 +211,11 @@ def _counts(rows: pa.Table) -> tuple[dict[str, int], dict[str, int]]:
 def _leaks_of(kind: str, column: str, rows: pa.Table) -> Iterator[Leak]:
     """Yield the leaks of one kind, sorted by value."""
     keyed = pa.table({"key": rows[column], "split": rows["split"]})
-    sides = keyed.group_by("key").aggregate([("split", "count_distinct")])
-    torn = sides.filter(pc.greater(sides["split_count_distinct"], 1))["key"]
-    if not len(torn):
+    counts = keyed.group_by("key").aggregate([("split", "count_distinct")])
+    leaked = counts.filter(pc.greater(counts["split_count_distinct"], 1))["key"]
+    if not len(leaked):
         return
-    members = rows.filter(pc.is_in(rows[column], value_set=torn))
+    members = rows.filter(pc.is_in(rows[column], value_set=leaked))
     triples = sorted(set(zip(*(members[name].to_pylist() for name in (column, "object_id", "split")), strict=True)))
     for value, group in groupby(triples, key=lambda triple: triple[0]):
         pairs = tuple((object_id, split) for _, object_id, split in group)
@@ -224,7 +224,7 @@ def _leaks_of(kind: str, column: str, rows: pa.Table) -> Iterator[Leak]:
 
 
 def _fix(manifest: Manifest, leak: Leak) -> str:
-    """Return what to do about a leak; a dataset gives a group one split, so only a mesh can leak from there."""
+    """Return the fix of a leak; a dataset has one split per group, so only a mesh can leak from a dataset."""
     if leak.kind == "mesh":
         return "give these objects one `group` in landmarks.csv, or keep one of them,"
     shards = sorted({manifest.shard_of(object_id).rpartition("/")[2] for object_id, _ in leak.members})

@@ -1,6 +1,6 @@
-"""The columns of every table that a run writes, as Arrow schemas. docs/records.md explains them.
+"""The columns of the tables that a run writes, as Arrow schemas; docs/records.md explains them.
 
-xy are image positions in [0, 1]; mm columns are in the object frame unless a name says otherwise.
+xy are image positions in [0, 1]; columns in mm are in the object frame.
 """
 
 import pyarrow as pa
@@ -28,7 +28,7 @@ OBJECTS = pa.schema(
 `rotation_wxyz` is the object's rotation after the dataset's alignment, a quaternion w, x, y, z; null without one."""
 
 INPUTS = pa.schema([("mesh_tag", pa.string()), ("content_tag", pa.string())])
-"""What a file of a listing's tag held, so that an unchanged file is not read again."""
+"""The content tag of each tag of a listing, so that unchanged files are not read again."""
 
 SHARD = pa.schema(
     [
@@ -55,16 +55,16 @@ SHARD = pa.schema(
         ("mesh_sha256", pa.string()),
     ]
 )
-"""One row a rendered view. Of half_height_mm and yfov_deg the other projection's is null."""
+"""One row per rendered view. half_height_mm is null for perspective, yfov_deg for orthographic."""
 
 REJECTS = pa.schema([("object_id", pa.string()), ("stage", pa.string()), ("reason", pa.string())])
-"""One row an object that gave no views."""
+"""One row per object without views."""
 
 
 def vectors_schema(num_views: int) -> pa.Schema:
-    """Return the columns of a run's vectors: one row an object, the rig's views in order.
+    """Return the columns of a run's vectors: one row per object, with the rig's views in order.
 
-    The last six are NaN from a detector that does not tell the sides apart.
+    The last six are NaN if the detector has the regression head, which does not distinguish left and right.
     """
     numbers, positions = pa.list_(pa.float32(), num_views), pa.list_(pa.float32(), 2 * num_views)
     return pa.schema(

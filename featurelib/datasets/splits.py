@@ -1,8 +1,4 @@
-"""Which objects train, validate and test. Whole groups only: views of one object never meet across the split.
-
-The project began with an image-wise split: views of one object stood on both sides, and the model was
-scored on objects it had seen from the next angle.
-"""
+"""The training, validation and test split: by groups of objects, so that no group is in more than one split."""
 
 import hashlib
 
@@ -13,12 +9,12 @@ FRACTIONS = (0.70, 0.15, 0.15)
 def split_of(group: str) -> str:
     """Return the split of a group of objects, a stable function of its name alone.
 
-    Objects that arrive later never move those already there, so the shares hold on average only.
+    Objects that are added later never move the existing ones, so the FRACTIONS hold on average only.
     """
     place = stable_fraction(group)
     return SPLITS[0] if place < FRACTIONS[0] else SPLITS[1] if place < FRACTIONS[0] + FRACTIONS[1] else SPLITS[2]
 
 
 def stable_fraction(name: str) -> float:
-    """Return a number in [0, 1) that depends on the name alone, evenly spread over names (SHA-256)."""
+    """Return a number in [0, 1) that depends on the name alone, uniformly distributed over names (SHA-256)."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64

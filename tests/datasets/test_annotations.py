@@ -1,4 +1,4 @@
-"""Labels saved one row at a time, by many people at once."""
+"""Labels saved by row, by many people at the same time."""
 
 import csv
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +33,7 @@ def rows_of(uri, name="landmarks.csv"):
 
 
 def test_a_saved_label_is_read_again(uri):
-    """What is saved is there to nine digits, under a new version."""
+    """A label is saved to nine digits, with a new version."""
     before = read_label(uri, "b")
     saved = save_label(uri, "b", PAIR, before.version)
 
@@ -41,8 +41,8 @@ def test_a_saved_label_is_read_again(uri):
     assert saved.version == read_label(uri, "b").version != before.version
 
 
-def test_nothing_else_is_touched(uri):
-    """Other rows and other columns stay as they are written."""
+def test_other_rows_and_columns_are_kept(uri):
+    """Other rows and other columns keep their text."""
     before = rows_of(uri)
     save_label(uri, "b", PAIR, read_label(uri, "b").version)
     after = rows_of(uri)
@@ -51,8 +51,8 @@ def test_nothing_else_is_touched(uri):
     assert (after[1]["group"], after[1]["note"]) == ("family", "")
 
 
-def test_what_is_replaced_is_kept(uri):
-    """The history has each row as it was, in order, with the time; an empty one where there was none."""
+def test_replaced_rows_are_in_the_history(uri):
+    """The history has each replaced row, in order, with the time; coordinates are empty for a new object."""
     first = save_label(uri, "b", PAIR, read_label(uri, "b").version)
     save_label(uri, "b", 2 * PAIR, first.version)
     save_label(uri, "new", PAIR, ABSENT)
@@ -63,7 +63,7 @@ def test_what_is_replaced_is_kept(uri):
 
 
 def test_a_dataset_begins_with_its_first_label(folder):
-    """Without a landmarks.csv there are no labels; the first one makes a table that a dataset is read from."""
+    """Without a landmarks.csv there are no labels; saving the first one writes a table that a dataset can use."""
     assert read_labels(folder) == {}
     save_label(folder, "a", PAIR, ABSENT)
     table = objects_table([Entry("a.ply", 1, "x")], storage.read_bytes(f"{folder}/landmarks.csv"))
@@ -71,8 +71,8 @@ def test_a_dataset_begins_with_its_first_label(folder):
     np.testing.assert_allclose(table["left"].to_pylist()[0], PAIR[0], rtol=1e-8)
 
 
-def test_a_row_without_numbers_is_no_label(uri):
-    """It is there, so it has a version, but nobody has labelled it."""
+def test_a_row_without_numbers_is_not_a_label(uri):
+    """The row exists, so it has a version, but it has no pair."""
     label = read_label(uri, "c")
 
     assert label.pair is None
@@ -80,7 +80,7 @@ def test_a_row_without_numbers_is_no_label(uri):
 
 
 def test_a_label_that_another_has_saved_is_not_replaced(uri):
-    """Whoever read the older row is told, and the newer one stays."""
+    """Saving over a row that was changed raises ConflictError, and the newer row is kept."""
     read_by_both = read_label(uri, "a").version
     save_label(uri, "a", PAIR, read_by_both)
     with pytest.raises(ConflictError, match="'a': its label was saved by somebody else"):
@@ -90,7 +90,7 @@ def test_a_label_that_another_has_saved_is_not_replaced(uri):
 
 
 def test_no_label_is_lost_when_many_save_at_once(folder):
-    """Twelve objects saved at once are all there; of twelve savers of one object's first label, one succeeds."""
+    """Twelve objects saved at once are all saved; of twelve saves of one object's first label, one succeeds."""
 
     def save(object_id, factor):
         try:
@@ -111,17 +111,17 @@ def test_no_label_is_lost_when_many_save_at_once(folder):
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (b"id,x\n1,2\n", "no column"),
         (TABLE.encode() + b"d,1,2,3,4,5,6,7,8,9\n", "more values"),
         (b"\xff", "UTF-8"),
     ],
 )
-def test_a_table_that_is_none_is_left_alone(tmp_path, content, says):
-    """Nothing is written over a file that cannot be read."""
+def test_a_bad_table_is_not_overwritten(tmp_path, content, message):
+    """A file that cannot be read is kept."""
     (tmp_path / "landmarks.csv").write_bytes(content)
-    with pytest.raises(DataError, match=says):
+    with pytest.raises(DataError, match=message):
         save_label(str(tmp_path), "a", PAIR, ABSENT)
 
     assert content == (tmp_path / "landmarks.csv").read_bytes()

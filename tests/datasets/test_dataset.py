@@ -27,7 +27,7 @@ def row(object_id: str, *more: str) -> str:
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three objects a, b, c; the mesh files hold nothing, since reading a dataset opens none."""
+    """Three objects a, b, c; the mesh files are empty, since reading a dataset opens none."""
     (tmp_path / "meshes").mkdir()
     for name in ("b.ply", "a.PLY", "c.stl"):
         (tmp_path / "meshes" / name).touch()
@@ -45,7 +45,7 @@ def settings(folder, **changes) -> None:
 
 
 def refusal(folder, *, labelled: bool = True) -> str:
-    """What is said when the dataset is opened; it is one line."""
+    """The error message of opening the dataset; it is one line."""
     with pytest.raises(DataError) as error:
         open_dataset(str(folder), labelled=labelled)
     assert "\n" not in str(error.value)
@@ -53,7 +53,7 @@ def refusal(folder, *, labelled: bool = True) -> str:
 
 
 def test_a_dataset_is_one_table_sorted_by_id(folder):
-    """Every labelled object is one row: its file, its own name as group, and both landmarks as they stand there."""
+    """Each labelled object is one row: its file, its own name as group, and both landmarks as in the file."""
     dataset = open_dataset(str(folder))
 
     rows = dataset.objects.to_pylist()
@@ -80,7 +80,7 @@ def test_the_order_of_rows_and_columns_does_not_matter(folder):
 
 @pytest.mark.parametrize("name", ["notes.txt", ".a.ply.part", "b.blend", "README"])
 def test_other_files_beside_the_meshes_are_ignored(folder, name):
-    """Only files with a mesh's ending count, and no hidden ones."""
+    """Only files with the ending of a mesh count, and no hidden files."""
     expected = open_dataset(str(folder)).objects
     (folder / "meshes" / name).touch()
 
@@ -88,7 +88,7 @@ def test_other_files_beside_the_meshes_are_ignored(folder, name):
 
 
 def test_an_object_without_a_mesh_is_kept(folder):
-    """A label without a mesh is not dropped: its row says that there is none, so that it can be rejected by name."""
+    """A label without a mesh is not dropped: its mesh is null, so that the object can be rejected by name."""
     (folder / "meshes" / "b.ply").unlink()
 
     rows = open_dataset(str(folder)).objects.to_pylist()
@@ -100,8 +100,8 @@ def test_an_object_without_a_mesh_is_kept(folder):
     ]
 
 
-def test_a_mesh_without_labels_counts_where_none_are_asked_for(folder):
-    """Unlabelled, a dataset is its meshes, and landmarks.csv need not be there."""
+def test_a_mesh_without_labels_counts_in_an_unlabelled_dataset(folder):
+    """Without labels, the objects are the meshes, and landmarks.csv need not exist."""
     (folder / "meshes" / "d.glb").touch()
     (folder / "landmarks.csv").unlink()
 
@@ -112,7 +112,7 @@ def test_a_mesh_without_labels_counts_where_none_are_asked_for(folder):
 
 
 def test_a_fixed_split_spreads_over_its_group(folder):
-    """Where the user fixed the split of one object, its whole group follows."""
+    """The fixed split of one object is the split of its group."""
     family = "some family"
     other = next(split for split in ("train", "val", "test") if split != split_of(family))
     write_rows(folder, [f"{HEADER},group,split", row("a", family, ""), row("b", family, other), row("c", "", "")])
@@ -122,7 +122,7 @@ def test_a_fixed_split_spreads_over_its_group(folder):
     assert [(row["group"], row["split"]) for row in rows] == [(family, other), (family, other), ("c", split_of("c"))]
 
 
-def test_a_group_without_a_fixed_split_goes_by_its_own_name(folder):
+def test_a_group_without_a_fixed_split_is_split_by_its_name(folder):
     """The split is a function of the group, not of the object."""
     write_rows(folder, [f"{HEADER},group", row("a", "g"), row("b", "g"), row("c", "g")])
 
@@ -139,7 +139,7 @@ def test_the_alignment_turns_the_first_rotation_first(folder):
 
 
 def test_meshes_are_loaded_in_the_object_frame(folder):
-    """A mesh comes in millimetres and turned by the alignment; its source unit and axes are gone."""
+    """A mesh is loaded in millimetres and rotated by the alignment."""
     box = trimesh.creation.box([1, 2, 3])
     box.export(folder / "meshes" / "b.ply")
     settings(folder, alignment={"rotations_wxyz": [QUARTER_TURN]})
@@ -151,7 +151,7 @@ def test_meshes_are_loaded_in_the_object_frame(folder):
 
 
 def test_a_bad_mesh_is_named(folder):
-    """Loading says which file is bad."""
+    """The error of loading begins with the file."""
     (folder / "meshes" / "b.ply").write_bytes(b"no mesh")
 
     with pytest.raises(DataError, match=r"^meshes/b\.ply: "):
@@ -159,7 +159,7 @@ def test_a_bad_mesh_is_named(folder):
 
 
 def test_no_alignment_is_the_identity(folder):
-    """Absent and null alike, the alignment changes nothing but the unit."""
+    """A missing, null or empty alignment changes only the unit."""
     for change in ({}, {"alignment": None}, {"alignment": {}}):
         settings(folder, **change)
         assert open_dataset(str(folder)).object_from_source == pytest.approx(np.diag([10, 10, 10, 1]))
@@ -167,39 +167,39 @@ def test_no_alignment_is_the_identity(folder):
 
 @pytest.mark.parametrize("name", ["dataset.json", "landmarks.csv"])
 def test_a_missing_file_is_named(folder, name):
-    """Both files must be there when labels are asked for."""
+    """A labelled dataset needs both files."""
     (folder / name).unlink()
 
     assert f"{folder}/{name}: cannot be read" in refusal(folder)
 
 
 def test_no_dataset_at_all(tmp_path):
-    """A folder that is not there is named."""
+    """A missing folder is named."""
     assert f"{tmp_path}/nowhere/dataset.json" in refusal(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("labelled", [True, False])
 def test_no_meshes(folder, labelled):
-    """A dataset without a mesh says where they were looked for and what they are called."""
+    """The error of a dataset without meshes names the folder and the expected files."""
     shutil.rmtree(folder / "meshes")
 
     assert f"{folder}/meshes: no mesh files; expected <object_id>.ply|" in refusal(folder, labelled=labelled)
 
 
 def test_two_files_for_one_object(folder):
-    """Two meshes of one id are both named: neither is taken silently."""
+    """The error names both meshes of one id: neither is used silently."""
     (folder / "meshes" / "a.obj").touch()
 
-    said = refusal(folder)
+    message = refusal(folder)
 
-    assert f"{folder}/meshes: " in said
-    assert "a.obj" in said
-    assert "a.PLY" in said
-    assert "keep one" in said
+    assert f"{folder}/meshes: " in message
+    assert "a.obj" in message
+    assert "a.PLY" in message
+    assert "keep one" in message
 
 
 def test_all_faults_can_be_collected(folder):
-    """With a list for them, every bad row and file is named in the words of the error, and the rest is read."""
+    """With a list of faults, each bad row and file is a fault with the message of the error, and the rest is read."""
     (folder / "meshes" / "a.obj").touch()
     rows = ["a,1,2,3,4,5,?,g,", row("b", "g", "train"), row("b"), row("c", "g", "test"), row("", "", ""), row("d")]
     write_rows(folder, [f"{HEADER},group,split", *rows])
@@ -209,7 +209,7 @@ def test_all_faults_can_be_collected(folder):
 
     assert objects["object_id"].to_pylist() == ["b", "c", "d"]
     assert objects["split"].to_pylist()[:2] == ["train", "train"]
-    assert [(object_id, says.removeprefix(f"{folder}/")) for object_id, says in faults] == [
+    assert [(object_id, message.removeprefix(f"{folder}/")) for object_id, message in faults] == [
         ("a", "meshes: a.obj and a.PLY are both object a; keep one"),
         ("a", "landmarks.csv line 2: right_z is '?'; expected a number"),
         ("b", "landmarks.csv line 4: duplicate object_id 'b'; keep one row"),
@@ -219,12 +219,12 @@ def test_all_faults_can_be_collected(folder):
 
 
 def test_a_group_in_two_splits(folder):
-    """Members of one group that are fixed to different splits are refused: a family must not straddle them."""
+    """Fixing members of one group to different splits is an error."""
     write_rows(folder, [f"{HEADER},group,split", row("a", "g", "train"), row("b", "g", ""), row("c", "g", "test")])
 
-    said = refusal(folder)
+    message = refusal(folder)
 
-    assert "landmarks.csv: group 'g' is in train and test (object 'c'); a group has one split" in said
+    assert "landmarks.csv: group 'g' is in train and test (object 'c'); a group has one split" in message
 
 
 def test_an_object_may_have_its_own_rotation(tmp_path):

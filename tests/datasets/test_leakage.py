@@ -48,7 +48,7 @@ PNG = encode_png(np.zeros((8, 8), np.uint8))
 
 
 def view_rows(object_id: str) -> list[dict[str, Any]]:
-    """An object's rows, in which only what an audit looks at means anything."""
+    """An object's rows; only the columns that an audit reads have meaningful values."""
     pose = [float(i) for i in range(16)]
     numbers = {"left_mm": [1, 2, 3], "right_mm": [1, 2, 3], "centre_mm": [0, 0, 0], "object_from_camera": pose}
     return [
@@ -69,7 +69,7 @@ def view_rows(object_id: str) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def manifest(tmp_path) -> Manifest:
-    """A rendering of 24 objects in four shards, of which a 25th object was rejected."""
+    """A rendering of 24 objects in four shards; a 25th object was rejected."""
     folder, receipts = tmp_path / "renders" / "orthographic", []
     for bucket in range(SHARDS):
         rows = [row for name in SPLIT_OF if bucket_of(name, SHARDS) == bucket for row in view_rows(name)]
@@ -83,7 +83,7 @@ def contents_of(manifest: Manifest) -> Contents:
 
 
 def rewrite(uri: str, column: str, values: dict[int, str | None], **how: Any) -> None:
-    """Write a shard again, receipt and all, with other values in some rows of a column."""
+    """Write a shard again with its receipt, and other values in some rows of a column."""
     table = pq.read_table(uri)
     column_values = [values.get(i, value) for i, value in enumerate(table[column].to_pylist())]
     index = table.schema.get_field_index(column)
@@ -96,7 +96,7 @@ def rows_of(*rows: tuple[str, str, str, str]) -> pa.Table:
 
 
 def test_a_rendering_is_read_as_one_row_an_object(manifest):
-    """Every object is there once, with its labels and the number of its views, and nothing is wrong with it."""
+    """Each object has one row, with its labels and its number of views, and there is no fault."""
     contents = contents_of(manifest)
 
     assert {row["object_id"]: row for row in contents.rows.to_pylist()} == {
@@ -119,7 +119,7 @@ def test_a_rendering_is_read_as_one_row_an_object(manifest):
 
 @pytest.mark.parametrize("how", [{"row_group_size": 1}, {"row_group_size": 4}, {}, {"write_statistics": False}])
 def test_how_a_shard_groups_its_rows_does_not_matter(manifest, how):
-    """What its statistics cannot tell is read from the columns, with the same result."""
+    """Without usable statistics the columns are read, with the same result."""
     before = contents_of(manifest)
     for uri in manifest.shard_uris:
         rewrite(uri, "split", {}, **how)
@@ -134,7 +134,7 @@ def sorted_rows(contents: Contents) -> list[dict[str, Any]]:
 
 
 def test_a_shard_without_views_holds_nothing(tmp_path):
-    """Where every member was rejected there is nothing to leak, and that is no fault."""
+    """A shard whose members were all rejected has no rows and no fault."""
     write_shard(str(tmp_path / "empty"), [], Receipt("empty", 0, rejects=(REJECT,)))
     contents = read_contents(str(tmp_path), ["empty"])
 
@@ -142,7 +142,7 @@ def test_a_shard_without_views_holds_nothing(tmp_path):
 
 
 def test_parts_add_up(manifest):
-    """What is read shard by shard is what is read at once."""
+    """Reading by shard gives the same contents as reading all at once."""
     parts = Contents.concat([read_contents(manifest.uri, [name]) for name in manifest.shards])
 
     assert (sorted_rows(parts), parts.rejected) == (sorted_rows(contents_of(manifest)), 1)
@@ -150,7 +150,7 @@ def test_parts_add_up(manifest):
 
 
 def naive_leaks(rows: list[dict[str, str]]) -> list[Leak]:
-    """The definition, in plain Python."""
+    """The definition of a leak, in plain Python."""
     leaks = []
     for kind, column in KINDS.items():
         for value in sorted({row[column] for row in rows}):
@@ -173,14 +173,14 @@ SMALL_ROWS = st.lists(
 @settings(deadline=None)
 @given(SMALL_ROWS, st.integers(0, 8))
 def test_the_leaks_are_those_of_the_definition(rows, cut):
-    """Whatever the rows, and however they lie in chunks, the search finds what a search by hand does."""
+    """For all rows and chunks, the search has the result of the definition."""
     table = pa.concat_tables(pa.Table.from_pylist(part, CONTENTS) for part in (rows[:cut], rows[cut:]))
 
     assert find_leaks(table) == naive_leaks(rows)
 
 
 def test_the_same_content_twice_on_one_side_is_no_leak():
-    """Duplicates cost accuracy, but they flatter nobody."""
+    """Duplicates within one split do not make a score too good."""
     assert find_leaks(rows_of(("a", "a", "train", "same"), ("b", "b", "train", "same"))) == []
     assert find_leaks(rows_of(("a", "a", "train", "same"), ("b", "b", "val", "same"))) == [
         Leak("mesh", "same", (("a", "train"), ("b", "val")))
@@ -188,7 +188,7 @@ def test_the_same_content_twice_on_one_side_is_no_leak():
 
 
 def test_the_search_is_arrows():
-    """A quarter of a million objects take a second; a loop over objects, or one within another, would be seen."""
+    """A quarter of a million objects take a second; a Python loop over objects would exceed the limit."""
     names = pc.cast(pa.array(np.arange(250_000)), pa.string())
     split = pc.if_else(pc.less(pa.array(np.arange(250_000) % 10), 8), "train", "val")
     meshes = pc.replace_with_mask(names, pc.is_in(names, pa.array(["7", "8"])), pa.array(["one", "one"]))
@@ -201,7 +201,7 @@ def test_the_search_is_arrows():
 
 
 def message(refuse: Any, *args: Any) -> str:
-    """What the user reads, which must be one line."""
+    """The error message, which must be one line."""
     with pytest.raises(DataError) as caught:
         refuse(*args)
     assert "\n" not in str(caught.value)
@@ -209,7 +209,7 @@ def message(refuse: Any, *args: Any) -> str:
 
 
 def test_a_leak_is_refused_in_one_line_that_tells_all(manifest):
-    """File, what leaks, where, how many more, and what fixes it."""
+    """The message has the file, the leak, its splits, the number of others and the fix."""
     twice = rows_of(("a", "a", "train", "f00"), ("b", "b", "val", "f00"), ("c", "c", "val", "f00"))
     other = rows_of(("d", "d", "train", "f01"), ("e", "e", "test", "f01"))
     leaks = find_leaks(pa.concat_tables([twice, other]))
@@ -222,7 +222,7 @@ def test_a_leak_is_refused_in_one_line_that_tells_all(manifest):
 
 
 def test_one_view_on_another_side_is_a_leak(manifest):
-    """An object whose views disagree is named, with the shard that has to go."""
+    """An object whose views disagree is named, with the shard to delete."""
     uri = manifest.shard_of("head-05")
     at = pq.read_table(uri)["object_id"].to_pylist().index("head-05") + 1
     rewrite(uri, "split", {at: "train"}, row_group_size=VIEWS)
@@ -236,7 +236,7 @@ def test_one_view_on_another_side_is_a_leak(manifest):
 
 
 def test_a_group_on_two_sides_is_a_leak(manifest):
-    """A family that trains and validates is refused, though no object does both."""
+    """A family in training and validation is refused, even if no object is in both."""
     for name in ("head-04", "head-05"):
         uri = manifest.shard_of(name)
         at = [i for i, found in enumerate(pq.read_table(uri)["object_id"].to_pylist()) if found == name]
@@ -254,14 +254,14 @@ def test_a_group_on_two_sides_is_a_leak(manifest):
     ("corrupt", "said"),
     [
         (lambda one, other: shutil.copy(other, one), "holds the shard shard-1.parquet"),
-        (lambda one, other: rewrite(one, "split", dict.fromkeys(range(99), "val")), "but its receipt says"),
+        (lambda one, other: rewrite(one, "split", dict.fromkeys(range(99), "val")), "but its receipt has"),
         (lambda one, other: pq.write_table(pq.read_table(one).replace_schema_metadata(), one), "has no receipt"),
-        (lambda one, other: pq.write_table(pq.read_table(one)[1:], one), "but its receipt says"),
+        (lambda one, other: pq.write_table(pq.read_table(one)[1:], one), "but its receipt has"),
     ],
     ids=["another shard", "other splits", "no receipt", "a row less"],
 )
 def test_a_shard_that_is_not_what_it_says_is_refused(manifest, corrupt, said):
-    """The line names the shard, what is wrong with it, and what to do."""
+    """The line names the shard, its fault and the fix."""
     one, other = (f"{manifest.uri}/shard-{i}.parquet" for i in range(2))
     corrupt(one, other)
     line = message(refuse_mismatch, manifest, contents_of(manifest))
@@ -283,7 +283,7 @@ def test_more_shards_than_one_are_counted(manifest):
 
 @pytest.mark.parametrize("key", ["objects", "views", "rejected"])
 def test_a_manifest_that_counts_otherwise_is_refused(manifest, key, tmp_path):
-    """Where every shard is in order, it is the manifest that has to go."""
+    """If all shards are consistent, the fix is to delete the manifest."""
     file = Path(manifest.uri) / "manifest.json"
     values = json.loads(file.read_text())
     values[key] = 7 if key == "rejected" else values[key] | {"train": 7}
@@ -297,7 +297,7 @@ def test_a_manifest_that_counts_otherwise_is_refused(manifest, key, tmp_path):
 
 @pytest.mark.parametrize("content", [None, b"", b"PAR1, but no more"])
 def test_a_missing_or_damaged_shard_is_named(manifest, content):
-    """It is known by its name before anything else is looked at."""
+    """A missing shard is named before anything else is checked."""
     victim = Path(manifest.shard_uris[1])
     victim.unlink()
     if content is not None:
@@ -319,14 +319,14 @@ def test_a_table_of_something_else_is_no_shard(manifest):
 
 @pytest.mark.parametrize("column", ["group", "split", "mesh_sha256"])
 def test_a_label_that_is_missing_is_no_side(manifest, column):
-    """What no row may be without is not guessed at."""
+    """A null in a required column is an error."""
     rewrite(manifest.shard_uris[0], column, {1: None}, row_group_size=VIEWS)
 
     assert f"shard-0.parquet: not a readable shard (column {column} has nulls)" in message(contents_of, manifest)
 
 
 def test_a_side_without_views_is_refused(manifest):
-    """The line says what there is."""
+    """The line has the counts of the other splits."""
     bare = Manifest(**{**vars(manifest), "views": {"train": 9}, "objects": {"train": 3}})
     refuse_missing_splits(bare, ("train",))
 
@@ -337,6 +337,6 @@ def test_a_side_without_views_is_refused(manifest):
 
 
 def test_the_fixture_has_what_the_tests_count_on(manifest):
-    """No shard is empty, and all three sides are there."""
+    """No shard is empty, and no split is empty."""
     assert Counter(manifest.objects) == Counter(SPLIT_OF.values())
     assert all(pq.read_metadata(uri).num_rows for uri in manifest.shard_uris)

@@ -15,18 +15,18 @@ from featurelib.models.uncertainty.model import fit_uncertainty
 
 PAGE = Path(__file__).parents[2] / "docs" / "records.md"
 VIEWS = 1001
-"""A number of views that no other number on the page can be taken for."""
+"""A number of views that does not occur elsewhere on the page."""
 
 
 def section(heading: str) -> list[list[str]]:
-    """The rows of the table below a heading of the page, without its own heading; code marks taken off."""
+    """The rows of the table below a heading of the page, without the header row and code marks."""
     [text] = re.findall(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", PAGE.read_text(), re.DOTALL | re.MULTILINE)
     rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
     return [[cell.strip().strip("`") for cell in row] for row in rows[2:]]
 
 
 def text_of(kind: pa.DataType) -> str:
-    """A type as the page writes it."""
+    """A type in the notation of the page."""
     if pa.types.is_fixed_size_list(kind):
         return f"{text_of(kind.value_type)}[{kind.list_size}]".replace(str(2 * VIEWS), "2 x views").replace(
             f"[{VIEWS}]", "[views]"
@@ -52,7 +52,7 @@ def keys_of(values: object, prefix: str = "") -> set[str]:
     ],
 )
 def test_the_page_lists_every_column(heading, schema):
-    """Names, types and order of each table are the same on the page and in the code, and each has its meaning."""
+    """Names, types and order of each table are the same on the page and in the code, and each column has a meaning."""
     rows = section(heading)
 
     assert [(name, kind) for name, kind, _ in rows] == [(field.name, text_of(field.type)) for field in schema]
@@ -60,7 +60,7 @@ def test_the_page_lists_every_column(heading, schema):
 
 
 def test_the_page_lists_every_key_of_the_manifest():
-    """manifest.json has just the keys that the page says."""
+    """manifest.json has exactly the keys of the page."""
     spec = RenderSpec("mm", Alignment(), "orthographic", 200.0, 64, DEFAULT_RIG, "raster")
     manifest = Manifest("uri", "dataset", "tragus", spec, {"train": 1}, {"train": 9}, 0, 1, ("shard-0.parquet",))
 
@@ -70,7 +70,7 @@ def test_the_page_lists_every_key_of_the_manifest():
 
 
 def test_the_page_lists_every_key_of_the_report():
-    """report.json has just the keys that the page says, with the names in angle brackets filled in."""
+    """report.json has exactly the keys of the page, with the names in angle brackets filled in."""
     vectors = Vectors(
         np.array(["a"]), np.array(["test"]), *np.zeros((2, 1, 9, 2)), np.zeros((1, 2, 3)), np.zeros((1, 3))
     )

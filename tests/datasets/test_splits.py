@@ -11,7 +11,7 @@ NAMES = [f"head-{i:05d}" for i in range(20_000)]
 
 
 def splits_of_dataset(folder: Path, group_of: dict[str, str]) -> dict[str, str]:
-    """The split of each object of a dataset that has these groups; its meshes are empty files."""
+    """The split of each object of a dataset with these groups; its meshes are empty files."""
     (folder / "meshes").mkdir(exist_ok=True)
     for name in group_of:
         (folder / "meshes" / f"{name}.ply").touch()
@@ -23,22 +23,22 @@ def splits_of_dataset(folder: Path, group_of: dict[str, str]) -> dict[str, str]:
     return dict(zip(table["object_id"].to_pylist(), table["split"].to_pylist(), strict=True))
 
 
-def test_no_group_is_on_both_sides(tmp_path):
-    """The lesson of the image-wise split: the split is by object, and by group where objects are kin.
+def test_no_group_is_in_more_than_one_split(tmp_path):
+    """The split is by group, so all objects of a family, and all views of an object, are in one split.
 
-    Scans of one person (or views of one scan) on both sides let a model be scored on what it was trained on.
+    Otherwise a model would be evaluated on people that it was trained on.
     """
     group_of = {name: f"family-{i % 60}" for i, name in enumerate(NAMES[:300])}
 
     splits = splits_of_dataset(tmp_path, group_of)
 
-    sides = {group: {splits[name] for name in group_of if group_of[name] == group} for group in group_of.values()}
-    assert all(len(side) == 1 for side in sides.values())
+    found = {group: {splits[name] for name in group_of if group_of[name] == group} for group in group_of.values()}
+    assert all(len(of_group) == 1 for of_group in found.values())
     assert set(splits.values()) == set(SPLITS)
 
 
 def test_objects_that_arrive_later_move_none(tmp_path):
-    """A dataset that grows, in old groups and new ones, keeps the split of all that was there."""
+    """A dataset that grows in old and new groups keeps the split of all earlier objects."""
     before = {name: f"family-{i % 30}" for i, name in enumerate(NAMES[:100])}
     after = {name: f"family-{i % 45}" for i, name in enumerate(NAMES[100:200])} | before
 
@@ -50,7 +50,7 @@ def test_objects_that_arrive_later_move_none(tmp_path):
 
 
 def test_the_split_never_changes():
-    """A name has the split that it had when earlier runs were made: these were computed with `sha256sum`."""
+    """The split of a name never changes: these values were computed with `sha256sum`."""
     # printf head-00000 | sha256sum | cut -c1-16, divided by 2^64
     assert stable_fraction("head-00000") == int("b4994abe8e726313", 16) / 2**64
     assert stable_fraction("") == int("e3b0c44298fc1c14", 16) / 2**64
@@ -62,14 +62,14 @@ def test_the_split_never_changes():
 
 
 def test_the_shares_are_as_stated():
-    """Of 20,000 names 70, 15 and 15 per cent fall to the splits, to within two standard deviations of chance."""
+    """The splits have 70, 15 and 15 per cent of 20,000 names, within two standard deviations of chance."""
     counts = Counter(map(split_of, NAMES))
 
     assert [counts[split] / len(NAMES) for split in SPLITS] == pytest.approx(FRACTIONS, abs=0.0065)
 
 
 def test_fractions_are_spread_evenly():
-    """Every twentieth of [0, 1) holds its share of the names: names that count up do not cluster."""
+    """Each twentieth of [0, 1) has its share of the names: consecutive names do not cluster."""
     places = [stable_fraction(name) for name in NAMES]
 
     assert min(places) >= 0

@@ -41,7 +41,7 @@ def _digests(folder: Path) -> dict[str, str]:
 
 
 def _num_surfaces_before(body: Body, point: NDArray[np.float64], azimuth_deg: float) -> int:
-    """Count the triangles more than 1 mm in front of a point, for a distant viewer at that azimuth."""
+    """Count the triangles more than 1 mm in front of a point, for a distant viewer at this azimuth."""
     in_view = (body.vertices_mm - point) @ View(azimuth_deg).object_from_view
     a, b, c = (in_view[body.faces[:, corner]] for corner in range(3))
     doubled = np.stack([q[:, 0] * r[:, 1] - q[:, 1] * r[:, 0] for q, r in ((b, c), (c, a), (a, b))], axis=-1)
@@ -53,7 +53,7 @@ def _num_surfaces_before(body: Body, point: NDArray[np.float64], azimuth_deg: fl
 
 class TestBody:
     def test_same_seed_gives_same_bytes(self) -> None:
-        """A seed makes the same body to the byte, as a number or as a generator; another seed makes another."""
+        """A seed gives the same body to the byte, as a number or as a generator; another seed gives another body."""
         first, again, by_generator = make_body(3), make_body(3), make_body(np.random.default_rng(3))
 
         assert _bytes(first) == _bytes(again) == _bytes(by_generator)
@@ -71,7 +71,7 @@ class TestBody:
             assert (extent < 300).all()
 
     def test_is_one_closed_surface_without_handles(self, bodies: list[Body]) -> None:
-        """Every edge is used once in each direction, the Euler number is 2, and faces look outwards."""
+        """Each edge is used once in each direction, the Euler number is 2, and faces are oriented outwards."""
         for body in bodies:
             edges = np.concatenate([body.faces[:, [i, (i + 1) % 3]] for i in range(3)])
             forwards, backwards = ({tuple(edge) for edge in way.tolist()} for way in (edges, edges[:, ::-1]))
@@ -83,7 +83,7 @@ class TestBody:
             assert (a * np.cross(b, c)).sum() / 6 > 1e6  # mm^3; negative if the faces looked inwards
 
     def test_finer_resolution_shows_the_same_body(self, bodies: list[Body]) -> None:
-        """The resolution changes the triangles alone: pair and pose stay, and the surfaces agree to 1 mm."""
+        """The resolution changes only the triangles: pair and pose are equal, and the surfaces agree to 1 mm."""
         coarse, fine = bodies[0], make_body(0, resolution_mm=4.0)
         _, distances_mm, _ = closest_points(coarse.vertices_mm, fine.vertices_mm, fine.faces)
 
@@ -94,7 +94,7 @@ class TestBody:
 
 class TestLandmark:
     def test_lies_on_the_mesh(self, bodies: list[Body]) -> None:
-        """Both landmarks lie on the triangles, to the rounding of float32 (0.05 mm was asked for)."""
+        """Both landmarks are on the triangles, up to the rounding of float32."""
         for body in bodies:
             _, distances_mm, _ = closest_points(body.pair_mm, body.vertices_mm, body.faces)
 
@@ -106,7 +106,7 @@ class TestLandmark:
             assert np.abs(solid(trait.parts(), trait.pair_mm)).max() < 1e-9
 
     def test_is_the_farthest_point_along_the_ears_axis(self, traits: list[Traits]) -> None:
-        """At the tip the surface faces along the ear's axis, so no point nearby lies farther out."""
+        """At the tip the surface normal is along the ear's axis, so no point nearby is farther out."""
         for trait in traits:
             slopes = gradient(trait.parts(), trait.pair_mm)
             normals = slopes / np.linalg.norm(slopes, axis=-1, keepdims=True)
@@ -115,12 +115,12 @@ class TestLandmark:
             np.testing.assert_allclose(normals, axes, atol=1e-4)
 
     def test_left_comes_first(self, bodies: list[Body]) -> None:
-        """The left landmark lies at larger x, far from the right one."""
+        """The left landmark is at larger x, far from the right one."""
         for body in bodies:
             assert body.pair_mm[0, 0] - body.pair_mm[1, 0] > 120
 
     def test_is_seen_from_its_own_side_and_hidden_from_the_other(self, bodies: list[Body]) -> None:
-        """From azimuth +-90 degrees the head hides the far tip and nothing hides the near one."""
+        """At azimuth +-90 degrees the head hides the far tip and nothing hides the near one."""
         for body in bodies:
             left, right = body.pair_mm
 
@@ -131,13 +131,13 @@ class TestLandmark:
 
 class TestVariation:
     def test_landmarks_differ_between_bodies_without_their_pose(self, traits: list[Traits]) -> None:
-        """In the body's own frame a landmark strays by more than 5 mm (one sigma) along each axis."""
+        """In the body's own frame a landmark varies by more than 5 mm (one sigma) along each axis."""
         pairs_mm = np.stack([trait.pair_mm for trait in traits])
 
         assert pairs_mm.std(axis=0).min() > 5
 
     def test_sides_are_alike_but_not_mirror_images(self, traits: list[Traits]) -> None:
-        """The right tip lies 1 to 10 mm from where mirroring the left one would put it, on average."""
+        """The right tip is on average 1 to 10 mm from the mirror image of the left one."""
         left, right = np.stack([trait.pair_mm for trait in traits], axis=1)
         off_mm = np.linalg.norm(left * (-1, 1, 1) - right, axis=-1)
 
@@ -145,7 +145,7 @@ class TestVariation:
         assert 1 < off_mm.mean() < 10
 
     def test_pose_is_random_within_its_limits(self, traits: list[Traits], bodies: list[Body]) -> None:
-        """The line between the tips turns by at most 12 degrees and changes its length by at most 5 %, never alike."""
+        """The line between the tips rotates by at most 12 degrees and changes its length by at most 5 %, at random."""
         own = np.stack([trait.pair_mm[0] - trait.pair_mm[1] for trait in traits[: len(bodies)]])
         posed = np.stack([body.pair_mm[0] - body.pair_mm[1] for body in bodies])
         own_mm, posed_mm = (np.linalg.norm(lines, axis=-1) for lines in (own, posed))
@@ -177,7 +177,7 @@ class TestSolid:
         assert solid([part], part.centre_mm[None])[0] < 0
 
     def test_reach_does_not_move_the_surface(self, traits: list[Traits]) -> None:
-        """Leaving out parts beyond their reach moves the surface by less than 0.1 micrometre: it only saves time."""
+        """Leaving out parts beyond their reach moves the surface by less than 0.1 micrometre."""
         for trait in traits[:5]:
             parts = [part for part in trait.parts() if part.joint != "dent"]
             points = _surface_points([replace(part, reach_mm=np.inf) for part in parts])
@@ -186,7 +186,7 @@ class TestSolid:
             np.testing.assert_allclose(solid(parts, points), 0, atol=1e-4)
 
     def test_carving_leaves_what_is_above(self) -> None:
-        """A carved half-space cuts a ball flat: points below are outside, the top stays where it was."""
+        """A carved half-space cuts a ball: points below are outside, and the top does not move."""
         parts = [ellipsoid((0, 0, 0), (20, 20, 20), blend_mm=1), half_space_below(-5, blend_mm=2)]
         top, cut, beneath = solid(parts, np.array([(0.0, 20, 0), (0, -5, 0), (0, -10, 0)]))
 
@@ -195,7 +195,7 @@ class TestSolid:
 
 
 def _surface_points(parts: list[Part]) -> NDArray[np.float64]:
-    """Return points (n, 3) all over the surface, by Newton's method from random starts."""
+    """Return points (n, 3) all over the surface, by Newton's method from random starting points."""
     points = np.random.default_rng(0).uniform(-150, 130, (2000, 3))
     for _ in range(20):
         slopes = gradient(parts, points)
@@ -206,7 +206,7 @@ def _surface_points(parts: list[Part]) -> NDArray[np.float64]:
 
 class TestDataset:
     def test_writing_again_changes_no_byte(self, tmp_path: Path) -> None:
-        """The same dataset written twice into one folder, and into another, is the same in every byte."""
+        """Writing a dataset twice into one folder, and into another, gives the same bytes."""
         write_dataset(tmp_path / "a", 2, seed=5)
         first = _digests(tmp_path / "a")
         write_dataset(tmp_path / "a", 2, seed=5)
@@ -216,7 +216,7 @@ class TestDataset:
         assert first == _digests(tmp_path / "a") == _digests(tmp_path / "b")
 
     def test_bodies_depend_on_seed_and_number_alone(self, tmp_path: Path) -> None:
-        """A larger dataset begins with the bodies of a smaller one; another seed has none of them."""
+        """A larger dataset begins with the bodies of a smaller one; another seed has other bodies."""
         write_dataset(tmp_path / "small", 1, seed=5)
         write_dataset(tmp_path / "large", 2, seed=5)
         write_dataset(tmp_path / "other", 1, seed=6)
@@ -227,7 +227,7 @@ class TestDataset:
 
     @pytest.mark.parametrize(("unit", "alignment"), [("mm", None), ("cm", None), ("inch", Z_UP_INCH), ("m", Z_UP_INCH)])
     def test_reads_back_to_the_same_millimetres(self, tmp_path: Path, unit: str, alignment: Alignment | None) -> None:
-        """Whatever unit and alignment the files are written in, reading them gives the body back in mm."""
+        """Reading the files gives the body in mm, for all units and alignments of the files."""
         write_dataset(tmp_path, 1, seed=2, unit=unit, alignment=alignment)
         body = make_body(np.random.default_rng([2, 0]))
         dataset = open_dataset(str(tmp_path))
@@ -251,14 +251,14 @@ class TestDataset:
         np.testing.assert_allclose(row["left"], (x, -z, y), atol=1e-5)
 
     def test_progress_counts_bodies(self, tmp_path: Path) -> None:
-        """Progress is told after each body."""
+        """Progress is reported after each body."""
         told: list[int] = []
         write_dataset(tmp_path, 3, progress=told.append)
 
         assert told == [1, 2, 3]
 
     def test_refuses_a_folder_with_other_meshes(self, tmp_path: Path) -> None:
-        """Meshes of another dataset would join this one unlabelled, so one line names the first of them."""
+        """A mesh of another dataset is an error, since it would join this one without labels."""
         write_dataset(tmp_path, 2)
         with pytest.raises(UsageError, match=r"meshes: holds body-00001\.ply, .* choose an empty folder"):
             write_dataset(tmp_path, 1)

@@ -1,4 +1,4 @@
-"""Kill what can be killed in the middle of a rendering; the next run ends with exactly what should be there."""
+"""Killed drivers, workers, processes and nodes: the next run ends with exactly the expected shards."""
 
 import json
 import os
@@ -23,7 +23,7 @@ OBJECTS, VIEWS = 200, 9
 
 
 def write_balls(folder, count):
-    """Write a dataset of ellipsoids; big enough that two hundred of them take some seconds."""
+    """Write a dataset of ellipsoids, large enough that rendering two hundred of them takes some seconds."""
     rng = np.random.default_rng(0)
     (folder / "meshes").mkdir(parents=True)
     rows = ["object_id,left_x,left_y,left_z,right_x,right_y,right_z"]
@@ -47,12 +47,12 @@ def balls(tmp_path_factory):
 
 @pytest.fixture
 def config(balls, tmp_path):
-    """A rendering of all of them in both projections."""
+    """A rendering of all balls in both projections."""
     return RenderConfig(dataset=str(balls), run=str(tmp_path), image_size=128)
 
 
 def assert_exact(run, objects=OBJECTS):
-    """Every (object, view) is there once in each projection, in the shards that the manifest names, and in no other."""
+    """Check that each (object, view) is once in each projection, in the shards of the manifest and in no other."""
     for projection in PROJECTIONS:
         manifest = open_renders(str(run), projection)
         seen = [
@@ -68,15 +68,15 @@ def assert_exact(run, objects=OBJECTS):
 
 
 def visible_shards(run):
-    """The shards that a reader sees."""
+    """The complete shards of a run."""
     return list(run.glob("renders/*/shard-*.parquet"))
 
 
 def wait_for_shards(run, count, seconds=120):
-    """Wait until the rendering is in the middle."""
+    """Wait until a rendering has written some shards."""
     ends = time.monotonic() + seconds
     while len(visible_shards(run)) < count:
-        assert time.monotonic() < ends, "the rendering did not get going"
+        assert time.monotonic() < ends, "the rendering did not start"
         time.sleep(0.02)
 
 
@@ -88,8 +88,8 @@ def in_background(config):
     return thread, outcome
 
 
-def test_a_killed_driver_leaves_whole_shards_and_the_next_run_ends(cluster, config, tmp_path):
-    """A reader that looks all the while never meets a shard that it cannot read, and nothing is rendered twice."""
+def test_a_killed_driver_leaves_complete_shards_and_the_next_run_ends(cluster, config, tmp_path):
+    """All shards that exist can be read, and the next run renders none of them again."""
     address = ray.get_runtime_context().gcs_address
     flags = ["--dataset", config.dataset, "--run", config.run, "--image-size", "128"]
     driver = subprocess.Popen(
@@ -103,9 +103,9 @@ def test_a_killed_driver_leaves_whole_shards_and_the_next_run_ends(cluster, conf
     kept = {path: path.stat().st_mtime_ns for path in visible_shards(tmp_path)}
     for path in kept:
         assert pq.read_metadata(path).num_rows > 0
-    with pytest.raises(DataError, match="has not ended"):
+    with pytest.raises(DataError, match="has not finished"):
         open_renders(str(tmp_path), "orthographic")
-    time.sleep(2)  # workers of a dead job may still end what they had begun
+    time.sleep(2)  # workers of a dead job may still finish their tasks
     kept = {path: path.stat().st_mtime_ns for path in visible_shards(tmp_path)}
     render(config)
 
@@ -114,7 +114,7 @@ def test_a_killed_driver_leaves_whole_shards_and_the_next_run_ends(cluster, conf
 
 
 def test_a_killed_worker_is_replaced(cluster, ray_workers, config, tmp_path):
-    """Ray gives its shard to another."""
+    """Ray runs its task on another worker."""
     thread, outcome = in_background(config)
     wait_for_shards(tmp_path, 3)
     victims = ray_workers("make_shards")
@@ -126,8 +126,8 @@ def test_a_killed_worker_is_replaced(cluster, ray_workers, config, tmp_path):
     assert_exact(tmp_path)
 
 
-def test_a_killed_render_child_costs_nothing(cluster, ray_workers, config, tmp_path):
-    """Its object is tried again in a new child: a kill from outside is no fault of the mesh."""
+def test_a_killed_render_process_costs_nothing(cluster, ray_workers, config, tmp_path):
+    """Its object is tried again in a new process: a kill from outside is not a fault of the mesh."""
     thread, outcome = in_background(config)
     wait_for_shards(tmp_path, 3)
     family = [child for worker in ray_workers("make_shards") for child in worker.children(recursive=True)]
@@ -164,8 +164,8 @@ sys.exit(0 if outcome == [None] else 1)
 """
 
 
-def test_a_lost_node_is_made_up_for(balls, tmp_path):
-    """Of three nodes one is killed: the shards that were being made there are made on the others."""
+def test_a_lost_node_is_replaced(balls, tmp_path):
+    """One of three nodes is killed: its unfinished shards are made on the others."""
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     command = [sys.executable, "-c", LOSE_A_NODE, str(balls), str(tmp_path)]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
@@ -176,7 +176,7 @@ def test_a_lost_node_is_made_up_for(balls, tmp_path):
 
 @pytest.fixture
 def bad_balls(tmp_path):
-    """Ten objects of which four cannot be read."""
+    """Ten objects, four of which cannot be read."""
     folder = tmp_path / "bad"
     write_balls(folder, 10)
     for i in range(4):
@@ -185,11 +185,11 @@ def bad_balls(tmp_path):
 
 
 def test_too_many_rejects_end_the_job_without_a_manifest(cluster, bad_balls, tmp_path):
-    """A dataset in the wrong format is an error, not an empty result; a looser limit goes on from what was made."""
+    """A dataset in a wrong format is an error, not an empty result; a higher limit reuses the existing shards."""
     flags = {"dataset": str(bad_balls), "run": str(tmp_path), "projections": ("orthographic",), "image_size": 64}
     with pytest.raises(DataError, match=r"4 of 10 objects failed, more than --max-reject-fraction 0\.3"):
         render(RenderConfig(**flags, max_reject_fraction=0.3))
-    with pytest.raises(DataError, match="has not ended"):
+    with pytest.raises(DataError, match="has not finished"):
         open_renders(str(tmp_path), "orthographic")
     render(RenderConfig(**flags, max_reject_fraction=0.4))
 
@@ -197,7 +197,7 @@ def test_too_many_rejects_end_the_job_without_a_manifest(cluster, bad_balls, tmp
 
 
 def test_a_mesh_that_takes_too_long_is_rejected_with_the_limit(cluster, balls, tmp_path):
-    """The time limit is the object's alone; here it is so short that none can keep it."""
+    """The time limit is per object; here it is too short for all."""
     with pytest.raises(DataError, match=r"took longer than 0\.001 s"):
         render(
             RenderConfig(
@@ -211,8 +211,8 @@ def test_a_mesh_that_takes_too_long_is_rejected_with_the_limit(cluster, balls, t
         )
 
 
-def test_a_finished_rendering_is_told_from_listings_alone(cluster, bad_balls, tmp_path):
-    """A second run reads the tables and the manifest, and no mesh: unreadable ones do not matter to it."""
+def test_a_finished_rendering_is_recognised_by_its_listing(cluster, bad_balls, tmp_path):
+    """A second run reads the tables and the manifest and no mesh, not even an unreadable one."""
     flags = {"dataset": str(bad_balls), "run": str(tmp_path), "projections": ("orthographic",), "image_size": 64}
     render(RenderConfig(**flags))
     meshes = list((bad_balls / "meshes").iterdir())
@@ -266,7 +266,7 @@ BAD = {
 
 
 def test_every_bad_mesh_ends_in_its_reason_and_good_ones_are_untouched(cluster, tmp_path):
-    """Ten objects, each bad in its own way, among ten good ones, whose images are those of a clean dataset."""
+    """Ten objects, each with another fault, among ten good ones, whose images equal those of a clean dataset."""
     for name in ("clean", "mixed"):
         write_balls(tmp_path / name, 2 * len(BAD))
     for i, kind in enumerate(BAD):

@@ -1,5 +1,6 @@
-"""Landmarks in the files of other programs: named points in, a pair an object out, and back.
+"""Landmarks in the files of other programs: from named points to one pair per object, and back.
 
-`points` (what all files come to), one module a format (`slicer`, `meshlab`, `plain`, `tables`), `formats` (which file
-is what), `importing` (files to the rows of landmarks.csv), `placing` (do they lie on the meshes?).
+`landmarks` (named points, the common form of all files), one module per format (`slicer`, `meshlab`, `plain`,
+`tables`), `formats` (the format of a file, by its ending), `importing` (files to rows of landmarks.csv) and
+`placement` (whether landmarks are on the meshes).
 """

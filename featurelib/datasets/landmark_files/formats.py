@@ -1,4 +1,4 @@
-"""Which file is what: by its ending."""
+"""The formats of landmark files, by their ending."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
@@ -13,26 +13,26 @@ from featurelib.errors import DataError
 from featurelib.geometry import SIDES
 
 POINT_SUFFIXES = (".mrk.json", ".fcsv", ".pp", ".json", ".csv")
-"""Files of points, the longer ending first."""
+"""Endings of landmark files; a longer ending comes before its own end."""
 
 Format = Literal["slicer", "fcsv", "meshlab", "json", "csv"]
 
 ANY_COLUMNS = Columns()
 
 Pairs = Mapping[str, tuple[Xyz, Xyz]]
-"""Left and right instance by object, in the mesh files' own axes and unit."""
+"""Left and right landmark by object, in the axes and unit of the mesh files."""
 
 
 def suffix_of(name: str) -> str | None:
-    """Return a file's ending, of POINT_SUFFIXES; None if it is none of them."""
+    """Return a file's ending, one of POINT_SUFFIXES; None for other files."""
     return next((suffix for suffix in POINT_SUFFIXES if name.lower().endswith(suffix)), None)
 
 
 def read_points(name: str, content: bytes, columns: Columns = ANY_COLUMNS) -> dict[str | None, NamedPoints]:
-    """Return a file's points by object; by None those of an object that it does not name.
+    """Return a file's points by object; the key is None if the file does not name its object.
 
     Raises:
-        DataError: beginning with the name, if the file is not what its ending says.
+        DataError: beginning with the name, if the file does not have the format of its ending.
     """
     readers: dict[str, Callable[[bytes], dict[str | None, NamedPoints]]] = {
         ".mrk.json": read_json,
@@ -43,7 +43,7 @@ def read_points(name: str, content: bytes, columns: Columns = ANY_COLUMNS) -> di
     }
     suffix = suffix_of(name)
     if suffix is None:
-        raise DataError(f"{name}: no file of points; expected {', '.join(POINT_SUFFIXES)}")
+        raise DataError(f"{name}: not a landmark file; expected {', '.join(POINT_SUFFIXES)}")
     try:
         return readers[suffix](content)
     except DataError as error:
@@ -53,14 +53,14 @@ def read_points(name: str, content: bytes, columns: Columns = ANY_COLUMNS) -> di
 def write_points(
     pairs: Pairs, landmark: str, kind: Format, space: Space = "LPS", space_of: Callable[[str], Space] = lambda _: "LPS"
 ) -> dict[str, bytes]:
-    """Return files by name that `read_points` reads to the same numbers, to the last bit.
+    """Return files by name, from which `read_points` reads the same numbers to the last bit.
 
     Args:
-        pairs: to be written.
-        landmark: its name, for labels.
-        kind: a file a mesh (slicer, fcsv, meshlab), or one for all (json, csv: the dataset's own layout).
-        space: the axes that Slicer's files are written in.
-        space_of: the axes that Slicer takes an object's mesh file in.
+        pairs: the landmarks.
+        landmark: its name, for the labels of the points.
+        kind: one file per mesh (slicer, fcsv, meshlab) or one for all (json, csv: the dataset's own layout).
+        space: the axes of Slicer's files.
+        space_of: the axes in which Slicer reads an object's mesh file.
     """
     if kind == "json":
         return {"landmarks.json": to_json({i: list(zip(SIDES, pair, strict=True)) for i, pair in pairs.items()})}
@@ -74,5 +74,5 @@ def write_points(
 
 
 def labelled(pair: Sequence[Xyz], landmark: str, space: Space) -> NamedPoints:
-    """Return a pair in a mesh file's axes as points with labels: "left tragus", "right tragus"."""
+    """Return a pair in a mesh file's axes as labelled points, for example "left tragus" and "right tragus"."""
     return NamedPoints(tuple((f"{side} {landmark}", xyz) for side, xyz in zip(SIDES, pair, strict=True)), space)

@@ -1,4 +1,4 @@
-"""Files of points to the rows of landmarks.csv: whose they are, which is left and right, in whose axes and unit."""
+"""From landmark files to rows of landmarks.csv: finds the object, the sides, the axes and the unit of the points."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,10 +13,10 @@ from featurelib.meshes import MESH_SUFFIXES
 
 @dataclass(frozen=True)
 class Reading:
-    """How files of points are to be read.
+    """Options for reading landmark files.
 
-    landmark: its name. left, right: the labels of its instances; None: told by their words.
-    columns: of CSV tables. scale: what the files' numbers are multiplied with to be in the meshes' unit.
+    landmark: its name. left, right: the labels of its points; None: labels with a word for the side.
+    columns: of CSV tables. scale: factor from the files' unit to the meshes' unit.
     """
 
     landmark: str
@@ -28,10 +28,10 @@ class Reading:
 
 @dataclass(frozen=True)
 class Imported:
-    """The landmarks of a dataset, in its meshes' own axes and unit.
+    """The landmarks of a dataset, in the axes and unit of its meshes.
 
-    pairs: left and right by object. extras: group and split by object, empty where the files tell none.
-    spaces: the axes that the files named, by object. faults: what was left out, and why.
+    pairs: left and right by object. extras: group and split by object, empty if the files have none.
+    spaces: the axes that the files name, by object. faults: of the points that were left out.
     """
 
     pairs: Mapping[str, tuple[Xyz, Xyz]]
@@ -46,12 +46,12 @@ def import_landmarks(
     reading: Reading,
     space_of: Callable[[str], Space],
 ) -> Imported:
-    """Return the landmarks of objects that files of points tell.
+    """Return the landmarks in some files.
 
     Args:
-        files: name and content of each, of POINT_SUFFIXES.
+        files: name and content of each, with an ending of POINT_SUFFIXES.
         object_ids: of the meshes.
-        reading: how to read them.
+        reading: options.
         space_of: the axes of an object's mesh file.
 
     Raises:
@@ -64,9 +64,9 @@ def import_landmarks(
             stem = name.rpartition("/")[2][: -len(suffix_of(name) or "")] if given is None else _without_ending(given)
             object_id = object_of(stem, known)
             if object_id is None:
-                faults.append(Fault(None, f"{name}: {stem!r} is no mesh; expected <object_id>, as in {_some(known)}"))
+                faults.append(Fault(None, f"{name}: no mesh for {stem!r}; expected <object_id>, as in {_some(known)}"))
             elif object_id in found:
-                message = f"{name}: object {object_id!r} has points in {found[object_id][0]} too; keep one file"
+                message = f"{name}: object {object_id!r} also has points in {found[object_id][0]}; keep one file"
                 faults.append(Fault(object_id, message))
             else:
                 found[object_id] = (name, points)
@@ -79,11 +79,11 @@ def import_landmarks(
             faults.append(Fault(object_id, f"{name}: {error}"))
             continue
         pairs[object_id] = (_scaled(left, reading.scale), _scaled(right, reading.scale))
-    told = {i: found[i][1] for i in pairs}
+    points_of = {i: found[i][1] for i in pairs}
     return Imported(
         pairs,
-        {i: (points.group, points.split) for i, points in told.items()},
-        {i: points.space for i, points in told.items()},
+        {i: (points.group, points.split) for i, points in points_of.items()},
+        {i: points.space for i, points in points_of.items()},
         tuple(faults),
     )
 
@@ -93,7 +93,7 @@ def _scaled(xyz: Xyz, scale: float) -> Xyz:
 
 
 def _without_ending(given: str) -> str:
-    """Return an object's id, of the id or the path of its mesh file."""
+    """Return the object's id from its id or from the path of its mesh file."""
     name = given.replace("\\", "/").rpartition("/")[2]
     return next((name[: -len(e)] for e in MESH_SUFFIXES if name.lower().endswith(e)), name)
 

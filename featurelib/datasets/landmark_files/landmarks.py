@@ -1,4 +1,4 @@
-"""Named points of one object, as a file tells them, and the landmark pair among them."""
+"""The named points of one object, and the landmark pair among them."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from featurelib.geometry import SIDES
 
 Xyz = tuple[float, float, float]
 Space = Literal["LPS", "RAS"]
-"""Axes of 3D Slicer: +x the patient's left, +y the back, +z up (LPS); x and y the other way (RAS)."""
+"""Axes of 3D Slicer: LPS has +x to the patient's left, +y to the back, +z up; RAS has x and y reversed."""
 
 SIDE_WORDS = ({"left", "l", "lt"}, {"right", "r", "rt"})
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -21,8 +21,8 @@ class NamedPoints:
     """The points of one object.
 
     points: label and position of each, in the file's order.
-    space: the axes that the file names; None: the mesh file's own.
-    group, split: as in landmarks.csv, empty if the file tells none.
+    space: the axes that the file names; None for those of the mesh file.
+    group, split: as in landmarks.csv, empty if the file has none.
     """
 
     points: tuple[tuple[str, Xyz], ...]
@@ -31,7 +31,7 @@ class NamedPoints:
     split: str = ""
 
     def in_axes(self, of_mesh: Space) -> "NamedPoints":
-        """Return the points in the axes of a mesh file whose own are `of_mesh`; exact."""
+        """Return the points in the axes `of_mesh` of a mesh file; exact."""
         if self.space in (None, of_mesh):
             return self
         turned = tuple((label, (-x, -y, z)) for label, (x, y, z) in self.points)
@@ -39,15 +39,16 @@ class NamedPoints:
 
 
 def pair_of(points: NamedPoints, landmark: str, wanted: Sequence[str | None] = (None, None)) -> tuple[Xyz, Xyz]:
-    """Return the left and the right instance of a landmark.
+    """Return the left and the right point of a landmark.
 
     Args:
         points: of one object.
-        landmark: its name; tells the pair among several pairs.
-        wanted: the labels of left and right; None: the label that says the side, as "left", "tragus_L", "R tragus".
+        landmark: its name; selects one of several pairs.
+        wanted: the labels of left and right; None for the label with a word for the side, such as "left", "tragus_L"
+            or "R tragus".
 
     Raises:
-        DataError: if a side is not there or stands there twice, with the labels that are.
+        DataError: if a side is missing or ambiguous, with the labels of the file.
     """
     left, right = (_side(points, landmark, side, label) for side, label in zip(SIDES, wanted, strict=True))
     return left, right
@@ -64,7 +65,7 @@ def _side(points: NamedPoints, landmark: str, side: str, wanted: str | None) -> 
 
 
 def _of_side(points: NamedPoints, landmark: str, side: str) -> list[str]:
-    """Return the labels that say a side, of this landmark alone if there are several pairs."""
+    """Return the labels with a word for a side; only those of the landmark if there are several pairs."""
     here, there = SIDE_WORDS if side == SIDES[0] else SIDE_WORDS[::-1]
     found = [label for label, _ in points.points if here & words(label) and not there & words(label)]
     of_landmark = [label for label in found if words(landmark) <= words(label)]
@@ -72,14 +73,14 @@ def _of_side(points: NamedPoints, landmark: str, side: str) -> list[str]:
 
 
 def words(label: str) -> set[str]:
-    """Return the words of a label in small letters: {"l", "tragus"} of "LTragus", "tragus_L" or "L tragus"."""
+    """Return the lower-case words of a label: {"l", "tragus"} for "LTragus", "tragus_L" and "L tragus"."""
     return {word.lower() for word in WORD.findall(label)}
 
 
 def object_of(name: str, object_ids: Iterable[str] | Mapping[str, object]) -> str | None:
-    """Return the object that a file is of: its stem, or the longest id that the stem begins with; None if none is.
+    """Return the object of a file: its stem, or else the longest id that the stem begins with; None without one.
 
-    So `head-1_picked_points.pp` is of head-1, unless there is a head-1_picked.
+    `head-1_picked_points.pp` belongs to head-1, unless there is an object head-1_picked.
     """
     if name in (known := object_ids if isinstance(object_ids, set | dict) else set(object_ids)):
         return name

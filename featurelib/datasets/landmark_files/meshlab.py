@@ -1,4 +1,4 @@
-"""MeshLab's picked points (`.pp`): an XML file a mesh, in the mesh file's own axes and unit."""
+"""MeshLab's picked points (`.pp`): one XML file per mesh, in the axes and unit of the mesh file."""
 
 from collections.abc import Sequence
 from xml.etree import ElementTree
@@ -8,17 +8,17 @@ from featurelib.errors import DataError
 
 
 def read_pp(content: bytes) -> NamedPoints:
-    """Return the points that were picked; those of a template that were not are left out.
+    """Return the picked points; points of a template that were not picked are left out.
 
     Raises:
-        DataError: if it is no such file.
+        DataError: if the file is not one of picked points.
     """
     try:
-        root = ElementTree.fromstring(content)  # noqa: S314 (expat itself limits how far entities grow)
+        root = ElementTree.fromstring(content)  # noqa: S314 (expat limits the expansion of entities)
         found = [point for point in root.iter("point") if point.get("active", "1") != "0"]
         return NamedPoints(tuple((point.get("name", ""), _position(point)) for point in found))
     except (ElementTree.ParseError, KeyError, ValueError) as error:
-        raise DataError(f"no picked points as MeshLab writes them ({error})") from None
+        raise DataError(f"not a PickedPoints file of MeshLab ({error}); export the points again") from None
 
 
 def pp(points: Sequence[tuple[str, Xyz]]) -> bytes:

@@ -1,4 +1,4 @@
-"""Do landmarks lie on their meshes? If not, would they in another unit, or in the other axes of Slicer?"""
+"""The distance of landmarks from their meshes, as read and in other units or in the other axes of Slicer."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -10,17 +10,17 @@ from scipy.spatial import KDTree
 from featurelib.geometry import MM_PER_UNIT
 
 ON_SURFACE = 0.03
-"""Median distance of landmarks from the nearest vertex, as a share of the mesh's diagonal, at which they lie on it. On
+"""Largest median distance of landmarks on the surface from the nearest vertex, as a share of the mesh's diagonal. On
 heads it is 0.002 at the tragus, and at least 0.2 in a wrong unit or in the other axes."""
 
-CLEARLY = 4.0
-"""Another reading is named if it comes so many times closer."""
+TIMES_CLOSER = 4.0
+"""Another reading is proposed only if it is this many times closer."""
 
 
 class Placement(NamedTuple):
-    """How far landmarks are from their meshes, in shares of their diagonals, as they are read and in the best reading.
+    """The median distance of landmarks from their meshes, as a share of the diagonal, as read and in the best reading.
 
-    unit: of the points' numbers in that reading. is_turned: whether x and y are the other way in it.
+    unit: of the points in the best reading. is_turned: whether x and y are reversed in it.
     """
 
     share: float
@@ -30,18 +30,18 @@ class Placement(NamedTuple):
 
     @property
     def is_off(self) -> bool:
-        """Whether another reading puts the landmarks on the surface, and this one does not."""
-        return self.share > ON_SURFACE >= self.best_share and self.share > CLEARLY * self.best_share
+        """Whether the best reading puts the landmarks on the surface, and the present one does not."""
+        return self.share > ON_SURFACE >= self.best_share and self.share > TIMES_CLOSER * self.best_share
 
 
 def placement(
     objects: Iterable[tuple[NDArray[np.floating], NDArray[np.floating]]], read_unit: str, *, turn: bool
 ) -> Placement:
-    """Return how landmarks lie on meshes.
+    """Return the placement of landmarks on meshes.
 
     Args:
         objects: vertices (n, 3) and landmarks (2, 3) of a few objects, in one frame and unit.
-        read_unit: that the points' numbers were taken to be in.
+        read_unit: the unit in which the points were read.
         turn: whether the points may be in Slicer's other axes.
     """
     turns = (False, True) if turn else (False,)

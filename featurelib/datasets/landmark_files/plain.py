@@ -1,4 +1,4 @@
-"""JSON: `{"left": [x, y, z], "right": [x, y, z]}` a mesh, or `{"<object_id>": {...}, ...}` for all."""
+"""JSON: `{"left": [x, y, z], "right": [x, y, z]}` for one mesh, or `{"<object_id>": {...}, ...}` for all."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,10 +12,10 @@ EXPECTED = 'expected {"<object_id>": {"left": [x, y, z], "right": [x, y, z]}, ..
 
 
 def read_json(content: bytes) -> dict[str | None, NamedPoints]:
-    """Return the points by object, or those of one object that is not named; Slicer's markups are known by their key.
+    """Return the points by object; the key is None for one object without a name. Slicer's markups are recognised.
 
     Raises:
-        DataError: if it is not JSON, or of another form.
+        DataError: if the file is not JSON or has another form.
     """
     try:
         values = json.loads(content)

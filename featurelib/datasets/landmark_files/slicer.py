@@ -1,8 +1,8 @@
 """3D Slicer's markups: `.mrk.json` and the older `.fcsv`.
 
-A file names its axes, LPS or RAS; a mesh file need not. Since 4.11 Slicer takes and writes meshes as LPS unless the
-file says `SPACE=RAS` in its header or a comment, and it takes all numbers as millimetres, so that a mesh in inches is
-shown, and marked, in its own numbers. Sources: "Model files are now saved in LPS coordinate system",
+A markups file names its axes, LPS or RAS; a mesh file may name them. Since version 4.11 Slicer reads and writes meshes
+as LPS unless the header or a comment has `SPACE=RAS`. It reads all numbers as millimetres, so landmarks on a mesh in
+inches have the numbers of the mesh. Sources: "Model files are now saved in LPS coordinate system",
 https://discourse.slicer.org/t/10446; "Markups" in the developer guide, https://slicer.readthedocs.io/en/latest/.
 """
 
@@ -21,16 +21,16 @@ SCHEMA = (
 )
 
 FCSV_SPACES: dict[str, Space] = {"0": "RAS", "1": "LPS", "RAS": "RAS", "LPS": "LPS"}
-"""Numbers are those of versions before 4.11."""
+"""The numbers are those of versions before 4.11."""
 
 FCSV_COLUMNS = "id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID"
 
 HEADER_BYTES = 4096
-"""Of a mesh file, in which Slicer's own would say SPACE."""
+"""Length of the beginning of a mesh file that may name its axes."""
 
 
 def mesh_space(content: bytes) -> Space | None:
-    """Return the axes that a mesh file's header or first comments name, as Slicer writes them; None if they do not."""
+    """Return the axes that a mesh file's header or first comments name, as Slicer writes them; None without a name."""
     head = content[:HEADER_BYTES]
     return "RAS" if b"SPACE=RAS" in head else "LPS" if b"SPACE=LPS" in head else None
 
@@ -39,7 +39,7 @@ def read_markups(values: dict[str, Any]) -> NamedPoints:
     """Return the defined control points of all markups of a parsed `.mrk.json`.
 
     Raises:
-        DataError: if it is not as Slicer's schema says.
+        DataError: if the values do not follow Slicer's schema.
     """
     try:
         markups = values["markups"]
@@ -51,17 +51,17 @@ def read_markups(values: dict[str, Any]) -> NamedPoints:
             if point.get("positionStatus", "defined") == "defined"
         ]
     except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"no markups as 3D Slicer writes them ({type(error).__name__}: {error})") from None
+        raise DataError(f"not a markups file of 3D Slicer ({type(error).__name__}: {error}); save it again") from None
     if len(spaces) != 1 or (space := spaces.pop()) not in ("LPS", "RAS"):
         raise DataError(f"coordinateSystem {', '.join(sorted(spaces)) or space}; expected LPS or RAS")
     return NamedPoints(tuple(points), space)  # type: ignore[arg-type]  # one of the two: checked above
 
 
 def read_fcsv(content: bytes) -> NamedPoints:
-    """Return the points of an `.fcsv` file; one that does not name its axes is as old as RAS.
+    """Return the points of an `.fcsv` file; old files do not name their axes, which are RAS.
 
     Raises:
-        DataError: if it is none.
+        DataError: if the file has another form.
     """
     lines = content.decode("utf-8-sig", errors="replace").splitlines()
     notes = dict(_note(line) for line in lines if line.startswith("#") and "=" in line)
@@ -77,7 +77,7 @@ def read_fcsv(content: bytes) -> NamedPoints:
 
 
 def markups(points: Sequence[tuple[str, Xyz]], space: Space = "LPS", notes: Sequence[dict[str, Any]] = ()) -> bytes:
-    """Return a `.mrk.json` file of labelled points in the given axes; `notes` adds to each point's entries."""
+    """Return a `.mrk.json` file of labelled points in the given axes; `notes` are further entries of each point."""
     controls = [
         {
             "id": str(k + 1),

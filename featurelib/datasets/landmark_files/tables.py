@@ -1,4 +1,4 @@
-"""CSV with any column names: a row an object (`left_x, left_y, ...`) or a row a point (`label, x, y, z`)."""
+"""CSV with any column names: one row per object (`left_x, left_y, ...`) or per point (`label, x, y, z`)."""
 
 import csv
 import io
@@ -18,9 +18,9 @@ LABEL_NAMES = ("label", "landmark", "point", "name")
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table are what; None and () are found by their names.
+    """The columns of a table; None and () are found by their usual names.
 
-    object, label: the object's id or file, and, of a table with a row a point, the point's label.
+    object, label: the object's id or file and, in a table with one row per point, the point's label.
     left, right: the columns x, y and z of each side.
     """
 
@@ -31,10 +31,10 @@ class Columns:
 
 
 def read_csv(content: bytes, columns: Columns) -> dict[str | None, NamedPoints]:
-    """Return the points by object; by None if no column names objects (a file a mesh).
+    """Return the points by object; the key is None if no column names the object (one file per mesh).
 
     Raises:
-        DataError: if a column is not there or a coordinate is not a number, with line and value.
+        DataError: if a column is missing or a coordinate is not a number, with line and value.
     """
     try:
         reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), restval="")
@@ -61,7 +61,7 @@ def read_csv(content: bytes, columns: Columns) -> dict[str | None, NamedPoints]:
 
 
 def _points_in(header: Sequence[str], columns: Columns) -> dict[str, tuple[str, str, str]]:
-    """Return the names of the x, y and z columns of every point in a row, by its label."""
+    """Return the names of the x, y and z columns of each point in a row, by its label."""
     named = {side: names for side, names in (("left", columns.left), ("right", columns.right)) if names}
     if named:
         missing = [name for names in named.values() for name in names if name not in header]

@@ -1,7 +1,9 @@
-"""Rendered views on disk, from what shapes them to the file that commits them.
+"""Rendered views on disk.
 
-`spec` (what shapes the images), `plan` (which shard holds which object), `views` (one object's rows), `png`
-(an image), `files` (one shard's file) and `manifest` (the commit of them all).
+`spec` (what shapes the images), `frame` (the image width, from a sample), `config` (the configuration of a run),
+`plan` (the shard of each object), `sandboxed` (what runs in a process that reads meshes), `views` (one object's rows),
+`png` (an image as bytes), `files` (one shard's file), `manifest` (the commit of all shards) and `folder` (a listed
+folder of a run).
 """
 
 from featurelib.datasets.shards.files import Receipt, read_receipt, read_views, write_shard

@@ -1,4 +1,4 @@
-"""One shard's file: rows in, Parquet out, and back. A row group holds one object, so that readers can skip."""
+"""The file of one shard: rows to Parquet and back. A row group holds one object, so that readers can skip others."""
 
 import io
 import json
@@ -21,10 +21,10 @@ RECEIPT_KEY = b"featurelib.receipt"
 
 @dataclass(frozen=True)
 class Receipt:
-    """What a shard holds, as its writer counted it; kept in the file's footer so that a later run can read it.
+    """The counts of a shard, kept in the file's footer for later runs.
 
-    name, bucket: from the plan. objects, views: counts by split. channels: 1 grey, 3 colour, 0 no image.
-    rejects: rows of records.REJECTS for the members that gave no views.
+    name, bucket: from the plan. objects, views: counts by split. channels: 1 for grey, 3 for colour, 0 without images.
+    rejects: rows of schemas.REJECTS for the members without views.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Receipt:
 
     @property
     def num_objects(self) -> int:
-        """Members of the shard, rendered or rejected."""
+        """Number of members of the shard, rendered or rejected."""
         return sum(self.objects.values()) + len(self.rejects)
 
     def to_dict(self) -> dict[str, Any]:
@@ -50,11 +50,11 @@ class Receipt:
 
 
 def write_shard(uri: str, rows: Sequence[dict[str, Any]], receipt: Receipt) -> Receipt:
-    """Write the views of whole objects as one file and return the receipt with its counts filled in.
+    """Write the views of some objects as one file and return the receipt with its counts.
 
     Args:
         uri: of the file.
-        rows: of records.SHARD, an object's views together.
+        rows: of schemas.SHARD, with all views of an object together.
         receipt: with name, bucket and rejects.
     """
     first_views = [row for row in rows if row["view"] == 0]
@@ -79,9 +79,6 @@ def write_shard(uri: str, rows: Sequence[dict[str, Any]], receipt: Receipt) -> R
 
 def read_receipt(uri: str) -> Receipt:
     """Return the receipt in a shard's footer; the images are not read.
-
-    Its bucket is the one it was written for. Where the plan has changed since, an equal shard (without objects,
-    say) may stand in another: take the bucket from the plan.
 
     Raises:
         DataError: if the shard is missing or damaged.
@@ -125,7 +122,7 @@ def read_views(
 
 @contextmanager
 def _readable(uri: str) -> Iterator[None]:
-    """Turn what pyarrow says of a missing or damaged file into a DataError."""
+    """Turn pyarrow's error on a missing or damaged file into DataError."""
     try:
         yield
     except (OSError, pa.ArrowInvalid) as error:

@@ -1,4 +1,4 @@
-"""The manifest: the one file that says a rendered dataset is whole. Written last, read first."""
+"""The manifest of a rendered dataset: written last, so that a folder with a manifest is complete."""
 
 import json
 from collections import Counter
@@ -19,9 +19,9 @@ from featurelib.runtime import parquet, storage
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is in RUN/renders/<projection>.
+    """The content of RUN/renders/<projection>.
 
-    uri: the folder. dataset: URI of the dataset it was made from. landmark: its landmark's name.
+    uri: the folder. dataset: URI of the rendered dataset. landmark: its landmark's name.
     spec: what shaped the images. objects, views: counts by split. rejected: number of objects without views.
     channels: 1 for grey images, 3 if any has colour. shards: file names in the order of their buckets.
     """
@@ -43,15 +43,15 @@ class Manifest:
 
     @property
     def content_hash(self) -> str:
-        """A hash of the inputs and of all that shaped the images (the shards' names carry both)."""
+        """A hash of the inputs and of everything that shaped the images; both are part of the shards' names."""
         return sha256("".join(self.shards).encode()).hexdigest()
 
     def shard_of(self, object_id: str) -> str:
-        """Return the URI of the shard that holds an object, if any does."""
+        """Return the URI of the shard that would hold an object."""
         return storage.join(self.uri, self.shards[bucket_of(object_id, len(self.shards))])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON; where the folder lies is left out."""
+        """Return plain values for JSON, without the folder's URI."""
         return {
             "schema": SCHEMA_VERSION,
             "config": {"dataset": self.dataset, "landmark": self.landmark, **self.spec.to_dict()},
@@ -83,12 +83,12 @@ def open_renders(run: str, projection: str) -> Manifest:
     """Return the manifest of a finished rendering.
 
     Raises:
-        DataError: if there is none (the rendering never ended) or it is of another version.
+        DataError: if there is none (the rendering has not finished) or it is of another version.
     """
     uri = renders_uri(run, projection)
     manifest = storage.join(uri, "manifest.json")
     if not storage.exists(manifest):
-        raise DataError(f"{uri}: no manifest.json, so its rendering has not ended; run `featurelib render` (again)")
+        raise DataError(f"{uri}: no manifest.json: the rendering has not finished; run `featurelib render`")
     refuse_other_version(uri)
     return Manifest.from_dict(uri, json.loads(storage.read_bytes(manifest)))
 
@@ -124,17 +124,17 @@ def commit(
 ) -> Manifest:
     """Write rejects.parquet and then manifest.json, and return the manifest.
 
-    `expected_tag` is the storage tag of the manifest that this one replaces, None if there was none: of two
-    runs at once that would commit different images, only one can.
+    `expected_tag` is the storage tag of the manifest that this one replaces, None without one. Of two concurrent runs
+    that would commit different images, only one succeeds.
 
     Raises:
-        ConflictError: if another run committed other images meanwhile.
-        DataError: if a bucket has no receipt, or two, or if objects in are not objects rendered plus objects
-            rejected; nothing is written then.
+        ConflictError: if another run committed other images in the meantime.
+        DataError: if a bucket does not have exactly one receipt, or if the number of objects differs from rendered
+            plus rejected ones; nothing is written then.
     """
     receipts = sorted(receipts, key=lambda receipt: receipt.bucket)
     buckets = [receipt.bucket for receipt in receipts]
-    if buckets != list(range(len(buckets))):  # shard_of counts on it
+    if buckets != list(range(len(buckets))):  # shard_of needs it
         raise DataError(f"{uri}: shards of the buckets {buckets}; expected one of each, 0 to {len(buckets) - 1}")
     rejects = sorted((row for receipt in receipts for row in receipt.rejects), key=lambda row: row["object_id"])
     objects = _total(receipt.objects for receipt in receipts)
@@ -159,12 +159,12 @@ def commit(
 
 
 def _swap(uri: str, content: bytes, expected_tag: str | None) -> None:
-    """Write the manifest; another run that has committed the very same meanwhile does no harm."""
+    """Write the manifest; it is no conflict if another run has written the same content."""
     try:
         storage.swap_bytes(uri, content, expected_tag)
     except ConflictError:
         if storage.read_bytes(uri) != content:
-            raise ConflictError(f"{uri}: another run committed other images meanwhile; run again") from None
+            raise ConflictError(f"{uri}: another run committed other images in the meantime; run again") from None
 
 
 def _total(counts: Any) -> dict[str, int]:

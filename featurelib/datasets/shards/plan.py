@@ -1,8 +1,8 @@
-"""Which object goes into which shard, and what the shard is called: a function of the inputs alone.
+"""The plan of a rendering: the shard of each object and the names of the shards, a function of the inputs alone.
 
-An object's bucket is the leading bits of a hash of its id, so that a new object changes one shard and a
-doubled dataset splits every bucket in two. A shard's name is a hash of its members' content, their labels
-and all that shapes the pixels: the same inputs give the same name, and a shard that exists is right.
+An object's bucket is given by the leading bits of a hash of its id. So a new object changes one shard, and doubling the
+number of buckets splits each in two. A shard's name is a hash of its members' content, their labels and everything that
+shapes the pixels. The same inputs give the same name, so an existing shard need not be rendered again.
 """
 
 import json
@@ -19,12 +19,12 @@ from featurelib.datasets.shards.spec import RenderSpec
 from featurelib.datasets.splits import stable_fraction
 
 OBJECTS_PER_SHARD = 16
-"""On average. With nine views of 512 px this makes shards of about 4 MB, and 1,000 objects make 64 tasks."""
+"""On average. Nine views of 512 px give shards of about 4 MB, and 1,000 objects give 64 tasks."""
 
 
 @dataclass(frozen=True, eq=False)
 class ShardPlan:
-    """The shards of one bucket: their file names by projection, and the rows of records.OBJECTS that they hold."""
+    """The shards of one bucket: their file names by projection, and their objects, rows of schemas.OBJECTS."""
 
     bucket: int
     names: Mapping[str, str]
@@ -32,7 +32,7 @@ class ShardPlan:
 
 
 def num_buckets(num_objects: int, objects_per_shard: int = OBJECTS_PER_SHARD) -> int:
-    """Return the number of shards, a power of two that leaves `objects_per_shard` in each on average or fewer."""
+    """Return the number of shards: the smallest power of two with at most `objects_per_shard` in each on average."""
     shards = max(1, -(-num_objects // objects_per_shard))
     return 1 << (shards - 1).bit_length()
 

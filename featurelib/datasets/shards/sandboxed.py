@@ -1,4 +1,4 @@
-"""What runs in a render child: one mesh file in, the rows of all its images out."""
+"""Work on one mesh in a sandboxed process: rows of its rendered views, images for a prediction, or GLB."""
 
 import functools
 import hashlib
@@ -21,18 +21,18 @@ from featurelib.rendering import Renderer, open_renderer
 from featurelib.runtime import storage
 
 Outcome = list[dict[str, Any]] | dict[str, str]
-"""Rows of records.SHARD, or one row of records.REJECTS."""
+"""Rows of schemas.SHARD, or one row of schemas.REJECTS."""
 
 
 OUTWARD = re.compile(rb"^[ \t]*mtllib[^\r\n]*\.\.[/\\]", re.MULTILINE)
-"""An OBJ's material library above its own folder."""
+"""The material library of an OBJ above its own folder."""
 
 
 @dataclass(frozen=True)
 class ObjectJob:
-    """One object and how to render it.
+    """One object to render.
 
-    labels: a row of records.OBJECTS. mesh_uri: of its file, None if there is none.
+    labels: a row of schemas.OBJECTS. mesh_uri: of its file, None if it is missing.
     specs: by projection; all with the same unit, alignment and back end.
     """
 
@@ -42,7 +42,7 @@ class ObjectJob:
 
     @property
     def name(self) -> str:
-        """The mesh file as the user knows it, or what it should be."""
+        """The path of the mesh file within the dataset; without its ending if the file is missing."""
         return f"meshes/{self.labels['mesh'] or self.labels['object_id']}"
 
     @property
@@ -63,7 +63,7 @@ def render_object(job: ObjectJob) -> RenderedObject:
     digest = None
     try:
         if job.mesh_uri is None:
-            raise DataError(f"{job.name}: no mesh file of this name; landmarks.csv names it")
+            raise DataError(f"{job.name}: no mesh file of this name; add it or remove the row of landmarks.csv")
         content = storage.read_bytes(job.mesh_uri)
         digest = hashlib.sha256(content).hexdigest()
         mesh = parse_mesh(content, job.mesh_uri, job.object_from_source)
@@ -96,7 +96,7 @@ class PreparedMesh(NamedTuple):
 
 
 def prepare_mesh(job: PrepareJob) -> PreparedMesh | str:
-    """Return a mesh and the same images of it as a rendering makes, or why there are none."""
+    """Return a mesh with the same images as in a rendering, or the reason why there are none."""
     try:
         return _prepared(read_mesh(job.mesh_uri, job.spec.object_from_source_of(job.rotation_wxyz)), job.spec)
     except DataError as error:
@@ -105,9 +105,9 @@ def prepare_mesh(job: PrepareJob) -> PreparedMesh | str:
 
 @dataclass(frozen=True)
 class UploadJob:
-    """A mesh file's content that somebody sent, its type if that can be told, and how to render it.
+    """The content of an uploaded mesh file and the spec of its images.
 
-    file_type: of MESH_SUFFIXES; what the bytes themselves say goes before it. limits: how much of it is believed.
+    file_type: of MESH_SUFFIXES; a type recognised in the content overrides it. limits: of size and counts.
     """
 
     content: bytes
@@ -117,14 +117,14 @@ class UploadJob:
 
 
 def prepare_upload(job: UploadJob) -> PreparedMesh | str:
-    """Return what `prepare_mesh` does, of bytes; no file is opened.
+    """Return the result of `prepare_mesh` for the content of a file; no file is opened.
 
-    A file that names another one above its folder would find nothing there, but nobody sends one in good faith.
+    An OBJ whose material library is above its folder is rejected as an attack, although it would not be opened.
     """
     suffix = mesh_suffix_of(job.content) or job.file_type
     try:
         if suffix.endswith("obj") and OUTWARD.search(job.content):
-            raise DataError("mesh: its mtllib leads out of its folder; expected a file beside it")
+            raise DataError("mesh: its mtllib is outside its folder; expected a file in the same folder")
         mesh = load_mesh(job.content, suffix, job.spec.object_from_source, name="mesh", limits=job.limits)
         return _prepared(mesh, job.spec)
     except DataError as error:
@@ -133,14 +133,14 @@ def prepare_upload(job: UploadJob) -> PreparedMesh | str:
 
 @dataclass(frozen=True)
 class GlbJob:
-    """A mesh file that is wanted as GLB in the object frame."""
+    """A mesh file to convert to GLB, and its (4, 4) object_from_source."""
 
     mesh_uri: str
     object_from_source: NDArray[np.float64]
 
 
 def as_glb(job: GlbJob) -> bytes:
-    """Return a mesh file as GLB, in the object frame and mm.
+    """Return a mesh file as GLB in the object frame, in mm.
 
     Raises:
         DataError: if it is missing or bad.
@@ -155,11 +155,11 @@ def _prepared(mesh: Mesh, spec: RenderSpec) -> PreparedMesh:
 
 
 def reject(labels: Mapping[str, Any], stage: str, reason: str) -> dict[str, str]:
-    """Return a row of records.REJECTS."""
+    """Return a row of schemas.REJECTS."""
     return {"object_id": labels["object_id"], "stage": stage, "reason": reason}
 
 
 @functools.cache
 def _renderer(backend: str) -> Renderer:
-    """Open a back end once a process: a GL context, or compiled code."""
+    """Open a back end (a GL context or compiled code) once per process."""
     return open_renderer(backend)

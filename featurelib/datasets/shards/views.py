@@ -1,4 +1,4 @@
-"""One object to its rows: rendered images and where its landmarks are in them."""
+"""The rows of one object: rendered images and the positions of its landmarks in them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,23 +13,23 @@ from featurelib.meshes import Mesh
 from featurelib.rendering import RenderedView, Renderer
 
 VISIBLE_TOLERANCE = 0.01
-"""A landmark this fraction of the frame behind the surface counts as seen: labels sit a little in the skin."""
+"""A landmark behind the surface by up to this fraction of the image width is visible: labels can be a little inside."""
 
 
 def object_views(
     mesh: Mesh, labels: Mapping[str, Any], mesh_sha256: str, spec: RenderSpec, renderer: Renderer
 ) -> list[dict[str, Any]]:
-    """Return one row of records.SHARD for each view of the rig.
+    """Return one row of schemas.SHARD for each view of the rig.
 
     Args:
         mesh: in the object frame.
         labels: object_id, group, split, rotation_wxyz, and left and right in source frame and unit.
         mesh_sha256: of the mesh file's content.
-        spec: what to render.
-        renderer: what renders it.
+        spec: of the images.
+        renderer: the back end.
 
     Raises:
-        DataError: if the object does not fit the frame, a landmark lies outside it or an image is blank.
+        DataError: if the object or a landmark does not fit into the image, or an image is blank.
     """
     pair_mm = apply(spec.object_from_source_of(labels.get("rotation_wxyz")), [labels["left"], labels["right"]])
     check_fits(mesh.vertices_mm, mesh, spec)
@@ -53,7 +53,7 @@ def object_views(
 
 
 def check_fits(points_mm: np.ndarray, mesh: Mesh, spec: RenderSpec, what: str = "the object") -> None:
-    """Raise DataError, with the width they would need, if points (n, 3) leave the mesh's image in some view."""
+    """Raise DataError, with the needed width, if points (n, 3) are outside the mesh's image in some view."""
     needed = frame_needed_mm(points_mm, mesh.centre_mm, spec.rig, spec.projection)
     if needed > spec.frame_mm:
         raise DataError(f"{what} needs a frame of {needed:.4g} mm; the frame is {spec.frame_mm:.4g} mm (--frame-mm)")

@@ -1,11 +1,11 @@
-"""Imported by the fork server of render children, and by nothing else: it renders once.
+"""Preloaded by the fork server of render processes: importing this module renders once.
 
-Its children then find numba imported and the rasteriser's compiled code loaded, and start in 50 ms instead of 3 s.
+The processes then start with numba imported and the rasteriser's compiled code loaded, in 50 ms instead of 3 s.
 """
 
 import numpy as np
 
-import featurelib.datasets.shards.sandboxed  # noqa: F401 (what the children run)
+import featurelib.datasets.shards.sandboxed  # noqa: F401 (what the processes run)
 from featurelib.geometry import DEFAULT_RIG, PROJECTIONS, lens_for
 from featurelib.meshes import Mesh
 from featurelib.rendering import open_renderer

@@ -1,6 +1,6 @@
-"""Random bodies with exact landmarks, for the demo and the tests: smooth, two-sided, no two alike.
+"""Random bodies with exact landmarks, for the demo and the tests: smooth, two-sided and all different.
 
-A body is an elfish bust, and its landmark the tip of an ear.
+A body is an elfish bust, and its landmark is the tip of an ear.
 """
 
 from featurelib.datasets.synthetic.body import Body, make_body

@@ -1,6 +1,6 @@
-"""The creature, an elfish bust: its traits, which differ from one body to the next, and the parts they make.
+"""The anatomy of an elfish bust: random traits and the parts that they describe.
 
-The numbers were chosen by eye, until the busts looked friendly and no draw looked broken.
+The numbers were chosen by eye, so that the busts look friendly and no sample looks broken.
 
 Frame: millimetres, origin inside the head midway between the ears, +x the body's left, +y up, +z forward.
 """
@@ -18,20 +18,20 @@ TIP_RADIUS_MM = 4.0
 """Radius of the ear's outline at its tip."""
 
 THICKNESS_MM, RIM_MM = 3.0, 2.0
-"""Half the thickness of the ear's middle, and what its rim has more; thinner rims come out jagged at 4 mm cells."""
+"""Half the thickness of the ear's middle, and the addition at its rim; thinner rims are jagged with 4 mm cells."""
 
 
 @dataclass(frozen=True)
 class Ear:
-    """One ear: a leaf with a pointed tip, cupped towards its own side and a little to the front.
+    """One ear: a leaf with a pointed tip, cupped towards its side and slightly to the front.
 
     side: +1 the left ear, -1 the right.
-    out_mm, up_mm, front_mm: where it is rooted; `out_mm` counts towards its own side.
+    out_mm, up_mm, front_mm: position of the root; `out_mm` is measured towards its side.
     length_mm: from the root to the tip along the ear's axis.
     width_mm: half the width near the root.
     rise_deg: angle of the axis above the horizontal.
-    flare_deg: how far the axis turns from straight back to straight out.
-    cup_mm, curl_mm: how far the rim at the widest point, and the tip, bend to where the cup opens.
+    flare_deg: angle of the axis from straight back towards straight out.
+    cup_mm, curl_mm: bend of the rim at the widest point, and of the tip, in the direction in which the cup opens.
     """
 
     side: int
@@ -47,7 +47,7 @@ class Ear:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, skull_width_mm: float) -> Self:
-        """Return a random left ear on a skull of that half width."""
+        """Return a random left ear on a skull of this half width."""
         return cls(
             side=1,
             out_mm=skull_width_mm - rng.uniform(2, 6),
@@ -62,7 +62,7 @@ class Ear:
         )
 
     def opposite(self, rng: np.random.Generator) -> Self:
-        """Return the other side's ear: alike, but not the mirror image."""
+        """Return the ear of the other side: similar, but not the mirror image."""
         return replace(
             self,
             side=-self.side,
@@ -75,12 +75,12 @@ class Ear:
 
     @property
     def root_mm(self) -> NDArray[np.float64]:
-        """(3,) where the ear's axis starts."""
+        """(3,) the start of the ear's axis."""
         return np.array([self.side * self.out_mm, self.up_mm, self.front_mm])
 
     @property
     def body_from_ear(self) -> NDArray[np.float64]:
-        """(3, 3) rotation; its columns are the directions across the ear, along its axis, and out of its cup."""
+        """(3, 3) rotation; its columns are the directions across the ear, along its axis and out of its cup."""
         rise, flare = np.radians([self.rise_deg, self.flare_deg])
         along = np.array([self.side * np.sin(flare) * np.cos(rise), np.sin(rise), -np.cos(flare) * np.cos(rise)])
         towards = np.array([self.side * 0.92, 0.0, 0.38])
@@ -90,14 +90,14 @@ class Ear:
 
     @property
     def tip_mm(self) -> NDArray[np.float64]:
-        """(3,) the landmark: the point of the ear farthest along its axis. It lies on the surface exactly."""
+        """(3,) the landmark: the point of the ear farthest along its axis, exactly on the surface."""
         return self.root_mm + self.body_from_ear @ (0.0, self.length_mm, self.curl_mm)
 
     def part(self) -> Part:
-        """Return the ear's shape: all that is within its thickness of a bent leaf, the mid-sheet.
+        """Return the ear's shape: all points within its thickness of a bent leaf, the mid-sheet.
 
-        The leaf is the hull of two discs, drawn in by the thickness. Its outline is 0 on its rim and at most 0 on the
-        ear, so that nothing lies beyond `length_mm` along the axis, and there only the tip.
+        The leaf is the hull of two discs, reduced by the thickness. `outline` is 0 at the rim and at most 0 on the
+        ear, so that only the tip reaches `length_mm` along the axis.
         """
         ear_from_body, root = self.body_from_ear.T, self.root_mm
         radii = (self.width_mm, TIP_RADIUS_MM)
@@ -116,12 +116,12 @@ class Ear:
 
 @dataclass(frozen=True)
 class Traits:
-    """What differs between bodies.
+    """The random numbers of a body.
 
     skull_*_mm: half axes of the skull; jaw_*_mm: of the lower face; chin_mm, cheek_mm, neck_mm: radii.
     eye_apart_mm: from the midline; eye_height_mm: above the origin; nose_drop_mm: from the eyes to the nose's tip.
-    smile_mm: how far the corners of the mouth are drawn up.
-    lean_mm: how far jaw, nose and mouth are off the midline, to the left.
+    smile_mm: rise of the corners of the mouth.
+    lean_mm: offset of jaw, nose and mouth from the midline, to the left.
     """
 
     skull_width_mm: float
@@ -175,7 +175,7 @@ class Traits:
         return np.stack([self.left_ear.tip_mm, self.right_ear.tip_mm])
 
     def parts(self) -> list[Part]:
-        """Return the whole body, in the order in which its parts join."""
+        """Return all parts of the body, in the order in which they are joined."""
         return [*self._head(), *self._face(), self.left_ear.part(), self.right_ear.part(), *self._bust()]
 
     def _head(self) -> Iterator[Part]:
@@ -194,7 +194,7 @@ class Traits:
             yield round_cone(inner, outer, (self.brow_mm, self.brow_mm * 0.7), blend_mm=12)
             yield ellipsoid((side * apart, eye - 1, front - 21), (13, 12, 13), blend_mm=3)
         tip = np.array([1.5 * lean, eye - self.nose_drop_mm, front + self.nose_length_mm - 6])
-        base = tip - (0, 0, self.nose_length_mm)  # fills what would be a gap under the bridge of a long nose
+        base = tip - (0, 0, self.nose_length_mm)  # fills the gap under the bridge of a long nose
         yield round_cone((0, eye - 4, front - 16), base, (9, self.nose_radius_mm + 2), blend_mm=10)
         yield round_cone((0, eye + 6, front - 6), tip, (6, self.nose_radius_mm), blend_mm=12)
         for side in (-1, 1):

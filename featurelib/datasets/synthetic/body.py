@@ -1,4 +1,4 @@
-"""One random body: its solid polygonised, laid exactly on the surface, and put into a random pose."""
+"""One random body: its solid is polygonised, its vertices are moved onto the surface, and it gets a random pose."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ GRID_MM = (
     ((-164, 0.9), (-140, 1.6), (-90, 1.0), (-48, 0.7), (56, 1.5), (124, 1.0)),
     ((-120, 1.4), (-72, 0.7), (6, 1.1), (136, 1.0)),
 )
-"""Along x, y, z: (from here on in mm, spacing in units of the resolution). The last entry ends the grid.
-Ears and face get small cells, neck and crown large ones. Frame: the body's own (see anatomy.py)."""
+"""Along x, y, z: (start in mm, spacing from there in units of the resolution). The last entry is the end of the grid.
+Cells are small at ears and face, large at neck and crown. Frame: the body's own (see anatomy.py)."""
 
 MAX_TURN_DEG = 12.0
 MAX_SHIFT_MM = 8.0
 MAX_SCALE = 0.05
-"""The pose: how far a body is turned about a random axis, moved along each axis, and scaled up or down."""
+"""Limits of the pose: rotation about a random axis, translation along each axis, and relative change of scale."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,18 +43,18 @@ class Body:
 
 
 def make_body(seed: int | np.random.Generator, *, resolution_mm: float = 6.0) -> Body:
-    """Return the random body of a seed, always the same to the byte.
+    """Return the random body of a seed, the same to the byte in each call.
 
     Args:
         seed: a number, or a generator to draw from.
-        resolution_mm: the distance between grid points; less at ears and face, more elsewhere. 6 mm gives
-            13,000 to 15,200 faces in 0.26 s on one core; half of it gives four times as many.
+        resolution_mm: distance between grid points, smaller at ears and face, larger elsewhere. 6 mm gives 13,000 to
+            15,200 faces in 0.26 s on one core; half of it gives four times as many faces.
     """
     rng = np.random.default_rng(seed)
     traits, object_from_body = Traits.draw(rng), _draw_pose(rng)
     parts = traits.parts()
     vertices, faces = _polygonise(parts, resolution_mm)
-    vertices = _settle(parts, vertices, faces)
+    vertices = _smooth(parts, vertices, faces)
     vertices = _with_vertices_at(traits.pair_mm, vertices)
     return Body(apply(object_from_body, vertices).astype(np.float32), faces, apply(object_from_body, traits.pair_mm))
 
@@ -86,11 +86,11 @@ def _ticks(spans: Sequence[tuple[float, float]], step_mm: float) -> NDArray[np.f
     return np.concatenate([*pieces, [spans[-1][0]]])
 
 
-def _settle(parts: Sequence[Part], vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Return the vertices moved along the surface towards even spacing, and then onto the surface.
+def _smooth(parts: Sequence[Part], vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return the vertices, spaced evenly and moved onto the surface.
 
-    Marching cubes leaves slivers, whose normals are noise; each round moves a vertex towards the mean of
-    its neighbours, but only sideways, and takes one step of Newton's method.
+    Marching cubes leaves slivers, whose normals are noise. Each round moves a vertex within the surface towards the
+    mean of its neighbours, and takes one step of Newton's method towards the surface.
     """
     mean_of_neighbours = _averaging(faces, len(vertices))
     for sideways in (0.0, 0.7, 0.7, 0.7, 0.0):
@@ -103,14 +103,14 @@ def _settle(parts: Sequence[Part], vertices: NDArray[np.float64], faces: NDArray
 
 
 def _averaging(faces: NDArray[np.int32], num_vertices: int) -> csr_array:
-    """Return the (n, n) matrix that turns values at vertices into the mean over each vertex's neighbours."""
+    """Return the (n, n) matrix from values at vertices to the means over each vertex's neighbours."""
     starts, ends = faces.ravel(), np.roll(faces, -1, axis=1).ravel()  # a closed mesh has each edge both ways
     links = coo_array((np.ones(len(starts)), (starts, ends)), shape=(num_vertices, num_vertices)).tocsr()
     return csr_array(links.multiply(1 / links.sum(axis=1)[:, None]))
 
 
 def _with_vertices_at(points: NDArray[np.float64], vertices: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the vertices with the one nearest to each of the points (k, 3) moved there: no tip is cut off."""
+    """Return the vertices with the nearest vertex to each of the points (k, 3) moved there, so that no tip is cut."""
     moved = vertices.copy()
     for point in points:
         moved[np.linalg.norm(vertices - point, axis=-1).argmin()] = point

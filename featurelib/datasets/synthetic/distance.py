@@ -1,7 +1,7 @@
-"""Solids as functions: the signed distance to a shape, negative inside, and how shapes melt into each other.
+"""Solids as functions: the signed distance to a shape, negative inside, and smooth joints of shapes.
 
-A function here takes points (n, 3) in mm and returns (n,) approximate distances in mm. Only the zero set and
-the sign near it are exact; that is all a polygoniser and Newton's method need.
+Each function takes points (n, 3) in mm and returns (n,) approximate distances in mm. Only the zero set and the sign
+near it are exact, which is sufficient for a polygoniser and for Newton's method.
 The shapes and the polynomial blend follow Inigo Quilez, https://iquilezles.org/articles/distfunctions and
 https://iquilezles.org/articles/smin.
 """
@@ -17,17 +17,17 @@ Joint = Literal["add", "carve", "dent"]
 Distance = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 FAR_MM = 1e3
-"""What lies outside the reach of every part is that far from the surface."""
+"""Distance of points outside the reach of all parts."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One shape of a solid, and how it joins the shapes before it.
+    """One shape of a solid, and its joint with the shapes before it.
 
     distance: of the shape.
-    centre_mm, reach_mm: a sphere outside which the part changes nothing; points beyond are not computed.
+    centre_mm, reach_mm: a sphere outside which the part changes nothing; points outside are not computed.
     blend_mm: the width over which the joint is rounded; larger than 0.
-    joint: whether the shape is added, carved away, or a dent: then `distance` is how deep the surface is pressed in.
+    joint: "add" the shape, "carve" it away, or "dent" the surface, with `distance` as the depth of the dent.
     """
 
     distance: Distance
@@ -76,7 +76,7 @@ def half_space_below(height_mm: float, *, blend_mm: float) -> Part:
 def two_discs(
     aside: NDArray[np.float64], along: NDArray[np.float64], length: float, radii: tuple[float, float]
 ) -> NDArray[np.float64]:
-    """Return the distance (n,), in a plane, to the hull of two discs whose centres lie `length` apart.
+    """Return the distance (n,), in a plane, to the hull of two discs whose centres are `length` apart.
 
     Args:
         aside: (n,) distances from the line through the centres, not negative.
@@ -111,7 +111,7 @@ def gradient(parts: Sequence[Part], points: NDArray[np.float64], step_mm: float 
 
 
 def _join(here: NDArray[np.float64], new: NDArray[np.float64], part: Part) -> NDArray[np.float64]:
-    """Return the distance `here` after the part, whose own distance is `new`, has joined."""
+    """Return the distance `here` after joining a part with the distance `new`."""
     if part.joint == "dent":
         return here + new
     return -_melt(-here, new, part.blend_mm) if part.joint == "carve" else _melt(here, new, part.blend_mm)
@@ -123,9 +123,9 @@ def _squares(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _margin_mm(blend_mm: float) -> float:
-    """Return how far from a shape its distance still matters: to its own joint and to those of later parts.
+    """Return the margin around a shape within which its distance affects its joint and those of later parts.
 
-    Twice the blend, because the ellipsoid's formula falls short of the distance by up to a quarter.
+    It is twice the blend, because the ellipsoid's formula underestimates the distance by up to a quarter.
     """
     return 2 * max(blend_mm, 15.0)
 

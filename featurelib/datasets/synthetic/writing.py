@@ -1,4 +1,4 @@
-"""A dataset of random bodies in the layout that a user's own dataset has."""
+"""A dataset of random bodies in the layout of a user's dataset."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ from featurelib.meshes.writers.ply import ply
 from featurelib.runtime import storage
 
 LANDMARK = "ear_tip"
-"""What the landmark of a synthetic body is called in `dataset.json`."""
+"""Name of a synthetic body's landmark in `dataset.json`."""
 
 DIGITS = 9
 """Significant digits of a coordinate: a tenth of a micrometre even in metres."""
@@ -30,28 +30,28 @@ def write_dataset(
     alignment: Alignment | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> None:
-    """Write `dataset.json`, `landmarks.csv` and `meshes/body-00000.ply` and so on.
+    """Write `dataset.json`, `landmarks.csv` and `meshes/body-00000.ply`, `meshes/body-00001.ply` and so on.
 
-    Body i is the same however many bodies there are. Writing the same dataset again changes no byte.
+    Body i does not depend on the number of bodies. Writing the same dataset again changes no byte.
 
     Args:
-        folder: made if it is not there.
+        folder: created if it does not exist.
         num_objects: at least 1.
-        seed: not negative; chooses the bodies.
-        unit: of the files; one of MM_PER_UNIT.
-        alignment: what brings the files' frame to the object frame; the files are turned the other way.
-            They are in the object frame if it is not given.
+        seed: selects the bodies; at least 0.
+        unit: of the files, one of MM_PER_UNIT.
+        alignment: from the files' frame to the object frame; the files are rotated by its inverse. Without it the
+            files are in the object frame.
         progress: called with the number of bodies written so far.
 
     Raises:
-        UsageError: if `num_objects` or `seed` is out of range, or the folder holds the meshes of another dataset.
+        UsageError: if `num_objects` or `seed` is out of range, or the folder has meshes of another dataset.
         DataError: if the unit is unknown or a file cannot be written.
     """
     if num_objects < 1 or seed < 0:
         raise UsageError(f"{num_objects} objects with seed {seed}: expected at least 1 object and a seed of at least 0")
     source_from_object = inverse((alignment or Alignment()).object_from_source(unit))
     names = [f"body-{index:05d}" for index in range(num_objects)]
-    _refuse_strangers(folder / "meshes", {f"{name}.ply" for name in names})
+    _refuse_other_files(folder / "meshes", {f"{name}.ply" for name in names})
     rows = []
     for index, name in enumerate(names):
         body = make_body(np.random.default_rng([seed, index]))
@@ -65,8 +65,8 @@ def write_dataset(
     storage.write_bytes(str(folder / "dataset.json"), settings_json(settings))
 
 
-def _refuse_strangers(meshes: Path, expected: set[str]) -> None:
-    """Raise UsageError if the folder holds a file of another dataset, which would be taken for one of this."""
-    strangers = sorted({entry.name for entry in storage.list_files(str(meshes))} - expected)
-    if strangers:
-        raise UsageError(f"{meshes}: holds {strangers[0]}, which is not of this dataset; choose an empty folder")
+def _refuse_other_files(meshes: Path, expected: set[str]) -> None:
+    """Raise UsageError if the folder has a file of another dataset, which would become part of this one."""
+    others = sorted({entry.name for entry in storage.list_files(str(meshes))} - expected)
+    if others:
+        raise UsageError(f"{meshes}: holds {others[0]}, which is not of this dataset; choose an empty folder")

@@ -1,4 +1,4 @@
-"""Every format gives back what was written in it, to the last bit."""
+"""Each format gives back what was written, to the last bit."""
 
 import contextlib
 import json
@@ -21,7 +21,7 @@ SPACES = ("LPS", "RAS")
 
 @given(dataset, st.sampled_from(KINDS), st.sampled_from(SPACES), st.sampled_from(SPACES))
 def test_export_and_import_change_nothing(pairs, kind, of_file, of_mesh):
-    """Whatever the numbers, the format, the axes of the file and those of the mesh."""
+    """This holds for all numbers, formats, axes of the file and axes of the mesh."""
     files = write_points(pairs, "tragus", kind, of_file, lambda _: of_mesh)
     imported = import_landmarks(files.items(), pairs, Reading("tragus"), lambda _: of_mesh)
 
@@ -30,8 +30,8 @@ def test_export_and_import_change_nothing(pairs, kind, of_file, of_mesh):
 
 
 @given(dataset, st.sampled_from(("slicer", "fcsv")))
-def test_lps_and_ras_are_told_apart(pairs, kind):
-    """The same points written in both axes differ by the sign of x and y, and read the same."""
+def test_lps_and_ras_are_distinguished(pairs, kind):
+    """The same points in both axes differ by the sign of x and y, and are read as the same points."""
     ras = write_points(pairs, "tragus", kind, "RAS")
     for name, content in write_points(pairs, "tragus", kind, "LPS").items():
         (lps_points,), (ras_points,) = read_points(name, content).values(), read_points(name, ras[name]).values()
@@ -43,7 +43,7 @@ def test_lps_and_ras_are_told_apart(pairs, kind):
 
 
 def test_slicers_own_files_are_read():
-    """As Slicer 5 writes them: undefined points are none, and labels are what they are."""
+    """In a file of Slicer 5, undefined points are left out and labels are kept."""
     markup = {
         "@schema": "https://raw.githubusercontent.com/slicer/slicer/master/...",
         "markups": [
@@ -78,38 +78,40 @@ def test_meshlabs_own_files_are_read():
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "says"),
+    ("name", "content", "message"),
     [
         ("a.mrk.json", b"{", "a.mrk.json: not JSON"),
         ("a.mrk.json", b'{"markups": [{"coordinateSystem": "IJK"}]}', "coordinateSystem IJK; expected LPS or RAS"),
-        ("a.json", b'{"markups": 3}', "no markups as 3D Slicer writes them"),
+        ("a.json", b'{"markups": 3}', "not a markups file of 3D Slicer"),
         ("a.json", b'{"left": [1, 2], "right": [1, 2, 3]}', "expected {"),
         ("a.json", b"[1]", "expected {"),
         ("a.fcsv", b"# CoordinateSystem = 2\n", "CoordinateSystem = 2; expected LPS or RAS"),
         ("a.fcsv", b"# columns = id,x,y\n1,2,3\n", "no column 'label'"),
         ("a.fcsv", b"1,2,b,3,0,0,0,1,1,1,0,F-1,,\n", "expected three numbers"),
-        ("a.pp", b"<PickedPoints>", "no picked points as MeshLab writes them"),
-        ("a.pp", b'<PickedPoints><point x="1" y="b" z="2"/></PickedPoints>', "no picked points"),
+        ("a.pp", b"<PickedPoints>", "not a PickedPoints file of MeshLab"),
+        ("a.pp", b'<PickedPoints><point x="1" y="b" z="2"/></PickedPoints>', "not a PickedPoints file"),
         ("a.csv", b"id,left\na,3\n", "no coordinates among its columns id, left"),
         ("a.csv", b"id,x,y,z,label\na,1,2,q,left\n", "line 2: x, y, z are '1', '2', 'q'; expected numbers"),
         ("a.csv", b"\xff\xfe\x00", "not a CSV table in UTF-8"),
-        ("a.txt", b"", "no file of points"),
+        ("a.txt", b"", "not a landmark file"),
     ],
 )
-def test_a_bad_file_is_named_with_what_was_expected(name, content, says):
+def test_a_bad_file_is_named_with_what_was_expected(name, content, message):
+    """The error begins with the file's name."""
     with pytest.raises(DataError) as raised:
         read_points(name, content)
 
     assert str(raised.value).startswith(f"{name}: ")
-    assert says in str(raised.value)
+    assert message in str(raised.value)
 
 
 @given(st.sampled_from((".mrk.json", ".json", ".fcsv", ".pp", ".csv")), st.binary(max_size=200))
 def test_any_bytes_end_in_points_or_one_error(suffix, content):
-    """Nothing else is raised, whatever is in the file."""
+    """No other exception is raised, whatever the content."""
     with contextlib.suppress(DataError):
         read_points(f"a{suffix}", content)
 
 
 def test_endings_are_known_whatever_their_case():
+    """Upper and lower case make no difference."""
     assert [suffix_of(name) for name in ("a.MRK.JSON", "a.Fcsv", "a.ply")] == [".mrk.json", ".fcsv", None]

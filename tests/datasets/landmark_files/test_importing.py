@@ -1,4 +1,4 @@
-"""Files of points to rows: whose they are, and which is left."""
+"""From landmark files to rows: the object and the sides of the points."""
 
 import pytest
 
@@ -30,14 +30,14 @@ def imported(name: str, text: str, reading: Reading | None = None, object_ids=("
     ],
 )
 def test_a_table_may_have_any_columns(table, columns):
-    """A row an object or a row a point, by usual names or by the names given."""
+    """One row per object or per point, with usual names or with the given names."""
     found = imported("all.csv", f"\ufeff{table}\n", Reading("tragus", columns=columns))
 
     assert found.pairs == WANTED
     assert found.faults == ()
 
 
-def test_group_and_split_come_along():
+def test_group_and_split_are_kept():
     table = "object_id,left_x,left_y,left_z,right_x,right_y,right_z,group,split\na,1,2,3,-1,2.5,3.5,smith,test\n"
 
     assert imported("all.csv", table).extras == {"a": ("smith", "test")}
@@ -53,13 +53,15 @@ def test_group_and_split_come_along():
         (("F-2", "F-1"), ("F-2", "F-1")),
     ],
 )
-def test_sides_are_told_by_their_words_or_by_flags(labels, wanted):
+def test_sides_are_found_by_words_or_by_labels(labels, wanted):
+    """Words such as left and L, or the labels of both sides."""
     points = NamedPoints(((labels[0], LEFT), ("nose tip", (0.0, 0.0, 0.0)), (labels[1], RIGHT)))
 
     assert pair_of(points, "tragus", wanted) == (LEFT, RIGHT)
 
 
-def test_the_landmarks_name_tells_the_pair_among_many():
+def test_the_landmarks_name_selects_one_of_several_pairs():
+    """The labels of the pair have the landmark's name."""
     other = (9.0, 9.0, 9.0)
     labels = ("left eye", "right eye", "left tragus", "right tragus")
     points = NamedPoints(tuple(zip(labels, (other, other, LEFT, RIGHT), strict=True)))
@@ -68,29 +70,31 @@ def test_the_landmarks_name_tells_the_pair_among_many():
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ('{"a": {"left": [1, 2, 3]}}', "no right point among 'left'; name it with --right"),
         ('{"a": {"left ear": [1, 2, 3], "left eye": [1, 2, 3]}}', "2 points 'left' among 'left ear', 'left eye'"),
-        ('{"c": {"left": [1, 2, 3]}}', "'c' is no mesh; expected <object_id>, as in a, b"),
+        ('{"c": {"left": [1, 2, 3]}}', "no mesh for 'c'; expected <object_id>, as in a, b"),
     ],
 )
-def test_what_is_left_out_is_said(text, says):
+def test_points_that_are_left_out_are_faults(text, message):
+    """A fault names the file, the labels and the fix."""
     (fault,) = imported("all.json", text).faults
 
     assert fault.message.startswith("all.json: ")
-    assert says in fault.message
+    assert message in fault.message
 
 
 def test_two_files_of_one_object_are_a_fault():
+    """The first file is used."""
     pair = b'{"left": [1, 2, 3], "right": [-1, 2.5, 3.5]}'
     found = import_landmarks([("a.json", pair), ("a_old.json", pair)], ["a"], Reading("tragus"), lambda _: "LPS")
 
     assert found.pairs == WANTED
-    assert found.faults[0].message == "a_old.json: object 'a' has points in a.json too; keep one file"
+    assert found.faults[0].message == "a_old.json: object 'a' also has points in a.json; keep one file"
 
 
-def test_a_file_belongs_to_the_longest_id_that_its_name_goes_on_from():
+def test_a_file_belongs_to_the_longest_id_that_its_name_begins_with():
     """MeshLab adds `_picked_points`; `head-1` is not `head-10`."""
     ids = ["head-1", "head-10", "head-1_picked"]
 
@@ -100,6 +104,7 @@ def test_a_file_belongs_to_the_longest_id_that_its_name_goes_on_from():
 
 
 def test_units_are_converted():
+    """The scale multiplies all coordinates."""
     found = imported("a.json", '{"left": [4, 0, 0], "right": [0, 0, 8]}', Reading("tragus", scale=0.25))
 
     assert found.pairs == {"a": ((1.0, 0.0, 0.0), (0.0, 0.0, 2.0))}

@@ -1,4 +1,4 @@
-"""A body with two ears whose tips are known, and what renders it."""
+"""A body with two ears whose tips are known, and a renderer."""
 
 import numpy as np
 import pytest
@@ -26,13 +26,13 @@ SPEC = RenderSpec(
 
 @pytest.fixture(scope="session")
 def spec() -> RenderSpec:
-    """Small images of objects whose files are in centimetres about other axes."""
+    """Small images of objects whose files are in centimetres and in other axes."""
     return SPEC
 
 
 @pytest.fixture(scope="session")
 def eared() -> Mesh:
-    """A sphere of 60 mm about CENTRE_MM with two ears, left-right symmetric to the bit."""
+    """A sphere of radius 60 mm about CENTRE_MM with two ears, left-right symmetric to the bit."""
     ball = trimesh.creation.icosphere(subdivisions=4)
     vertices = 60 * ball.vertices
     for side in (1, -1):

@@ -17,7 +17,7 @@ GREY = np.random.default_rng(0).integers(0, 256, (8, 8)).astype(np.uint8)
 
 
 def view_row(object_id: str, view: int, pixels: np.ndarray = GREY) -> dict[str, Any]:
-    """A row whose numbers survive the file's types."""
+    """A row whose numbers are exact in the types of the file."""
     return {
         "object_id": object_id,
         "group": object_id,
@@ -48,27 +48,27 @@ ROWS = [view_row(object_id, view) for object_id in SPLIT_OF for view in range(VI
 
 @pytest.fixture
 def shard(tmp_path) -> str:
-    """A shard of four objects in three splits, of which a fifth member was rejected."""
+    """A shard of four objects in three splits; a fifth member was rejected."""
     uri = str(tmp_path / "shard-1.parquet")
     write_shard(uri, ROWS, Receipt("shard-1.parquet", 3, rejects=(REJECT,)))
     return uri
 
 
 def test_a_shard_gives_its_rows_back(shard):
-    """What was written is read, in order, in the columns and types of records.SHARD."""
+    """The written rows are read in order, with the columns and types of schemas.SHARD."""
     assert read_views(shard) == ROWS
     assert pq.read_schema(shard).remove_metadata() == SHARD
 
 
 def test_the_same_rows_are_the_same_bytes(shard, tmp_path):
-    """A shard that is made again is the same file to the byte."""
+    """Writing a shard again gives the same bytes."""
     write_shard(str(tmp_path / "again"), [dict(row) for row in ROWS], Receipt("shard-1.parquet", 3, rejects=(REJECT,)))
 
     assert (tmp_path / "again").read_bytes() == Path(shard).read_bytes()
 
 
 def test_the_receipt_counts_and_lies_in_the_footer(shard, tmp_path):
-    """Objects and views are counted by split; what the writer returns is what a later run reads."""
+    """Objects and views are counted by split; a later run reads the receipt that the writer returned."""
     written = write_shard(str(tmp_path / "again"), ROWS, Receipt("shard-1.parquet", 3, rejects=(REJECT,)))
 
     assert (
@@ -86,14 +86,14 @@ def test_the_receipt_counts_and_lies_in_the_footer(shard, tmp_path):
 
 
 def test_a_receipt_survives_json():
-    """A receipt is plain values."""
+    """A receipt consists of plain values."""
     receipt = Receipt("s", 1, {"train": 2}, {"train": 6}, 3, (REJECT,))
 
     assert Receipt.from_dict(json.loads(json.dumps(receipt.to_dict()))) == receipt
 
 
 def test_a_shard_without_views_is_a_shard(tmp_path):
-    """Where every member was rejected, the file says so: it need not be tried again."""
+    """A shard whose members were all rejected is a file with their rejects, so that it is not made again."""
     uri = str(tmp_path / "empty")
     write_shard(uri, [], Receipt("empty", 0, rejects=(REJECT,)))
 
@@ -102,7 +102,7 @@ def test_a_shard_without_views_is_a_shard(tmp_path):
 
 
 def test_one_colour_picture_makes_a_shard_of_colour(tmp_path):
-    """channels says how many a reader must be ready for."""
+    """channels is the largest number of channels of an image."""
     colour = np.stack([GREY, GREY, 255 - GREY], axis=-1)
     rows = [view_row("a", 0), view_row("b", 0, colour)]
 
@@ -110,7 +110,7 @@ def test_one_colour_picture_makes_a_shard_of_colour(tmp_path):
 
 
 def test_a_row_group_is_an_object(shard):
-    """A reader of one object reads its row group and skips the others by their statistics."""
+    """Reading one object reads its row group and skips the others by their statistics."""
     file = pq.ParquetFile(shard)
 
     ids = [set(file.read_row_group(i, ["object_id"])["object_id"].to_pylist()) for i in range(file.num_row_groups)]
@@ -132,7 +132,7 @@ def test_a_row_group_is_an_object(shard):
     ],
 )
 def test_only_what_is_asked_for_is_read(shard, wanted, expected):
-    """Rows are chosen by object, split and view, and columns by name, also where the two do not overlap."""
+    """Rows are selected by object, split and view, columns by name, also if a filter is not among the columns."""
     rows = [row for row in ROWS if expected(row)]
 
     assert read_views(shard, **wanted) == rows
@@ -142,7 +142,7 @@ def test_only_what_is_asked_for_is_read(shard, wanted, expected):
 @pytest.mark.parametrize("read", [read_views, read_receipt])
 @pytest.mark.parametrize("content", [None, b"", b"PAR1, but no more"])
 def test_a_missing_or_damaged_shard_is_named(tmp_path, read, content):
-    """One line says which file cannot be read and what to do."""
+    """The error is one line with the file and the fix."""
     uri = tmp_path / "shard-1.parquet"
     if content is not None:
         uri.write_bytes(content)

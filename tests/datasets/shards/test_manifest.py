@@ -31,7 +31,7 @@ def uri(tmp_path) -> str:
 
 
 def test_a_manifest_is_read_as_it_was_committed(uri, spec, tmp_path):
-    """Opening the run gives the very manifest that the commit returned: all counts, the spec, the shards."""
+    """Opening the run gives the manifest that the commit returned: counts, spec and shards."""
     committed = commit(uri, "s3://data/heads", "tragus", spec, RECEIPTS, 9)
 
     assert open_renders(str(tmp_path), "orthographic") == committed
@@ -60,7 +60,7 @@ def test_the_order_in_which_shards_end_does_not_matter(uri, spec):
 
 
 def test_every_reject_is_a_row(uri, spec):
-    """rejects.parquet names every object that gave no views, sorted, with its reason."""
+    """rejects.parquet has each object without views, sorted, with its reason."""
     commit(uri, "d", "tragus", spec, RECEIPTS, 9)
 
     table = pq.read_table(f"{uri}/rejects.parquet")
@@ -69,7 +69,7 @@ def test_every_reject_is_a_row(uri, spec):
 
 
 def test_no_rejects_are_a_table_too(uri, spec):
-    """Without rejects the table is there, with its columns and no row."""
+    """Without rejects the table has its columns and no row."""
     commit(uri, "d", "tragus", spec, [replace(one, rejects=()) for one in RECEIPTS], 6)
 
     assert pq.read_table(f"{uri}/rejects.parquet") == pa.Table.from_pylist([], schema=REJECTS)
@@ -77,7 +77,7 @@ def test_no_rejects_are_a_table_too(uri, spec):
 
 @pytest.mark.parametrize("objects_in", [8, 10])
 def test_no_object_gets_lost(uri, spec, objects_in):
-    """Objects in are objects rendered plus objects rejected; else nothing is written, and the count is said."""
+    """The number of objects is rendered plus rejected; otherwise nothing is written, and the error has the counts."""
     with pytest.raises(DataError, match=f"{objects_in} objects in, but 6 rendered and 3 rejected"):
         commit(uri, "d", "tragus", spec, RECEIPTS, objects_in)
 
@@ -86,7 +86,7 @@ def test_no_object_gets_lost(uri, spec, objects_in):
 
 @pytest.mark.parametrize("buckets", [(0, 1, 1), (0, 2, 3), (1, 2, 3)])
 def test_every_bucket_has_one_shard(uri, spec, buckets):
-    """Objects are looked up by their bucket, so a missing or doubled one is refused and nothing is written."""
+    """Objects are found by their bucket, so a missing or duplicate one is an error and nothing is written."""
     receipts = [replace(one, bucket=bucket) for one, bucket in zip(RECEIPTS, buckets, strict=True)]
 
     with pytest.raises(DataError, match="expected one of each, 0 to 2"):
@@ -96,7 +96,7 @@ def test_every_bucket_has_one_shard(uri, spec, buckets):
 
 
 def test_an_object_is_found_in_its_shard(uri, spec):
-    """The manifest leads from an id to the shard that the plan put it in."""
+    """The manifest gives the shard in which the plan put an object."""
     rows = [dict.fromkeys(OBJECTS.names) | {"object_id": f"head-{i}"} for i in range(50)]
     plans = plan_shards(pa.Table.from_pylist(rows, schema=OBJECTS), {"orthographic": spec}, 8)
     receipts = [Receipt(plan.names["orthographic"], plan.bucket, {"train": len(plan.objects)}) for plan in plans]
@@ -109,7 +109,7 @@ def test_an_object_is_found_in_its_shard(uri, spec):
 
 
 def test_files_that_are_not_named_are_ignored(uri, spec, tmp_path):
-    """A shard of an earlier rendering that lies in the folder is no part of the dataset."""
+    """A shard of an earlier rendering in the folder is not part of the dataset."""
     storage.write_bytes(f"{uri}/shard-old.parquet", b"")
     commit(uri, "d", "tragus", spec, RECEIPTS, 9)
     storage.write_bytes(f"{uri}/shard-new.parquet", b"")
@@ -120,7 +120,7 @@ def test_files_that_are_not_named_are_ignored(uri, spec, tmp_path):
 
 
 def test_a_folder_without_a_manifest_is_refused(uri, tmp_path):
-    """Shards without a manifest are a rendering that never ended."""
+    """Shards without a manifest are an unfinished rendering."""
     for name in ("shard-0.parquet", "rejects.parquet", ".manifest.json.x1"):
         storage.write_bytes(f"{uri}/{name}", b"")
 
@@ -130,7 +130,7 @@ def test_a_folder_without_a_manifest_is_refused(uri, tmp_path):
 
 @pytest.mark.parametrize("schema", [0, 1, None])
 def test_a_manifest_of_another_version_is_refused(uri, spec, tmp_path, schema):
-    """What another version wrote is not guessed at."""
+    """A manifest of another version is an error."""
     values = commit(uri, "d", "tragus", spec, RECEIPTS, 9).to_dict()
     storage.write_bytes(f"{uri}/manifest.json", json.dumps(values | {"schema": schema}).encode())
 
@@ -142,7 +142,7 @@ def test_a_manifest_of_another_version_is_refused(uri, spec, tmp_path, schema):
 
 
 def test_the_content_hash_is_of_inputs_and_pixels(uri, spec):
-    """It changes with any shard, and not with the place, the dataset's address or the counts."""
+    """It changes with each shard, and not with the folder, the dataset's URI or the counts."""
     manifest = commit(uri, "d", "tragus", spec, RECEIPTS, 9)
 
     same = replace(manifest, uri="elsewhere", dataset="moved", rejected=0)
@@ -151,7 +151,7 @@ def test_the_content_hash_is_of_inputs_and_pixels(uri, spec):
 
 
 def test_a_run_can_be_moved(uri, spec, tmp_path):
-    """The folder's own place is not in the manifest: a copied run reads its own shards."""
+    """The manifest does not contain the folder: a copied run reads its own shards."""
     committed = commit(uri, "d", "tragus", spec, RECEIPTS, 9)
     (tmp_path / "moved").mkdir()
     (tmp_path / "renders").rename(tmp_path / "moved" / "renders")
@@ -162,7 +162,7 @@ def test_a_run_can_be_moved(uri, spec, tmp_path):
 
 
 def test_two_runs_at_once_cannot_both_win(uri, spec):
-    """The second to commit other images is told so; one that commits the very same does no harm."""
+    """The second commit of other images is a conflict; a commit of the same images is not."""
     first = commit(uri, "d", "tragus", spec, RECEIPTS, 9, None)
     assert commit(uri, "d", "tragus", spec, RECEIPTS, 9, None) == first
     with pytest.raises(ConflictError, match="another run committed other images"):

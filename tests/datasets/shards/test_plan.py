@@ -32,7 +32,7 @@ ROWS = [row(f"head-{i:03d}") for i in range(100)]
 
 
 def members(buckets: int) -> list[set[str]]:
-    """The ids in each of so many buckets."""
+    """The ids in each bucket."""
     sets: list[set[str]] = [set() for _ in range(buckets)]
     for one in ROWS:
         sets[bucket_of(one["object_id"], buckets)].add(one["object_id"])
@@ -40,7 +40,7 @@ def members(buckets: int) -> list[set[str]]:
 
 
 def test_every_object_is_in_the_one_shard_of_its_bucket(spec):
-    """Plans come one a bucket, in order, and together hold each row once, in the order of the table."""
+    """There is one plan per bucket, in order; together they have each row once, in the order of the table."""
     plans = plan_shards(table(ROWS), {"orthographic": spec}, 8)
 
     assert [plan.bucket for plan in plans] == list(range(8))
@@ -57,12 +57,12 @@ def name(rows: list[dict[str, Any]], spec: RenderSpec) -> str:
 
 
 def test_the_same_inputs_have_the_same_names(spec):
-    """Planning again, from tables made anew, gives the same names."""
+    """Planning again from a new table gives the same names."""
     assert names(ROWS, spec, 8) == names([dict(one) for one in ROWS], replace(spec), 8)
 
 
 def test_a_new_object_changes_one_shard(spec):
-    """All shards but the newcomer's keep their names, so they need not be rendered again."""
+    """All other shards keep their names, so they are not rendered again."""
     before, after = names(ROWS, spec, 8), names([row("a-newcomer"), *ROWS], spec, 8)
 
     changed = {bucket for bucket in range(8) if before[bucket] != after[bucket]}
@@ -70,12 +70,12 @@ def test_a_new_object_changes_one_shard(spec):
 
 
 def test_shards_without_objects_have_names_of_their_own(spec):
-    """Each bucket has its file, even where two hold nothing: the bucket's number stands in the name."""
+    """Each bucket has its own file, even if two are empty: the name has the number of the bucket."""
     assert len(set(names(ROWS[:1], spec, 16))) == 16
 
 
 def test_twice_the_buckets_split_each_in_two():
-    """A dataset that doubles takes every shard apart and mixes none."""
+    """Doubling the number of buckets splits each bucket in two and mixes none."""
     for buckets in (1, 2, 8, 32):
         halves = members(2 * buckets)
         assert members(buckets) == [halves[2 * i] | halves[2 * i + 1] for i in range(buckets)]
@@ -94,7 +94,7 @@ def test_twice_the_buckets_split_each_in_two():
     ids=lambda change: next(iter(change)),
 )
 def test_a_name_depends_on_content_and_labels(spec, change):
-    """Another mesh, or a label that is not the same to the last digit, makes another shard."""
+    """Another mesh, or a label that differs in the last digit, gives another name."""
     assert name([ROWS[0] | change, ROWS[1]], spec) != name(ROWS[:2], spec)
 
 
@@ -113,7 +113,7 @@ def test_a_name_depends_on_content_and_labels(spec, change):
     ids=lambda change: next(iter(change)),
 )
 def test_a_name_depends_on_all_that_shapes_the_pixels(spec, change):
-    """Each field of the spec makes another shard."""
+    """Each field of the spec changes the name."""
     assert name(ROWS[:2], replace(spec, **change)) != name(ROWS[:2], spec)
 
 
@@ -124,7 +124,7 @@ def test_a_name_is_a_file_name(spec):
 
 @pytest.mark.parametrize("num_objects", [0, 1, 16, 17, 32, 33, 100, 1000, 1024, 1025, 100_000])
 def test_the_fewest_buckets_that_leave_room(num_objects):
-    """Their number is the smallest power of two with OBJECTS_PER_SHARD objects or fewer in each, on average."""
+    """Their number is the smallest power of two with at most OBJECTS_PER_SHARD objects in each on average."""
     buckets = num_buckets(num_objects)
 
     assert buckets & (buckets - 1) == 0

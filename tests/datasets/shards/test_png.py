@@ -1,4 +1,4 @@
-"""PNG: nothing is lost, and reducing is area averaging that a mirror does not change."""
+"""PNG is lossless, and reducing is area averaging that commutes with mirroring."""
 
 import io
 
@@ -11,7 +11,7 @@ from featurelib.datasets.shards import decode_png, encode_png
 
 @pytest.mark.parametrize("shape", [(8, 8), (8, 8, 3), (5, 7), (5, 7, 3)])
 def test_png_loses_nothing(shape):
-    """Pixels come back from PNG as they were, grey as grey and colour as colour."""
+    """PNG gives back the same pixels, grey as grey and colour as colour."""
     pixels = np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8)
 
     decoded = decode_png(encode_png(pixels))
@@ -35,7 +35,7 @@ def test_reducing_and_mirroring_can_be_swapped(width, size, channels):
 
 @pytest.mark.parametrize(("width", "size"), [(96, 32), (96, 48), (100, 30), (33, 32)])
 def test_reducing_keeps_the_mean(width, size):
-    """Area averaging neither brightens nor darkens, whether or not the sizes divide."""
+    """Area averaging keeps the mean, for sizes that divide and sizes that do not."""
     across = np.linspace(0, 255, width)
     pixels = ((across[:, None] + across) / 2).astype(np.uint8)
 
@@ -44,7 +44,7 @@ def test_reducing_keeps_the_mean(width, size):
 
 @pytest.mark.parametrize(("height", "width", "size"), [(24, 24, 8), (30, 21, 8), (16, 7, 7), (5, 3, 8)])
 def test_reducing_is_the_mean_of_areas(height, width, size):
-    """Each reduced pixel is the mean of the area it covers, parts of pixels included, rounded to the grey level."""
+    """Each reduced pixel is the mean of its area, with parts of pixels, rounded to the nearest grey level."""
     pixels = np.random.default_rng(3).integers(0, 256, (height, width)).astype(np.uint8)
 
     fine = pixels.astype(float).repeat(size, axis=0).repeat(size, axis=1)
@@ -56,7 +56,7 @@ def test_reducing_is_the_mean_of_areas(height, width, size):
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 @pytest.mark.parametrize("options", [{}, {"compress_level": 0}, {"optimize": True}])
 def test_a_png_of_others_is_read_like_ours(mode, options):
-    """Whichever filters and chunks another writer takes, the pixels are the same."""
+    """The pixels are the same for all filters and chunks of other encoders."""
     pixels = np.random.default_rng(4).integers(0, 256, (40, 30) if mode == "L" else (40, 30, 3)).astype(np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", **options)
@@ -67,13 +67,13 @@ def test_a_png_of_others_is_read_like_ours(mode, options):
 
 @pytest.mark.parametrize("end", [0, 60, -30])
 def test_a_damaged_png_is_refused(end):
-    """What was cut off is an error, never an image half grey."""
+    """A truncated file is an error, never a partial image."""
     with pytest.raises(OSError, match=r"image|truncated|damaged"):
         decode_png(encode_png(np.random.default_rng(5).integers(0, 256, (64, 64)).astype(np.uint8))[:end])
 
 
 def test_a_picture_of_another_size_than_its_header_says_is_refused():
-    """A stream that holds more rows, or fewer, than the header says gives no image of some of them."""
+    """A stream with more or fewer rows than the header is an error."""
     tall, flat = (encode_png(np.full((height, 8), 7, np.uint8)) for height in (16, 8))
 
     with pytest.raises(OSError, match="damaged"):

@@ -1,4 +1,4 @@
-"""What a render child makes of one object, and that it does not grow."""
+"""The outcome of one object in a render process, and the memory of the process."""
 
 import os
 from hashlib import sha256
@@ -30,12 +30,12 @@ def job(spec, tmp_path):
 
 
 def resident_mb(_):
-    """The child's own memory, in MB."""
+    """The memory of the process, in MB."""
     return psutil.Process(os.getpid()).memory_full_info().uss / 2**20
 
 
 def test_an_object_gives_rows_or_a_reason(job, spec, tmp_path):
-    """A good mesh gives a row a view; a missing and a broken one say so, with the stage."""
+    """A good mesh gives one row per view; a missing or bad one gives a reject with the stage, and its hash."""
     good = render_object(job)
     missing = render_object(ObjectJob(LABELS | {"mesh": None}, None, job.specs))
     (tmp_path / "ball.ply").write_bytes(b"no mesh")
@@ -50,18 +50,18 @@ def test_an_object_gives_rows_or_a_reason(job, spec, tmp_path):
     assert broken["reason"].startswith("meshes/ball.ply: ")
 
 
-def test_a_child_does_not_grow(job):
+def test_a_process_does_not_grow(job):
     """After 5,000 images its memory is within a tenth of what it was after 500."""
     open_renderer("raster")
     views = len(next(iter(job.specs.values())).rig)
     with SandboxedProcess(
         SandboxLimits(recycle_after=10_000), preload=["featurelib.datasets.shards.sandboxed"]
-    ) as child:
-        for _ in child.map(render_object, [job] * (500 // views)):
+    ) as process:
+        for _ in process.map(render_object, [job] * (500 // views)):
             pass
-        early = child(resident_mb, 0)
-        for _ in child.map(render_object, [job] * (4500 // views)):
+        early = process(resident_mb, 0)
+        for _ in process.map(render_object, [job] * (4500 // views)):
             pass
-        late = child(resident_mb, 0)
+        late = process(resident_mb, 0)
 
     assert late <= 1.1 * early

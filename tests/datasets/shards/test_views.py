@@ -27,7 +27,7 @@ def rows(eared, labels, projected, raster):
 
 
 def test_a_row_is_a_view_in_rig_order(rows, projected, eared):
-    """One row a view, with the columns of records.SHARD and what the object's other rows say too."""
+    """There is one row per view with the columns of schemas.SHARD; values of the object are equal in all rows."""
     assert [row["view"] for row in rows] == list(range(len(projected.rig)))
     for row in rows:
         assert set(row) == set(SHARD.names)
@@ -45,7 +45,7 @@ def test_landmarks_come_to_the_object_frame(rows, pair_mm):
 
 
 def test_a_landmark_projects_where_it_must(eared, labels, spec, raster, pair_mm):
-    """Orthographic, an offset (x, y, z) from the centre lies at x cos a - z sin a right and y up of the middle."""
+    """In an orthographic image an offset (x, y, z) from the centre is at x cos a - z sin a to the right and y up."""
     for row, view in zip(object_views(eared, labels, "abc", spec, raster), spec.rig.views, strict=True):
         azimuth = np.radians(view.azimuth_deg)
         for xy, point_mm in zip((row["left_xy"], row["right_xy"]), pair_mm, strict=True):
@@ -55,7 +55,7 @@ def test_a_landmark_projects_where_it_must(eared, labels, spec, raster, pair_mm)
 
 
 def test_the_front_picture_ends_at_the_ears(eared, labels, spec, raster):
-    """Seen from the front, the ears' tips are the outermost pixels that the body covers, at the labels."""
+    """In the front view the tips of the ears are the outermost pixels of the body, at the labels."""
     front = object_views(eared, labels, "abc", replace(spec, image_size=512), raster)[FRONT]
 
     drawn_rows, columns = np.nonzero(decode_png(front["png"]) != BACKGROUND)
@@ -66,7 +66,7 @@ def test_the_front_picture_ends_at_the_ears(eared, labels, spec, raster):
 
 
 def test_the_near_instance_is_of_the_side_looked_at(rows, projected):
-    """Views from the right (azimuth below 0) have the right ear near, those from the left the left; xy is its."""
+    """The right ear is near in views from the right (azimuth below 0), the left one from the left; xy is that one."""
     for row, view in zip(rows, projected.rig.views, strict=True):
         if view.near_side:
             assert row["near_side"] == view.near_side == ("left" if view.azimuth_deg > 0 else "right")
@@ -74,7 +74,7 @@ def test_the_near_instance_is_of_the_side_looked_at(rows, projected):
 
 
 def test_a_hidden_instance_is_labelled_all_the_same(rows):
-    """The lesson of hidden labels: an instance behind the body keeps its place, and is said to be hidden."""
+    """A landmark behind the body keeps its position and is not visible."""
     first, last = rows[0], rows[-1]
 
     assert (first["right_visible"], first["left_visible"]) == (True, False)
@@ -85,7 +85,7 @@ def test_a_hidden_instance_is_labelled_all_the_same(rows):
 
 
 def test_a_symmetric_body_has_mirrored_views(rows):
-    """View i is the flipped view n - 1 - i with the other instance at 1 - x."""
+    """View i is the mirror image of view n - 1 - i, with the other landmark at 1 - x."""
     for row, partner in zip(rows, rows[::-1], strict=True):
         assert row["left_xy"] == pytest.approx([1 - partner["right_xy"][0], partner["right_xy"][1]])
         assert row["left_visible"] == partner["right_visible"]
@@ -94,7 +94,7 @@ def test_a_symmetric_body_has_mirrored_views(rows):
 
 
 def test_a_row_holds_its_camera(rows, pair_mm):
-    """From the lens and pose of a row alone, its landmarks project to its positions."""
+    """The lens and pose of a row project its landmarks to its positions."""
     for row in rows:
         is_orthographic = row["projection"] == "orthographic"
         assert (row["yfov_deg"] is None, row["half_height_mm"] is None) == (is_orthographic, not is_orthographic)
@@ -104,7 +104,7 @@ def test_a_row_holds_its_camera(rows, pair_mm):
 
 
 def test_an_object_too_large_says_what_it_needs(eared, labels, projected, raster):
-    """The width in the message, rounded up, is enough; a little less is not."""
+    """The width in the message, rounded up, is sufficient; a slightly smaller one is not."""
     needed = frame_needed_mm(eared.vertices_mm, eared.centre_mm, projected.rig, projected.projection)
 
     with pytest.raises(DataError, match=f"the object needs a frame of {needed:.4g} mm; the frame is 100 mm"):
@@ -115,7 +115,7 @@ def test_an_object_too_large_says_what_it_needs(eared, labels, projected, raster
 
 
 def test_a_landmark_far_from_the_mesh_is_refused(eared, labels, projected, raster, pair_mm):
-    """A label in another unit than the mesh leaves the image, and the message says that it is the landmark."""
+    """A label in another unit than the mesh is outside the image; the message names the landmark."""
     far = apply(inverse(projected.object_from_source), pair_mm * 25.4).tolist()
 
     with pytest.raises(DataError, match=r"a landmark needs a frame of .* mm"):
