@@ -1,4 +1,4 @@
-"""A dataset's labels, or predictions for it -> files that other programs read."""
+"""The labels of a dataset, or predictions for it -> files of other programs."""
 
 from dataclasses import dataclass
 
@@ -15,15 +15,15 @@ from featurelib.runtime.console import print_result
 @cli.config
 @dataclass(frozen=True, kw_only=True)
 class ExportConfig:
-    """What to write, and how.
+    """What to export.
 
     Attributes:
         dataset: Folder or s3:// URI of the dataset.
         out: Folder or s3:// URI that receives the files.
-        predictions: Folder that `predict` wrote, whose points are written. Default: the dataset's own labels.
-        format: slicer (.mrk.json), fcsv and meshlab (.pp): a file an object; json and csv: one for all.
-        space: Axes that Slicer's files are written in; they name them, so both lie on the mesh in Slicer.
-        mesh_space: What Slicer takes the axes of meshes for that do not say so themselves.
+        predictions: Folder that `predict` wrote. Default: export the labels of the dataset.
+        format: slicer (.mrk.json), fcsv and meshlab (.pp): one file per object; json and csv: one file for all.
+        space: Axes of Slicer's files; the files name them, so Slicer shows both alike.
+        mesh_space: Axes that Slicer assumes for mesh files that do not name theirs.
     """
 
     dataset: str
@@ -35,7 +35,7 @@ class ExportConfig:
 
 
 def export_landmarks(config: ExportConfig) -> None:
-    """Write labels or predictions for 3D Slicer, MeshLab or a spreadsheet, on the meshes as they are.
+    """Export labels or predictions for 3D Slicer, MeshLab or a spreadsheet, in the axes of the mesh files.
 
     Example: featurelib export-landmarks --dataset scans --predictions predictions --format slicer --out marks
     """
@@ -46,8 +46,8 @@ def export_landmarks(config: ExportConfig) -> None:
 
     def space_of(object_id: str) -> Space:
         file = meshes.get(object_id)
-        said = mesh_space(storage.read_bytes(dataset.mesh_uri(file.name))) if file else None
-        return said or config.mesh_space
+        named = mesh_space(storage.read_bytes(dataset.mesh_uri(file.name))) if file else None
+        return named or config.mesh_space
 
     files = write_points(pairs, dataset.landmark, config.format, config.space, space_of)
     for name, content in files.items():
@@ -67,7 +67,7 @@ def _predicted(folder: str) -> Pairs:
     rows = parquet.read_table(uri).to_pylist()
     found = {row["object_id"]: _pair(row) for row in rows if row["left_x"] is not None}
     if not found:
-        raise DataError(f"{uri}: none of its {len(rows)} objects has an answer")
+        raise DataError(f"{uri}: none of its {len(rows)} objects has a prediction")
     return found  # type: ignore[return-value]
 
 

@@ -1,8 +1,8 @@
-"""A folder of meshes and other programs' landmark files -> DATASET, in the layout that every command reads.
+"""A folder of meshes and other programs' landmark files -> DATASET, in the layout that all commands read.
 
-1. Settle unit and landmark: the flags', or those of the dataset that is there.
-2. Read the landmark files; look on a few meshes whether the landmarks lie on them, before anything is written.
-3. Copy the meshes, then write landmarks.csv and, last, dataset.json.
+1. Settle unit and landmark: from the flags, or from an existing dataset.
+2. Read the landmark files, and check on a few meshes that the landmarks are on the surface.
+3. Copy the meshes, then write landmarks.csv and finally dataset.json.
 """
 
 import json
@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -24,11 +23,12 @@ from featurelib.datasets.landmark_files.placement import Placement, placement
 from featurelib.datasets.landmark_files.slicer import mesh_space
 from featurelib.datasets.landmark_files.tables import Columns
 from featurelib.datasets.landmark_table import merge_landmarks
+from featurelib.datasets.mesh_import import import_mesh, read_mesh_file
 from featurelib.errors import DataError, UsageError
 from featurelib.geometry import MM_PER_UNIT, Alignment
 from featurelib.geometry.named_axes import Axis, named_rotation
 from featurelib.meshes import MESH_SUFFIXES, parse_mesh
-from featurelib.meshes.conversion import as_ply, foreign_suffixes
+from featurelib.meshes.conversion import foreign_suffixes
 from featurelib.runtime import cli, storage
 from featurelib.runtime.console import print_result
 from featurelib.runtime.progress import Progress
@@ -37,31 +37,33 @@ logger = logging.getLogger(__name__)
 
 Unit = Literal["mm", "cm", "m", "inch"]
 
-LOOKED_AT = 9
-"""Objects on which it is looked up whether the landmarks lie on the mesh: half a second."""
+PLACEMENT_SAMPLE = 9
+"""Number of objects on which the landmarks' distance from the mesh is measured; this takes half a second."""
 
 FAULTS_SHOWN = 10
+"""Number of left-out points that are printed."""
 
 
 @cli.config
 @dataclass(frozen=True, kw_only=True)
 class ImportConfig:
-    """What to bring in.
+    """What to import.
 
     Attributes:
-        out: Folder or s3:// URI that becomes the dataset, or is one already.
-        meshes: Folder or s3:// URI of mesh files, one an object; its name is the object's id. Default: OUT/meshes.
-        landmarks: File, or folder of files, of points: Slicer .mrk.json and .fcsv, MeshLab .pp, .json, .csv.
-        unit: Of the mesh files' numbers; needed for a new dataset.
-        landmark: What the landmark is called; needed for a new dataset.
-        front: Axis of the mesh files that points out of the face, as -y; `align` knows more.
-        up: Axis of the mesh files that points up, as +z.
-        left: Label of the left instance in the files, or the names of a CSV's columns x, y and z.
-        right: The same of the right instance. Default: the points whose labels say left or l, right or r.
-        object_column: Column of a CSV with the object's id or file. Default: found by its name.
-        label_column: Column of a CSV with a row a point that holds its label. Default: found by its name.
-        landmark_unit: Of the landmark files' numbers, if it is not that of the meshes.
-        mesh_space: What Slicer takes the axes of meshes for that do not say so themselves.
+        out: Folder or s3:// URI of the new or existing dataset.
+        meshes: Folder or s3:// URI of mesh files, one per object, named after its id. Default: OUT/meshes.
+        landmarks: Landmark file, or folder of them: Slicer .mrk.json and .fcsv, MeshLab .pp, .json, .csv.
+        unit: Unit of the mesh files; required for a new dataset.
+        landmark: Name of the landmark; required for a new dataset.
+        front: Axis of the mesh files that points out of the face, such as -y; `align` has more options.
+        up: Axis of the mesh files that points up, such as +z.
+        left: Label of the left landmark in the files, or the names of three CSV columns x, y and z. Default: the label
+            with the word left or l.
+        right: The same for the right landmark. Default: the label with the word right or r.
+        object_column: CSV column with the object's id or file. Default: found by its name.
+        label_column: CSV column with the label, in a table with one row per point. Default: found by its name.
+        landmark_unit: Unit of the landmark files. Default: that of the meshes.
+        mesh_space: Axes that Slicer assumes for mesh files that do not name theirs.
         link: Link to the mesh files instead of copying them (local folders).
     """
 
@@ -84,7 +86,7 @@ class ImportConfig:
 def import_dataset(config: ImportConfig) -> None:
     """Make a dataset from a folder of meshes and landmark files of other programs.
 
-    Landmarks may come later, and again: rows of objects that the files do not name stay as they are.
+    Landmarks can be imported later and again: rows of objects that the files do not name are kept.
 
     Example: featurelib import-dataset --meshes scans --landmarks marks --unit inch --landmark tragus --out heads
     """
@@ -93,34 +95,34 @@ def import_dataset(config: ImportConfig) -> None:
     meshes = _mesh_files(config, out)
     imported = _landmarks(config, settings, meshes) if config.landmarks else None
     if config.meshes:
-        _bring_meshes(config, meshes, storage.join(out, "meshes"))
+        _import_meshes(config, meshes, storage.join(out, "meshes"))
     labelled = _write_landmarks(imported, storage.join(out, "landmarks.csv")) if imported else 0
     storage.write_bytes(storage.join(out, "dataset.json"), settings_json(settings))
-    told = f", landmarks of {labelled}" if imported else ""
+    landmarks = f", {labelled} with landmarks" if imported else ""
     print_result(
-        f"{out}: {len(meshes)} meshes{told}; check it: featurelib validate --dataset {config.out} --out checks",
+        f"{out}: {len(meshes)} meshes{landmarks}; check it: featurelib validate --dataset {config.out} --out checks",
         {"dataset": out, "meshes": len(meshes), "labelled": labelled},
     )
 
 
 def _settings(config: ImportConfig, uri: str) -> dict[str, Any]:
-    """Return what dataset.json is to hold."""
-    asked = {name: value for name in ("unit", "landmark") if (value := getattr(config, name))}
+    """Return the new content of dataset.json."""
+    given = {name: value for name in ("unit", "landmark") if (value := getattr(config, name))}
     rotation = named_rotation(config.front, config.up)
     aligned = {"alignment": Alignment((rotation,)).to_dict()} if rotation else {}
     if not storage.exists(uri):
-        if missing := {"unit", "landmark"} - set(asked):
+        if missing := {"unit", "landmark"} - set(given):
             flags = " and ".join(f"--{name}" for name in sorted(missing))
-            raise UsageError(f"{uri}: is not there, so {flags} must be given, as in --unit mm --landmark tragus")
-        return {**asked, **aligned}
+            raise UsageError(f"{uri}: no such file; give {flags}, as in --unit mm --landmark tragus")
+        return {**given, **aligned}
     try:
         known = dict(json.loads(storage.read_bytes(uri)))
     except ValueError as error:
         raise DataError(f"{uri}: not a JSON object ({error}); fix or remove it") from None
-    for name, value in asked.items():
+    for name, value in given.items():
         if known.get(name, value) != value:
-            raise UsageError(f"--{name} {value}: {uri} says {known[name]}; leave it out, or choose another --out")
-    return {**known, **asked, **aligned}
+            raise UsageError(f"--{name} {value}: {uri} has {known[name]}; omit the flag, or choose another --out")
+    return {**known, **given, **aligned}
 
 
 def _mesh_files(config: ImportConfig, out: str) -> dict[str, str]:
@@ -133,7 +135,7 @@ def _mesh_files(config: ImportConfig, out: str) -> dict[str, str]:
         if dot + suffix.lower() in suffixes and suffix_of(entry.name) is None and object_id:
             if object_id in found:
                 other = found[object_id].rpartition("/")[2]
-                raise DataError(f"{folder}: {entry.name} and {other} would both be object {object_id}; keep one")
+                raise DataError(f"{folder}: {entry.name} and {other} are both object {object_id}; keep one")
             found[object_id] = storage.join(folder, entry.name)
     if not found:
         raise DataError(f"{folder}: no mesh files; expected {', '.join(MESH_SUFFIXES)} or another that trimesh reads")
@@ -141,20 +143,11 @@ def _mesh_files(config: ImportConfig, out: str) -> dict[str, str]:
 
 
 def _landmarks(config: ImportConfig, settings: Mapping[str, Any], meshes: Mapping[str, str]) -> Imported:
-    """Return the landmarks of all files."""
+    """Return the landmarks of all files; points that are left out are printed."""
     unit, read_unit = settings["unit"], config.landmark_unit or settings["unit"]
-    if {len(config.left), len(config.right)} - {0, 1, 3}:
-        raise UsageError("--left, --right: expected a label, or the names of three columns x, y and z")
-    columns = Columns(
-        config.object_column,
-        config.label_column,
-        *(names if len(names) == 3 else () for names in (config.left, config.right)),
-    )
-    left, right = (names[0] if len(names) == 1 else None for names in (config.left, config.right))
-    reading = Reading(settings["landmark"], left, right, columns, MM_PER_UNIT[read_unit] / MM_PER_UNIT[unit])
-    imported = import_landmarks(
-        _point_files(str(config.landmarks)), meshes, reading, lambda i: _space(meshes[i], config.mesh_space)
-    )
+    reading = _reading(config, settings["landmark"], MM_PER_UNIT[read_unit] / MM_PER_UNIT[unit])
+    files = _landmark_files(str(config.landmarks))
+    imported = import_landmarks(files, meshes, reading, lambda i: _space(meshes[i], config.mesh_space))
     for fault in imported.faults[:FAULTS_SHOWN]:
         logger.warning("left out: %s", fault.message)
     if len(imported.faults) > FAULTS_SHOWN:
@@ -162,12 +155,22 @@ def _landmarks(config: ImportConfig, settings: Mapping[str, Any], meshes: Mappin
     if not imported.pairs:
         reason = f"; the first: {imported.faults[0].message}" if imported.faults else ""
         raise DataError(f"{config.landmarks}: no landmarks of any of {len(meshes)} meshes{reason}")
-    _refuse_elsewhere(config, _placed(imported, meshes, unit, read_unit))
+    _refuse_misplaced(config, _placement(imported, meshes, unit, read_unit))
     return imported
 
 
-def _point_files(landmarks: str) -> list[tuple[str, bytes]]:
-    """Return name and content of the files of points: one, or all in a folder."""
+def _reading(config: ImportConfig, landmark: str, scale: float) -> Reading:
+    """Return the options for reading landmark files; --left and --right are a label or three columns."""
+    if {len(config.left), len(config.right)} - {0, 1, 3}:
+        raise UsageError("--left, --right: expected a label, or the names of three columns x, y and z")
+    left_columns, right_columns = (names if len(names) == 3 else () for names in (config.left, config.right))
+    left, right = (names[0] if len(names) == 1 else None for names in (config.left, config.right))
+    columns = Columns(config.object_column, config.label_column, left_columns, right_columns)
+    return Reading(landmark, left, right, columns, scale)
+
+
+def _landmark_files(landmarks: str) -> list[tuple[str, bytes]]:
+    """Return name and content of the landmark files: one, or all in a folder."""
     uri = storage.absolute(landmarks)
     if suffix_of(uri) and storage.exists(uri):
         return [(uri.rpartition("/")[2], storage.read_bytes(uri))]
@@ -181,66 +184,40 @@ def _space(mesh_uri: str, otherwise: Space) -> Space:
     return mesh_space(storage.read_bytes(mesh_uri)) or otherwise
 
 
-def _placed(imported: Imported, meshes: Mapping[str, str], unit: str, read_unit: str) -> Placement | None:
-    """Return how the landmarks lie on a few of the meshes; None if none of those can be read."""
-    chosen = [*imported.pairs][:: max(1, len(imported.pairs) // LOOKED_AT)][:LOOKED_AT]
+def _placement(imported: Imported, meshes: Mapping[str, str], unit: str, read_unit: str) -> Placement | None:
+    """Return the placement of the landmarks on a few of the meshes; None if none of these can be read."""
+    chosen = [*imported.pairs][:: max(1, len(imported.pairs) // PLACEMENT_SAMPLE)][:PLACEMENT_SAMPLE]
     mm = Alignment().object_from_source(unit)
-    seen = []
+    objects = []
     for object_id in chosen:
-        content, name = _readable(meshes[object_id])
+        content, name = read_mesh_file(meshes[object_id])
         try:
             mesh = parse_mesh(content, name, mm)
         except DataError:
-            continue  # `validate` says it of every one
-        seen.append((mesh.vertices_mm / MM_PER_UNIT[unit], np.array(imported.pairs[object_id])))
+            continue  # `validate` reports bad meshes
+        objects.append((mesh.vertices_mm / MM_PER_UNIT[unit], np.array(imported.pairs[object_id])))
     turn = any(imported.spaces[object_id] for object_id in chosen)
-    return placement(seen, read_unit, turn=turn) if seen else None
+    return placement(objects, read_unit, turn=turn) if objects else None
 
 
-def _refuse_elsewhere(config: ImportConfig, placed: Placement | None) -> None:
-    """Raise DataError, with the flags that would fix it, if the landmarks are not on the meshes but could be."""
-    if placed is None or not placed.is_off:
+def _refuse_misplaced(config: ImportConfig, found: Placement | None) -> None:
+    """Raise DataError, with the flags that fix it, if the landmarks are off the meshes and another reading is not."""
+    if found is None or not found.is_off:
         return
-    flags = [f"--landmark-unit {placed.unit}"] if placed.unit != (config.landmark_unit or config.unit) else []
-    flags += [f"--mesh-space {'LPS' if config.mesh_space == 'RAS' else 'RAS'}"] if placed.is_turned else []
+    flags = [f"--landmark-unit {found.unit}"] if found.unit != (config.landmark_unit or config.unit) else []
+    flags += [f"--mesh-space {'LPS' if config.mesh_space == 'RAS' else 'RAS'}"] if found.is_turned else []
     raise DataError(
-        f"{config.landmarks}: the landmarks are {placed.share:.3g} mesh sizes off the meshes, and "
-        f"{placed.best_share:.2g} with {' '.join(flags)}; give these flags, or fix the files"
+        f"{config.landmarks}: the landmarks are {found.share:.3g} mesh sizes off the meshes, and "
+        f"{found.best_share:.2g} with {' '.join(flags)}; give these flags, or fix the files"
     )
 
 
-def _bring_meshes(config: ImportConfig, meshes: Mapping[str, str], folder: str) -> None:
-    """Copy, convert or link every mesh file."""
+def _import_meshes(config: ImportConfig, meshes: Mapping[str, str], folder: str) -> None:
     progress = Progress("import-dataset", len(meshes), "meshes")
     with ThreadPoolExecutor(4) as pool:
-        for _ in pool.map(partial(_bring, folder=folder, link=config.link), meshes.values()):
+        for _ in pool.map(partial(import_mesh, folder=folder, link=config.link), meshes.values()):
             progress.add(1)
     progress.end()
-
-
-def _bring(uri: str, folder: str, link: bool) -> None:
-    name = uri.rpartition("/")[2]
-    target = storage.join(folder, name)
-    if target == uri:
-        return
-    if link and "." + name.rpartition(".")[2].lower() in MESH_SUFFIXES:
-        if storage.is_s3(uri) or storage.is_s3(folder):
-            raise UsageError("--link: only a local folder can link to a local one; leave it out to copy")
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        Path(target).unlink(missing_ok=True)
-        Path(target).symlink_to(uri)
-        return
-    content, name = _readable(uri)
-    storage.write_bytes(storage.join(folder, name), content)
-
-
-def _readable(uri: str) -> tuple[bytes, str]:
-    """Return a mesh file's content and name; one of a foreign format as PLY."""
-    content, name = storage.read_bytes(uri), uri.rpartition("/")[2]
-    stem, _, suffix = name.rpartition(".")
-    if "." + suffix.lower() in MESH_SUFFIXES:
-        return content, name
-    return as_ply(content, suffix.lower(), name), f"{stem}.ply"
 
 
 def _write_landmarks(imported: Imported, uri: str) -> int:

@@ -1,9 +1,9 @@
-"""DATASET -> findings: is it fit to train on? Asked before any compute.
+"""DATASET -> findings: checks of a dataset before any training.
 
-1. Read the table; single bad rows and files are findings, not the end.
-2. Make the mean shape of a sample, then measure every object against it, in tasks of a few objects (checks.measure).
-3. Apply the rules to the rows, and print one line a finding.
-4. With --out: draw the objects of the contact sheet, and write it beside the findings.
+1. Read the table; single bad rows and files are findings, not errors.
+2. Build the mean shape of a sample, then compare each object with it, in tasks of a few objects.
+3. Apply the rules to the measurements, and print one line per finding.
+4. With --out: draw the objects of the contact sheet, and write it together with the findings.
 """
 
 import json
@@ -48,8 +48,8 @@ class ValidateConfig:
     """What to check.
 
     Attributes:
-        dataset: Folder or s3:// URI with dataset.json, meshes/ and, unless it is for `predict`, landmarks.csv.
-        out: Folder or s3:// URI that receives sheet.html (the contact sheet) and findings.json; default: none.
+        dataset: Folder or s3:// URI with dataset.json, meshes/ and, except for `predict`, landmarks.csv.
+        out: Folder or s3:// URI that receives sheet.html (the contact sheet) and findings.json. Default: none.
         object_timeout: Time limit for one object, in seconds.
         object_memory_mb: Memory limit for one object, in MB.
     """
@@ -61,14 +61,14 @@ class ValidateConfig:
 
     @property
     def child_limits(self) -> SandboxLimits:
-        """What a process that reads meshes may use."""
+        """The limits of a process that reads meshes."""
         return SandboxLimits(seconds=self.object_timeout, memory_mb=self.object_memory_mb)
 
 
 def validate(config: ValidateConfig) -> None:
-    """Check a dataset before any compute: files, units, axes, labels, duplicates and the split.
+    """Check a dataset before any training: files, units, axes, labels, duplicates and splits.
 
-    Ends with code 0 if there are no errors (there may be warnings), 1 if there are, 2 on bad usage.
+    The exit code is 0 without errors (warnings are possible), 1 with errors, and 2 on bad usage.
 
     Example: featurelib validate --dataset heads --out checks/heads
     """
@@ -77,7 +77,7 @@ def validate(config: ValidateConfig) -> None:
     values = summary(survey, findings)
     print_result("\n".join([*table(findings), verdict(survey, findings)]), values)
     if config.out is None:
-        logger.info("validate: no contact sheet was made; --out DIR makes one")
+        logger.info("validate: no contact sheet was written; --out DIR writes one")
     else:
         _write(config, survey, findings, values)
     if values["counts"]["error"]:
@@ -102,7 +102,7 @@ def _survey(config: ValidateConfig) -> Survey:
 
 
 def _jobs(dataset: Dataset) -> list[MeasureJob]:
-    """Return the objects with a mesh file, in the table's order."""
+    """Return the jobs of all objects with a mesh file, in the order of the table."""
     return [_job(dataset, row) for row in dataset.objects.to_pylist() if row["mesh"]]
 
 
@@ -122,17 +122,17 @@ def _reference(config: ValidateConfig, dataset: Dataset) -> ReferenceShape | Non
     )
     (found,) = ray.get(work_sandboxed.remote(config.child_limits, measure_reference, [job]))
     if isinstance(found, ProcessLostError):
-        logger.warning("validate: no object is compared with the others: %s", found)
+        logger.warning("validate: objects are not compared with each other: %s", found)
         return None
     return found
 
 
 def _write(config: ValidateConfig, survey: Survey, findings: Sequence[Finding], values: dict[str, Any]) -> None:
-    """Write the contact sheet and the findings, the flags last."""
+    """Write the contact sheet, the findings and finally the flags."""
     out = storage.absolute(str(config.out))
     shown = chosen(survey, findings)
-    wanted = {*shown[0], *shown[1]}
-    jobs = [job for job in _jobs(survey.dataset) if job.object_id in wanted]
+    chosen_ids = {*shown[0], *shown[1]}
+    jobs = [job for job in _jobs(survey.dataset) if job.object_id in chosen_ids]
     drawn = (drawing for _, drawing in map_sandboxed(config.child_limits, "contact sheet", draw, jobs))
     drawings = {drawing.object_id: drawing for drawing in drawn if isinstance(drawing, Drawing)}
     files = {

@@ -1,7 +1,7 @@
-"""Work in a child process that can be lost: a crash, a hang or a leak costs one piece of work, never the job.
+"""Work in a sandboxed process: a crash, a hang or a memory leak costs one piece of work, never the job.
 
-The children come from a fork server that has loaded what they need, so a new one starts in milliseconds.
-Processes, time limits and recycling are pebble's; here they get a memory limit, a reason and an end of stderr.
+The processes are forked from a server that has loaded the modules they need, so a new one starts in milliseconds.
+pebble provides processes, time limits and recycling; this module adds a memory limit, a reason and the end of stderr.
 """
 
 import faulthandler
@@ -28,27 +28,27 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-FOLDER_PREFIX, LOCK = "featurelib-child-", "lock"
-"""Where a parent's children say their last words, and the file there that it holds locked while it lives."""
+FOLDER_PREFIX, LOCK = "featurelib-sandbox-", "lock"
+"""Folder for the stderr of a parent's processes, and the file in it that the parent keeps locked."""
 
 STDERR_TAIL = 600
-"""Characters of a lost child's stderr that its reason keeps."""
+"""Number of characters of a lost process's stderr in its reason."""
 
 
 class ProcessLostError(Exception):
-    """The child that did a piece of work is no more; the message says how it ended, in one line."""
+    """The process of a piece of work ended; the message is one line on how it ended."""
 
 
 class OverLimitError(ProcessLostError):
-    """The work took more time or memory than its limits allow; it would again."""
+    """The work exceeded its limits of time or memory and would exceed them again."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxLimits:
-    """What a child may use.
+    """The limits of a sandboxed process.
 
-    seconds: for one piece of work. memory_mb: of its own data (RLIMIT_DATA), so that a greedy file meets
-    MemoryError and not the machine's end. recycle_after: pieces of work, so that leaks do not add up.
+    seconds: for one piece of work. memory_mb: of private data (RLIMIT_DATA), so that a huge file ends in MemoryError
+    and does not exhaust the machine. recycle_after: pieces of work per process, so that leaks do not add up.
     """
 
     seconds: float = 120.0
@@ -57,14 +57,14 @@ class SandboxLimits:
 
 
 class SandboxedProcess:
-    """One child process at a time, replaced when it is lost. Use it as a context, or close it."""
+    """One process at a time, replaced when it is lost. Use it as a context manager, or close it."""
 
     def __init__(self, limits: SandboxLimits, preload: Sequence[str] = ()) -> None:
-        """Take the limits and the modules that a child's work needs; the first call starts the process."""
+        """Store the limits and the modules to preload; the first call starts the process."""
         self.limits = limits
         _remove_left_behind()
         self._folder = tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX)
-        unlocked = Path(self._folder.name, f"{LOCK}.new")  # under its name it is never seen unlocked
+        unlocked = Path(self._folder.name, f"{LOCK}.new")  # under its final name it is always locked
         self._lock = unlocked.open("w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         unlocked.rename(unlocked.with_name(LOCK))
@@ -73,10 +73,10 @@ class SandboxedProcess:
         self._pool = self._new_pool()
 
     def __call__(self, work: Callable[[Item], Result], item: Item) -> Result:
-        """Do a piece of work in the child and return its result; its own exceptions come through.
+        """Run a piece of work in the process and return its result; its exceptions are raised here.
 
         Raises:
-            ProcessLostError: if the child died, twice, or took too long. The next call gets a new child.
+            ProcessLostError: if the process ended twice or exceeded a limit. The next call gets a new process.
         """
         (result,) = self.map(work, [item])
         if isinstance(result, ProcessLostError):
@@ -84,9 +84,9 @@ class SandboxedProcess:
         return result
 
     def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result | ProcessLostError]:
-        """Yield each item's result in order, or how its child was lost; the child works ahead of the caller.
+        """Yield each item's result, or the error of its lost process, in order; the process works ahead of the caller.
 
-        An item whose child died gets a second one: the machine may have been at fault, not the item.
+        An item whose process ended is tried again in a new process: the machine may have been the cause.
         """
         waiting = [self._schedule(work, item) for item in items]
         for item, future in zip(items, waiting, strict=True):
@@ -107,7 +107,7 @@ class SandboxedProcess:
         self.close()
 
     def close(self) -> None:
-        """End the child at once."""
+        """End the process at once."""
         self._pool.stop()
         self._pool.join()
         self._folder.cleanup()
@@ -133,42 +133,42 @@ class SandboxedProcess:
         except TooLong:
             raise OverLimitError(f"took longer than {self.limits.seconds:g} s and was ended") from None
         except ProcessExpired as ended:
-            raise ProcessLostError(f"{_how(ended.exitcode)}{self._last_words(ended.pid)}") from None
-        except (BrokenExecutor, CancelledError):  # killed between two pieces of work, pebble gives its pool up
+            raise ProcessLostError(f"{_how(ended.exitcode)}{self._end_of_stderr(ended.pid)}") from None
+        except (BrokenExecutor, CancelledError):  # killed between two pieces of work: pebble abandons its pool
             self._pool.stop()
             self._pool.join()
-            raise ProcessLostError("its process was ended from outside") from None
+            raise ProcessLostError("its process was killed from outside") from None
         except MemoryError:
             raise OverLimitError(f"needs more than {self.limits.memory_mb} MB of memory") from None
 
-    def _last_words(self, pid: int | None) -> str:
-        """Return the end of what a child wrote to stderr while it did its last piece of work."""
+    def _end_of_stderr(self, pid: int | None) -> str:
+        """Return the end of a process's stderr during its last piece of work."""
         file = Path(self._folder.name, str(pid))
-        said = file.read_text(errors="replace") if file.exists() else ""
-        said = " ".join(said.partition("Extension modules:")[0].split())  # faulthandler lists every one, at the end
-        crash = said.rfind("Fatal Python error")  # its first lines tell where; of all else the last do
-        end = len(said) if crash < 0 else crash + STDERR_TAIL // 2
-        return f"; it said: {said[:end][-STDERR_TAIL:]}" if said else ""
+        stderr = file.read_text(errors="replace") if file.exists() else ""
+        stderr = " ".join(stderr.partition("Extension modules:")[0].split())  # faulthandler appends a list of them
+        crash = stderr.rfind("Fatal Python error")  # a crash is described by its first lines, else take the last ones
+        end = len(stderr) if crash < 0 else crash + STDERR_TAIL // 2
+        return f"; stderr: {stderr[:end][-STDERR_TAIL:]}" if stderr else ""
 
 
 @functools.cache
 def shared_sandbox(limits: SandboxLimits, preload: str) -> SandboxedProcess:
-    """Return this process's one sandbox for these limits and this preloaded module; it lives until the process ends."""
+    """Return the sandboxed process for these limits and this preloaded module; it is kept for later calls."""
     return SandboxedProcess(limits, preload=[preload])
 
 
 def _remove_left_behind() -> None:
-    """Remove the folders of parents that were killed: their locks went with them."""
+    """Remove the folders of parents that were killed, whose locks are released."""
     for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
-        with suppress(OSError), Path(folder, LOCK).open() as lock:  # another user's, or one that is just being made
+        with suppress(OSError), Path(folder, LOCK).open() as lock:  # of another user, or being created
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Process(ForkServerProcess):
-    """A process that does not run its parent's main module again.
+    """A process that does not import its parent's main module.
 
-    In a Ray worker that is Ray's own script, which takes a second to import; work is found by its module's name.
+    In a Ray worker this is Ray's own script, which takes a second to import; work is found by the name of its module.
     """
 
     @staticmethod
@@ -186,21 +186,21 @@ class _Context(ForkServerContext):
 
 
 def _begin(folder: str, memory_mb: int) -> None:
-    """Prepare a child: its stderr goes to a file, native crashes say where they were, memory is bounded."""
+    """Prepare a process: stderr goes to a file, native crashes print their stack, and memory is limited."""
     os.dup2(os.open(str(Path(folder, str(os.getpid()))), os.O_WRONLY | os.O_APPEND | os.O_CREAT), 2)
     faulthandler.enable()
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (memory_mb * 2**20, hard))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
 
 
 def _work(work: Callable[[Item], Result], item: Item) -> Result:
-    os.ftruncate(2, 0)  # only what this piece of work says is of interest
+    os.ftruncate(2, 0)  # keep only the output of this piece of work
     return work(item)
 
 
 def _how(exitcode: int | None) -> str:
-    """Return how a process ended, in words."""
+    """Return how a process ended, as text."""
     if exitcode is None or exitcode >= 0:
         return f"its process ended with code {exitcode}"
     name = signal.Signals(-exitcode).name

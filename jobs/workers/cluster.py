@@ -5,13 +5,14 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
 import ray
 
 from featurelib.runtime.console import output_options
+from featurelib.runtime.progress import Progress
 
 Item = TypeVar("Item")
 
@@ -114,3 +115,22 @@ def run_all(
             return
         (ready,), _ = ray.wait(list(waiting), num_returns=1)
         yield waiting.pop(ready), ray.get(ready)
+
+
+def run_in_order(
+    submit: Callable[[Item], ray.ObjectRef], items: Sequence[Item], count: Callable[[Item], int], progress: Progress
+) -> list[Any]:
+    """Return the results of a task per item, in the order of the items.
+
+    Args:
+        submit: starts an item's task.
+        items: the inputs.
+        count: an item's amount of work, for the progress.
+        progress: receives the finished work.
+    """
+    results: list[Any] = [None] * len(items)
+    for i, result in run_all(lambda i: submit(items[i]), range(len(items))):
+        results[i] = result
+        progress.add(count(items[i]))
+    progress.end()
+    return results

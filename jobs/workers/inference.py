@@ -1,7 +1,7 @@
 """What a run's methods say of objects, asked on the cluster: from vectors alone, on meshes, or all of it at once."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -54,18 +54,6 @@ def without_objects(dataset: Dataset) -> Dataset:
     return Dataset(dataset.uri, dataset.unit, dataset.landmark, dataset.alignment, dataset.objects.slice(0, 0))
 
 
-def gathered(
-    submit: Callable[[Item], ray.ObjectRef], items: Sequence[Item], count: Callable[[Item], int], progress: Progress
-) -> list[Any]:
-    """Return the results of a task for each item, in their order, with a bounded number of tasks waiting."""
-    results: list[Any] = [None] * len(items)
-    for i, result in cluster.run_all(lambda i: submit(items[i]), range(len(items))):
-        results[i] = result
-        progress.add(count(items[i]))
-    progress.end()
-    return results
-
-
 @ray.remote(num_cpus=1, max_calls=1)
 def lifter_pairs(run: str, manifest: Manifest, vectors: Vectors, all_methods: bool) -> dict[str, NDArray[np.float64]]:
     """Return the landmarks (n, 2, 3) in mm that the chosen method and, if asked for, every other one gives.
@@ -115,7 +103,7 @@ def on_meshes(
     def submit(i: int) -> ray.ObjectRef:
         return on_mesh.remote(small, shared, meshes[i], vectors.pair_xy[i], vectors.visible[i])
 
-    return _known(f"{task}: mean shape", gathered(submit, range(len(meshes)), lambda _: 1, progress))
+    return _known(f"{task}: mean shape", cluster.run_in_order(submit, range(len(meshes)), lambda _: 1, progress))
 
 
 @ray.remote(num_cpus=1)
@@ -162,7 +150,9 @@ def find_all(
         files, chosen = [meshes[i] for i in part], list(part)
         return find_on.remote(small, key, files, seen_xy[chosen], vectors.visible[chosen])
 
-    return _known(f"{task}: crops", [found for part in gathered(submit, parts, len, progress) for found in part])
+    return _known(
+        f"{task}: crops", [found for part in cluster.run_in_order(submit, parts, len, progress) for found in part]
+    )
 
 
 @ray.remote(num_cpus=1)

@@ -1,12 +1,10 @@
-"""Is RUN/renders/<projection> fit to train on, and its test side to measure on?
+"""The audit of RUN/renders/<projection>, before a training and before a report.
 
-Asked before the first epoch, which would otherwise be wasted:
+1. The required splits have views, according to the manifest.
+2. Read the footers of the shards: in this process if they are few, otherwise in Ray tasks.
+3. Search for leaks between splits, and compare the shards with the manifest.
 
-1. The needed sides of the split have views, says the manifest.
-2. Read what the shards hold: their footers alone, here if they are few, else in Ray tasks.
-3. Search for leaks across the split, and compare the shards with the manifest.
-
-Asked when a report is written, since it takes every mesh: are two of one shape on different sides of the split?
+Only before a report, since it reads all meshes: search for meshes of the same shape in different splits.
 """
 
 from collections.abc import Sequence
@@ -31,27 +29,27 @@ from featurelib.errors import DataError
 from featurelib.meshes.shape import invariants, same_shapes
 from featurelib.runtime.progress import Progress
 from jobs.workers import cluster
-from jobs.workers.inference import gathered, mesh_files, without_objects
+from jobs.workers.inference import mesh_files, without_objects
 
-SHARDS_HERE = 512
-"""So many are read in this process at most: in 1.5 s, when Ray takes 9 s for its first tasks."""
+SHARDS_IN_PROCESS = 512
+"""Largest number of shards that are read in this process: in 1.5 s, where Ray's first tasks take 9 s."""
 
-SHARDS_A_TASK = 64
-"""A task's share: about 0.2 s of one core."""
+SHARDS_PER_TASK = 64
+"""Number of shards per task: about 0.2 s of one core."""
 
-MESHES_A_TASK = 16
-"""A task's share: about 0.4 s of one core on heads of 34,000 faces."""
+MESHES_PER_TASK = 16
+"""Number of meshes per task: about 0.4 s of one core on heads of 34,000 faces."""
 
 
 def audit_renders(manifest: Manifest, *, splits: Sequence[str] = ("train", "val")) -> None:
-    """Refuse a rendering that would teach or measure something else than it says.
+    """Refuse a rendering that leaks between splits or is inconsistent.
 
     Args:
         manifest: of the rendering.
-        splits: the sides that must have views.
+        splits: that must have views.
 
     Raises:
-        DataError: if a side is missing, the split leaks, or a shard is not as the manifest and its receipt say.
+        DataError: if a split is empty, splits leak, or a shard differs from the manifest or from its receipt.
     """
     refuse_missing_splits(manifest, splits)
     contents = gather_contents(manifest)
@@ -60,16 +58,16 @@ def audit_renders(manifest: Manifest, *, splits: Sequence[str] = ("train", "val"
 
 
 def gather_contents(manifest: Manifest) -> Contents:
-    """Return what all shards of a rendering hold.
+    """Return the contents of all shards of a rendering.
 
     Raises:
         DataError: if a shard is missing or damaged.
     """
-    if len(manifest.shards) <= SHARDS_HERE:
+    if len(manifest.shards) <= SHARDS_IN_PROCESS:
         return read_contents(manifest.uri, manifest.shards)
     cluster.connect()
     progress = Progress("audit", len(manifest.shards), "shards")
-    shares = [manifest.shards[i : i + SHARDS_A_TASK] for i in range(0, len(manifest.shards), SHARDS_A_TASK)]
+    shares = [manifest.shards[i : i + SHARDS_PER_TASK] for i in range(0, len(manifest.shards), SHARDS_PER_TASK)]
     waiting = [read_share.remote(manifest.uri, names) for names in shares]
     parts = []
     for part, names in zip(waiting, shares, strict=True):
@@ -79,17 +77,17 @@ def gather_contents(manifest: Manifest) -> Contents:
 
 
 def near_duplicates(dataset: Dataset, objects: pa.Table) -> list[str]:
-    """Return a line for each two objects of one shape, but not of one file, on different sides of the split.
+    """Return a line for each two objects with the same shape, from different files, in different splits.
 
     Args:
-        dataset: with the meshes; one that cannot be read is like no other.
+        dataset: with the meshes; those that cannot be read are skipped.
         objects: rows of featurelib.datasets.leakage.CONTENTS.
     """
     rows = list({row["object_id"]: row for row in objects.to_pylist()}.values())
     files, small = mesh_files(dataset, [row["object_id"] for row in rows]), ray.put(without_objects(dataset))
-    shares = [files[i : i + MESHES_A_TASK] for i in range(0, len(files), MESHES_A_TASK)]
+    shares = [files[i : i + MESHES_PER_TASK] for i in range(0, len(files), MESHES_PER_TASK)]
     progress = Progress("audit: shapes", len(files), "objects")
-    shapes = chain(*gathered(lambda share: read_shapes.remote(small, share), shares, len, progress))
+    shapes = chain(*cluster.run_in_order(lambda share: read_shapes.remote(small, share), shares, len, progress))
     known = [(row, shape) for row, shape in zip(rows, shapes, strict=True) if shape is not None]
     pairs = [(known[i][0], known[j][0]) for i, j in same_shapes([shape for _, shape in known])]
     return [
@@ -101,7 +99,7 @@ def near_duplicates(dataset: Dataset, objects: pa.Table) -> list[str]:
 
 @ray.remote(num_cpus=1)
 def read_shapes(dataset: Dataset, files: Sequence[MeshFile]) -> list[NDArray[np.float64] | None]:
-    """Return the invariants (9,) of meshes; None of one that cannot be read."""
+    """Return the invariants (9,) of meshes; None for a mesh that cannot be read."""
     return [_read_shape(dataset, file) for file in files]
 
 
@@ -115,5 +113,5 @@ def _read_shape(dataset: Dataset, file: MeshFile) -> NDArray[np.float64] | None:
 
 @ray.remote(num_cpus=1)
 def read_share(uri: str, names: Sequence[str]) -> Contents:
-    """Return what some of a folder's shards hold."""
+    """Return the contents of some of a folder's shards."""
     return read_contents(uri, names)

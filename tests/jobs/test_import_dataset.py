@@ -1,4 +1,4 @@
-"""A folder of meshes and other programs' landmark files becomes a dataset, and goes back."""
+"""A folder of meshes and other programs' landmark files becomes a dataset, and is exported again."""
 
 import json
 from pathlib import Path
@@ -60,8 +60,8 @@ def config(scans: Path, landmarks: Path | None, **changes) -> ImportConfig:
 
 
 @pytest.mark.parametrize("kind", ["slicer", "fcsv", "meshlab", "json", "csv"])
-def test_meshes_and_marks_become_a_dataset_and_go_back(bodies, scans, tmp_path, kind):
-    """The dataset holds the same bytes of meshes and the same numbers; exported again, the same files."""
+def test_meshes_and_marks_become_a_dataset_and_are_exported_again(bodies, scans, tmp_path, kind):
+    """The dataset has the same mesh files and the same numbers; the export writes the same landmark files."""
     folder = marks(bodies, tmp_path / "marks", kind)
     import_dataset(config(scans, folder))
 
@@ -76,8 +76,8 @@ def test_meshes_and_marks_become_a_dataset_and_go_back(bodies, scans, tmp_path, 
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
 
 
-def test_a_mesh_that_says_ras_is_believed(bodies, scans, tmp_path):
-    """Slicer turns such a mesh when it loads it, so its LPS points are turned back; exported points lie on it too."""
+def test_a_mesh_file_may_name_ras(bodies, scans, tmp_path):
+    """Slicer rotates such a mesh when it loads it, so its LPS points are rotated back, also in the export."""
     for name, (vertices, faces, _) in bodies.items():
         (scans / f"{name}.stl").write_bytes(stl(vertices, faces, b"3D Slicer output. SPACE=RAS"))
     folder = marks(bodies, tmp_path / "marks", space="LPS", space_of=lambda _: "RAS")
@@ -97,10 +97,10 @@ def test_a_mesh_that_says_ras_is_believed(bodies, scans, tmp_path):
         (1.0, {"space": "RAS", "space_of": lambda _: "RAS"}, "--mesh-space RAS", {"mesh_space": "RAS"}),
     ],
 )
-def test_landmarks_off_the_meshes_are_refused_with_the_flags_that_mend_it(
+def test_landmarks_off_the_meshes_are_refused_with_the_flags_that_fix_it(
     bodies, scans, tmp_path, factor, spaces, flags, fix
 ):
-    """Nothing is written; with the flags that it names the landmarks are where they were marked."""
+    """Nothing is written; with the flags of the error, the landmarks are where they were marked."""
     folder = marks(bodies, tmp_path / "marks", factor=factor, **spaces)
     with pytest.raises(DataError, match=f"mesh sizes off the meshes, and .* with {flags}; give these flags"):
         import_dataset(config(scans, folder))
@@ -111,8 +111,8 @@ def test_landmarks_off_the_meshes_are_refused_with_the_flags_that_mend_it(
         np.testing.assert_allclose([row["left"], row["right"]], bodies[row["object_id"]][2], rtol=1e-12)
 
 
-def test_landmarks_may_come_later_and_again(bodies, scans, tmp_path):
-    """Meshes alone are a dataset for predict; later rows replace those of the same objects and keep the others."""
+def test_landmarks_can_be_imported_later_and_again(bodies, scans, tmp_path):
+    """Meshes alone are a dataset for `predict`; later rows replace those of the same objects, and others are kept."""
     import_dataset(config(scans, None))
     assert open_dataset(str(tmp_path / "dataset"), labelled=False).objects["object_id"].to_pylist() == [*OBJECTS]
 
@@ -128,7 +128,7 @@ def test_landmarks_may_come_later_and_again(bodies, scans, tmp_path):
 
 
 def test_axes_can_be_named_at_once(scans, tmp_path):
-    """As `align` would: the face looks to -y and the head points to +z."""
+    """The same as with `align`: the face is towards -y and up is +z."""
     import_dataset(config(scans, None, front="-y", up="+z"))
 
     to_object = open_dataset(str(tmp_path / "dataset"), labelled=False).object_from_source / 25.4
@@ -136,6 +136,7 @@ def test_axes_can_be_named_at_once(scans, tmp_path):
 
 
 def test_meshes_can_be_linked(scans, tmp_path):
+    """A link points to the original file."""
     import_dataset(config(scans, None, link=True))
 
     assert (tmp_path / "dataset/meshes/scan-a.stl").readlink() == scans / "scan-a.stl"
@@ -143,7 +144,7 @@ def test_meshes_can_be_linked(scans, tmp_path):
 
 
 def test_other_formats_are_converted(bodies, tmp_path):
-    """What trimesh reads and we do not becomes PLY, with the same surface."""
+    """A format that only trimesh reads becomes PLY with the same surface."""
     import trimesh
 
     vertices, faces, _ = bodies["scan-a"]
@@ -160,18 +161,19 @@ def test_other_formats_are_converted(bodies, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "error", "says"),
+    ("changes", "error", "message"),
     [
-        ({"unit": None}, UsageError, "is not there, so --unit must be given"),
+        ({"unit": None}, UsageError, "no such file; give --unit, as in"),
         ({"left": ("a", "b")}, UsageError, "expected a label, or the names of three columns"),
         ({"landmarks": "nowhere"}, DataError, "no landmark files; expected .mrk.json"),
         ({"meshes": "nowhere"}, DataError, "no mesh files; expected .ply"),
         ({"left": ("F-1",)}, DataError, "no point 'F-1' among 'left ear tip', 'right ear tip'; name it with --left"),
     ],
 )
-def test_wrong_use_is_said_before_anything_is_written(bodies, scans, tmp_path, changes, error, says):
+def test_wrong_use_is_an_error_before_anything_is_written(bodies, scans, tmp_path, changes, error, message):
+    """The dataset's folder does not exist afterwards."""
     folder = marks(bodies, tmp_path / "marks")
-    with pytest.raises(error, match=says):
+    with pytest.raises(error, match=message):
         import_dataset(config(scans, changes.pop("landmarks", folder), **changes))
 
     assert not (tmp_path / "dataset").exists()

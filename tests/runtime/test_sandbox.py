@@ -1,4 +1,4 @@
-"""Children that crash, hang, eat memory or are killed, and the parent that goes on."""
+"""Sandboxed processes that crash, hang, exceed their memory or are killed, and the parent that continues."""
 
 import ctypes
 import os
@@ -14,7 +14,7 @@ from featurelib.runtime.sandbox import OverLimitError, ProcessLostError, Sandbox
 
 
 def double(x):
-    """Work that goes well."""
+    """Work that succeeds."""
     return 2 * x
 
 
@@ -24,7 +24,7 @@ def pid(_):
 
 
 def crash(_):
-    """A crash in native code, after a word on stderr."""
+    """A crash in native code, after some text on stderr."""
     print("reading the faces", file=sys.stderr, flush=True)
     ctypes.string_at(0)
 
@@ -40,17 +40,17 @@ def hog(_):
 
 
 def die(_):
-    """What the kernel does when memory runs out."""
+    """The end of a process when the kernel runs out of memory."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def refuse(_):
-    """An exception of the work's own."""
+    """Work that raises an exception."""
     raise ValueError("no faces")
 
 
 def die_once(marker):
-    """Work that is hit by chance: the second try goes well."""
+    """Work whose process is killed once: the second try succeeds."""
     if not Path(marker).exists():
         Path(marker).touch()
         os.kill(os.getpid(), signal.SIGKILL)
@@ -59,7 +59,7 @@ def die_once(marker):
 
 @pytest.fixture(scope="module")
 def child():
-    """A child with tight limits."""
+    """A process with tight limits."""
     with SandboxedProcess(SandboxLimits(seconds=3, memory_mb=1024, recycle_after=1000), preload=["json"]) as child:
         yield child
 
@@ -67,14 +67,14 @@ def child():
 @pytest.mark.parametrize(
     ("work", "words"),
     [
-        (crash, "ended by SIGSEGV; it said: reading the faces Fatal Python error: Segmentation fault"),
+        (crash, "ended by SIGSEGV; stderr: reading the faces Fatal Python error: Segmentation fault"),
         (die, r"ended by SIGKILL \(out of memory\?\)"),
         (hang, "took longer than 3 s"),
         (hog, "needs more than 1024 MB"),
     ],
 )
 def test_a_lost_child_costs_its_own_piece_of_work(child, work, words):
-    """The reason says how it ended, in one line, and the next piece is done as if nothing had been."""
+    """The reason is one line on how it ended, and the next piece of work succeeds."""
     with pytest.raises(ProcessLostError, match=words) as lost:
         child(work, 0)
 
@@ -83,18 +83,18 @@ def test_a_lost_child_costs_its_own_piece_of_work(child, work, words):
 
 
 def test_the_works_own_errors_come_through(child):
-    """An exception is the work's answer, not the loss of its child."""
+    """An exception of the work is raised; its process is not lost."""
     with pytest.raises(ValueError, match="no faces"):
         child(refuse, 0)
 
 
 def test_a_child_that_died_by_chance_gets_a_second_try(child, tmp_path):
-    """One kill from outside loses nothing."""
+    """One kill from outside costs nothing."""
     assert child(die_once, str(tmp_path / "marker")) == "done"
 
 
 def test_too_slow_is_not_tried_twice(child):
-    """What took too long would again: the limit is waited for once."""
+    """Work that took too long is not tried again."""
     started = time.monotonic()
     with pytest.raises(OverLimitError):
         child(hang, 0)
@@ -103,7 +103,7 @@ def test_too_slow_is_not_tried_twice(child):
 
 
 def test_results_come_in_order_around_a_loss(child):
-    """A map yields one outcome an item, in the order of the items."""
+    """A map yields one outcome per item, in the order of the items."""
     first, lost, last = (outcome for work in (double, die, double) for outcome in child.map(work, [4]))
 
     assert (first, last) == (8, 8)
@@ -111,7 +111,7 @@ def test_results_come_in_order_around_a_loss(child):
 
 
 def test_a_child_that_is_killed_while_it_rests_is_replaced(child):
-    """The next piece of work finds a new process, whatever befell the last one."""
+    """The next piece of work gets a new process, however the last one ended."""
     for _ in range(3):
         os.kill(child(pid, 0), signal.SIGKILL)
 
@@ -119,7 +119,7 @@ def test_a_child_that_is_killed_while_it_rests_is_replaced(child):
 
 
 def test_a_child_is_replaced_after_its_share_of_work():
-    """Leaks do not add up: after `recycle_after` pieces the process is a new one."""
+    """After `recycle_after` pieces of work the process is replaced, so that leaks do not add up."""
     with SandboxedProcess(SandboxLimits(recycle_after=3)) as child:
         pids = list(child.map(pid, range(9)))
 
@@ -128,7 +128,7 @@ def test_a_child_is_replaced_after_its_share_of_work():
 
 
 def test_a_closed_child_leaves_no_process():
-    """The process ends with its parent's interest in it."""
+    """Closing ends the process."""
     with SandboxedProcess(SandboxLimits()) as child:
         number = child(pid, 0)
     for _ in range(100):
@@ -149,7 +149,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_killed_parent_leaves_nothing_for_long(monkeypatch, tmp_path):
-    """Ray ends its workers with SIGKILL: the next one removes what they left, and nothing of those that live."""
+    """Ray ends its workers with SIGKILL: the next one removes their folders, and none of living processes."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     killed = subprocess.run([sys.executable, "-c", MAKE_AND_BE_KILLED], capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""The refusals of training, on real renderings."""
+"""The audit before a training, on real renderings."""
 
 import shutil
 from pathlib import Path
@@ -19,7 +19,7 @@ from featurelib.errors import DataError
 from featurelib.geometry import DEFAULT_RIG, PROJECTIONS, Alignment
 from featurelib.runtime import cli
 from jobs.render import RenderConfig, render
-from jobs.workers.leakage import SHARDS_HERE, audit_renders, gather_contents, near_duplicates
+from jobs.workers.leakage import SHARDS_IN_PROCESS, audit_renders, gather_contents, near_duplicates
 
 
 def label(folder, **columns):
@@ -40,7 +40,7 @@ def four(tmp_path_factory):
 
 @pytest.fixture
 def dataset(four, tmp_path):
-    """A copy of them that a test may corrupt."""
+    """A copy of the bodies that a test may corrupt."""
     return Path(shutil.copytree(four, tmp_path / "four"))
 
 
@@ -52,14 +52,14 @@ def rendered(dataset, run, projection="orthographic"):
 
 @pytest.mark.parametrize("projection", PROJECTIONS)
 def test_what_was_rendered_can_be_trained_on(cluster, dataset, tmp_path, projection):
-    """An honest rendering passes."""
+    """A rendering without faults passes."""
     label(dataset, split=("train", "train", "val", "val"))
 
     audit_renders(rendered(dataset, tmp_path, projection))
 
 
 def test_a_mesh_on_both_sides_is_refused_until_one_group_holds_it(cluster, dataset, tmp_path):
-    """The same file under two names leaks, the line says so, and what it advises fixes it."""
+    """The same file under two names in different splits is a leak, and the fix in the message works."""
     labels = (dataset / "landmarks.csv").read_text()
     label(dataset, split=("train", "train", "val", "val"))
     shutil.copy(dataset / "meshes/body-00001.ply", dataset / "meshes/body-00002.ply")
@@ -77,7 +77,7 @@ def test_a_mesh_on_both_sides_is_refused_until_one_group_holds_it(cluster, datas
 
 
 def test_a_doctored_shard_is_refused_until_it_is_made_again(cluster, dataset, tmp_path):
-    """One view put on the other side is found, and deleting its shard, as the line advises, fixes it."""
+    """One view in another split is a leak, and deleting its shard, the fix in the message, works."""
     label(dataset, split=("train", "train", "val", "val"))
     manifest = rendered(dataset, tmp_path)
     (shard,) = manifest.shard_uris
@@ -97,7 +97,7 @@ def test_a_doctored_shard_is_refused_until_it_is_made_again(cluster, dataset, tm
 
 
 def test_a_manifest_of_other_counts_is_refused_until_it_is_made_again(cluster, dataset, tmp_path):
-    """Deleting the manifest, as the line advises, and rendering again fixes it."""
+    """Deleting the manifest and rendering again, the fix in the message, works."""
     label(dataset, split=("train", "train", "val", "val"))
     manifest = rendered(dataset, tmp_path)
     file = Path(manifest.uri) / "manifest.json"
@@ -112,7 +112,7 @@ def test_a_manifest_of_other_counts_is_refused_until_it_is_made_again(cluster, d
 
 
 def test_a_rendering_without_a_validation_side_is_refused(cluster, dataset, tmp_path):
-    """Training needs both sides; who needs others says so."""
+    """Training needs both splits; a caller may require others."""
     label(dataset, split=("train",) * 4)
     manifest = rendered(dataset, tmp_path)
     with pytest.raises(DataError, match=r"manifest\.json: no views in the val split \(objects: train 4\)"):
@@ -123,11 +123,11 @@ def test_a_rendering_without_a_validation_side_is_refused(cluster, dataset, tmp_
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory) -> Manifest:
-    """More shards than one process reads alone, of one object each."""
+    """More shards than are read in this process, of one object each."""
     folder = tmp_path_factory.mktemp("many") / "renders" / "orthographic"
     row = dict.fromkeys(SHARD.names) | {"view": 0, "png": encode_png(np.zeros((8, 8), np.uint8))}
     receipts = []
-    for i in range(2 ** SHARDS_HERE.bit_length()):
+    for i in range(2 ** SHARDS_IN_PROCESS.bit_length()):
         row |= dict.fromkeys(("object_id", "group", "mesh_sha256"), f"head-{i}")
         row["split"] = ("train", "val")[i % 2]
         name = f"shard-{i:05d}.parquet"
@@ -137,7 +137,7 @@ def many(tmp_path_factory) -> Manifest:
 
 
 def test_many_shards_are_read_on_the_cluster(cluster, many):
-    """Every shard is read once, and the whole passes."""
+    """Each shard is read once, and the audit passes."""
     contents = gather_contents(many)
 
     assert sorted(contents.rows["object_id"].to_pylist()) == sorted(f"head-{i}" for i in range(len(many.shards)))
@@ -145,7 +145,7 @@ def test_many_shards_are_read_on_the_cluster(cluster, many):
 
 
 def test_what_a_task_finds_ends_the_command_with_one_line(cluster, many, capsys):
-    """A shard that cannot be read is named on the command line as it is in Python, without a traceback."""
+    """The command prints the error of a damaged shard in one line, without a traceback."""
     victim = Path(many.shard_uris[-1])
     content = victim.read_bytes()
     victim.write_bytes(content[:100])
@@ -162,7 +162,7 @@ def test_what_a_task_finds_ends_the_command_with_one_line(cluster, many, capsys)
 
 
 def test_two_scans_of_one_thing_are_near_duplicates(cluster, tmp_path):
-    """A turned and rounded copy of a training object in the test split is named; one within a split and a file are not.
+    """A rotated and rounded copy of a training object in the test split is named; copies in one split or file are not.
 
     An unreadable mesh is like no other.
     """
