@@ -15,11 +15,12 @@ OLD_NAMES = {
     "Answerer", "Catalogue", "Child", "ChildLimits", "Claim", "Claims", "Course", "Door", "DoorRules", "Drawn",
     "Evidence", "Facing", "Finder", "FirstLook", "Gate", "Laid", "Look", "Loop", "LostError", "MANNERS", "Manners",
     "Question", "REACH_POINTS", "Reach", "RefusedError", "Room", "SIGMAS_A_MAD", "Sight", "Sighting", "Sightings",
-    "Starts", "TURN", "TurnJob", "Turned", "UnseenObjects", "Upright", "Wording", "bound_tensorflow", "claims",
-    "dealt", "doubted", "dry", "evidence", "feet", "finder", "folded", "give_terminal_back", "head_rate",
-    "in_children", "is_done", "likeness", "mark_begun", "networks_of", "object_seconds", "picture", "read_turns",
-    "register_sampled", "say", "say_result", "settled", "spoiled", "stands", "tune_rate", "upright",
-    "whole_version", "write_turns",
+    "Starts", "TURN", "TurnJob", "Turned", "UnseenObjects", "Upright", "VALIDATION_PICTURES", "Wording",
+    "aimed_camera", "aims", "aims_mm", "bound_tensorflow", "claims", "dealt", "doubted", "dry", "evidence", "feet",
+    "finder", "folded", "give_terminal_back", "head_rate", "in_children", "is_done", "likeness", "mark_begun",
+    "narrower_frame", "networks_of", "object_seconds", "picture", "read_turns", "register_sampled", "say",
+    "say_result", "settled", "spoiled", "spread_xy", "stands", "starting_within", "starts_mm", "tune_rate",
+    "upright", "whole_version", "write_turns",
 }  # fmt: skip
 """Replaced identifiers, for which the field has a standard term."""
 

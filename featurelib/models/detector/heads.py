@@ -129,9 +129,9 @@ class HeatmapHead:
 
     def _visible(self, scores: Tensor, features: Tensor) -> Tensor:
         """Return visibility logits (n, 2) from features weighted by each map; both sides share the dense layers."""
-        seen = ops.einsum("nhwk,nhwc->nkc", ops.exp(heatmaps.log_probabilities(scores)), features)
-        seen = keras.layers.Dense(self.channels, activation="relu", dtype="float32", name="seen")(seen)
-        return ops.squeeze(keras.layers.Dense(1, dtype="float32", name="visible")(seen), axis=-1)
+        pooled = ops.einsum("nhwk,nhwc->nkc", ops.exp(heatmaps.log_probabilities(scores)), features)
+        hidden = keras.layers.Dense(self.channels, activation="relu", dtype="float32", name="seen")(pooled)
+        return ops.squeeze(keras.layers.Dense(1, dtype="float32", name="visible")(hidden), axis=-1)
 
     def losses(self, outputs: dict[str, Tensor], labels: Labels) -> Tensor:
         """Return the weighted sums (n,) of distance, divergence and cross-entropy, each a mean over both sides."""

@@ -45,16 +45,16 @@ def consensus(detections: Detections) -> FusedPoint:
     Raises:
         GeometryError: if there are fewer than two usable rays, or parallel ones only.
     """
-    seen = detections.seen()
-    triangulate(seen.rays)  # rejects parallel rays
-    xyz_mm, pair = vote(seen)
+    views = detections.only_usable()
+    triangulate(views.rays)  # rejects parallel rays
+    xyz_mm, pair = vote(views)
     agree = np.zeros_like(pair)
     for threshold in THRESHOLDS:
-        last, agree = agree, pair | (distances_mm(seen.rays, xyz_mm) <= threshold * INLIER_SIGMAS * seen.sigma_mm)
+        last, agree = agree, pair | (distances_mm(views.rays, xyz_mm) <= threshold * INLIER_SIGMAS * views.sigma_mm)
         if (agree == last).all() and threshold == 1:
             break
-        xyz_mm, weights = reweighted(seen, xyz_mm, partial(_huber, agree))
-    return fused(detections, xyz_mm, covariance_mm2(seen, weights), agree)
+        xyz_mm, weights = reweighted(views, xyz_mm, partial(_huber, agree))
+    return fused(detections, xyz_mm, covariance_mm2(views, weights), agree)
 
 
 def _huber(agree: NDArray[np.bool_], away_sigmas: Floats) -> Floats:
@@ -69,28 +69,28 @@ def robust(detections: Detections) -> FusedPoint:
     Raises:
         GeometryError: as consensus.
     """
-    seen, xyz_mm, weights = robust_point(detections)
-    return fused(detections, xyz_mm, covariance_mm2(seen, weights), within_sigmas(seen, xyz_mm))
+    views, xyz_mm, weights = robust_point(detections)
+    return fused(detections, xyz_mm, covariance_mm2(views, weights), within_sigmas(views, xyz_mm))
 
 
 def robust_point(detections: Detections) -> tuple[Detections, Floats, Floats]:
     """Return the usable views, the point (3,) of `robust`, and its weights (n,)."""
-    seen = detections.seen()
-    triangulate(seen.rays)  # rejects parallel rays
-    start_mm, _ = vote(seen)
-    return seen, *reweighted(seen, start_mm, lambda u: 1 / (1 + (u / CAUCHY_SIGMAS) ** 2))
+    views = detections.only_usable()
+    triangulate(views.rays)  # rejects parallel rays
+    start_mm, _ = vote(views)
+    return views, *reweighted(views, start_mm, lambda u: 1 / (1 + (u / CAUCHY_SIGMAS) ** 2))
 
 
-def vote(seen: Detections) -> tuple[Floats, NDArray[np.bool_]]:
+def vote(views: Detections) -> tuple[Floats, NDArray[np.bool_]]:
     """Return the proposal (3,) with the least cost, and the mask (n,) of the two views that propose it."""
-    first, second = np.triu_indices(len(seen.usable), 1)
-    parallel = np.einsum("ni,ni->n", seen.rays.directions[first], seen.rays.directions[second]) ** 2
+    first, second = np.triu_indices(len(views.usable), 1)
+    parallel = np.einsum("ni,ni->n", views.rays.directions[first], views.rays.directions[second]) ** 2
     wide = parallel <= max(np.cos(np.radians(PAIR_DEG)) ** 2, parallel.min())
     first, second = first[wide], second[wide]
-    projections = perpendicular_projector(seen.rays)
-    fixed = np.einsum("nij,nj->ni", projections, seen.rays.origins_mm)
+    projections = perpendicular_projector(views.rays)
+    fixed = np.einsum("nij,nj->ni", projections, views.rays.origins_mm)
     proposals = np.linalg.solve(projections[first] + projections[second], (fixed[first] + fixed[second])[..., None])
     proposals_mm = proposals[..., 0]
-    away = distances_mm(seen.rays, proposals_mm) / seen.sigma_mm  # (pairs, n)
+    away = distances_mm(views.rays, proposals_mm) / views.sigma_mm  # (pairs, n)
     best = (np.minimum(away, INLIER_SIGMAS) ** 2).sum(axis=1).argmin()
-    return proposals_mm[best], np.isin(np.arange(len(seen.usable)), [first[best], second[best]])
+    return proposals_mm[best], np.isin(np.arange(len(views.usable)), [first[best], second[best]])

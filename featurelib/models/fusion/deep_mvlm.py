@@ -47,47 +47,47 @@ def deep_mvlm(detections: Detections) -> FusedPoint:
     """
     if detections.surface is None:
         raise UsageError("fusion deep_mvlm: needs the object's mesh; use robust where there is none")
-    seen = detections.seen()
-    triangulate(seen.rays)  # rejects parallel rays
-    weights = _largest_agreement(seen, _better_half(seen)).astype(np.float64)
-    point_mm = least_squares_point(seen.rays, weights)
+    views = detections.only_usable()
+    triangulate(views.rays)  # rejects parallel rays
+    weights = _largest_agreement(views, _better_half(views)).astype(np.float64)
+    point_mm = least_squares_point(views.rays, weights)
     (xyz_mm,), (snap_mm,), (face,) = closest_points(
         point_mm[None], detections.surface.vertices_mm, detections.surface.faces
     )
     corners = np.asarray(detections.surface.vertices_mm, dtype=np.float64)[detections.surface.faces[face]]
     normal = np.cross(corners[1] - corners[0], corners[2] - corners[0])
     length = np.linalg.norm(normal)
-    covariance = on_plane(covariance_mm2(seen, weights), np.eye(3), normal / length if length > 0 else 0 * normal)
+    covariance = on_plane(covariance_mm2(views, weights), np.eye(3), normal / length if length > 0 else 0 * normal)
     return fused(detections, xyz_mm, covariance, weights > 0, snap_mm=float(snap_mm), snapped=True)
 
 
-def _better_half(seen: Detections) -> NDArray[np.bool_]:
+def _better_half(views: Detections) -> NDArray[np.bool_]:
     """Return the mask (n,) of views with at least the median visibility; all if their rays are nearly parallel."""
-    scores = np.ones(len(seen.usable)) if seen.visibility is None else seen.visibility
+    scores = np.ones(len(views.usable)) if views.visibility is None else views.visibility
     better = np.asarray(scores >= np.median(scores))
-    return better if better.sum() >= 3 and _is_firm(seen.rays, better) else seen.usable
+    return better if better.sum() >= 3 and _is_firm(views.rays, better) else views.usable
 
 
-def _largest_agreement(seen: Detections, candidates: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _largest_agreement(views: Detections, candidates: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the mask (n,) of rays that agree with the best triple; all candidates if all triples are nearly parallel.
 
     The best triple has the most agreeing rays; ties go to the smaller sum of squared distances.
     """
     index = np.flatnonzero(candidates)
     triples = index[_triples(len(index))] if len(index) >= 3 else np.empty((0, 3), dtype=int)
-    projections = perpendicular_projector(seen.rays)
+    projections = perpendicular_projector(views.rays)
     normals = projections[triples].sum(axis=1)
     firm = np.linalg.eigvalsh(normals)[:, 0] > MIN_EIGENVALUE if len(triples) else np.zeros(0, dtype=bool)
     if not firm.any():
         return candidates
-    fixed = np.einsum("nij,nj->ni", projections, seen.rays.origins_mm)[triples[firm]].sum(axis=1)
+    fixed = np.einsum("nij,nj->ni", projections, views.rays.origins_mm)[triples[firm]].sum(axis=1)
     proposals_mm = np.linalg.solve(normals[firm], fixed[..., None])[..., 0]
-    away: Floats = distances_mm(seen.rays, proposals_mm) / seen.sigma_mm
+    away: Floats = distances_mm(views.rays, proposals_mm) / views.sigma_mm
     agree = (away <= INLIER_SIGMAS) & candidates
     costs = (np.minimum(away, INLIER_SIGMAS) ** 2 * candidates).sum(axis=1)
     best = np.lexsort((costs, -agree.sum(axis=1)))[0]
     chosen = agree[best]
-    return chosen if chosen.sum() >= 2 and _is_firm(seen.rays, chosen) else candidates
+    return chosen if chosen.sum() >= 2 and _is_firm(views.rays, chosen) else candidates
 
 
 def _triples(count: int) -> NDArray[np.int64]:

@@ -57,7 +57,7 @@ class Detections:
         if not all(np.isfinite(part[usable]).all() for part in self.rays):
             raise GeometryError("detections: the ray of a usable view is not finite; mark that view as not usable")
 
-    def seen(self) -> Self:
+    def only_usable(self) -> Self:
         """Return the detections in the usable views."""
         keep = self.usable
         return replace(

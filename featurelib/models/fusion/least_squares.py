@@ -13,8 +13,8 @@ def least_squares(detections: Detections) -> FusedPoint:
     Raises:
         GeometryError: if there are fewer than two usable rays, or parallel ones only.
     """
-    seen = detections.seen()
-    return fused(detections, triangulate(seen.rays), covariance_mm2(seen, np.ones(len(seen.usable))), seen.usable)
+    views = detections.only_usable()
+    return fused(detections, triangulate(views.rays), covariance_mm2(views, np.ones(len(views.usable))), views.usable)
 
 
 def weighted(detections: Detections) -> FusedPoint:
@@ -23,7 +23,7 @@ def weighted(detections: Detections) -> FusedPoint:
     Raises:
         GeometryError: as least_squares.
     """
-    seen = detections.seen()
-    triangulate(seen.rays)  # rejects parallel rays
-    weights = seen.sigma_mm**-2
-    return fused(detections, least_squares_point(seen.rays, weights), covariance_mm2(seen, weights), seen.usable)
+    views = detections.only_usable()
+    triangulate(views.rays)  # rejects parallel rays
+    weights = views.sigma_mm**-2
+    return fused(detections, least_squares_point(views.rays, weights), covariance_mm2(views, weights), views.usable)

@@ -53,38 +53,38 @@ def least_squares_point(rays: Rays, weights: ArrayLike) -> Floats:
     return np.asarray(np.linalg.solve(projections.sum(axis=0), fixed), dtype=np.float64)
 
 
-def covariance_mm2(seen: Detections, weights: ArrayLike) -> Floats:
+def covariance_mm2(views: Detections, weights: ArrayLike) -> Floats:
     """Return the covariance (3, 3) of `least_squares_point` with these weights, given sigma_mm and shared_mm.
 
     With M the normal matrix and s the independent part of a view's sigma, independent errors contribute
     M^-1 (sum w^2 s^2 A) M^-1; the shared part is added unchanged.
     """
     w = np.asarray(weights, dtype=np.float64)
-    own = np.maximum(seen.sigma_mm**2 - seen.shared_mm**2, LEAST_OWN_SHARE * seen.sigma_mm**2)
-    bread = np.linalg.inv(normal_matrix(seen.rays, w))
-    return bread @ normal_matrix(seen.rays, w**2 * own) @ bread + seen.shared_mm**2 * np.eye(3)
+    own = np.maximum(views.sigma_mm**2 - views.shared_mm**2, LEAST_OWN_SHARE * views.sigma_mm**2)
+    bread = np.linalg.inv(normal_matrix(views.rays, w))
+    return bread @ normal_matrix(views.rays, w**2 * own) @ bread + views.shared_mm**2 * np.eye(3)
 
 
-def reweighted(seen: Detections, start_mm: Floats, share: Callable[[Floats], Floats]) -> tuple[Floats, Floats]:
+def reweighted(views: Detections, start_mm: Floats, share: Callable[[Floats], Floats]) -> tuple[Floats, Floats]:
     """Return the point (3,) and the weights (n,) of iteratively reweighted least squares.
 
     Args:
-        seen: usable views only.
+        views: detections in usable views only.
         start_mm: (3,) initial point.
         share: factor of the weight 1 / sigma^2, for distances (n,) in sigmas.
     """
     point = start_mm
     for _ in range(MAX_STEPS):
-        weights = share(distances_mm(seen.rays, point) / seen.sigma_mm) / seen.sigma_mm**2
-        last, point = point, least_squares_point(seen.rays, weights)
+        weights = share(distances_mm(views.rays, point) / views.sigma_mm) / views.sigma_mm**2
+        last, point = point, least_squares_point(views.rays, weights)
         if np.linalg.norm(point - last) < TOLERANCE_MM:
             break
     return point, weights
 
 
-def within_sigmas(seen: Detections, point_mm: Floats) -> NDArray[np.bool_]:
+def within_sigmas(views: Detections, point_mm: Floats) -> NDArray[np.bool_]:
     """Return the mask (n,) of lines that pass the point within WITHIN_SIGMAS; at least the two closest."""
-    away = distances_mm(seen.rays, point_mm) / seen.sigma_mm
+    away = distances_mm(views.rays, point_mm) / views.sigma_mm
     return np.asarray(away <= max(WITHIN_SIGMAS, np.sort(away)[:2][-1]))
 
 

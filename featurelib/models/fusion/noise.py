@@ -61,10 +61,10 @@ def measure_noise(rays: Rays, truth_mm: ArrayLike, usable: ArrayLike) -> ViewNoi
         raise DataError("view noise: no usable view of any validation object; expected at least one")
     total, count = np.zeros(mask.shape[1]), mask.sum(axis=0)
     together = possible = 0.0
-    for origins, directions, point, seen in zip(*rays, np.asarray(truth_mm), mask, strict=True):
-        projections = perpendicular_projector(Rays(origins[seen], directions[seen]))
-        errors = np.einsum("nij,nj->ni", projections, origins[seen] - point)
-        total[seen] += (errors**2).sum(axis=1) / 2
+    for origins, directions, point, views in zip(*rays, np.asarray(truth_mm), mask, strict=True):
+        projections = perpendicular_projector(Rays(origins[views], directions[views]))
+        errors = np.einsum("nij,nj->ni", projections, origins[views] - point)
+        total[views] += (errors**2).sum(axis=1) / 2
         together += float((errors.sum(axis=0) ** 2).sum() - (errors**2).sum())
         possible += float((projections.sum(axis=0) ** 2).sum() - (projections**2).sum())
     variances: NDArray[np.float64] = (total + PRIOR_OBJECTS * total.sum() / count.sum()) / (count + PRIOR_OBJECTS)

@@ -61,13 +61,13 @@ def snapped(detections: Detections) -> FusedPoint:
         GeometryError: if there are fewer than two usable rays, or parallel ones only.
     """
     surface = _surface_of(detections, "snapped")
-    seen, point, weights = robust_point(detections)
-    covariance = covariance_mm2(seen, weights)
+    views, point, weights = robust_point(detections)
+    covariance = covariance_mm2(views, weights)
     metric = np.asarray(np.linalg.inv(covariance), dtype=np.float64)
     snap = nearest_in_metric(point, metric, surface)
     way = snap.point_mm - point
     snap_mm = float(np.linalg.norm(way))
-    used = within_sigmas(seen, point)
+    used = within_sigmas(views, point)
     if way @ metric @ way > SNAP_SIGMAS**2:
         return fused(detections, point, covariance, used, snap_mm=snap_mm)
     return fused(
@@ -86,23 +86,23 @@ def surface_median(detections: Detections) -> FusedPoint:
         GeometryError: if no usable ray hits the surface.
     """
     surface = _surface_of(detections, "surface")
-    seen = detections.seen()
-    away_mm, faces = first_hits(seen.rays, surface)
+    views = detections.only_usable()
+    away_mm, faces = first_hits(views.rays, surface)
     hit = np.isfinite(away_mm)
     if not hit.any():
         raise GeometryError(f"none of the {len(hit)} usable rays hits the surface")
-    hits_mm = seen.rays.origins_mm + np.where(hit, away_mm, 0)[:, None] * seen.rays.directions
-    cosines = np.abs(np.einsum("ni,ni->n", _normals(surface, faces), seen.rays.directions))
-    weights = hit * np.maximum(cosines, MIN_COSINE) / seen.sigma_mm
-    if seen.visibility is not None and (weights * seen.visibility).any():
-        weights = weights * seen.visibility
+    hits_mm = views.rays.origins_mm + np.where(hit, away_mm, 0)[:, None] * views.rays.directions
+    cosines = np.abs(np.einsum("ni,ni->n", _normals(surface, faces), views.rays.directions))
+    weights = hit * np.maximum(cosines, MIN_COSINE) / views.sigma_mm
+    if views.visibility is not None and (weights * views.visibility).any():
+        weights = weights * views.visibility
     median_mm = geometric_median(hits_mm[weights > 0], weights[weights > 0])
     (point,), (snap_mm,), (face,) = closest_points(median_mm[None], surface.vertices_mm, surface.faces)
-    used = (weights > 0) & within_sigmas(seen, point)
+    used = (weights > 0) & within_sigmas(views, point)
     used = used if used.any() else weights > 0
     normal = _normals(surface, np.array([face]))[0]
-    away = np.linalg.norm(hits_mm - point, axis=1) / seen.sigma_mm
-    covariance = max(1.0, weighted_median(away**2, weights) / MEDIAN_CHI2) * _median_covariance(seen, used, normal)
+    away = np.linalg.norm(hits_mm - point, axis=1) / views.sigma_mm
+    covariance = max(1.0, weighted_median(away**2, weights) / MEDIAN_CHI2) * _median_covariance(views, used, normal)
     return fused(detections, point, covariance, used, snap_mm=float(snap_mm), snapped=True)
 
 
@@ -152,13 +152,13 @@ def weighted_median(values: Floats, weights: Floats) -> float:
     return float(values[order][np.searchsorted(mass, mass[-1] / 2)])
 
 
-def _median_covariance(seen: Detections, used: Floats, normal: Floats) -> Floats:
+def _median_covariance(views: Detections, used: Floats, normal: Floats) -> Floats:
     """Return the covariance (3, 3) of the median of hits near a plane; one ray is enough."""
-    weights = used / seen.sigma_mm**2 / MEDIAN_LOSS
-    floor = (ROUGHNESS * np.sqrt(np.mean(seen.sigma_mm[used] ** 2))) ** -2
+    weights = used / views.sigma_mm**2 / MEDIAN_LOSS
+    floor = (ROUGHNESS * np.sqrt(np.mean(views.sigma_mm[used] ** 2))) ** -2
     plane = np.outer(normal, normal)
-    own = np.linalg.inv(normal_matrix(seen.rays, weights) + floor * (plane + 1e-6 * np.eye(3)))
-    return np.asarray(own + seen.shared_mm**2 * (np.eye(3) - plane))
+    own = np.linalg.inv(normal_matrix(views.rays, weights) + floor * (plane + 1e-6 * np.eye(3)))
+    return np.asarray(own + views.shared_mm**2 * (np.eye(3) - plane))
 
 
 def _normals(surface: Surface, faces: np.ndarray) -> Floats:

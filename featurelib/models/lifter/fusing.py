@@ -37,17 +37,18 @@ def usable_views(spec: RenderSpec, side: str, *, all_views: bool) -> NDArray[np.
     return np.ones(len(spec.rig), bool) if all_views else own_side(spec.rig.views, side, front=True)
 
 
-def side_noise(unseen: Vectors, spec: RenderSpec, side: str, *, all_views: bool) -> ViewNoise:
+def side_noise(validation: Vectors, spec: RenderSpec, side: str, *, all_views: bool) -> ViewNoise:
     """Return the noise of each view for an instance, measured on objects that the detector was not trained on."""
     k = SIDES.index(side)
     usable = usable_views(spec, side, all_views=all_views)
     rays = [
-        _rays(pair_xy[:, k], centre, spec) for pair_xy, centre in zip(unseen.pair_xy, unseen.centre_mm, strict=True)
+        _rays(pair_xy[:, k], centre, spec)
+        for pair_xy, centre in zip(validation.pair_xy, validation.centre_mm, strict=True)
     ]
     return measure_noise(
         Rays(np.stack([ray.origins_mm for ray in rays]), np.stack([ray.directions for ray in rays])),
-        unseen.pair_mm[:, k],
-        np.broadcast_to(usable, (len(unseen), len(usable))),
+        validation.pair_mm[:, k],
+        np.broadcast_to(usable, (len(validation), len(usable))),
     )
 
 
@@ -76,12 +77,12 @@ def fused_pair(
         GeometryError: if there are fewer than two usable rays, or parallel ones only.
     """
     fusion, all_views = FUSIONS[method]
-    cameras, seen = spec.cameras(np.asarray(centre_mm)), np.asarray(pair_xy)
+    cameras, positions = spec.cameras(np.asarray(centre_mm)), np.asarray(pair_xy)
     points = []
     for k, side in enumerate(SIDES):
         detections = from_cameras(
             cameras,
-            seen[:, k],
+            positions[:, k],
             noise[k].sigma_mm,
             usable=usable_views(spec, side, all_views=all_views),
             visibility=None if visible is None else np.asarray(visible)[:, k],

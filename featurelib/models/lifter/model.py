@@ -105,8 +105,8 @@ class Lifter:
 
     def pairs(self, vectors: Vectors, method: str) -> NDArray[np.float64]:
         """Return the landmarks (n, 2, 3) in mm of n objects; NaN if the method raises GeometryError (parallel rays)."""
-        seen = zip(vectors.xy, vectors.centre_mm, vectors.pair_xy, strict=True)
-        return np.stack([self._pair(xy, centre_mm, method, pair_xy) for xy, centre_mm, pair_xy in seen])
+        rows = zip(vectors.xy, vectors.centre_mm, vectors.pair_xy, strict=True)
+        return np.stack([self._pair(xy, centre_mm, method, pair_xy) for xy, centre_mm, pair_xy in rows])
 
     def _pair(
         self,

@@ -35,9 +35,9 @@ def fit_standardiser(training: Vectors) -> Standardiser:
     return Standardiser(targets.mean(0), np.maximum(targets.std(0), 1e-3))
 
 
-def residual_noise(unseen: Vectors) -> NDArray[np.float64]:
+def residual_noise(validation: Vectors) -> NDArray[np.float64]:
     """Return the detector's root mean square error (v, 2) in each coordinate, on objects it was not trained on."""
-    return np.sqrt(np.mean((unseen.xy - unseen.xy_true) ** 2, axis=0))
+    return np.sqrt(np.mean((validation.xy - validation.xy_true) ** 2, axis=0))
 
 
 def build_lifter(num_views: int, standardiser: Standardiser) -> keras.Model:
@@ -63,12 +63,12 @@ def fit_lifter(
     noise the inputs of training would be more accurate than those of inference.
     """
     keras.utils.set_random_seed(seed)
-    standardiser, unseen = fit_standardiser(training), validation.with_mirrors()
+    standardiser, mirrored = fit_standardiser(training), validation.with_mirrors()
     model = build_lifter(training.xy.shape[1], standardiser)
     model.compile(keras.optimizers.Adam(RATE), loss=_standardised_mse(standardiser.std_mm))
     doubled = training.with_mirrors()
     model.fit(
-        NoisyBatches(doubled.xy_true, doubled.target_mm, unseen.xy - unseen.xy_true, seed),
+        NoisyBatches(doubled.xy_true, doubled.target_mm, mirrored.xy - mirrored.xy_true, seed),
         validation_data=(_flat(validation.xy), _flat(validation.target_mm)),
         epochs=EPOCHS,
         verbose=0,
