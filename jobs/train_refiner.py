@@ -135,7 +135,7 @@ def first_estimates(
         for found, visible in zip(meshed, validation.visible, strict=True)
     )
     estimates = FirstEstimates(tuple(meshes), validation.pair_mm, {**pairs_mm, **ray.get(lifted)}, scores)
-    return estimates.where(readable).answered()
+    return estimates.where(readable).with_start()
 
 
 def _train(config: TrainRefinerConfig, manifest: Manifest, vectors: Vectors, uri: str) -> dict[str, float]:

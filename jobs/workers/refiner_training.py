@@ -126,7 +126,7 @@ def fit_refiner(task: RefinerTask) -> dict[str, float]:
         refiner = _trained(task, validation, progress)
     progress.report("fitting the uncertainty on validation objects")
     results = held_out_results(refiner.distinct_stages, validation)
-    errors_mm = np.array([answer.pair_mm for answer in results]) - estimates.truths_mm
+    errors_mm = np.array([result.pair_mm for result in results]) - estimates.truths_mm
     refined_mm = float(np.linalg.norm(errors_mm, axis=-1).mean())
     validation_mm = {**estimates.validation_mm, "refined": refined_mm}
     uncertainty = uncertainty_of(estimates, results, errors_mm)
@@ -183,7 +183,7 @@ def _samples(
 def uncertainty_of(
     estimates: FirstEstimates, results: Sequence["Refined"], errors_mm: NDArray[np.float64]
 ) -> UncertaintyModel:
-    """Return the uncertainty of refined answers, fitted to their errors (n, 2, 3) on validation objects."""
+    """Return the uncertainty of refined landmarks, fitted to their errors (n, 2, 3) on validation objects."""
     rows = zip(
         estimates.quality_scores,
         results,
@@ -192,10 +192,10 @@ def uncertainty_of(
         strict=True,
     )
     scores = [
-        {**of_object, **refinement_scores(answer, first_mm), **quality.disagreement_scores(answer.pair_mm, template_mm)}
-        for of_object, answer, first_mm, template_mm in rows
+        {**of_object, **refinement_scores(result, first_mm), **quality.disagreement_scores(result.pair_mm, template_mm)}
+        for of_object, result, first_mm, template_mm in rows
     ]
-    return fit_uncertainty(errors_mm, np.array([answer.covariance_mm2 for answer in results]), scores)
+    return fit_uncertainty(errors_mm, np.array([result.covariance_mm2 for result in results]), scores)
 
 
 class RefinerProgress:

@@ -125,10 +125,10 @@ def test_unreadable_meshes_are_skipped_and_reported(small_run, bodies, tmp_path,
     train_refiner(TrainRefinerConfig(run=str(small_run), dataset=str(tmp_path / "corrupted"), num_crops=NUM_CROPS))
     evaluate(EvaluateConfig(run=str(small_run)))
     renewed = json.loads((small_run / "report" / "report.json").read_text())
-    said = capfd.readouterr().err
+    messages = capfd.readouterr().err
 
-    assert "mean shape: no answer for 1 of 2 objects; the first: meshes/body-00001.ply" in said
-    assert "skipped object 1: meshes/body-00007.ply" in said
+    assert "mean shape: no answer for 1 of 2 objects; the first: meshes/body-00001.ply" in messages
+    assert "skipped object 1: meshes/body-00007.ply" in messages
     assert "refined" not in without["lifter"]["orthographic"]["test"]
     assert renewed["lifter"]["orthographic"]["test"]["refined"]["n"] == 2
 

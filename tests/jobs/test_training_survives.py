@@ -74,10 +74,10 @@ def test_a_killed_worker_costs_no_more_than_an_epoch(cluster, ray_workers, rende
     threading.Thread(target=kill, daemon=True).start()
     train_detector(TrainDetectorConfig(run=str(renders), workers=2, **FLAGS))
 
-    said = capsys.readouterr().err
+    messages = capsys.readouterr().err
     assert len(killed) == 2
-    assert "resumes after epoch" in said
-    assert "failed" in said
+    assert "resumes after epoch" in messages
+    assert "failed" in messages
     assert [int(row["epoch"]) for row in curve(renders)] == list(range(EPOCHS))
     np.testing.assert_allclose(figures(curve(renders)), figures(undisturbed), rtol=1e-4)
     assert not (renders / "detector/orthographic/checkpoint.npz").exists()

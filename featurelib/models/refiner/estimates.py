@@ -41,7 +41,7 @@ class FirstEstimates:
         errors_mm = {method: self._errors_mm(method) for method in self.pairs_mm}
         return {method: float(e[np.isfinite(e)].mean()) for method, e in errors_mm.items() if np.isfinite(e).any()}
 
-    def answered(self) -> "FirstEstimates":
+    def with_start(self) -> "FirstEstimates":
         """Return the objects for which the start has an estimate."""
         return self.where(np.asarray(np.isfinite(self.pairs_mm[self.start]).all(axis=(1, 2))))
 

@@ -31,11 +31,11 @@ def test_the_start_is_the_method_with_the_better_median() -> None:
 def test_objects_without_an_estimate_of_the_start_are_left_out() -> None:
     estimates = _estimates(template=3.0, mlp=1.0)
     estimates.pairs_mm["mlp"][[2, 5]] = np.nan
-    answered = estimates.answered()
+    with_start = estimates.with_start()
 
-    assert len(answered.meshes) == COUNT - 2
-    assert {"2.ply", "5.ply"}.isdisjoint(answered.meshes)
-    assert np.array_equal(answered.truths_mm, np.delete(estimates.truths_mm, [2, 5], axis=0))
+    assert len(with_start.meshes) == COUNT - 2
+    assert {"2.ply", "5.ply"}.isdisjoint(with_start.meshes)
+    assert np.array_equal(with_start.truths_mm, np.delete(estimates.truths_mm, [2, 5], axis=0))
 
 
 @pytest.mark.parametrize("failures", [1, 5])
