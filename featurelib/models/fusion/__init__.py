@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from featurelib.errors import UsageError
 from featurelib.models.fusion.consensus import consensus, robust
 from featurelib.models.fusion.deep_mvlm import deep_mvlm
-from featurelib.models.fusion.detections import Detections, FusedPoint, Surface, from_cameras, own_side
+from featurelib.models.fusion.detections import Detections, FusedPoint, Surface, from_cameras, own_side, rays_through
 from featurelib.models.fusion.hits import first_hits
 from featurelib.models.fusion.least_squares import least_squares, weighted
 from featurelib.models.fusion.noise import ViewNoise, measure_noise
@@ -57,4 +57,5 @@ __all__ = [
     "fuse",
     "measure_noise",
     "own_side",
+    "rays_through",
 ]

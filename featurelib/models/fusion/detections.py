@@ -111,15 +111,20 @@ def from_cameras(
         shared_mm: see Detections.
     """
     positions = np.asarray(xy, dtype=np.float64)
-    rays = [camera.backproject(position) for camera, position in zip(cameras, positions, strict=True)]
     return Detections(
-        Rays(np.stack([ray.origins_mm for ray in rays]), np.stack([ray.directions for ray in rays])),
+        rays_through(cameras, positions),
         np.asarray(np.isfinite(positions).all(axis=1) if usable is None else usable, dtype=bool),
         np.asarray(sigma_mm, dtype=np.float64),
         None if visibility is None else np.asarray(visibility, dtype=np.float64),
         surface,
         shared_mm,
     )
+
+
+def rays_through(cameras: Sequence[Camera], xy: NDArray[np.floating]) -> Rays:
+    """Return the rays (v, 3) of v cameras through the image positions xy (v, 2)."""
+    rays = [camera.backproject(position) for camera, position in zip(cameras, xy, strict=True)]
+    return Rays(*(np.stack(parts) for parts in zip(*rays, strict=True)))
 
 
 def own_side(views: Sequence[View], side: str, *, front: bool = False) -> NDArray[np.bool_]:

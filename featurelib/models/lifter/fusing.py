@@ -17,6 +17,7 @@ from featurelib.models.fusion import (
     fuse,
     measure_noise,
     own_side,
+    rays_through,
 )
 from featurelib.models.lifter.vectors import Vectors
 
@@ -42,7 +43,7 @@ def side_noise(validation: Vectors, spec: RenderSpec, side: str, *, all_views: b
     k = SIDES.index(side)
     usable = usable_views(spec, side, all_views=all_views)
     rays = [
-        _rays(pair_xy[:, k], centre, spec)
+        rays_through(spec.cameras(centre), pair_xy[:, k])
         for pair_xy, centre in zip(validation.pair_xy, validation.centre_mm, strict=True)
     ]
     return measure_noise(
@@ -119,8 +120,3 @@ def surface_pairs(
         except GeometryError:
             pairs_mm[method] = np.full((2, 3), np.nan)
     return pairs_mm
-
-
-def _rays(xy: NDArray[np.floating], centre_mm: NDArray[np.floating], spec: RenderSpec) -> Rays:
-    rays = [camera.backproject(position) for camera, position in zip(spec.cameras(centre_mm), xy, strict=True)]
-    return Rays(np.stack([ray.origins_mm for ray in rays]), np.stack([ray.directions for ray in rays]))

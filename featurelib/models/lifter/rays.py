@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 from featurelib.datasets.shards.spec import RenderSpec
 from featurelib.errors import GeometryError
 from featurelib.geometry import SIDES, Rays, triangulate
+from featurelib.models.fusion import own_side, rays_through
 
 
 def triangulate_pair(xy: ArrayLike, centre_mm: ArrayLike, spec: RenderSpec) -> NDArray[np.float64]:
@@ -17,19 +18,12 @@ def triangulate_pair(xy: ArrayLike, centre_mm: ArrayLike, spec: RenderSpec) -> N
     Raises:
         GeometryError: if a side has fewer than two views, or parallel ones only.
     """
-    cameras = spec.cameras(np.asarray(centre_mm))
-    rays = [camera.backproject(position) for camera, position in zip(cameras, np.asarray(xy), strict=True)]
-    return np.stack(
-        [
-            triangulate(
-                _stack([r for r, view in zip(rays, spec.rig.views, strict=True) if view.near_side == side], side)
-            )
-            for side in SIDES
-        ]
-    )
+    rays = rays_through(spec.cameras(np.asarray(centre_mm)), np.asarray(xy))
+    return np.stack([triangulate(_of_side(rays, spec, side)) for side in SIDES])
 
 
-def _stack(rays: list[Rays], side: str) -> Rays:
-    if len(rays) < 2:
-        raise GeometryError(f"the rig has {len(rays)} views of the {side} side; triangulation needs two")
-    return Rays(*(np.stack(parts) for parts in zip(*rays, strict=True)))
+def _of_side(rays: Rays, spec: RenderSpec, side: str) -> Rays:
+    own = own_side(spec.rig.views, side)
+    if own.sum() < 2:
+        raise GeometryError(f"the rig has {own.sum()} views of the {side} side; triangulation needs two")
+    return Rays(*(part[own] for part in rays))
