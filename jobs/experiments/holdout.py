@@ -16,7 +16,7 @@ from featurelib.datasets.dataset import Dataset, open_dataset
 from featurelib.errors import DataError
 from featurelib.evaluation.bootstrap import interval
 from featurelib.geometry import SIDES, Projection
-from featurelib.models.uncertainty.calibration import CHI_68, CHI_95
+from featurelib.models.uncertainty.conformal import CHI_68, CHI_95
 from featurelib.runtime import cli, parquet, storage
 from featurelib.runtime.console import print_result
 from jobs.predict import PredictConfig, predict

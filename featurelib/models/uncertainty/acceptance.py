@@ -1,10 +1,9 @@
-"""Which answers to hand back as doubtful, and why, by limits on scores that need no labels.
+"""Which predictions to reject, by limits on quality scores that need no labels.
 
-A score is a number that is small where all is well: how far the second look moved the point, the spread over
-disturbed starts, the distance from the surface, the disagreement with the template. Limits come from validation
-objects, at most a stated share of which they reject. They catch answers that are unlike the validation ones; whether
-they catch the wrong ones depends on the scores, so that a rule's report should give the errors of accepted and of
-rejected objects.
+A score is a number that is small for a good prediction: how far refinement moved the point, the distance from the
+surface, the distance from the registered mean shape. The limits come from validation objects, of which they reject at
+most a given share. They detect objects unlike the validation objects. Whether they detect wrong predictions depends on
+the scores, so a report should give the errors of accepted and of rejected objects.
 """
 
 from collections.abc import Mapping
@@ -21,11 +20,11 @@ SHARE = 0.05
 """Share of validation objects beyond the limits that SLACK then widens."""
 
 SLACK = 2.0
-"""How much farther from the median the limits are than those that reject SHARE.
+"""The limits are this many times as far from the median as those that reject SHARE.
 
-Of objects like the validation ones no score told the wrong answers from the right (rank correlations with the error
-below 0.4), and the tightest limits rejected 8 of 49 sound heads, whose errors were 1.5 times the others'. Objects that
-are corrupted stand out by far: with twice the distance all 22 of `python -m jobs.experiments corruptions` were
+Among objects like the validation objects, no score separated wrong predictions from right ones: rank correlations with
+the error were below 0.4. The tightest limits rejected 8 of 49 sound heads, whose errors were 1.5 times the others'.
+Corrupted objects have far larger scores: at twice the distance, all 22 of `python -m jobs.experiments corruptions` were
 rejected.
 """
 
@@ -34,44 +33,44 @@ MOST_DECIMALS = 6
 
 @dataclass(frozen=True)
 class ScoreText:
-    """How a score is put into words: `says` before its value, e.g. "the two looks disagree by", and its unit."""
+    """A score in words: the `message` before its value, e.g. "the last stage moved the point by", and its unit."""
 
-    says: str
+    message: str
     unit: str = "mm"
 
 
 @dataclass(frozen=True)
 class Limit:
-    """The largest value of a score that is accepted.
+    """The largest accepted value of a score.
 
-    score: its name. limit: in its unit. wording: for reasons.
+    score: its name. limit: in the score's unit. text: the score in words, for reasons.
     """
 
     score: str
     limit: float
-    wording: ScoreText
+    text: ScoreText
 
     def reason(self, value: float) -> str:
-        """Return why a value beyond the limit is doubtful; a value that is not a number is beyond any.
+        """Return why a value beyond the limit is rejected; NaN is beyond any limit.
 
-        The limit is given to two digits, or to as many more as tell the value from it.
+        The limit has two significant digits, or as many more as are needed to tell it from the value.
         """
-        unit = f" {self.wording.unit}" if self.wording.unit else ""
+        unit = f" {self.text.unit}" if self.text.unit else ""
         two_digits = int(np.clip(1 - np.floor(np.log10(max(self.limit, 1e-9))), 0, MOST_DECIMALS))
         if not np.isfinite(value):
-            return f"{self.wording.says} an unknown amount, expected at most {self.limit:.{two_digits}f}{unit}"
+            return f"{self.text.message} an unknown amount, expected at most {self.limit:.{two_digits}f}{unit}"
         decimals = range(two_digits, MOST_DECIMALS + 1)
         texts = [(f"{value:.{digits}f}", f"{self.limit:.{digits}f}") for digits in decimals]
         found, limit = next((pair for pair in texts if pair[0] != pair[1]), texts[-1])
-        return f"{self.wording.says} {found}{unit}, more than {limit}{unit}"
+        return f"{self.text.message} {found}{unit}, more than {limit}{unit}"
 
 
 @dataclass(frozen=True)
 class AcceptRule:
-    """Limits that an answer must keep, all of them.
+    """Limits on the scores of a prediction. It is accepted if no score is beyond its limit.
 
     limits: of the scores. num_objects: validation objects behind them. num_rejected: how many of those it rejects.
-    exact: false where there were too few objects for the share; the limits are then beyond all that was seen.
+    exact: False if there were too few objects for the share; the limits are then beyond all values seen.
     """
 
     limits: tuple[Limit, ...]
@@ -79,44 +78,26 @@ class AcceptRule:
     num_rejected: int
     exact: bool
 
-    def accepts(self, scores: Mapping[str, ArrayLike]) -> NDArray[np.bool_]:
-        """Return for n objects (n,) whether all instances keep all limits; a score that is no number keeps none.
-
-        Args:
-            scores: (n,) or (n, p) by name; every score that the rule knows.
-
-        Raises:
-            DataError: if a score of the rule is missing.
-        """
-        worst = [_worst(self._of(scores, limit)) <= limit.limit for limit in self.limits]
-        if not worst:
-            return np.ones(len(next(iter(scores.values()), ())), dtype=bool)  # type: ignore[arg-type]
-        return np.asarray(np.all(worst, axis=0))
-
     def reason(self, scores: Mapping[str, ArrayLike]) -> str:
-        """Return why one object is doubtful; empty if it is accepted.
+        """Return why one object is rejected; empty if it is accepted.
 
         Args:
-            scores: by name a number, or (2,) numbers of its instances in the order of SIDES.
+            scores: by name, one number or (2,) numbers in the order of SIDES; NaN is beyond any limit.
 
         Raises:
             DataError: if a score of the rule is missing.
         """
         reasons = []
         for limit in self.limits:
-            values = np.atleast_1d(np.asarray(self._of(scores, limit), dtype=np.float64))
+            if limit.score not in scores:
+                raise DataError(f"accept rule: score {limit.score!r} is missing; given: {', '.join(scores) or 'none'}")
+            values = np.atleast_1d(np.asarray(scores[limit.score], dtype=np.float64))
             at = int(np.where(np.isfinite(values), values, np.inf).argmax())
             if not values[at] <= limit.limit:
                 side = f"{SIDES[at]}: " if len(values) == len(SIDES) else ""
                 reasons.append(side + limit.reason(float(values[at])))
-        doubt = "" if self.exact or not reasons else f" (limits from only {self.num_objects} validation objects)"
-        return "; ".join(reasons) + doubt
-
-    @staticmethod
-    def _of(scores: Mapping[str, ArrayLike], limit: Limit) -> ArrayLike:
-        if limit.score not in scores:
-            raise DataError(f"accept rule: score {limit.score!r} is missing; given: {', '.join(scores) or 'none'}")
-        return scores[limit.score]
+        caveat = "" if self.exact or not reasons else f" (limits from only {self.num_objects} validation objects)"
+        return "; ".join(reasons) + caveat
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -127,11 +108,11 @@ class AcceptRule:
         """Return the rule that `to_dict` wrote.
 
         Raises:
-            DataError: if the values are not those of a rule.
+            DataError: if `to_dict` cannot have written the values.
         """
         try:
             limits = (
-                Limit(each["score"], float(each["limit"]), ScoreText(**each["wording"])) for each in values["limits"]
+                Limit(each["score"], float(each["limit"]), ScoreText(**each["text"])) for each in values["limits"]
             )
             return cls(tuple(limits), int(values["num_objects"]), int(values["num_rejected"]), bool(values["exact"]))
         except (TypeError, KeyError, ValueError) as error:
@@ -139,25 +120,25 @@ class AcceptRule:
 
 
 def fit_accept_rule(
-    scores: Mapping[str, ArrayLike], wordings: Mapping[str, ScoreText], *, share: float = SHARE, slack: float = SLACK
+    scores: Mapping[str, ArrayLike], texts: Mapping[str, ScoreText], *, share: float = SHARE, slack: float = SLACK
 ) -> AcceptRule:
     """Return limits `slack` times as far from the medians as those that reject `share` of the validation objects.
 
-    All limits lie equally far from their score's median, in units of the score's own spread (median to ninth decile),
-    so that an object is rejected by how far it stands out with its worst score. Without slack, with k of n rejected,
-    new objects like these are rejected with a chance of about (k + 1) / (n + 1): 6.9 % of 20,000 simulated ones, with
-    three scores and a rule of 5 % from 60. Below 1 / share objects none may be rejected, and how far good answers
-    reach is not known: the limit is then the largest value seen and once more its distance from the median or from
-    zero, whichever is more.
+    All limits are equally far from their score's median, in units of the score's spread (median to ninth decile). So an
+    object is rejected by its worst score. Without slack, with k of n objects rejected, new objects like these are
+    rejected with a probability of about (k + 1) / (n + 1): 6.9 % of 20,000 simulated objects, with three scores and a
+    rule of 5 % from 60 objects. With fewer than 1 / share objects, none may be rejected, and the range of good
+    predictions is not known. The limit is then the largest value seen, plus its distance from the median or from zero,
+    whichever is larger.
 
     Args:
         scores: by name, (n,) or (n, p) of n validation objects; infinite or NaN where not known.
-        wordings: by name; a score without one is called by its name.
+        texts: by name; a score without a text appears by its name.
         share: 0 to 1.
         slack: at least 1.
 
     Raises:
-        DataError: if there is no score, they are of different objects, or a score is unknown for too many of them.
+        DataError: if there is no score, if numbers of objects differ, or if a score is unknown for too many of them.
     """
     if not scores:
         raise DataError("accept rule: no scores; expected at least one")
@@ -165,20 +146,20 @@ def fit_accept_rule(
     counts = {len(values) for values in worst.values()}
     num_objects = counts.pop()
     if counts or not num_objects:
-        raise DataError("accept rule: scores of different numbers of objects, or of none; expected one row an object")
+        raise DataError("accept rule: scores of different numbers of objects, or of none; expected one row per object")
     budget = int(np.floor(share * num_objects + 1e-9))
     table = np.stack(list(worst.values()))  # (s, n)
     unknown = np.isinf(table)
     if unknown.any(axis=0).sum() > budget:
         most = int(unknown.sum(axis=1).argmax())
         raise DataError(
-            f"accept rule: score {list(worst)[most]!r} is not known for {int(unknown[most].sum())} of {num_objects}"
+            f"accept rule: score {list(worst)[most]!r} is unknown for {int(unknown[most].sum())} of {num_objects}"
             f" validation objects, more than the rule may reject ({budget}); leave the score out"
         )
     limits = _limits(table, budget, slack) if budget else _beyond(table)
     rejected = int((table > limits[:, None]).any(axis=0).sum())
     chosen = [
-        Limit(name, float(limit), wordings.get(name, ScoreText(f"{name} is", "")))
+        Limit(name, float(limit), texts.get(name, ScoreText(f"{name} is", "")))
         for name, limit in zip(worst, limits, strict=True)
     ]
     return AcceptRule(tuple(chosen), num_objects, rejected, exact=budget > 0)
@@ -190,9 +171,9 @@ def _limits(table: NDArray[np.float64], budget: int, slack: float) -> NDArray[np
     spread = np.quantile(table, 0.9, axis=1, method="lower") - middle
     largest = np.where(np.isfinite(table), table, -np.inf).max(axis=1) - middle
     spread = np.where(spread > 0, spread, np.where(largest > 0, largest, np.fmax(np.abs(middle), 1e-9)))
-    standing_out = ((table - middle[:, None]) / spread[:, None]).max(axis=0)
-    reach = slack * np.sort(standing_out)[-1 - budget]
-    return np.asarray((middle + reach * spread) * (1 + 1e-12 * np.sign(middle + reach * spread)))  # against rounding
+    distances = ((table - middle[:, None]) / spread[:, None]).max(axis=0)
+    scale = slack * np.sort(distances)[-1 - budget]
+    return np.asarray((middle + scale * spread) * (1 + 1e-12 * np.sign(middle + scale * spread)))  # for rounding errors
 
 
 def _beyond(table: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -202,7 +183,7 @@ def _beyond(table: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _worst(values: ArrayLike) -> NDArray[np.float64]:
-    """Return the largest value (n,) of each object's instances (n,) or (n, p); what is no number is infinite."""
+    """Return the largest value (n,) of each object's instances (n,) or (n, p); NaN counts as infinite."""
     table = np.asarray(values, dtype=np.float64)
     table = table.reshape(len(table), -1) if table.size else np.empty((0, 1))
     return np.asarray(np.where(np.isfinite(table), table, np.inf).max(axis=1))

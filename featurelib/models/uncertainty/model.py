@@ -1,8 +1,7 @@
-"""What a run says of an answer beside its coordinates: how far off it may be, and whether to take it.
+"""The uncertainty of a prediction: its calibrated covariance, and whether it is accepted.
 
-Both are fitted on predictions for validation objects, made by stages that were neither trained nor tuned on those
-objects: error bars by split conformal prediction (`calibration`), acceptance by limits on quality scores, which need
-no labels (`acceptance`, `quality`).
+Both are fitted on predictions for validation objects. Networks and parameters that predict them must not have been
+trained or tuned on those objects.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,18 +13,19 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from featurelib.models.uncertainty.acceptance import AcceptRule, fit_accept_rule
-from featurelib.models.uncertainty.calibration import ErrorBars, calibrate, conformal_bound, normalised
+from featurelib.models.uncertainty.conformal import ErrorBars, calibrate, conformal_bound, normalised
 from featurelib.models.uncertainty.quality import SCORE_TEXTS, QualityScores
 
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.68, 0.8, 0.9, 0.95)
-"""Chances of the regions that a report checks."""
+"""Probabilities of the regions that a report checks."""
 
 
 class Uncertainty(NamedTuple):
-    """What is said of one answer.
+    """The uncertainty of one prediction.
 
-    covariance_mm2: (2, 3, 3) of left and right; their 68 % ellipsoids hold. sigma_mm: (2,) the same along one axis.
-    accepted: whether to take it. reason: why not; empty if it is.
+    covariance_mm2: (2, 3, 3) of left and right, scaled so that the 68 % ellipsoids hold.
+    sigma_mm: (2,) standard deviations along one axis.
+    accepted: whether the quality scores are within their limits. reason: why not; empty if accepted.
     """
 
     covariance_mm2: NDArray[np.float64]
@@ -36,10 +36,10 @@ class Uncertainty(NamedTuple):
 
 @dataclass(frozen=True)
 class UncertaintyModel:
-    """What may be claimed of a method's answers.
+    """The uncertainty of a method's predictions.
 
-    bars: of their errors. rule: which to accept. scales: for each of LEVELS the factor on an answer's own standard
-    deviations that makes a region of that chance.
+    bars: the size of their errors. rule: which predictions to accept.
+    scales: by LEVELS, the factor on a prediction's own standard deviations that makes a region of this probability.
     """
 
     bars: ErrorBars
@@ -47,18 +47,18 @@ class UncertaintyModel:
     scales: tuple[float, ...]
 
     def of(self, covariance_mm2: ArrayLike, quality_scores: QualityScores) -> Uncertainty:
-        """Return the claim for an answer with its own covariances (2, 3, 3) and what speaks against it."""
+        """Return the uncertainty of a prediction from its own covariances (2, 3, 3) and its quality scores."""
         covariance = np.asarray(covariance_mm2, dtype=np.float64) * (self.bars.scale_68 or 1.0) ** 2
         sigma_mm = np.sqrt(np.trace(covariance, axis1=-2, axis2=-1) / 3)
         reason = self.rule.reason(quality_scores)
         return Uncertainty(covariance, sigma_mm, not reason, reason)
 
     def held(self, residuals_mm: ArrayLike, covariance_mm2: ArrayLike) -> list[tuple[float, float]]:
-        """Return for each of LEVELS the share of errors (n, 2, 3) inside their regions; NaN errors do not count.
+        """Return for each of LEVELS the share of errors inside their regions; NaN errors do not count.
 
         Args:
-            residuals_mm: found minus true.
-            covariance_mm2: (n, 2, 3, 3) the answers' own, not yet scaled.
+            residuals_mm: (n, 2, 3) predicted minus true.
+            covariance_mm2: (n, 2, 3, 3) the predictions' own covariances, not yet scaled.
         """
         lengths = normalised(np.asarray(residuals_mm, np.float64), np.asarray(covariance_mm2, np.float64))
         known = lengths[np.isfinite(lengths)]
@@ -71,7 +71,7 @@ class UncertaintyModel:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return the claims that `to_dict` wrote."""
+        """Return the model that `to_dict` wrote."""
         bars, rule = ErrorBars.from_dict(values["bars"]), AcceptRule.from_dict(values["rule"])
         return cls(bars, rule, tuple(float(scale) for scale in values["scales"]))
 
@@ -82,9 +82,9 @@ def fit_uncertainty(
     """Return the uncertainty model fitted on predictions for n objects that the method was not trained on.
 
     Args:
-        residuals_mm: (n, 2, 3) found minus true; NaN without an answer.
-        covariance_mm2: (n, 2, 3, 3) what the method itself makes of its errors.
-        quality_scores: (n,) of each prediction, all with the same names.
+        residuals_mm: (n, 2, 3) predicted minus true; NaN without an answer.
+        covariance_mm2: (n, 2, 3, 3) the predictions' own covariances.
+        quality_scores: (n,) per prediction, all with the same names.
 
     Raises:
         DataError: if there is no answer, or scores are missing for more objects than may be rejected.
@@ -97,5 +97,5 @@ def fit_uncertainty(
 
 
 def _radius(level: float) -> float:
-    """Return the radius, in standard deviations along an axis, of the ball that holds a share of a 3D Gaussian."""
+    """Return the radius of the ball that contains a share of a 3D Gaussian, in standard deviations along one axis."""
     return float(np.sqrt(2 * special.gammaincinv(1.5, level)))

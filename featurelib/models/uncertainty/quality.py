@@ -1,8 +1,8 @@
-"""What speaks against an answer and needs no labels: numbers that are small where all is well.
+"""Quality scores of a prediction, which need no labels: numbers that are small for a good prediction.
 
-Three witnesses are heard. The mean shape says whether this is such an object at all. The detector says whether any
-view shows the landmark. The crops say how far they moved the point, and how well their rays agree with each other
-and with the surface. Each number is one an object or (2,) of left and right.
+They have three sources. The mean shape shows whether the object is one of this kind at all. The detector shows whether
+any view sees the landmark. Refinement shows how far it moved the point, and how well its rays agree with each other and
+with the surface. A score is one number per object, or (2,) numbers for left and right.
 """
 
 from collections.abc import Mapping
@@ -22,19 +22,19 @@ SCORE_TEXTS = {
     "surroundings": ScoreText("the landmark's surroundings differ from the mean shape's by"),
     "size": ScoreText("the size differs from the mean shape's by", "%"),
     "rotation": ScoreText("the object is rotated against the mean shape by", "degrees"),
-    "unseen": ScoreText("the detector's doubt that it sees the landmark is", ""),
-    "disagreement": ScoreText("the answer and the registered mean shape disagree by"),
+    "unseen": ScoreText("the detector's confidence that no view shows the landmark is", ""),
+    "disagreement": ScoreText("the prediction and the registered mean shape disagree by"),
     "move": ScoreText("the crops moved the first estimate by"),
     "last_move": ScoreText("the last stage moved the point by"),
     "off_surface": ScoreText("the crops' rays meet off the surface by"),
     "rays": ScoreText("the crops' rays miss each other by"),
-    "blur": ScoreText("the crops' maps spread over"),
+    "blur": ScoreText("the crops' heatmaps spread over"),
     "networks": ScoreText("the crops' networks disagree by"),
 }
 
 
 def shape_scores(located: LocatedPair) -> QualityScores:
-    """Return what the registered mean shape says of an object."""
+    """Return how much an object differs from the registered mean shape."""
     whole = located.whole
     return {
         "shape": whole.residual_mm / whole.scale,
@@ -45,14 +45,16 @@ def shape_scores(located: LocatedPair) -> QualityScores:
 
 
 def disagreement_scores(pair_mm: ArrayLike, located_mm: ArrayLike) -> QualityScores:
-    """Return how far an answer (2, 3) is from where the registered mean shape has the landmarks (2, 3)."""
+    """Return the distances of predicted landmarks (2, 3) from those of the registered mean shape (2, 3)."""
     return {"disagreement": np.linalg.norm(np.asarray(pair_mm) - np.asarray(located_mm), axis=-1)}
 
 
 def detector_scores(visible: ArrayLike) -> QualityScores:
-    """Return what the detector says that sees each instance with these chances (v, 2) in its views.
+    """Return 1 minus the largest visibility of each instance over the views.
 
-    Nothing from a head that does not say (NaN).
+    Args:
+        visible: (v, 2) probabilities that a view shows left and right; all NaN from a detector head without them, which
+            gives no score.
     """
-    chances = np.asarray(visible, dtype=np.float64)
-    return {} if np.isnan(chances).all() else {"unseen": 1 - chances.max(axis=0)}
+    probabilities = np.asarray(visible, dtype=np.float64)
+    return {} if np.isnan(probabilities).all() else {"unseen": 1 - probabilities.max(axis=0)}

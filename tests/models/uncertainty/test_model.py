@@ -1,4 +1,4 @@
-"""Claims learnt on some objects, held against others."""
+"""Uncertainty fitted on some objects and checked on others."""
 
 import json
 
@@ -10,15 +10,15 @@ from featurelib.models.uncertainty.model import LEVELS, UncertaintyModel, fit_un
 
 COUNT = 4000
 SHAPE = np.diag([0.04, 0.09, 0.25])
-"""What a method makes of its errors; they are twice as large."""
+"""The method's own covariance. Its errors are twice as large."""
 
 
 def _answers(seed: int, count: int = COUNT) -> tuple[np.ndarray, np.ndarray, list[dict]]:
-    """Return residuals (n, 2, 3), the method's own covariances and what speaks against the answers."""
+    """Return residuals (n, 2, 3), the method's own covariances and quality scores."""
     random = np.random.default_rng(seed)
     residuals_mm = 2 * random.normal(size=(count, 2, 3)) * np.sqrt(np.diag(SHAPE))
-    against = [{"move": random.gamma(2, size=2), "size": float(random.gamma(2))} for _ in range(count)]
-    return residuals_mm, np.broadcast_to(SHAPE, (count, 2, 3, 3)), against
+    scores = [{"move": random.gamma(2, size=2), "size": float(random.gamma(2))} for _ in range(count)]
+    return residuals_mm, np.broadcast_to(SHAPE, (count, 2, 3, 3)), scores
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def uncertainty() -> UncertaintyModel:
     return fit_uncertainty(*_answers(0))
 
 
-def test_regions_hold_as_often_as_they_say(uncertainty) -> None:
+def test_regions_hold_with_their_probability(uncertainty) -> None:
     """On new objects of the same kind, at every level."""
     residuals_mm, covariance_mm2, _ = _answers(1)
 
@@ -34,17 +34,17 @@ def test_regions_hold_as_often_as_they_say(uncertainty) -> None:
         assert held == pytest.approx(level, abs=0.02)
 
 
-def test_the_covariance_claimed_is_the_one_of_the_errors(uncertainty) -> None:
-    """However wrong the method's own was by a factor, in every direction."""
-    _, covariance_mm2, against = _answers(2, 1)
+def test_the_scaled_covariance_is_that_of_the_errors(uncertainty) -> None:
+    """In every direction, if the method's own was wrong by a factor."""
+    _, covariance_mm2, scores = _answers(2, 1)
 
-    uncertainty = uncertainty.of(covariance_mm2[0], against[0])
+    uncertainty = uncertainty.of(covariance_mm2[0], scores[0])
 
     np.testing.assert_allclose(uncertainty.covariance_mm2, np.broadcast_to(4 * SHAPE, (2, 3, 3)), rtol=0.1)
     np.testing.assert_allclose(uncertainty.sigma_mm, np.sqrt(4 * np.trace(SHAPE) / 3), rtol=0.05)
 
 
-def test_an_answer_that_stands_out_is_not_accepted_and_says_why(uncertainty) -> None:
+def test_an_outlier_is_rejected_with_a_reason(uncertainty) -> None:
     usual, far = {"move": np.array([1.0, 1.0]), "size": 1.0}, {"move": np.array([1.0, 99.0]), "size": 1.0}
     own = np.broadcast_to(SHAPE, (2, 3, 3))
 
@@ -54,22 +54,22 @@ def test_an_answer_that_stands_out_is_not_accepted_and_says_why(uncertainty) -> 
     assert reason.startswith("right: the crops moved the first estimate by 99 mm, more than")
 
 
-def test_claims_come_back_from_json_as_they_were(uncertainty) -> None:
+def test_a_model_survives_json(uncertainty) -> None:
     assert UncertaintyModel.from_dict(json.loads(json.dumps(uncertainty.to_dict()))) == uncertainty
     assert len(uncertainty.scales) == len(LEVELS)
 
 
 def test_objects_without_an_answer_do_not_count() -> None:
     """They neither widen the regions nor count as held."""
-    residuals_mm, covariance_mm2, against = _answers(3, 100)
+    residuals_mm, covariance_mm2, scores = _answers(3, 100)
     some = residuals_mm.copy()
     some[::4] = np.nan
 
-    uncertainty = fit_uncertainty(some, covariance_mm2, against)
+    uncertainty = fit_uncertainty(some, covariance_mm2, scores)
 
     assert (
-        uncertainty.scales == fit_uncertainty(residuals_mm[np.arange(100) % 4 > 0], covariance_mm2[:75], against).scales
+        uncertainty.scales == fit_uncertainty(residuals_mm[np.arange(100) % 4 > 0], covariance_mm2[:75], scores).scales
     )
     assert uncertainty.held(some, covariance_mm2)[-1][1] == pytest.approx(0.95, abs=0.05)
     with pytest.raises(DataError, match="no validation object has an answer"):
-        fit_uncertainty(np.full((3, 2, 3), np.nan), covariance_mm2[:3], against[:3])
+        fit_uncertainty(np.full((3, 2, 3), np.nan), covariance_mm2[:3], scores[:3])

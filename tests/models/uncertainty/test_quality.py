@@ -1,4 +1,4 @@
-"""What speaks against an answer."""
+"""Quality scores of predictions."""
 
 import numpy as np
 import pytest
@@ -18,19 +18,19 @@ def shape():
     return vertices_mm, faces, body.pair_mm, build_template([(vertices_mm, faces, body.pair_mm)])
 
 
-def test_the_shape_itself_has_nothing_against_it(shape) -> None:
+def test_the_mean_shape_itself_has_small_scores(shape) -> None:
     vertices_mm, faces, pair_mm, template = shape
-    against = quality.shape_scores(locate(template, vertices_mm, faces))
+    scores = quality.shape_scores(locate(template, vertices_mm, faces))
 
-    assert set(against) <= set(quality.SCORE_TEXTS)
-    assert against["shape"] < 0.3
-    assert (np.asarray(against["surroundings"]) < 0.3).all()
-    assert against["size"] < 1
-    assert against["rotation"] < 1
+    assert set(scores) <= set(quality.SCORE_TEXTS)
+    assert scores["shape"] < 0.3
+    assert (np.asarray(scores["surroundings"]) < 0.3).all()
+    assert scores["size"] < 1
+    assert scores["rotation"] < 1
     assert (quality.disagreement_scores(pair_mm, pair_mm)["disagreement"] == 0).all()
 
 
-def test_size_and_turn_are_told_from_the_shape(shape) -> None:
+def test_size_and_rotation_do_not_change_the_shape_score(shape) -> None:
     """Twice as large is 100 % larger, half as large 100 % smaller by a factor; neither changes the fit."""
     vertices_mm, faces, _, template = shape
     turn = Rotation.from_rotvec(np.radians([0, 20, 0])).as_matrix()
@@ -45,8 +45,8 @@ def test_size_and_turn_are_told_from_the_shape(shape) -> None:
     assert turned["rotation"] == pytest.approx(20, abs=1)
 
 
-def test_a_missing_part_is_missed_where_it_was(shape) -> None:
-    """Cutting off the left landmark's surroundings shows on the left."""
+def test_a_missing_part_raises_the_score_of_its_side(shape) -> None:
+    """Cutting off the left landmark's surroundings raises the left score."""
     vertices_mm, faces, pair_mm, template = shape
     away = np.linalg.norm(vertices_mm - pair_mm[0], axis=1)
     reach = 0.1 * np.linalg.norm(np.ptp(vertices_mm, axis=0))
@@ -57,14 +57,14 @@ def test_a_missing_part_is_missed_where_it_was(shape) -> None:
     assert left > 2 * right
 
 
-def test_a_landmark_seen_in_one_view_is_seen() -> None:
+def test_the_best_view_decides_about_visibility() -> None:
     visible = np.array([[0.1, 0.0], [0.9, 0.2], [0.3, 0.1]])
 
     assert quality.detector_scores(visible)["unseen"] == pytest.approx([0.1, 0.8])
     assert quality.detector_scores(np.full((3, 2), np.nan)) == {}
 
 
-def test_evidence_of_the_mirrored_pair_is_mirrored() -> None:
+def test_scores_of_the_mirrored_pair_are_mirrored() -> None:
     pair_mm, located_mm = np.random.default_rng(0).normal(size=(2, 2, 3))
 
     straight = quality.disagreement_scores(pair_mm, located_mm)["disagreement"]
