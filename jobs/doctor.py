@@ -1,7 +1,7 @@
-"""What this machine, or the cluster that the command joins, can do: one line a check, with the fix.
+"""Check this machine, and the cluster that the command joins: one line per check, with the fix.
 
-Each check stands alone: what is broken costs its own line. Those that load TensorFlow or OpenGL run in processes of
-their own, since the two do not share one.
+Checks are independent of each other. Those that load TensorFlow or OpenGL run in separate processes, because the two
+libraries cannot share one.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,9 +12,10 @@ import ray
 from featurelib.runtime import cli
 from featurelib.runtime.console import output_options, print_result
 from featurelib.validation.machine.check import Check
-from featurelib.validation.machine.drawing import check_backend, check_gl, check_raster
 from featurelib.validation.machine.files import check_dataset, check_run
-from featurelib.validation.machine.machine import (
+from featurelib.validation.machine.networks import check_tensorflow
+from featurelib.validation.machine.renderers import check_backend, check_gl, check_raster
+from featurelib.validation.machine.system import (
     check_disk,
     check_memory,
     check_node,
@@ -22,18 +23,17 @@ from featurelib.validation.machine.machine import (
     check_python,
     disk_folders,
 )
-from featurelib.validation.machine.networks import check_tensorflow
 from jobs.workers import cluster
 
 
 @cli.config
 @dataclass(frozen=True, kw_only=True)
 class DoctorConfig:
-    """What to look at besides the machine.
+    """What to check besides the machine.
 
     Attributes:
-        dataset: Folder or s3:// URI of a dataset that is to be readable.
-        run: Folder or s3:// URI of a run that is to be writable.
+        dataset: Folder or s3:// URI of a dataset; checks that it can be read.
+        run: Folder or s3:// URI of a run; checks that it can be written.
     """
 
     dataset: str | None = None
@@ -44,7 +44,7 @@ DEFAULTS = DoctorConfig()
 
 
 def doctor(config: DoctorConfig = DEFAULTS) -> None:
-    """Say what this machine can do: each line ok, slow or broken, with the fix. Takes about half a minute.
+    """Check this machine, with ok, slow or broken and the fix in each line. Takes about half a minute.
 
     Ends with code 1 if something needed is broken.
 
@@ -56,7 +56,7 @@ def doctor(config: DoctorConfig = DEFAULTS) -> None:
         if not output_options().json:
             print_result(str(check))
     broken = [check for check in found if check.status == "broken" and check.is_needed]
-    verdict = f"{len(broken)} things needed are broken" if broken else "all that is needed works"
+    verdict = f"broken: {', '.join(check.name for check in broken)}" if broken else "everything needed works"
     print_result(verdict, {"checks": [check.to_dict() for check in found], "is_well": not broken})
     if broken:
         raise SystemExit(1)
@@ -79,21 +79,24 @@ def _checks(config: DoctorConfig) -> Iterator[Check]:
 
 
 @ray.remote(num_cpus=1)
-def answer() -> bool:
-    """Answer."""
+def ping() -> bool:
+    """Return True."""
     return True
 
 
 def check_ray() -> Check:
-    """Return what the cluster has, once a task has run on it."""
+    """Run a task on the cluster, and list its resources."""
     try:
         cluster.connect()
-        ray.get(answer.remote(), timeout=90)
+        ray.get(ping.remote(), timeout=90)
         resources, nodes = ray.cluster_resources(), len(ray.nodes())
     except Exception as error:  # noqa: BLE001 (a broken installation, a wrong address and a full disk get one line)
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         return Check(
-            "Ray", "broken", reason, "is the machine busy, or /tmp full? try again; RAY_ADDRESS names a cluster to join"
+            "Ray",
+            "broken",
+            reason,
+            "close other programs and free /tmp, then try again; RAY_ADDRESS names a cluster to join",
         )
     gpus = f", {resources['GPU']:g} GPUs" if resources.get("GPU") else ""
     return Check("Ray", "ok", f"{ray.__version__}, {nodes} nodes, {resources.get('CPU', 0):g} CPUs{gpus}")

@@ -8,34 +8,23 @@ from featurelib.runtime import cli
 NAMES = {"Python", "packages", "memory", "disk", "Ray", "TensorFlow", "renderer", "raster", "GL context", "run"}
 
 
-def told(capsys, *flags: str) -> tuple[int, str]:
+def checked(capsys, *flags: str) -> tuple[int, str]:
     with pytest.raises(SystemExit) as ended:
         cli.run(make_app(), ["doctor", *flags])
     return ended.value.code, capsys.readouterr().out
 
 
 @pytest.mark.slow
-def test_the_doctor_tells_a_well_machine_from_one_with_something_broken(cluster, tmp_path, capsys):
-    """Code 0 and a line a check; code 1, and the fix, for a dataset that is not there."""
-    code, text = told(capsys, "--run", str(tmp_path))
+def test_the_doctor_ends_with_code_1_if_something_is_broken(cluster, tmp_path, capsys):
+    """Code 0 and a line per check; code 1 and the fix for a missing dataset."""
+    code, text = checked(capsys, "--run", str(tmp_path))
     lines = text.splitlines()
-    assert (code, lines[-1]) == (0, "all that is needed works"), text
+    assert (code, lines[-1]) == (0, "everything needed works"), text
     names = {line[8:26].strip() for line in lines[:-1]}
-    assert names >= {
-        "Python",
-        "packages",
-        "memory",
-        "disk",
-        "Ray",
-        "TensorFlow",
-        "renderer",
-        "raster",
-        "GL context",
-        "run",
-    }
+    assert names >= NAMES
     assert {line.split()[0] for line in lines[:-1]} <= {"ok", "slow", "broken"}
 
-    code, text = told(capsys, "--dataset", str(tmp_path / "nowhere"), "--json")
+    code, text = checked(capsys, "--dataset", str(tmp_path / "nowhere"), "--json")
     values = json.loads(text)
     broken = [check for check in values["checks"] if check["status"] == "broken" and check["is_needed"]]
     assert (code, values["is_well"], [check["name"] for check in broken]) == (1, False, ["dataset"])

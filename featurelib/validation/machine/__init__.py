@@ -1,5 +1,5 @@
-"""What this machine can do: one check a function, each one line that says ok, slow or broken, and the fix.
+"""Checks of this machine, one per function: a line with ok, slow or broken, and the fix.
 
-`check` (a line), `machine` (Python, memory, disk), `drawing` (renderers), `networks` (TensorFlow), `files` (datasets
-and runs, local and S3). The cluster is asked by the command itself.
+`check` (the result), `system` (Python, memory, disk), `renderers`, `networks` (TensorFlow), `files` (datasets and runs,
+local and on S3). The command itself checks Ray.
 """

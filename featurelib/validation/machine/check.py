@@ -1,4 +1,4 @@
-"""One line about a machine."""
+"""The result of one check of the machine."""
 
 import json
 import subprocess
@@ -13,9 +13,10 @@ Status = Literal["ok", "slow", "broken"]
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at and found.
+    """The result of a check.
 
-    fix: what to do about it; empty if it is ok. is_needed: whether anything fails without it.
+    message: what was found. fix: what to do about it; empty if the status is ok.
+    is_needed: whether any command fails without it.
     """
 
     name: str
@@ -35,11 +36,11 @@ class Check:
         return " ".join(f"{self.status:8}{self.name:18}{self.message}{fix}{optional}".splitlines())
 
 
-def asked(code: str, seconds: float = 120.0) -> dict[str, Any]:
-    """Return what a program in a process of its own prints as JSON, so that a crash costs a line and not the doctor.
+def run_code(code: str, seconds: float = 120.0) -> dict[str, Any]:
+    """Run Python code in a separate process, and return the JSON that it prints; a crash ends only that process.
 
     Raises:
-        DataError: with the last line of its stderr, if it fails or takes too long.
+        DataError: if it fails, with the last line of its stderr, if it takes too long, or if it prints no JSON.
     """
     try:
         run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=seconds, check=True)
@@ -50,5 +51,5 @@ def asked(code: str, seconds: float = 120.0) -> dict[str, Any]:
         lines = [line for line in str(error.stderr).splitlines() if line.strip()]
         raise DataError(lines[-1].strip()[:200] if lines else f"ended with code {error.returncode}") from None
     except (IndexError, ValueError):
-        raise DataError("printed nothing that can be read") from None
+        raise DataError("printed no JSON") from None
     return values

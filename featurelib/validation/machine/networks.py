@@ -1,11 +1,11 @@
-"""TensorFlow: whether it loads, and on what it computes."""
+"""TensorFlow: whether it works, and on which devices."""
 
 from pathlib import Path
 
 from featurelib.errors import DataError
-from featurelib.validation.machine.check import Check, asked
+from featurelib.validation.machine.check import Check, run_code
 
-ASK = """
+CODE = """
 import json, os
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import tensorflow as tf
@@ -19,14 +19,14 @@ print(json.dumps({"gpus": gpus, "version": tf.__version__}))
 
 
 def check_tensorflow() -> Check:
-    """Return the devices that TensorFlow multiplies matrices on."""
+    """Multiply matrices with TensorFlow, and name its devices."""
     try:
-        found = asked(ASK)
+        found = run_code(CODE)
     except DataError as error:
-        return Check("TensorFlow", "broken", str(error), "make setup; is the processor older than AVX?")
+        return Check("TensorFlow", "broken", str(error), "make setup; TensorFlow needs a processor with AVX")
     if found["gpus"]:
         return Check("TensorFlow", "ok", f"{found['version']} on {', '.join(found['gpus'])}")
     if Path("/dev/nvidiactl").exists():
-        fix = "it sees no card though there is one: pip install 'tensorflow[and-cuda]' into .venv"
+        fix = "it does not see the graphics card: pip install 'tensorflow[and-cuda]' into .venv"
         return Check("TensorFlow", "slow", f"{found['version']} on the CPU", fix)
     return Check("TensorFlow", "ok", f"{found['version']} on the CPU; no graphics card here")

@@ -1,13 +1,13 @@
-"""Each check says what is there, and how to fix it."""
+"""Each check finds what is there, and names a fix."""
 
 import pytest
 
 from featurelib.datasets.synthetic import write_dataset
 from featurelib.errors import DataError
-from featurelib.validation.machine.check import Check, asked
-from featurelib.validation.machine.drawing import check_backend, check_raster
+from featurelib.validation.machine.check import Check, run_code
 from featurelib.validation.machine.files import check_dataset, check_run
-from featurelib.validation.machine.machine import check_disk, check_memory, check_packages, check_python, disk_folders
+from featurelib.validation.machine.renderers import check_backend, check_raster
+from featurelib.validation.machine.system import check_disk, check_memory, check_packages, check_python, disk_folders
 
 GB = 2**30
 
@@ -27,7 +27,7 @@ def test_little_memory_is_slow_and_less_is_broken(free_gb, status):
 
 
 @pytest.mark.parametrize(("free_gb", "status"), [(0.5, "broken"), (4.0, "slow"), (64.0, "ok")])
-def test_the_disk_is_looked_at_where_the_run_would_be(tmp_path, free_gb, status):
+def test_the_disk_is_the_one_of_the_run(tmp_path, free_gb, status):
     check = check_disk(str(tmp_path / "runs" / "new"), int(free_gb * GB))
 
     assert check.status == status
@@ -35,18 +35,18 @@ def test_the_disk_is_looked_at_where_the_run_would_be(tmp_path, free_gb, status)
 
 
 def test_this_machine_has_the_packages_and_draws():
-    """What the whole suite stands on."""
+    """The whole test suite needs both."""
     assert check_packages().status == "ok"
     assert check_raster().status in ("ok", "slow")
-    assert "--backend auto takes" in check_backend().message
+    assert "--backend auto uses" in check_backend().message
 
 
-def test_a_dataset_is_readable_or_said_not_to_be(tmp_path):
+def test_a_missing_dataset_is_broken(tmp_path):
     write_dataset(tmp_path, 1)
 
     assert check_dataset(str(tmp_path)).message.startswith(f"{tmp_path}: 1 files in meshes/ in ")
     missing = check_dataset(str(tmp_path / "nowhere"))
-    assert (missing.status, missing.fix) == ("broken", "is --dataset the folder with dataset.json?")
+    assert (missing.status, missing.fix) == ("broken", "--dataset must be the folder with dataset.json")
 
 
 def test_a_run_is_written_and_left_as_it_was(tmp_path):
@@ -61,7 +61,7 @@ def test_a_run_that_cannot_be_written_is_broken(tmp_path):
     assert check_run(str(tmp_path / "file" / "run")).status == "broken"
 
 
-def test_a_store_out_of_reach_is_broken_and_names_what_to_set(monkeypatch):
+def test_the_fix_of_a_store_out_of_reach_names_the_settings(monkeypatch):
     """Nothing answers on that port."""
     for name, value in {
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
@@ -83,11 +83,11 @@ def test_a_store_out_of_reach_is_broken_and_names_what_to_set(monkeypatch):
 
 def test_a_crash_in_a_check_is_its_last_line():
     with pytest.raises(DataError, match="ValueError: no driver"):
-        asked("raise ValueError('no driver')")
+        run_code("raise ValueError('no driver')")
     with pytest.raises(DataError, match="ended with code -11"):
-        asked("import os; os.kill(os.getpid(), 11)")
+        run_code("import os; os.kill(os.getpid(), 11)")
     with pytest.raises(DataError, match=r"no answer in 0\.5 s"):
-        asked("import time; time.sleep(9)", seconds=0.5)
+        run_code("import time; time.sleep(9)", seconds=0.5)
 
 
 def test_a_check_is_one_line_that_ends_with_the_fix():
@@ -96,5 +96,5 @@ def test_a_check_is_one_line_that_ends_with_the_fix():
     assert str(check) == "broken  GL context        no driver; install one (not needed)"
 
 
-def test_local_folders_are_looked_at_for_room():
+def test_disks_of_local_folders_are_checked():
     assert disk_folders(["s3://b/run", "/runs"]) == ["/runs"]
