@@ -1,7 +1,7 @@
-"""RUN -> RUN/report: every method beside both baselines, on objects that nothing was trained on.
+"""RUN -> RUN/report: errors of all methods and of both baselines on test objects, which took no part in training.
 
-1. Ask each projection's methods of its test objects: of the vectors alone, and on their meshes.
-2. Say how well the chosen method's claims held, and whether the split leaks.
+1. For each projection, run all methods on its test objects: those on detections alone, and those that use the mesh.
+2. Check how often the chosen method's regions contain the landmark, and whether the splits share objects.
 3. Write per_object.csv, report.json, report.html and, last, config.json; print the table.
 """
 
@@ -61,7 +61,7 @@ class EvaluateConfig:
 
 
 def evaluate(config: EvaluateConfig) -> None:
-    """Measure everything on held-out objects and write the report.
+    """Measure the errors of all methods on test objects and write the report.
 
     Example: featurelib evaluate --run runs/heads
     """
@@ -86,7 +86,7 @@ def evaluate(config: EvaluateConfig) -> None:
 
 
 class Evaluated(NamedTuple):
-    """One projection's answers on n test objects: of every method (n, 2, 3), and of the chosen one with its claims."""
+    """One projection's predictions for n test objects: (n, 2, 3) by method, the chosen method's with uncertainty."""
 
     manifest: Manifest
     vectors: Vectors
@@ -97,12 +97,12 @@ class Evaluated(NamedTuple):
 
     @property
     def projection(self) -> str:
-        """Which."""
+        """The projection."""
         return self.manifest.spec.projection
 
 
 def _evaluated(run: str, projection: str, refiner: str | None) -> Evaluated:
-    """Ask all methods of the test objects; refiner: the version of the projection's, if it has one."""
+    """Run all methods on the test objects; `refiner` is the version of the projection's refiner, if it has one."""
     cluster.connect()
     manifest, vectors = open_renders(run, projection), read_vectors(run, projection).where("test")
     refuse_empty_splits(run, projection, vectors, ("test",))
@@ -130,7 +130,7 @@ def _write(evaluated: Sequence[Evaluated], uri: str) -> None:
 
 
 def _report(evaluated: Sequence[Evaluated]) -> dict[str, Any]:
-    """Return what report.json says."""
+    """Return the content of report.json."""
     contents = [gather_contents(part.manifest).rows for part in evaluated]
     leaks = {str(leak) for rows in contents for leak in find_leaks(rows)}
     twins = near_duplicates(open_dataset(evaluated[0].manifest.dataset), contents[0])
@@ -164,7 +164,7 @@ def _uncertainty(part: Evaluated) -> dict[str, Any]:
 
 
 def _worst(part: Evaluated, errors_mm: NDArray[np.float64]) -> Iterator[WorstObject]:
-    """Yield the objects on which the chosen method is most wrong, by its errors (n, 2), with the images of a side."""
+    """Yield the objects with the largest errors (n, 2) of the chosen method, with images of the worse side."""
     spec = part.manifest.spec
     for i in worst_rows(errors_mm):
         object_id, side = str(part.vectors.object_ids[i]), SIDES[int(np.nanargmax(errors_mm[i]))]
@@ -180,7 +180,7 @@ def _worst(part: Evaluated, errors_mm: NDArray[np.float64]) -> Iterator[WorstObj
 
 
 def _pairs_on_meshes(found: Sequence[Found | None]) -> dict[str, NDArray[np.float64]]:
-    """Return the landmarks (n, 2, 3) in mm of the methods that use the mesh; NaN for objects without an answer."""
+    """Return the landmarks (n, 2, 3) in mm by method, of those that use the mesh; NaN for objects without an answer."""
     by_object = [{**of_one.answer.pairs_mm, **of_one.fused_mm} if of_one else {} for of_one in found]
     methods, none = list(dict.fromkeys(chain.from_iterable(by_object))), np.full((2, 3), np.nan)
     return {method: np.array([pairs_mm.get(method, none) for pairs_mm in by_object]) for method in methods}

@@ -1,9 +1,9 @@
-"""Intervals for mean, median and 95th percentile errors, by drawing whole objects again (the bootstrap).
+"""Bootstrap intervals of mean, median and 95th percentile errors, with whole objects resampled.
 
-Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3 (percentile interval). Objects are drawn, not
-points: both instances of an object tend to be wrong together (correlation 0.5 to 0.8), so that 60 objects are worth
-fewer than 120 points. With fewer than about 20 objects the intervals come out too narrow, and an interval for the 95th
-percentile of n objects never exceeds the worst error seen.
+Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3 (percentile interval). Objects are resampled,
+not points, because the errors of an object's two instances are correlated (0.5 to 0.8): 60 objects have less
+information than 120 points. With fewer than about 20 objects the intervals are too narrow. An interval of the 95th
+percentile never exceeds the largest error seen.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,17 +18,17 @@ STATISTICS: Mapping[str, Callable[..., NDArray[np.float64]]] = {
     "median": np.nanmedian,
     "p95": lambda values, axis: np.nanpercentile(values, 95, axis=axis),
 }
-"""What report.json gives of errors; NaN (no answer) counts as missing."""
+"""The statistics of errors in report.json; NaN (no answer) is left out."""
 
 COMPLETE: Mapping[str, Callable[..., NDArray[np.float64]]] = {
     "mean": np.mean,
     "median": np.median,
     "p95": lambda values, axis: np.percentile(values, 95, axis=axis),
 }
-"""The same where nothing is missing: 20 times as quick."""
+"""The same for errors without NaN: 20 times as fast."""
 
 MAX_NUMBERS = 4_000_000
-"""Numbers drawn at once: 32 MB."""
+"""Numbers drawn at once: they take 32 MB."""
 
 NUM_BOOT = 2000
 
@@ -36,14 +36,14 @@ NUM_BOOT = 2000
 def interval(
     errors: ArrayLike, statistic: str = "mean", *, level: float = 0.95, num_boot: int = NUM_BOOT, seed: int = 0
 ) -> tuple[float, float]:
-    """Return the lower and upper end of an interval for a statistic of errors on objects like these.
+    """Return the lower and upper end of an interval of a statistic of errors.
 
     Args:
-        errors: (n,) or (n, p), one row an object; NaN where there is no answer.
-        statistic: of STATISTICS.
-        level: how often the interval holds the truth, 0 to 1.
-        num_boot: draws.
-        seed: of the draws; the same seed draws the same objects.
+        errors: (n,) or (n, p), one row per object; NaN without an answer.
+        statistic: a key of STATISTICS.
+        level: probability that the interval contains the true value, 0 to 1.
+        num_boot: number of resamples.
+        seed: the same seed draws the same objects.
 
     Raises:
         UsageError: if the statistic is unknown or the level is not between 0 and 1.
@@ -64,11 +64,12 @@ def difference(
 ) -> tuple[float, float]:
     """Return the interval of a statistic of `errors` minus that of `other`, two methods on the same objects.
 
-    Both see the same draws, so that what makes an object hard for both cancels out: two methods may differ beyond
-    doubt although their own intervals overlap. Arguments as in `interval`.
+    Both use the same resamples, so what makes an object hard for both cancels out: the difference may be certain
+    although the two intervals overlap. Arguments as in `interval`.
 
     Raises:
-        UsageError, DataError: as interval; also if the two have different shapes.
+        UsageError: as in `interval`, and if the shapes differ.
+        DataError: as in `interval`.
     """
     first, second = _by_object(errors), _by_object(other)
     if first.shape != second.shape:
@@ -79,7 +80,7 @@ def difference(
 
 
 def _by_object(errors: ArrayLike) -> NDArray[np.float64]:
-    """Return the errors (n, p) of the objects; those without any answer stay, as rows of NaN."""
+    """Return the errors (n, p) of the objects; objects without any answer are rows of NaN."""
     values = np.asarray(errors, dtype=np.float64)
     if not np.isfinite(values).any():
         raise DataError("bootstrap: no errors to draw from; expected at least one object with an answer")
@@ -88,10 +89,10 @@ def _by_object(errors: ArrayLike) -> NDArray[np.float64]:
 
 
 def _resampled(values: NDArray[np.float64], statistic: str, num_boot: int, seed: int) -> NDArray[np.float64]:
-    """Return the statistic (num_boot,) of as many objects drawn with replacement from the (n, p), each time."""
+    """Return the statistic (num_boot,) of n objects drawn with replacement from errors (n, p)."""
     if statistic not in STATISTICS:
         raise UsageError(f"bootstrap: statistic {statistic!r}, expected one of {', '.join(STATISTICS)}")
-    values = values[np.isfinite(values).any(axis=1)]  # else a draw could consist of nothing
+    values = values[np.isfinite(values).any(axis=1)]  # otherwise a resample could be all NaN
     measure = (STATISTICS if np.isnan(values).any() else COMPLETE)[statistic]
     random = np.random.default_rng(seed)
     step = max(1, MAX_NUMBERS // values.size)

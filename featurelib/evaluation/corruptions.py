@@ -1,4 +1,4 @@
-"""Objects corrupted on purpose: what a scanner, an export or a wrong file may do to a mesh."""
+"""Corruptions of meshes: the kinds of damage that scanners, exports and wrong files cause."""
 
 from collections.abc import Callable, Mapping
 
@@ -10,58 +10,58 @@ from featurelib.errors import GeometryError
 from featurelib.meshes import Mesh
 
 CUT = 0.06
-"""Radius of what is cut off around a landmark, as a share of the object's diagonal: all of a head's ear."""
+"""Radius of the part that is cut off around a landmark, as a share of the object's diagonal: a head's whole ear."""
 
-TURN_DEG = 60.0
+ROTATION_DEG = 60.0
 
-Spoiled = tuple[Mesh, NDArray[np.float64]]
-"""A mesh in the object frame, and where its landmarks (2, 3) are or were."""
+Corrupted = tuple[Mesh, NDArray[np.float64]]
+"""A mesh in the object frame in mm, and the positions (2, 3) of its landmarks, which may be cut off."""
 
 
-def without_surroundings(mesh: Mesh, pair_mm: NDArray[np.float64], sides: tuple[int, ...]) -> Spoiled:
+def without_surroundings(mesh: Mesh, pair_mm: NDArray[np.float64], sides: tuple[int, ...]) -> Corrupted:
     """Return the mesh with the surface around one landmark or both cut off."""
     away = np.linalg.norm(mesh.vertices_mm - pair_mm[list(sides), None], axis=-1).min(axis=0)
     return _cut(mesh, away > CUT * np.linalg.norm(np.ptp(mesh.bounds_mm, axis=0))), pair_mm
 
 
-def turned(mesh: Mesh, pair_mm: NDArray[np.float64], axis: int) -> Spoiled:
-    """Return the mesh turned by TURN_DEG about x, y or z through its centre."""
-    rotation = Rotation.from_rotvec(TURN_DEG * np.eye(3)[axis], degrees=True).as_matrix()
+def rotated(mesh: Mesh, pair_mm: NDArray[np.float64], axis: int) -> Corrupted:
+    """Return the mesh rotated by ROTATION_DEG about the x, y or z axis through its centre."""
+    rotation = Rotation.from_rotvec(ROTATION_DEG * np.eye(3)[axis], degrees=True).as_matrix()
     centre_mm = mesh.centre_mm
     vertices_mm = (mesh.vertices_mm - centre_mm) @ rotation.T + centre_mm
     return Mesh.smooth(vertices_mm, mesh.faces), (pair_mm - centre_mm) @ rotation.T + centre_mm
 
 
-def doubled(mesh: Mesh, pair_mm: NDArray[np.float64]) -> Spoiled:
-    """Return the mesh twice as large."""
+def doubled(mesh: Mesh, pair_mm: NDArray[np.float64]) -> Corrupted:
+    """Return the mesh at twice its size."""
     return Mesh.smooth(2 * mesh.vertices_mm, mesh.faces), 2 * pair_mm
 
 
-def half(mesh: Mesh, pair_mm: NDArray[np.float64], axis: int, sign: int) -> Spoiled:
-    """Return the half of the mesh towards +x, -x, +y and so on from its centre."""
+def half(mesh: Mesh, pair_mm: NDArray[np.float64], axis: int, sign: int) -> Corrupted:
+    """Return the half of the mesh on the side `sign` (1 or -1) of its centre along an axis (0 to 2)."""
     return _cut(mesh, sign * (mesh.vertices_mm - mesh.centre_mm)[:, axis] > 0), pair_mm
 
 
-KINDS: Mapping[str, Callable[[Mesh, NDArray[np.float64]], Spoiled]] = {
+KINDS: Mapping[str, Callable[[Mesh, NDArray[np.float64]], Corrupted]] = {
     "left landmark cut off": lambda mesh, pair_mm: without_surroundings(mesh, pair_mm, (0,)),
     "right landmark cut off": lambda mesh, pair_mm: without_surroundings(mesh, pair_mm, (1,)),
     "both landmarks cut off": lambda mesh, pair_mm: without_surroundings(mesh, pair_mm, (0, 1)),
-    "turned about x": lambda mesh, pair_mm: turned(mesh, pair_mm, 0),
-    "turned about y": lambda mesh, pair_mm: turned(mesh, pair_mm, 1),
-    "turned about z": lambda mesh, pair_mm: turned(mesh, pair_mm, 2),
+    "rotated about x": lambda mesh, pair_mm: rotated(mesh, pair_mm, 0),
+    "rotated about y": lambda mesh, pair_mm: rotated(mesh, pair_mm, 1),
+    "rotated about z": lambda mesh, pair_mm: rotated(mesh, pair_mm, 2),
     "twice as large": doubled,
     "left half": lambda mesh, pair_mm: half(mesh, pair_mm, 0, 1),
     "upper half": lambda mesh, pair_mm: half(mesh, pair_mm, 1, 1),
     "front half": lambda mesh, pair_mm: half(mesh, pair_mm, 2, 1),
     "back half": lambda mesh, pair_mm: half(mesh, pair_mm, 2, -1),
 }
-"""What may be done to a mesh and its landmarks (2, 3), in mm, object frame."""
+"""The corruptions by name: functions of a mesh and its landmarks (2, 3), in mm in the object frame."""
 
 
 def _cut(mesh: Mesh, kept: NDArray[np.bool_]) -> Mesh:
-    """Return the faces all of whose vertices are kept (n,)."""
+    """Return the mesh of the faces whose vertices are all kept (n,)."""
     faces = mesh.faces[kept[mesh.faces].all(axis=1)]
     if not len(faces):
-        raise GeometryError("no face is left of the mesh")
+        raise GeometryError("corruption: no face is left; use a mesh that extends on both sides of its centre")
     used, corners = np.unique(faces, return_inverse=True)
     return Mesh.smooth(mesh.vertices_mm[used], corners.reshape(-1, 3))

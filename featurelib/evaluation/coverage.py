@@ -1,4 +1,4 @@
-"""How well claims held on held-out objects: regions, and what was accepted."""
+"""The uncertainty on held-out objects: how often regions contain the landmark, and which predictions were accepted."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,11 +21,11 @@ def uncertainty_report(
 
     Args:
         uncertainty: the model whose regions are checked.
-        method: of the answers.
-        object_ids: (n,) those with an answer.
-        residuals_mm: (n, 2, 3) found minus true.
-        covariance_mm2: (n, 2, 3, 3) the answers' own, before the uncertainty model scaled them.
-        reasons: (n,) why an answer was not accepted; empty where it was.
+        method: that made the predictions.
+        object_ids: (n,) of the objects with a prediction.
+        residuals_mm: (n, 2, 3) predicted minus true.
+        covariance_mm2: (n, 2, 3, 3) the predictions' own covariances, not scaled by the uncertainty model.
+        reasons: (n,) why a prediction was rejected; empty if accepted.
     """
     held = uncertainty.held(residuals_mm, covariance_mm2)
     shares = dict(held)

@@ -1,7 +1,7 @@
-"""The numbers of report.json: errors on held-out objects, every method beside both baselines.
+"""The numbers of report.json: errors of all methods and of both baselines on held-out objects.
 
-Intervals hold, with a chance of 95 %, the statistic of all objects like these; they are bootstrapped by object
-(featurelib.evaluation.bootstrap).
+Intervals contain, with a probability of 95 %, the statistic of all objects of this kind. They are bootstrapped by
+object (featurelib.evaluation.bootstrap).
 """
 
 import json
@@ -23,22 +23,22 @@ BASELINES = ("mean_point", "template")
 STATISTICS = ("mean", "median", "p95")
 
 COMPARED = ("mean", "median")
-"""Statistics by which methods are compared. The 95th percentile of some dozen objects is that of two or three."""
+"""Statistics by which methods are compared. Two or three objects decide the 95th percentile of some dozen."""
 
 MAX_DRAWN = 20_000_000
-"""Numbers drawn for one interval: with more than 5,000 objects there are fewer draws than usual. The ends then lie a
-few hundredths of their distance elsewhere, and half a million objects take seconds an interval in place of minutes."""
+"""Numbers drawn per interval; more than 5,000 objects get fewer draws. This shifts the ends by a few hundredths of the
+interval's width, and an interval of half a million objects takes seconds instead of minutes."""
 
 MIN_BOOT = 200
 
 Ends = list[float] | None
-"""Lower and upper end of an interval; None, which is JSON's null, where there is no answer."""
+"""Lower and upper end of an interval; None, JSON's null, without an answer."""
 
 
 def summary(errors: NDArray[np.floating]) -> dict[str, float | None]:
-    """Return mean, median and 95th percentile of errors of any shape; NaN (no answer) counts as missing.
+    """Return mean, median and 95th percentile of errors of any shape; NaN (no answer) is left out.
 
-    All are None, which is JSON's null, where there is no answer at all: JSON has no NaN.
+    Without any answer all are None, which JSON writes as null: JSON has no NaN.
     """
     known = errors[np.isfinite(errors)]
     if not known.size:
@@ -47,7 +47,7 @@ def summary(errors: NDArray[np.floating]) -> dict[str, float | None]:
 
 
 def intervals(errors: NDArray[np.floating]) -> dict[str, Ends]:
-    """Return the 95 % interval of mean, median and 95th percentile of errors (n, p), one row an object."""
+    """Return the 95 % intervals of mean, median and 95th percentile of errors (n, p), one row per object."""
     if not np.isfinite(errors).any():
         return dict.fromkeys(STATISTICS)
     num_boot = _num_boot(errors)
@@ -55,9 +55,9 @@ def intervals(errors: NDArray[np.floating]) -> dict[str, Ends]:
 
 
 def worse_by(errors: NDArray[np.floating], other: NDArray[np.floating]) -> dict[str, Ends]:
-    """Return the 95 % interval of how much larger mean and median of errors (n, p) are than the other's.
+    """Return the 95 % intervals of mean and median of errors (n, p) minus those of the other errors (n, p).
 
-    Only objects count for which both have an answer; above zero altogether, `other` is the better one.
+    Only objects for which both have an answer count. If the whole interval is above zero, `other` is better.
     """
     if not (np.isfinite(errors).any(axis=1) & np.isfinite(other).any(axis=1)).any():
         return dict.fromkeys(COMPARED)
@@ -66,10 +66,10 @@ def worse_by(errors: NDArray[np.floating], other: NDArray[np.floating]) -> dict[
 
 
 def detector_report(vectors: Vectors, rig: Rig) -> dict[str, Any]:
-    """Return the detector's part: error in % of the image's width, over all views and by view.
+    """Return the detector's part: error in % of the image width, over all views and by view.
 
-    A view that sees both sides alike (the exact front) is hard for a head that gives one position, since a
-    symmetric object has two right answers there; the error without such views stands beside the whole.
+    A view that shows both sides equally (the exact front) is hard for a head with one position, because a symmetric
+    object has two right answers there. So the part also has the error without such views.
     """
     errors_pct = 100 * np.linalg.norm(vectors.xy - vectors.xy_true, axis=-1)  # (n, v)
     sided_pct = errors_pct[:, [view.near_side is not None for view in rig.views]]
@@ -89,21 +89,21 @@ def detector_report(vectors: Vectors, rig: Rig) -> dict[str, Any]:
 def method_errors_mm(
     predictions: Mapping[str, NDArray[np.float64]], vectors: Vectors
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the errors (n, 2) in mm of left and right landmarks by method, NaN where a method has no answer.
+    """Return the errors (n, 2) in mm of left and right landmarks by method; NaN without an answer.
 
     Args:
         predictions: (n, 2, 3) landmarks in mm by method.
-        vectors: of the same n objects.
+        vectors: of the same n objects, in the same order.
     """
     return {method: np.linalg.norm(pairs_mm - vectors.pair_mm, axis=-1) for method, pairs_mm in predictions.items()}
 
 
 def lifter_report(predictions: Mapping[str, NDArray[np.float64]], vectors: Vectors, chosen: str) -> dict[str, Any]:
-    """Return the lifter's part: error in mm over both instances of every object, by method.
+    """Return the lifter's part: errors in mm over both instances of each object, by method.
 
     Args:
-        predictions: (n, 2, 3) landmarks in mm by method, NaN where a method has no answer.
-        vectors: of the same n objects.
+        predictions: (n, 2, 3) landmarks in mm by method, NaN without an answer.
+        vectors: of the same n objects, in the same order.
         chosen: the method chosen on validation objects; all others are compared with it.
     """
     errors_mm = method_errors_mm(predictions, vectors)
@@ -118,7 +118,7 @@ def lifter_report(predictions: Mapping[str, NDArray[np.float64]], vectors: Vecto
 
 
 def table(report: Mapping[str, Any]) -> str:
-    """Return the report as a table in text: the detector's lines and one line a method, by projection."""
+    """Return the report as a text table: the detector's lines and one line per method, by projection."""
     test, train, val = (report["objects"].get(split, 0) for split in ("test", "train", "val"))
     lines = [f"test objects: {test} (training {train}, validation {val})"]
     for projection, detector in report["detector"].items():
@@ -147,7 +147,7 @@ def _heading(title: str) -> str:
 
 
 def _row(title: str, scores: Mapping[str, float | None], ends: Mapping[str, Ends] | None) -> str:
-    """Return one line; reports of earlier versions have no intervals."""
+    """Return one line; a report without intervals has dashes."""
     values = "".join("       -" if scores[name] is None else f"{scores[name]:8.2f}" for name in STATISTICS)
     mean = (ends or {}).get("mean")
     return f"  {title:28}{values}{'-' if mean is None else f'{mean[0]:.2f} to {mean[1]:.2f}':>18}"

@@ -1,7 +1,6 @@
-"""`python -m jobs.experiments corruptions`: does a run reject corrupted objects, or accept wrong predictions?
+"""`python -m jobs.experiments corruptions`: whether a run rejects corrupted objects, or accepts wrong predictions.
 
-Test objects are corrupted in every way of `featurelib.evaluation.corruptions` and given to `predict`, as a user's own
-would be.
+Test objects are corrupted in each way of `featurelib.evaluation.corruptions`, and `predict` gets them as a user's own.
 """
 
 import json
@@ -31,9 +30,9 @@ class CorruptionsConfig:
 
     Attributes:
         run: Folder or s3:// URI of a finished run.
-        projection: Which models answer.
-        each: Test objects for each way of spoiling.
-        right_mm: An answer this near to the truth is right, even of a corrupted object.
+        projection: Projection of the models.
+        each: Number of test objects per kind of corruption.
+        right_mm: Largest error of a right prediction, also for a corrupted object.
     """
 
     run: str
@@ -43,7 +42,7 @@ class CorruptionsConfig:
 
 
 class Outcome(NamedTuple):
-    """One corrupted object: how far off its answer is at each landmark (NaN without one), and what was said of it."""
+    """One corrupted object: the error of each landmark (NaN without a prediction), and whether it was accepted."""
 
     kind: str
     object_id: str
@@ -53,7 +52,7 @@ class Outcome(NamedTuple):
 
 
 def corruptions(config: CorruptionsConfig) -> None:
-    """Spoil test objects in many ways and count those that are accepted and wrong.
+    """Corrupt test objects and count the wrong predictions that are accepted.
 
     Example: python -m jobs.experiments corruptions --run runs/heads
     """
@@ -74,15 +73,15 @@ def corruptions(config: CorruptionsConfig) -> None:
 def write_corrupted(
     config: CorruptionsConfig, dataset_uri: str, vectors: Vectors, folder: Path
 ) -> dict[str, tuple[str, str, np.ndarray]]:
-    """Write a dataset of corrupted objects in mm, object frame; return kind, object and truth (2, 3) by its id."""
+    """Write a dataset of corrupted objects in mm, object frame; return kind, object id and truth (2, 3) by its id."""
     dataset = open_dataset(dataset_uri)
     meshes = mesh_files(dataset, vectors.object_ids)
     truths = {}
     for number, (kind, corrupt) in enumerate(KINDS.items()):
-        for turn in range(config.each):
-            i = (number * config.each + turn) % len(vectors)
+        for k in range(config.each):
+            i = (number * config.each + k) % len(vectors)
             mesh, pair_mm = corrupt(dataset.load(meshes[i]), vectors.pair_mm[i])
-            name = f"{number:02d}-{turn:02d}"
+            name = f"{number:02d}-{k:02d}"
             storage.write_bytes(str(folder / "meshes" / f"{name}.ply"), ply(mesh.vertices_mm, mesh.faces))
             truths[name] = kind, str(vectors.object_ids[i]), pair_mm
     settings = {"unit": "mm", "landmark": dataset.landmark}
@@ -98,11 +97,11 @@ def _outcome(row: dict[str, Any], kind: str, object_id: str, truth_mm: np.ndarra
 
 def print_outcomes(config: CorruptionsConfig, outcomes: list[Outcome]) -> None:
     """Print the table and the count."""
-    print_result(f"\n{'corrupted':24}{'object':16}{'left mm':>9}{'right mm':>9}  answer")
+    print_result(f"\n{'corrupted':24}{'object':16}{'left mm':>9}{'right mm':>9}  result")
     for outcome in outcomes:
         left, right = (f"{error:9.2f}" if np.isfinite(error) else f"{'-':>9}" for error in outcome.errors_mm)
-        said = "accepted" if outcome.accepted else outcome.reason.partition("; ")[0]
-        print_result(f"{outcome.kind:24}{outcome.object_id:16}{left}{right}  {said}")
+        result = "accepted" if outcome.accepted else outcome.reason.partition("; ")[0]
+        print_result(f"{outcome.kind:24}{outcome.object_id:16}{left}{right}  {result}")
     wrong = sum(outcome.accepted and bool((outcome.errors_mm > config.right_mm).any()) for outcome in outcomes)
     accepted = sum(outcome.accepted for outcome in outcomes)
     print_result(

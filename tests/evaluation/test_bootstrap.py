@@ -11,7 +11,7 @@ ERRORS = np.random.default_rng(0).gamma(2, size=(60, 2))
 
 @pytest.mark.parametrize("statistic", STATISTICS)
 def test_the_interval_surrounds_the_statistic(statistic) -> None:
-    """What was measured lies inside; more objects narrow it, a higher level widens it."""
+    """The statistic is inside; more objects narrow the interval, a higher level widens it."""
     measured = STATISTICS[statistic](ERRORS.reshape(1, -1), axis=1)[0]
 
     low, high = interval(ERRORS, statistic)
@@ -23,7 +23,7 @@ def test_the_interval_surrounds_the_statistic(statistic) -> None:
 
 
 def test_the_mean_of_many_objects_has_the_textbook_interval() -> None:
-    """With instances that are copies of each other, it is the normal one of the objects, not of twice as many."""
+    """If both instances have the same error, it is the normal interval of n objects, not of 2 n points."""
     errors = np.repeat(np.random.default_rng(2).normal(5, 1, size=(400, 1)), 2, axis=1)
 
     low, high = interval(errors, num_boot=4000)
@@ -32,8 +32,8 @@ def test_the_mean_of_many_objects_has_the_textbook_interval() -> None:
     np.testing.assert_allclose([low, high], errors.mean() + np.array([-1, 1]) * expected, atol=0.1 * expected)
 
 
-def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
-    """Of 200 samples of 60 objects, the 95 % interval of the mean holds the true mean about 95 % of the time."""
+def test_intervals_contain_the_true_value_with_their_level() -> None:
+    """Of 200 samples of 60 objects, the 95 % interval of the mean contains the true mean about 95 % of the time."""
     random = np.random.default_rng(3)
     intervals = [interval(random.gamma(2, size=(60, 2)), num_boot=300, seed=i) for i in range(200)]
 
@@ -43,7 +43,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
 
 @pytest.mark.parametrize("statistic", STATISTICS)
 def test_missing_answers_are_left_out(statistic) -> None:
-    """An object without an answer changes nothing, and one with a single answer counts with that."""
+    """An object without an answer changes nothing; one with a single answer counts with that answer."""
     with_missing = np.concatenate([ERRORS, np.full((1, 2), np.nan)])
     half = ERRORS.copy()
     half[0, 1] = np.nan
@@ -52,8 +52,8 @@ def test_missing_answers_are_left_out(statistic) -> None:
     assert np.isfinite(interval(half, statistic)).all()
 
 
-def test_a_seed_repeats_and_chunks_do_not_show(monkeypatch) -> None:
-    """The same seed gives the same ends, also where not all draws fit into memory at once."""
+def test_a_seed_gives_the_same_interval(monkeypatch) -> None:
+    """Also if not all resamples fit into memory at once."""
     whole = interval(ERRORS, "p95", seed=4)
 
     assert interval(ERRORS, "p95", seed=4) == whole
@@ -62,8 +62,8 @@ def test_a_seed_repeats_and_chunks_do_not_show(monkeypatch) -> None:
     assert interval(ERRORS, "p95", seed=4) == whole
 
 
-def test_a_difference_is_surer_than_its_parts() -> None:
-    """A method that is 0.1 better on every object is better for certain, though the two intervals overlap."""
+def test_a_difference_has_a_narrower_interval_than_its_parts() -> None:
+    """If one method is 0.1 better on each object, the interval excludes zero, although the two intervals overlap."""
     better = ERRORS - 0.1
 
     low, high = difference(better, ERRORS)
@@ -84,7 +84,7 @@ def test_a_difference_is_surer_than_its_parts() -> None:
         (lambda: difference(ERRORS, ERRORS[1:]), UsageError, "same objects"),
     ],
 )
-def test_refuses_what_has_no_answer(call, kind, message) -> None:
-    """Unknown statistics, impossible levels and empty samples are errors in words."""
+def test_impossible_intervals_are_errors(call, kind, message) -> None:
+    """Unknown statistics, impossible levels and empty samples have a message each."""
     with pytest.raises(kind, match=message):
         call()

@@ -1,4 +1,4 @@
-"""Ways to corrupt a mesh."""
+"""Corruptions of meshes."""
 
 import numpy as np
 import pytest
@@ -15,8 +15,8 @@ def body():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_spoiled_mesh_is_a_mesh_and_another_one(body, kind) -> None:
-    """Its faces index its vertices, all of which are used, and the original is as it was."""
+def test_a_corrupted_mesh_is_another_valid_mesh(body, kind) -> None:
+    """Its faces use all of its vertices, and the original is unchanged."""
     mesh, pair_mm = body
     before = mesh.vertices_mm.copy()
 
@@ -30,8 +30,8 @@ def test_a_spoiled_mesh_is_a_mesh_and_another_one(body, kind) -> None:
     assert moved_mm.shape == (2, 3)
 
 
-@pytest.mark.parametrize("kind", ["turned about x", "turned about y", "turned about z", "twice as large"])
-def test_the_landmarks_go_with_the_surface(body, kind) -> None:
+@pytest.mark.parametrize("kind", ["rotated about x", "rotated about y", "rotated about z", "twice as large"])
+def test_landmarks_move_with_the_surface(body, kind) -> None:
     """They are vertices of the body before and after."""
     corrupted, moved_mm = KINDS[kind](*body)
 
@@ -39,8 +39,8 @@ def test_the_landmarks_go_with_the_surface(body, kind) -> None:
     assert (away < 1e-2).all()
 
 
-def test_what_is_cut_off_is_around_the_landmark(body) -> None:
-    """Nothing is left within the radius, on that side alone."""
+def test_the_surroundings_of_one_landmark_are_cut_off(body) -> None:
+    """No vertex is left within the radius, and the other side is unchanged."""
     mesh, pair_mm = body
     corrupted, _ = KINDS["left landmark cut off"](mesh, pair_mm)
 
@@ -50,7 +50,7 @@ def test_what_is_cut_off_is_around_the_landmark(body) -> None:
 
 
 def test_two_halves_are_less_than_the_whole(body) -> None:
-    """The faces across the middle are in neither, and no face is in both."""
+    """The faces across the middle are in neither half, and no face is in both."""
     mesh, pair_mm = body
     front, back = (KINDS[kind](mesh, pair_mm)[0] for kind in ("front half", "back half"))
 

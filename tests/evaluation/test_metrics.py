@@ -12,7 +12,7 @@ NAN = float("nan")
 
 
 def vectors_with(errors: np.ndarray) -> Vectors:
-    """n objects whose detected positions are off by `errors` (n, v), in shares of the width."""
+    """n objects whose detected positions have `errors` (n, v), in shares of the width."""
     count, views = errors.shape
     xy_true = np.full((count, views, 2), 0.5)
     xy = xy_true + errors[..., None] * [0.6, -0.8]
@@ -22,12 +22,12 @@ def vectors_with(errors: np.ndarray) -> Vectors:
 
 
 def moved(vectors: Vectors, *by_mm: float) -> np.ndarray:
-    """The true landmarks, all moved by the same (x, y, z)."""
+    """The true landmarks, all moved by the same (x, y, z) in mm."""
     return vectors.pair_mm + np.array(by_mm)
 
 
 def report_of(predictions: dict[str, np.ndarray], vectors: Vectors, chosen: str) -> dict:
-    """A whole report of one projection."""
+    """A complete report of one projection."""
     return {
         "schema": 1,
         "objects": {"test": len(vectors), "train": 70, "val": 15},
@@ -46,18 +46,18 @@ def test_a_summary_is_mean_median_and_95th_percentile():
 
 
 def test_no_answer_is_no_error():
-    """Objects without an answer are left out of the errors, neither right nor wrong."""
+    """Objects without an answer are left out of the errors."""
     assert summary(np.array([1.0, NAN, 3.0, np.inf])) == summary(np.array([1.0, 3.0]))
 
 
 @pytest.mark.parametrize("errors", [np.empty((0, 2)), np.full((3, 2), NAN)])
 def test_no_answer_at_all_is_null(errors):
-    """Nothing to sum up is JSON's null: NaN is no JSON, and browsers refuse the whole report for it."""
+    """The summary is null, since NaN is no JSON: browsers would reject the whole report."""
     assert json.loads(json.dumps(summary(errors), allow_nan=False)) == {"mean": None, "median": None, "p95": None}
 
 
 def test_the_detector_is_measured_in_per_cent_of_the_width():
-    """View i of nine is off by i per cent for each object: so say by_view, and the mean over all."""
+    """View i of nine has an error of i per cent for each object: so has by_view, and the mean is that of all."""
     errors = np.tile(np.arange(9) / 100, (4, 1))
 
     test = detector_report(vectors_with(errors), DEFAULT_RIG)["test"]
@@ -72,14 +72,14 @@ def test_the_detector_is_measured_in_per_cent_of_the_width():
 
 
 def test_the_detector_names_its_views():
-    """The rig stands beside the numbers, so that a view can be called by its angle."""
+    """The rig is part of the report, so that a view can be labelled with its angle."""
     part = detector_report(vectors_with(np.zeros((4, 9))), DEFAULT_RIG)
 
     assert Rig.from_dict(part["rig"]) == DEFAULT_RIG
 
 
-def test_the_front_view_stands_apart():
-    """A detector that is wrong in the exact front view only is without error where that view is left out."""
+def test_one_error_leaves_out_the_front_view():
+    """It is zero for a detector that is wrong in the exact front view only."""
     errors = np.zeros((4, 9))
     errors[:, 4] = 0.18
 
@@ -90,7 +90,7 @@ def test_the_front_view_stands_apart():
 
 
 def test_a_rig_of_the_front_view_alone_has_no_error_without_it():
-    """Without any other view that number is null, not a crash and not NaN."""
+    """Without any other view that number is null, not NaN."""
     test = detector_report(vectors_with(np.full((2, 1), 0.01)), Rig.evenly(1, 0.0))["test"]
 
     assert test["error_pct_width_without_front"]["mean"] is None
@@ -98,7 +98,7 @@ def test_a_rig_of_the_front_view_alone_has_no_error_without_it():
 
 
 def test_the_lifter_is_measured_over_both_instances():
-    """Left landmarks 3 mm off and right ones 5 mm are 4 mm off on average."""
+    """Left errors of 3 mm and right errors of 5 mm have a mean of 4 mm."""
     vectors = vectors_with(np.zeros((10, 9)))
     off = np.zeros((10, 2, 3))
     off[:, 0], off[:, 1] = (0, 3, 0), (3, 0, -4)
@@ -121,7 +121,7 @@ def test_the_lifter_is_measured_over_both_instances():
 
 
 def test_n_counts_the_objects_that_have_an_answer():
-    """An object without an answer counts for neither n nor the error; a method without any says so."""
+    """An object without an answer counts for neither n nor the error; a method without any has null and 0."""
     vectors = vectors_with(np.zeros((4, 9)))
     some = moved(vectors, 0, 0, 2)
     some[1] = NAN
@@ -138,18 +138,18 @@ def test_n_counts_the_objects_that_have_an_answer():
 
 
 def test_intervals_are_those_of_objects():
-    """Each statistic's interval is the bootstrap's over objects, of errors that hold together."""
+    """Each interval is bootstrapped over objects, and a second instance with the same errors does not narrow it."""
     errors = np.random.default_rng(0).gamma(2, size=(40, 2))
 
     found = intervals(errors)
 
     assert found == {name: list(bootstrap.interval(errors, name)) for name in ("mean", "median", "p95")}
-    twice = np.repeat(errors[:, :1], 2, axis=1)  # a second instance that says nothing new
+    twice = np.repeat(errors[:, :1], 2, axis=1)  # a second instance with the same errors
     assert intervals(twice)["mean"] == pytest.approx(intervals(errors[:, :1])["mean"])
 
 
 def test_methods_are_compared_on_the_same_objects():
-    """What is 0.3 mm worse on every object is so for certain, however much the objects differ among each other."""
+    """A method that is 0.3 mm worse on each object has a narrow interval of 0.3 mm, however much the objects differ."""
     errors = np.random.default_rng(0).gamma(2, size=(40, 2))
     worse = errors + 0.3
     worse[7] = NAN
@@ -159,7 +159,7 @@ def test_methods_are_compared_on_the_same_objects():
 
 
 def test_methods_without_a_common_object_are_not_compared():
-    """Where one answers only what the other does not, there is no difference, not a crash."""
+    """The difference is null."""
     first, second = np.full((4, 2), 1.0), np.full((4, 2), 1.0)
     first[:2], second[2:] = NAN, NAN
 
@@ -168,15 +168,15 @@ def test_methods_without_a_common_object_are_not_compared():
 
 @pytest.mark.parametrize(("max_drawn", "num_boot"), [(10**9, 2000), (40 * 2 * 300, 300), (1, 200)])
 def test_many_objects_are_drawn_less_often(monkeypatch, max_drawn, num_boot):
-    """Only so many numbers are drawn for one interval, so that half a million objects take seconds."""
+    """The numbers drawn per interval are limited, so that half a million objects take seconds."""
     errors = np.random.default_rng(0).gamma(2, size=(40, 2))
     monkeypatch.setattr("featurelib.evaluation.metrics.MAX_DRAWN", max_drawn)
 
     assert intervals(errors)["mean"] == list(bootstrap.interval(errors, "mean", num_boot=num_boot))
 
 
-def test_errors_are_one_row_an_object():
-    """Left and right of each object, by method, NaN where there is no answer: what the curves are drawn from."""
+def test_errors_have_one_row_per_object():
+    """Left and right of each object, by method; NaN without an answer."""
     vectors = vectors_with(np.zeros((3, 9)))
     moved_mm = moved(vectors, 3, 4, 0)
     moved_mm[1, 0] = NAN
@@ -187,7 +187,7 @@ def test_errors_are_one_row_an_object():
 
 
 def test_a_report_is_json_without_nan():
-    """Even where a method has no answer at all, the report is strict JSON."""
+    """Even if a method has no answer at all, the report is strict JSON."""
     vectors = vectors_with(np.zeros((4, 9)))
 
     report = report_of({"triangulation": np.full((4, 2, 3), NAN)}, vectors, "mlp")
@@ -196,7 +196,7 @@ def test_a_report_is_json_without_nan():
 
 
 def test_the_table_has_a_line_for_every_number():
-    """The text says what was tested, both detector numbers and every method, marked as chosen or as baseline."""
+    """The text has the number of objects, both detector errors and all methods, marked as chosen or as baseline."""
     vectors = vectors_with(np.full((4, 9), 0.0125))
     predictions = {
         "mlp": moved(vectors, 0, 0, 2),
@@ -220,11 +220,11 @@ def test_the_table_has_a_line_for_every_number():
         ["mean_point", "(baseline)", "12.50", "12.50", "12.50", "12.50", "to", "12.50"],
         ["template", "(baseline)", "7.25", "7.25", "7.25", "7.25", "to", "7.25"],
     ]
-    assert len({len(line) for line in lines}) == 1  # the columns stand below each other
+    assert len({len(line) for line in lines}) == 1  # the columns are aligned
 
 
 def test_a_report_without_intervals_is_printed_too():
-    """A run that was evaluated before there were intervals is not evaluated again: its table has dashes there."""
+    """Missing intervals are dashes."""
     vectors = vectors_with(np.full((4, 9), 0.0125))
     report = report_of({"mlp": moved(vectors, 0, 0, 2)}, vectors, "mlp")
     whole = table(report)

@@ -73,7 +73,7 @@ def headings(root) -> list[str]:
 
 
 def test_the_page_is_one_file_that_asks_for_nothing(parsed):
-    """No script, no address, no style sheet or font from elsewhere: it can be mailed and read without a network."""
+    """It has no script, address, style sheet or font from elsewhere: it can be mailed and read without a network."""
     html = page(*made())
 
     root = parsed(html)
@@ -114,7 +114,7 @@ def test_what_users_named_is_text(parsed):
 
 
 def test_the_table_has_every_method_beside_both_baselines(parsed):
-    """A row each, the best first, a heading for each column and each row; numbers with the interval below them."""
+    """Rows are in ascending order of the mean, columns and rows have headings, numbers have their interval below."""
     report, curves, worst = made()
 
     table = parsed(page(report, curves, worst)).all("table")[0]
@@ -203,7 +203,7 @@ def test_methods_without_an_answer_do_not_break_it(parsed):
 
 
 def test_a_report_without_any_answer_is_a_page(parsed):
-    """Even one without test objects."""
+    """Also one without test objects."""
     report, _, _ = made(("orthographic",))
     for scores in report["lifter"]["orthographic"]["test"].values():
         scores.update(error_mm=NOTHING, interval_mm=NOTHING, n=0)
@@ -240,7 +240,7 @@ def test_marks_are_drawn_where_they_are(parsed):
 
 
 def test_intervals_of_few_objects_carry_a_warning(parsed):
-    """Eight objects are too few for a bootstrap, twenty will do."""
+    """Eight objects are too few for a bootstrap, twenty are enough."""
     report, curves, worst = made()
     assert "too narrow" in parsed(page(report, curves, worst)).words()
 
@@ -303,7 +303,7 @@ def test_leaks_between_splits_are_listed(parsed, audit, text):
 
 
 def test_views_are_called_by_their_angle(parsed):
-    """Error by view is over azimuth, the front at 0 degrees."""
+    """The x axis of the error by view has the azimuths, the front at 0 degrees."""
     root = parsed(page(*made()))
 
     [svg] = [e for e in root.all("svg") if e.attributes.get("aria-labelledby") == "views-0-title"]

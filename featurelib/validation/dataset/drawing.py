@@ -1,4 +1,4 @@
-"""Three small images of an object, and where its landmarks are in them."""
+"""Three small images of an object, with the positions of its landmarks."""
 
 from dataclasses import dataclass
 
@@ -14,15 +14,15 @@ SHEET_VIEWS = Rig((View(90.0), View(0.0), View(-90.0)))
 VIEW_NAMES = ("from its left", "front", "from its right")
 
 SHEET_PX = 176
-"""Width of an image: 8 kB of PNG."""
+"""Width and height of an image: 8 kB as PNG."""
 
 MARGIN = 1.06
-"""Image over object."""
+"""Ratio of the image width to the object's extent."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A landmark in an image: x and y in [0, 1], and whether the surface hides it."""
+    """A landmark in an image: x and y in [0, 1], and whether the surface occludes it."""
 
     x: float
     y: float
@@ -33,8 +33,8 @@ class Mark:
 class Drawing:
     """An object in the views of SHEET_VIEWS.
 
-    pngs: a PNG file each. marks: left and right in each; empty without labels.
-    frame_mm: the width of the images.
+    pngs: one PNG file per view. marks: left and right per view; empty without labels.
+    frame_mm: width of the images at the object.
     """
 
     object_id: str
@@ -44,16 +44,16 @@ class Drawing:
 
 
 def draw(job: MeasureJob) -> Drawing | None:
-    """Load an object's mesh and draw it; None if it cannot be read."""
+    """Load an object's mesh and draw it; return None if the mesh cannot be read."""
     try:
         mesh = read_mesh(job.mesh_uri, job.object_from_source)
     except DataError:
-        return None  # it has a finding of its own
+        return None  # the rule for unreadable meshes reports it
     return draw_mesh(mesh, job)
 
 
 def draw_mesh(mesh: Mesh, job: MeasureJob) -> Drawing:
-    """Draw a loaded mesh, large enough to fill its images whatever its size."""
+    """Draw a loaded mesh so that it fills its images, whatever its size."""
     frame_mm = MARGIN * frame_needed_mm(mesh.vertices_mm, mesh.centre_mm, SHEET_VIEWS, "orthographic")
     cameras = SHEET_VIEWS.cameras(mesh.centre_mm, Orthographic(frame_mm / 2), frame_mm)
     pngs, marks = [], []

@@ -1,4 +1,4 @@
-"""The contact sheet: one page without any other file, to see at a glance what no rule can judge."""
+"""The contact sheet: one self-contained page of images, for a visual check of what no rule can judge."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,13 +11,13 @@ from featurelib.validation.dataset.summary import counts
 from featurelib.validation.dataset.survey import Survey
 
 MOST_WITH_FINDINGS, MOST_WITHOUT = 240, 60
-"""Objects on a sheet: 300 are 10 MB."""
+"""Maximum numbers of objects on a sheet: 300 take 10 MB."""
 
 
 def chosen(survey: Survey, findings: Sequence[Finding]) -> tuple[list[str], list[str]]:
     """Return the ids of the objects on the sheet: those with findings, and an even sample of those without.
 
-    If there are too many with findings, every rule gets its turn: the first object of each, then the second of each.
+    If too many have findings, rules take turns: the first object of each rule, then the second of each rule.
     """
     turns: dict[str, int] = defaultdict(int)
     ranks: dict[str, tuple[int, int]] = {}
@@ -39,13 +39,13 @@ def sheet(
     shown: tuple[Sequence[str], Sequence[str]],
     drawings: Mapping[str, Drawing],
 ) -> str:
-    """Return the page.
+    """Return the contact sheet, an HTML page.
 
     Args:
-        survey: what was measured.
+        survey: the measured dataset.
         findings: of all rules.
-        shown: as `chosen` returns it.
-        drawings: by object id; an object without one is shown by its findings alone.
+        shown: the objects on the sheet, as `chosen` returns them.
+        drawings: by object id; the card of an object without a drawing has no images.
     """
     by_object: dict[str | None, list[Finding]] = defaultdict(list)
     for finding in findings:

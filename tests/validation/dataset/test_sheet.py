@@ -24,11 +24,11 @@ def ball_drawing():
 
 
 def test_three_views_show_the_object_and_its_landmarks(ball_drawing):
-    """From its left the left landmark is in the middle and the right one occluded behind; in front, left is right."""
+    """From its left, the left landmark is in the middle and the right one occluded; in front, left is on the right."""
     from_left, front, from_right = ball_drawing.marks
 
-    assert [(mark.is_occluded) for mark in from_left] == [False, True]
-    assert [(mark.is_occluded) for mark in from_right] == [True, False]
+    assert [mark.is_occluded for mark in from_left] == [False, True]
+    assert [mark.is_occluded for mark in from_right] == [True, False]
     assert (from_left[0].x, from_left[0].y) == pytest.approx((0.5, 0.5), abs=1e-6)
     assert front[0].x == pytest.approx(1 - front[1].x)
     assert front[0].x > 0.9
@@ -39,7 +39,7 @@ def test_three_views_show_the_object_and_its_landmarks(ball_drawing):
 
 
 def test_an_unreadable_mesh_is_not_drawn(tmp_path):
-    """It has a finding, and a card without images."""
+    """There is no drawing, and no error."""
     assert draw(MeasureJob("a", str(tmp_path / "a.ply"), np.eye(4))) is None
 
 
@@ -47,8 +47,8 @@ def page(survey, findings, drawings=None) -> str:
     return sheet(survey, findings, chosen(survey, findings), drawings or {})
 
 
-def test_the_sheet_is_one_whole_page(clean_survey, ball_drawing):
-    """Tags are balanced, images are inside the page, and nothing is fetched from anywhere."""
+def test_the_sheet_is_self_contained(clean_survey, ball_drawing):
+    """Tags are balanced, images are part of the page, and it makes no requests."""
     ids = [row.object_id for row in clean_survey.measured]
     text = page(clean_survey, [], dict.fromkeys(ids, ball_drawing))
 
@@ -75,7 +75,7 @@ def test_the_sheet_is_one_whole_page(clean_survey, ball_drawing):
 
 
 def test_objects_with_findings_come_first(clean_survey):
-    """All objects of so few are on it, and the page says so."""
+    """All objects are on the sheet if there are few, and its headings count them."""
     ids = [row.object_id for row in clean_survey.measured]
     text = page(clean_survey, [Finding("unit", "error", ids[9], "too <small>", "look & see")])
 
@@ -87,8 +87,8 @@ def test_objects_with_findings_come_first(clean_survey):
     assert "look &amp; see" in text
 
 
-def test_of_many_objects_every_rule_gets_its_turn(clean_survey):
-    """When too many objects have findings, the rare ones are shown, and the page says how many are not."""
+def test_rules_take_turns_if_many_objects_have_findings(clean_survey):
+    """Objects with rare findings are on the sheet, and its heading counts the ones that are not."""
     many = [Finding("frame", "warning", f"x{i}", "cut", "crop") for i in range(5000)]
     rare = [Finding("unit", "error", f"y{i}", "small", "scale") for i in range(3)]
 
