@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A Ray head on this machine that jobs are submitted to: cluster/local.sh [flags of `ray start`]; Ctrl-C ends it.
-# Whoever submits needs the token: RAY_AUTH_MODE=token, and the same user or RAY_AUTH_TOKEN_PATH. With
-# RAY_AUTH_MODE=disabled everybody who reaches the port may run anything here.
+# Start a Ray head on this machine to which jobs are submitted: cluster/local.sh [flags of `ray start`]. Ctrl-C ends it.
+# A submission needs the token: RAY_AUTH_MODE=token, and the same user or RAY_AUTH_TOKEN_PATH. With
+# RAY_AUTH_MODE=disabled anyone who can reach the port can run code here.
 set -euo pipefail
 export RAY_AUTH_MODE=${RAY_AUTH_MODE:-token}
 if [ "$RAY_AUTH_MODE" = token ] && [ -z "${RAY_AUTH_TOKEN:-}" ]; then
@@ -13,5 +13,5 @@ if [ "$RAY_AUTH_MODE" = token ] && [ -z "${RAY_AUTH_TOKEN:-}" ]; then
   echo "token: $RAY_AUTH_TOKEN_PATH"
 fi
 cd "$(dirname "$0")/.."
-PATH=$PWD/.venv/bin:$PATH # `python` of a job's command line is this one
+PATH=$PWD/.venv/bin:$PATH # used by `python` in the command line of a job
 exec ray start --head --block --disable-usage-stats "$@"

@@ -1,4 +1,4 @@
-"""What many tests share: one Ray, one small finished run."""
+"""Shared fixtures: one Ray, one small complete run, object stores."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from featurelib.runtime.console import OutputOptions, set_output_options
 OBJECTS = 14
 
 ALIGNMENT = Alignment(((0.5, 0.5, 0.5, 0.5), (0.9, 0.1, -0.3, 0.2)), scale=1.5)
-"""Turns, a unit and a scale that must all come out right for anything to."""
+"""Rotations and a scale that differ from the identity, so that an error in any of them is visible."""
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def cluster():
     from jobs.workers import cluster
     from serve.ray_environment import quick_serve
 
-    with pytest.MonkeyPatch.context() as environment:  # the server's tests run in this cluster, too
+    with pytest.MonkeyPatch.context() as environment:  # the tests of the server use this cluster too
         for name, value in quick_serve().items():
             environment.setenv(name, value)
         cluster.connect()
@@ -50,7 +50,7 @@ def cluster():
 
 @pytest.fixture(scope="session")
 def bodies(tmp_path_factory) -> Path:
-    """A dataset of synthetic bodies in inches and turned axes, with a split fixed so that so few fill all three."""
+    """A dataset of synthetic bodies in inches and rotated axes; its fixed split has objects in all three parts."""
     folder = tmp_path_factory.mktemp("bodies")
     write_dataset(folder, OBJECTS, unit="inch", alignment=ALIGNMENT)
     table = folder / "landmarks.csv"
@@ -63,7 +63,7 @@ def bodies(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def recipe(bodies, tmp_path_factory):
-    """The flags of the run below: trained so briefly that only its form can be judged, and on one projection."""
+    """The flags of the fixture `run`: one projection, trained too briefly for a useful accuracy."""
     from jobs.pipeline import PipelineConfig
 
     return PipelineConfig(
@@ -82,7 +82,7 @@ def recipe(bodies, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def run(cluster, recipe) -> Path:
-    """A finished run on the bodies, rendered in both projections; two to three minutes on two cores."""
+    """A complete run on the bodies, rendered in both projections; takes two to three minutes on two cores."""
     from jobs.pipeline import pipeline
     from jobs.render import RenderConfig, render
 
@@ -92,33 +92,33 @@ def run(cluster, recipe) -> Path:
 
 
 class Store(NamedTuple):
-    """An object store on loopback. environment: what makes processes use it. port: where it listens."""
+    """An object store on loopback: the environment variables that select it, and its port."""
 
     environment: dict[str, str]
     port: int
 
     def through(self, port: int) -> "Store":
-        """The same store behind a proxy."""
+        """Return the same store behind a proxy."""
         return Store({**self.environment, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}, port)
 
 
 @pytest.fixture(scope="session")
 def ray_workers() -> Callable[[str], list[psutil.Process]]:
-    """Finds the live workers whose title has a word in it, of this process's cluster: others' are none of ours."""
+    """A function that returns the live workers of this process's cluster by a word in their title."""
     return _ray_workers
 
 
 def _ray_workers(word: str) -> list[psutil.Process]:
     found = []
     for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error):  # it has just ended
+        with suppress(psutil.Error):  # the process has just ended
             title = "".join(process.cmdline()[:1])
             found += [process] if title.startswith("ray::") and word in title else []
     return found
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on."""
+    """Return a free TCP port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -126,7 +126,7 @@ def free_port() -> int:
 
 @contextmanager
 def listening(command: list[str], port: int, log: Path, **environment: str) -> Iterator[None]:
-    """Run a server until the block ends; the block begins when it listens."""
+    """Run a server during the block, which begins when the server listens."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, **environment})
     try:
@@ -146,7 +146,7 @@ def listening(command: list[str], port: int, log: Path, **environment: str) -> I
 
 @pytest.fixture(scope="session")
 def swift(tmp_path_factory) -> Iterator[Store]:
-    """OpenStack Swift, which speaks S3, from PyPI in an environment of its own; it has one bucket, `bucket`."""
+    """OpenStack Swift with its S3 API, from PyPI in its own environment; it has one bucket, `bucket`."""
     folder = tmp_path_factory.mktemp("swift")
     python = os.environ.get("FEATURELIB_SWIFT_PYTHON") or str(folder / "venv" / "bin" / "python")
     if not Path(python).exists():
@@ -166,7 +166,7 @@ def swift(tmp_path_factory) -> Iterator[Store]:
 
 @pytest.fixture(scope="session")
 def moto(tmp_path_factory, page_of_a_listing) -> Iterator[Store]:
-    """moto's server, which speaks S3 and puts on a condition; it has one bucket, `bucket`."""
+    """The S3 server of moto, which has conditional PUTs; it has one bucket, `bucket`."""
     port = free_port()
     server = [str(Path(sys.executable).with_name("moto_server")), "-H", "127.0.0.1", "-p", str(port)]
     keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -180,13 +180,13 @@ def moto(tmp_path_factory, page_of_a_listing) -> Iterator[Store]:
 
 @pytest.fixture(scope="session")
 def page_of_a_listing() -> int:
-    """Names that moto lists at once; S3 itself lists a thousand."""
+    """Number of names per page of a listing by moto; S3 has 1,000."""
     return 5
 
 
 @pytest.fixture
 def in_bucket(moto) -> Iterator[str]:
-    """The URI of a bucket of moto, which this process uses for the test."""
+    """The URI of a bucket of moto, which this process uses during the test."""
     with here(moto):
         yield "s3://bucket"
 
@@ -201,7 +201,7 @@ def folder(request, tmp_path) -> str:
 
 @contextmanager
 def here(store: Store) -> Iterator:
-    """Use a store in this process, too; gives the client."""
+    """Use a store in this process; yields the client."""
     from featurelib.runtime import s3
 
     with pytest.MonkeyPatch.context() as environment:
@@ -216,7 +216,7 @@ def here(store: Store) -> Iterator:
 
 @pytest.fixture
 def faulty_swift(swift, tmp_path) -> Iterator[tuple[Store, Callable[[], dict[str, int]]]]:
-    """The same store, behind a proxy at which some requests go wrong; and what counts them."""
+    """Swift behind a proxy that injects faults, and a function that returns their counts."""
     port = free_port()
     proxy = [sys.executable, str(Path(__file__).with_name("fault_proxy.py")), str(port), str(swift.port)]
 
@@ -229,11 +229,11 @@ def faulty_swift(swift, tmp_path) -> Iterator[tuple[Store, Callable[[], dict[str
 
 @pytest.fixture(scope="session")
 def use_store() -> Callable:
-    """What makes this process use a store, as a context."""
+    """A context manager that makes this process use a store."""
     return here
 
 
 @pytest.fixture(scope="session")
 def free_ports() -> Callable[[int], list[int]]:
-    """What finds ports that nobody listens on."""
+    """A function that returns free TCP ports."""
     return lambda count: [free_port() for _ in range(count)]

@@ -1,7 +1,7 @@
-"""A proxy before an HTTP server, at which some requests go wrong: `PORT TARGET_PORT`. `GET /-/faults` counts them.
+"""A proxy that injects faults into requests to an HTTP server: `PORT TARGET_PORT`. `GET /-/faults` counts them.
 
-Of all requests 2.5 % are answered with 503 and never reach the server, of 2.5 % the answer breaks off in the middle
-after the server has done its part, and 2 % wait for five seconds.
+2.5 % of the requests get a 503 without reaching the server, 2.5 % get a response that breaks off after the server has
+handled them, and 2 % wait for five seconds.
 """
 
 import http.client
@@ -14,7 +14,7 @@ from collections import Counter
 from typing import ClassVar
 
 REFUSED, CUT, DELAYED = 0.025, 0.05, 0.07
-"""Upper ends of the shares, one after the other."""
+"""Cumulative shares of the faults."""
 
 DELAY_S = 5.0
 
@@ -22,7 +22,7 @@ SLOW_DOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Reduce y
 
 
 class Proxy(http.server.BaseHTTPRequestHandler):
-    """One connection of a client; the server gets a connection a request."""
+    """One connection of a client; each request opens a connection to the server."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -31,7 +31,7 @@ class Proxy(http.server.BaseHTTPRequestHandler):
     chance = random.Random(0)
 
     def handle_expect_100(self):
-        """Let the client send its body; the server is asked with all of it."""
+        """Let the client send its body, which is passed on complete."""
         self.send_response_only(100)
         self.end_headers()
         return True
@@ -64,7 +64,7 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         return b"".join(parts)
 
     def ask(self, body: bytes):
-        """Send the request on, headers as they are: they are signed."""
+        """Forward the request with unchanged headers, because they are signed."""
         server = http.client.HTTPConnection("127.0.0.1", self.target_port, timeout=120)
         server.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         dropped = ("connection", "transfer-encoding", "content-length", "expect")
@@ -93,10 +93,10 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         elif content:
             self.end_headers()
             self.wfile.write(content[: len(content) // 2])
-        self.close_connection = not whole  # of an answer without content not even the head is sent
+        self.close_connection = not whole  # of a response without content not even the head is sent
 
     def log_message(self, *_):
-        """Say nothing."""
+        """Log nothing."""
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""OpenStack Swift with its S3 API, all four servers in one process, for a Python that has swift: `FOLDER PORT`.
+"""OpenStack Swift with its S3 API, all four servers in one process: `FOLDER PORT`, in a Python that has swift.
 
-Its files, and the configuration that is made here, lie under FOLDER. Keys: test:tester and testing. A wrong key is
-refused, uploads have parts and listings have pages, as in any store that people use.
+FOLDER holds its files and the generated configuration. Keys: test:tester and testing. It rejects wrong keys, accepts
+uploads in parts and lists names in pages, as production stores do.
 """
 
 import configparser
@@ -17,11 +17,11 @@ FILTERS = {
     "tempauth": {"user_test_tester": "testing .admin"},
     "s3api": {"auth_pipeline_check": "false", "location": "us-east-1"},
 }
-"""Beside what each says by itself."""
+"""Settings of filters that differ from the defaults."""
 
 
 class Cache(dict):
-    """What memcached would be to a cluster: here there is one process, which remembers by itself."""
+    """A replacement of memcached for one process."""
 
     def set(self, key, value, **_):
         self[key] = value
@@ -38,7 +38,7 @@ class Cache(dict):
 
 
 def cache_factory(_, **__):
-    """A filter that hands every request the cache."""
+    """Return a filter that gives every request the cache."""
     cache = Cache()
     return lambda app: lambda env, answer: app({**env, "swift.cache": cache}, answer)
 
@@ -83,14 +83,14 @@ def write_rings(folder: Path, ports: dict) -> None:
 
 
 def main(folder: Path, port: int) -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is terminated."""
     import eventlet
 
     sockets = {name: eventlet.listen(("127.0.0.1", 0)) for name in SERVERS}
     sockets["proxy"] = eventlet.listen(("127.0.0.1", port))
     configure(folder)
 
-    from swift.common import utils  # its modules read swift.conf when they are imported
+    from swift.common import utils  # its modules read swift.conf during their import
 
     utils.eventlet_monkey_patch()
     utils.set_swift_dir(str(folder / "etc"))

@@ -1,4 +1,4 @@
-"""The files under cluster/, against the schemas and the loaders of what reads them."""
+"""The files under cluster/, checked against the schemas and loaders of their readers."""
 
 import os
 import re
@@ -18,7 +18,7 @@ def loaded(name):
 
 
 def check_serve_config(config):
-    """Ray's own schema takes the file, the import path leads to a typed builder, and that takes the arguments."""
+    """Check a config against Ray's schema, and its import path and arguments against the application."""
     from ray.serve.schema import ServeDeploySchema
 
     from serve import app
@@ -32,12 +32,13 @@ def check_serve_config(config):
     assert app.build_app.__annotations__["settings"] is app.AppSettings
 
 
-def test_the_serve_config_is_rays_and_its_arguments_are_the_apps():
+def test_the_serve_config_is_valid():
+    """Ray accepts the file and the application accepts its arguments."""
     check_serve_config(loaded("serve.yaml"))
 
 
-def test_the_launcher_file_passes_rays_own_schema():
-    """As `ray up` reads it; work goes to the groups, on spot where it may be lost, and each node has the S3 role."""
+def test_the_launcher_file_is_valid():
+    """`ray up` accepts it; only worker groups run tasks, rendering uses spot nodes, and each node has the S3 role."""
     from ray.autoscaler._private.util import fill_node_type_min_max_workers, validate_config
 
     config = loaded("aws.yaml")
@@ -60,8 +61,8 @@ def test_the_launcher_file_passes_rays_own_schema():
         ("service", "RayService", ("rayClusterConfig",), {"serve": 8}),
     ],
 )
-def test_the_kuberay_manifests_are_what_rays_autoscaler_reads(name, kind, place, groups):
-    """It finds the head, the groups and their resources; the operator's own schema is not in Ray and not checked."""
+def test_rays_autoscaler_accepts_the_kuberay_manifests(name, kind, place, groups):
+    """It finds the head, the groups and their resources. Ray does not contain the operator's schema."""
     from ray.autoscaler._private.kuberay.autoscaling_config import _derive_autoscaling_config_from_ray_cr
     from ray.autoscaler._private.util import validate_config
 
@@ -82,8 +83,8 @@ def test_the_kuberay_manifests_are_what_rays_autoscaler_reads(name, kind, place,
     assert types.get("train", {"resources": {"GPU": 1}})["resources"]["GPU"] == 1
 
 
-def test_the_kuberay_job_and_service_run_what_there_is():
-    """The job's command line parses, and the service's graph is the one of serve.yaml."""
+def test_the_kuberay_job_and_service_are_valid():
+    """The flags of the job exist, and the service has a valid Serve config."""
     from jobs.predict import PredictConfig
 
     entrypoint = loaded("kuberay/job.yaml")["spec"]["entrypoint"].split()
@@ -95,12 +96,12 @@ def test_the_kuberay_job_and_service_run_what_there_is():
 
 
 def locked(package):
-    """The version of a package in the lock file."""
+    """Return the version of a package in the lock file."""
     return re.search(rf"^{package}(?:\[\w+\])?==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)[1]
 
 
-def test_the_image_has_what_the_tests_have():
-    """The Dockerfile installs the lock file, EGL as CI does, and a Python that the project takes."""
+def test_the_image_has_the_packages_of_ci():
+    """The Dockerfile installs the lock file, the EGL packages of CI and a supported Python."""
     text = (CLUSTER / "Dockerfile").read_text()
     egl = {"libegl1", "libgl1-mesa-dri", "libgles2"}
 
@@ -109,8 +110,8 @@ def test_the_image_has_what_the_tests_have():
     assert re.search(r"^FROM python:3\.1[123]-", text, re.MULTILINE)
 
 
-def test_the_local_head_makes_a_token_that_only_its_owner_reads(tmp_path):
-    """It is kept for the next time, and never printed."""
+def test_the_local_head_creates_a_private_token(tmp_path):
+    """It is readable by its owner only, reused by the next start, and never printed."""
     fake = tmp_path / "ray"
     fake.write_text('#!/bin/sh\necho "$RAY_AUTH_MODE" "$@"\n')
     fake.chmod(0o755)
@@ -118,13 +119,13 @@ def test_the_local_head_makes_a_token_that_only_its_owner_reads(tmp_path):
     token = tmp_path / "kept" / "token"
     environment = {**os.environ, "RAY_AUTH_TOKEN_PATH": str(token)}
     environment.pop("RAY_AUTH_MODE", None)
-    said = [
+    outputs = [
         subprocess.run(["bash", "-c", script, str(CLUSTER / "local.sh"), "--num-cpus", "1"], env=environment,
                        capture_output=True, text=True, check=True).stdout
         for _ in range(2)
     ]  # fmt: skip
 
-    assert said[0] == said[1]
-    assert "token start --head --block --disable-usage-stats --num-cpus 1" in said[0]
+    assert outputs[0] == outputs[1]
+    assert "token start --head --block --disable-usage-stats --num-cpus 1" in outputs[0]
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
-    assert token.read_text() not in said[0]
+    assert token.read_text() not in outputs[0]

@@ -1,4 +1,4 @@
-"""What is installed with the project is what its code imports."""
+"""The declared dependencies are the packages that the code imports."""
 
 import ast
 import re
@@ -20,21 +20,21 @@ PACKAGES = ("featurelib", "jobs", "serve")
 OWN = {*PACKAGES, "tests"}
 
 ELSEWHERE = {"eventlet", "swift"}
-"""What the tests' OpenStack Swift imports: it runs in a Python of its own."""
+"""Imports of the tests' OpenStack Swift, which runs in its own Python."""
 
 
 def normal(requirement: str) -> str:
-    """The name in a requirement or of a distribution, in the one spelling that counts."""
+    """Return the normalised name of a requirement or distribution (PEP 503)."""
     return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", requirement)[0]).lower()
 
 
 def runtime() -> set[str]:
-    """The distributions that a user gets."""
+    """Return the runtime dependencies."""
     return {normal(requirement) for requirement in PROJECT["project"]["dependencies"]}
 
 
 def group(name: str) -> set[str]:
-    """The distributions of a dependency group, with the groups that it includes."""
+    """Return the distributions of a dependency group, including those of its nested groups."""
     found = set()
     for entry in PROJECT["dependency-groups"][name]:
         found |= {normal(entry)} if isinstance(entry, str) else group(entry["include-group"])
@@ -43,7 +43,7 @@ def group(name: str) -> set[str]:
 
 @cache
 def imported(folder: str) -> dict[str, str]:
-    """Every third-party package that a folder's Python imports, anywhere in a file, with one file that does."""
+    """Return the third-party packages that a folder imports anywhere, each with one file that imports it."""
     found = {}
     for path in sorted((ROOT / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -57,17 +57,17 @@ def imported(folder: str) -> dict[str, str]:
 
 @cache
 def distributions() -> dict[str, set[str]]:
-    """The distributions that give each package that can be imported here."""
+    """Return the installed distributions by the package they provide."""
     return {name: {normal(one) for one in those} for name, those in packages_distributions().items()}
 
 
 def undeclared(folder: str, declared: set[str]) -> dict[str, str]:
-    """The packages that a folder imports and no declared distribution gives, with a file that imports each."""
+    """Return the imported packages that no declared distribution provides, each with one file that imports it."""
     return {name: path for name, path in imported(folder).items() if not distributions().get(name, {name}) & declared}
 
 
-def test_imports_are_seen():
-    """The checks below would find what they look for, under the names of distributions that differ."""
+def test_imports_are_found():
+    """A missing dependency is found, also if package and distribution differ in name."""
     assert {"numpy", "PIL", "tensorflow"} <= set(imported("featurelib"))
     assert distributions()["PIL"] == {"pillow"}
     assert undeclared("featurelib", runtime() - {"pillow"}).keys() == {"PIL"}
@@ -75,26 +75,26 @@ def test_imports_are_seen():
 
 @pytest.mark.parametrize("folder", PACKAGES)
 def test_every_import_is_a_dependency(folder):
-    """What a package imports is declared by its own name, not left to what something else happens to bring."""
+    """Every import is declared directly, not only as a dependency of a dependency."""
     assert undeclared(folder, runtime()) == {}
 
 
 def test_every_import_of_the_tests_is_declared():
-    """As a dependency or in the group `dev`, but for what runs in another Python."""
+    """Imports of the tests are dependencies or in the group `dev`, except in code for another Python."""
     found = undeclared("tests", runtime() | group("dev"))
 
     assert {name: path for name, path in found.items() if name not in ELSEWHERE} == {}
 
 
 def test_every_dependency_is_imported():
-    """Nothing is installed that no code asks for."""
+    """No dependency is unused."""
     given = {one for folder in PACKAGES for name in imported(folder) for one in distributions().get(name, {name})}
 
     assert runtime() - given == set()
 
 
-def test_the_lock_has_every_declared_distribution():
-    """With one version each, and with no address of where they come from."""
+def test_the_lock_file_has_every_declared_distribution():
+    """It pins each of them and has no download addresses."""
     pinned = {normal(line) for line in LOCK.splitlines() if re.match(r"\w", line)}
 
     assert (runtime() | group("dev")) - pinned == set()
@@ -102,20 +102,20 @@ def test_the_lock_has_every_declared_distribution():
 
 
 def test_the_api_page_has_every_public_name():
-    """Each name of featurelib.__all__ once, and nothing else."""
+    """It has each name of featurelib.__all__ once, and nothing else."""
     shown = re.findall(r"^::: featurelib\.(\w+)$", (ROOT / "docs/api.md").read_text(), re.MULTILINE)
 
     assert sorted(shown) == sorted(featurelib.__all__)
 
 
 def test_a_type_checked_program_uses_every_public_name():
-    """tests/typing/public_api.py, which `make lint` gives to mypy, imports all of featurelib.__all__."""
+    """tests/typing/public_api.py, which `make lint` checks with mypy, imports all of featurelib.__all__."""
     tree = ast.parse((ROOT / "tests/typing/public_api.py").read_text())
     names = [a.name for n in tree.body if isinstance(n, ast.ImportFrom) and n.module == "featurelib" for a in n.names]
 
     assert sorted(names) == sorted(featurelib.__all__)
 
 
-def test_users_get_the_types():
-    """The marker by which type checkers believe a package's annotations lies beside its code."""
+def test_the_package_is_marked_as_typed():
+    """Type checkers use the annotations of a package only if it has py.typed."""
     assert Path(featurelib.__file__).with_name("py.typed").is_file()

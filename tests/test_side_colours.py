@@ -1,4 +1,4 @@
-"""Left and right have one pair of colours in every picture, page and figure, and everybody can tell them apart."""
+"""Left and right have the same two colours in every image, page and figure, with any colour vision."""
 
 import base64
 import io
@@ -25,10 +25,10 @@ ROOT = Path(__file__).parents[1]
 STYLE = (ROOT / "serve/viewer/style.css").read_text()
 
 FORMER = r"#(?:e4572e|2274d5|3aa5e8|f08030)|\b(?:235, ?95, ?20|25, ?100, ?225)\b"
-"""What left and right were drawn in before there was one pair: contact sheet, viewer by night, figures."""
+"""Earlier colours of the contact sheet, of the viewer's dark scheme and of the figures."""
 
 REPEATED_IN = {"featurelib/geometry/sides.py", "serve/viewer/icon.svg", "serve/viewer/style.css"}
-"""Where the pair may be written out: its definition, and the two files of the viewer that no Python writes."""
+"""Files that may contain the pair: its definition, and two files of the viewer that Python does not generate."""
 
 MACHADO = {
     "no deficiency": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
@@ -48,55 +48,56 @@ MACHADO = {
         [0.004733, 0.691367, 0.303900],
     ],
 }
-"""Linear sRGB as it is seen, severity 1.0: Machado, Oliveira and Fernandes, "A Physiologically-based Model for
+"""Perceived linear sRGB at severity 1.0: Machado, Oliveira and Fernandes, "A Physiologically-based Model for
 Simulation of Color Vision Deficiency", IEEE TVCG 15(6), 2009, doi:10.1109/TVCG.2009.113, and its online table."""
 
-APART = 20.0
-"""CIE 1976 Delta E. About 2.3 is just noticeable side by side (Mahy et al. 1994, doi:10.1002/col.5080190205); dots of
-5 to 10 px that lie apart need more, and nine times that is asked for here."""
+MIN_DISTANCE = 20.0
+"""Minimum CIE 1976 Delta E. A difference of 2.3 is just noticeable between adjacent areas (Mahy et al. 1994,
+doi:10.1002/col.5080190205); this is nine times as much, for separate dots of 5 to 10 px."""
 
-CONTRAST = 3.0
-"""WCAG 2.2, 1.4.11, for what is not text."""
+MIN_CONTRAST = 3.0
+"""Minimum contrast of graphics: WCAG 2.2, 1.4.11."""
 
 
 def linear(colours) -> np.ndarray:
-    """CSS colours (n) to linear sRGB (n, 3), IEC 61966-2-1."""
+    """Convert CSS colours (n) to linear sRGB (n, 3), IEC 61966-2-1."""
     rgb = np.array([ImageColor.getrgb(colour) for colour in colours]) / 255
     return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
 
 
 def lab(rgb: np.ndarray) -> np.ndarray:
-    """Linear sRGB (n, 3) to CIELAB under D65 (CIE 15:2004)."""
+    """Convert linear sRGB (n, 3) to CIELAB under D65 (CIE 15:2004)."""
     xyz_from_rgb = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
     ratio = np.clip(rgb, 0, 1) @ np.transpose(xyz_from_rgb) / np.sum(xyz_from_rgb, axis=1)
     f = np.where(ratio > (6 / 29) ** 3, np.cbrt(ratio), ratio / (3 * (6 / 29) ** 2) + 4 / 29)
     return np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1)
 
 
-def seen(colours, vision: str) -> np.ndarray:
+def perceived(colours, vision: str) -> np.ndarray:
+    """Return CIELAB values (n, 3) of CSS colours for one kind of colour vision."""
     return lab(linear(colours) @ np.transpose(MACHADO[vision]))
 
 
 @pytest.mark.parametrize("vision", MACHADO)
-def test_anybody_tells_left_from_right_and_both_from_grey(vision):
-    """Whatever their colour vision; renders are grey, and each mark stands out from the grey that is like it most."""
-    left, right = seen(SIDE_COLOURS.values(), vision)
-    greys = seen([f"rgb({v}, {v}, {v})" for v in range(256)], vision)
+def test_the_colours_are_distinct_with_any_colour_vision(vision):
+    """They differ from each other, and from every grey of a render."""
+    left, right = perceived(SIDE_COLOURS.values(), vision)
+    greys = perceived([f"rgb({v}, {v}, {v})" for v in range(256)], vision)
 
-    assert np.linalg.norm(left - right) >= APART
-    assert min(np.linalg.norm(greys - side, axis=1).min() for side in (left, right)) >= APART
+    assert np.linalg.norm(left - right) >= MIN_DISTANCE
+    assert min(np.linalg.norm(greys - side, axis=1).min() for side in (left, right)) >= MIN_DISTANCE
 
 
 @pytest.mark.parametrize("ground", re.findall(r"--(?:stage|panel|ground): (#\w+)", STYLE))
-def test_both_stand_out_from_what_the_viewer_draws_them_on(ground):
-    """By day and by night; white, which the other pages draw on, is among these grounds."""
+def test_the_colours_contrast_with_the_backgrounds_of_the_viewer(ground):
+    """In both schemes; white, the background of the other pages, is one of them."""
     luminances = linear([ground, *SIDE_COLOURS.values()]) @ [0.2126, 0.7152, 0.0722] + 0.05
 
-    assert min(max(each, luminances[0]) / min(each, luminances[0]) for each in luminances[1:]) >= CONTRAST
+    assert min(max(each, luminances[0]) / min(each, luminances[0]) for each in luminances[1:]) >= MIN_CONTRAST
 
 
-def test_the_viewer_has_the_same_pair():
-    """Its style says them once, for both schemes; the icon shows a head from its front, its right on the left."""
+def test_the_viewer_has_the_same_colours():
+    """Its style has them once for both schemes; its icon shows a head from the front, with its right on the left."""
     icon = (ROOT / "serve/viewer/icon.svg").read_text()
     dots = sorted((int(x), colour) for x, colour in re.findall(r'cx="(\d+)"[^>]* fill="(#\w+)"', icon))
 
@@ -104,8 +105,8 @@ def test_the_viewer_has_the_same_pair():
     assert [colour for _, colour in dots] == [SIDE_COLOURS["right"], SIDE_COLOURS["left"]]
 
 
-def test_no_other_file_has_colours_of_its_own():
-    """Neither those of before nor copies of the pair."""
+def test_no_other_file_defines_colours():
+    """No file has the earlier colours or a copy of the pair."""
     pair = "|".join(colour.removeprefix("#") for colour in SIDE_COLOURS.values())
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     texts = {}
@@ -113,14 +114,14 @@ def test_no_other_file_has_colours_of_its_own():
         try:
             texts[name] = (ROOT / name).read_text()
         except (UnicodeDecodeError, FileNotFoundError):
-            continue  # a picture; or moved and not yet committed
+            continue  # an image, or a file that is moved but not committed
 
     assert {name for name, text in texts.items() if re.search(FORMER, text, re.IGNORECASE)} == set()
     assert {name for name, text in texts.items() if re.search(f"#({pair})", text, re.IGNORECASE)} == REPEATED_IN
 
 
 class Page(HTMLParser):
-    """A page's circles by the styles they have, with what they are called, and the words outside of its pictures."""
+    """The circles of a page with their classes and titles, and its text outside of titles."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -161,7 +162,7 @@ def drawing(dataset) -> Drawing:
 
 @pytest.mark.parametrize("kind", ["contact sheet", "alignment"])
 def test_a_sheet_draws_each_side_in_its_colour(kind, dataset, drawing):
-    """Every mark of every view: its style is its side's, hidden ones stay rings, and the key names both in words."""
+    """Each mark has the class of its side, occluded marks are rings, and the legend names both sides."""
     name = drawing.object_id
     if kind == "alignment":
         text, times = alignment_sheet("a", [Row(name, 0.0, 0.0)], {name: drawing}, {name: drawing}), 2
@@ -169,22 +170,22 @@ def test_a_sheet_draws_each_side_in_its_colour(kind, dataset, drawing):
         survey = Survey(dataset, True, [], [], [], [], None)
         text, times = sheet(survey, [], ([], [name]), {name: drawing}), 1
     page = Page(text)
-    of_pictures = [
+    of_views = [
         (frozenset(["mark", side, *["occluded"] * mark.is_occluded]), side)
         for marks in drawing.marks
         for side, mark in zip(SIDES, marks, strict=True)
     ]
 
     assert page.fills == SIDE_COLOURS
-    assert len(page.circles) == 3 + times * len(of_pictures)
-    assert [circle for circle in page.circles if circle[1]] == of_pictures * times
-    assert [style - {"mark"} for style, called in page.circles if not called] == [{"left"}, {"right"}, {"occluded"}]
+    assert len(page.circles) == 3 + times * len(of_views)
+    assert [circle for circle in page.circles if circle[1]] == of_views * times
+    assert [style - {"mark"} for style, title in page.circles if not title] == [{"left"}, {"right"}, {"occluded"}]
     assert "the object's own left; " in page.words
     assert "its own right; " in page.words
 
 
-def test_the_figures_have_the_pair():
-    """The bodies of the README, and the notebook's pictures as they are stored: left is on the front's right."""
+def test_the_figures_have_the_same_colours():
+    """In the front view of the notebook left is on the right; in the README's bodies each side view shows its side."""
     cells = json.loads((ROOT / "docs/first_look.ipynb").read_text())["cells"]
     stored = [o["data"]["image/png"] for cell in cells for o in cell.get("outputs", []) if "data" in o]
     (notebook,) = (np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")) for png in stored)
@@ -200,5 +201,5 @@ def test_the_figures_have_the_pair():
 
 
 def where(pixels: np.ndarray, side: str) -> tuple[np.ndarray, ...]:
-    """Rows and columns of the pixels (h, w, 3) that have a side's very colour."""
+    """Return rows and columns of the pixels (h, w, 3) with exactly the colour of a side."""
     return np.nonzero((pixels == ImageColor.getrgb(SIDE_COLOURS[side])).all(axis=2))
