@@ -2,19 +2,19 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# uv from the machine when it has one, else a private copy fetched with pip (--target also works
-# where Debian marks its Python as externally managed).
+# The machine's uv if it has one, otherwise a private copy from pip (--target also works where Debian marks its Python
+# as externally managed).
 UV := $(or $(shell command -v uv),.uv/bin/uv)
 UVRUN := $(if $(filter .uv/%,$(UV)),PYTHONPATH=.uv $(UV),$(UV))
 READY := $(VENV)/.ready
 VIEWER := serve/viewer
 
-.PHONY: help setup demo test test-slow coverage viewer-picture lint docs lock clean
+.PHONY: help setup demo test test-slow coverage viewer-screenshot lint docs lock clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
 
-setup: $(READY) $(VIEWER)/vendor/LICENSE ## make .venv from requirements.lock, and copy three.js beside the viewer
+setup: $(READY) $(VIEWER)/vendor/LICENSE ## create .venv from requirements.lock, and copy three.js next to the viewer
 
 .uv/bin/uv:
 	$(PYTHON) -m pip install --quiet --target .uv uv
@@ -30,34 +30,34 @@ $(VIEWER)/vendor/LICENSE: $(VIEWER)/package-lock.json $(VIEWER)/vendor.mjs
 	then cd $(VIEWER) && npm ci --omit=dev --no-audit --no-fund --silent && npm run --silent vendor; \
 	else echo "npm is not here: the viewer will lack its 3D panel (Debian: apt-get install nodejs npm)"; fi
 
-demo: setup ## make a small dataset and run the whole path on it
+demo: setup ## generate a small dataset and run the whole pipeline on it
 	$(BIN)/featurelib demo --run runs/demo
 
-test: setup ## the test suite
+test: setup ## run the test suite
 	$(BIN)/python -m pytest tests/rendering
-	$(BIN)/python -m pytest -m "not slow" --ignore=tests/rendering # two processes: Mesa's llvmpipe and TensorFlow do not share one
+	$(BIN)/python -m pytest -m "not slow" --ignore=tests/rendering # two processes: Mesa's llvmpipe and TensorFlow crash in one
 
-test-slow: setup ## what trains several times, kills trainings and measures memory
+test-slow: setup ## run the slow tests: repeated and killed trainings, memory
 	$(BIN)/python -m pytest -m slow --ignore=tests/rendering
 
-coverage: setup ## the test suite, and the lines it leaves out; what runs in other processes is not seen
+coverage: setup ## run the test suite and list uncovered lines, without those of child processes
 	$(BIN)/python -m pytest --cov --cov-report= tests/rendering
 	$(BIN)/python -m pytest --cov --cov-append --cov-report=term-missing -m "not slow" --ignore=tests/rendering
 
-viewer-picture: setup ## measure the viewer of a server that is up (URL=...), and draw the README's picture of it
+viewer-screenshot: setup ## measure the viewer of a running server (URL=...), and take its screenshot for the README
 	VIEWER_URL="$(URL)" $(BIN)/python -m pytest tests/serve/test_viewer_live.py
 
-lint: setup ## ruff and mypy
+lint: setup ## run ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy tests/typing
 
-docs: setup ## build the documentation into site/, and refuse links that lead nowhere
+docs: setup ## build the documentation into site/; broken links are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-lock: ## renew requirements.lock (no download addresses in it)
+lock: ## update requirements.lock
 	$(UVRUN) pip compile --quiet --universal --upgrade --python-version 3.11 --no-header --group dev pyproject.toml -o requirements.lock
 
-clean: ## remove what the other targets made
+clean: ## remove the files of the other targets
 	rm -rf $(VENV) .uv runs site .coverage $(VIEWER)/node_modules $(VIEWER)/vendor .pytest_cache .mypy_cache .ruff_cache

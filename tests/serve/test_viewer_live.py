@@ -1,6 +1,6 @@
 """The viewer on a run of one's own: how quick it is, and its picture for the README.
 
-Not a part of any suite: `make viewer-picture URL=http://127.0.0.1:8000/?object=ID` asks a server that is up.
+Not a part of any suite: `make viewer-screenshot URL=http://127.0.0.1:8000/?object=ID` asks a server that is up.
 """
 
 import os
@@ -15,7 +15,7 @@ URL = os.environ.get("VIEWER_URL", "")
 PICTURE = Path(__file__).parents[2] / "docs" / "images" / "viewer.png"
 ROUNDS = 5
 
-pytestmark = pytest.mark.skipif(not URL, reason="no VIEWER_URL: `make viewer-picture` measures a server that is up")
+pytestmark = pytest.mark.skipif(not URL, reason="no VIEWER_URL: `make viewer-screenshot` measures a server that is up")
 
 
 @pytest.fixture
