@@ -1,6 +1,6 @@
-"""What MkDocs does not do by itself: pages that lie outside docs/, and links to files that are no pages.
+"""Hooks of MkDocs for pages outside docs/ and for links to files that are not pages.
 
-The sources keep the links that work in a checkout and on a code host; they are rewritten while the site is built.
+Links in the sources work in a checkout and on a code host; the build rewrites them for the site.
 """
 
 import os
@@ -14,44 +14,44 @@ from mkdocs.structure.pages import Page
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 
-BROUGHT = {
+ROOT_PAGES = {
     "ARCHITECTURE.md": "architecture.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
 }
-"""Files of the repository's root that are pages of the site, and their names there."""
+"""Names on the site of pages at the repository's root."""
 
 LANDING = {"README.md": "index.md"}
-"""The README's part is played by the landing page."""
+"""Pages that replace a file on the site."""
 
 FENCE = re.compile(r"^(?:```|~~~).*?^(?:```|~~~)[^\S\n]*$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s#:]+)(?P<anchor>#[^)\s]*)?\)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that lie outside docs/ to those of MkDocs."""
-    for source, page in BROUGHT.items():
+    """Add the pages outside docs/."""
+    for source, page in ROOT_PAGES.items():
         files.append(File.generated(config, page, content=(ROOT / source).read_text()))
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Return a page whose links lead to pages; one to another file of the repository keeps its text alone."""
+    """Return a page with links to pages of the site; a link to another file of the repository becomes its text."""
     uri = page.file.src_uri
-    source = next((name for name, brought in BROUGHT.items() if brought == uri), f"docs/{uri}")
+    source = next((name for name, page_name in ROOT_PAGES.items() if page_name == uri), f"docs/{uri}")
     kept = FENCE.findall(markdown)
     parts = [LINK.sub(lambda link: _link(link, source, uri), part) for part in FENCE.split(markdown)]
     return "".join(part + fence for part, fence in zip(parts, [*kept, ""], strict=True))
 
 
 def _link(link: re.Match[str], source: str, uri: str) -> str:
-    """Return one link of a source file as one of the page `uri`.
+    """Return a link of a source file, rewritten for the page `uri`.
 
-    A link to what is not in the repository is left as it is, for the strict build to refuse.
+    A broken link stays unchanged, so that the strict build fails.
     """
     target = os.path.normpath(PurePosixPath(source).parent / link["target"])
-    page = {**BROUGHT, **LANDING}.get(target)
+    page = {**ROOT_PAGES, **LANDING}.get(target)
     if page is None and target.startswith("docs/") and not target.endswith(".py"):
         page = _page_of(target)
     if page is not None:
@@ -60,11 +60,11 @@ def _link(link: re.Match[str], source: str, uri: str) -> str:
 
 
 def _page_of(target: str) -> str:
-    """Return the name within docs/ of what a link leads to; a folder's is that of its index."""
+    """Return the name within docs/ of a link's target; the index for a folder."""
     name = target.removeprefix("docs/")
     return f"{name}/index.md" if (ROOT / target).is_dir() else name
 
 
 def _from(uri: str, page: str) -> str:
-    """Return where a page lies as seen from another."""
+    """Return the relative path from one page to another."""
     return os.path.relpath(page, PurePosixPath(uri).parent)

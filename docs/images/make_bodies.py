@@ -1,6 +1,6 @@
-"""Draws bodies.png: six synthetic bodies in three views, each with the landmarks that can be seen there.
+"""Draw bodies.png: six synthetic bodies in three views, each with its visible landmarks.
 
-Blue is the left ear's tip, orange the right one's. From the root of the repository (a few seconds):
+The left landmark is blue, the right one orange. Run this in the repository's root (takes a few seconds):
 
     .venv/bin/python docs/images/make_bodies.py
 """
@@ -24,7 +24,7 @@ FRAME_MM, TILE_PX, OVERSAMPLING = 290.0, 210, 3
 
 
 def main() -> None:
-    """Write the picture beside this file."""
+    """Write the image next to this file."""
     renderer = open_renderer("raster")
     columns = [np.vstack(_tiles(renderer, seed)) for seed in SEEDS]
     renderer.close()
@@ -32,20 +32,20 @@ def main() -> None:
 
 
 def _tiles(renderer: Renderer, seed: int) -> list[np.ndarray]:
-    """Return one body's pictures (TILE_PX, TILE_PX, 3), from top to bottom."""
+    """Return the tiles (TILE_PX, TILE_PX, 3) of one body, from top to bottom."""
     body = make_body(seed)
     mesh = Mesh.smooth(body.vertices_mm, body.faces)
     cameras = RIG.cameras(mesh.centre_mm, Orthographic(FRAME_MM / 2), FRAME_MM)
     chosen = [cameras[row] for row in ROWS]
-    pictures = renderer.render(mesh, chosen, TILE_PX * OVERSAMPLING)
+    images = renderer.render(mesh, chosen, TILE_PX * OVERSAMPLING)
     return [
-        _tile(picture.pixels, camera, body.pair_mm, is_visible(camera, body.pair_mm, picture.depth_mm, 2.0))
-        for picture, camera in zip(pictures, chosen, strict=True)
+        _tile(image.pixels, camera, body.pair_mm, is_visible(camera, body.pair_mm, image.depth_mm, 2.0))
+        for image, camera in zip(images, chosen, strict=True)
     ]
 
 
 def _tile(pixels: np.ndarray, camera: Camera, pair_mm: np.ndarray, visible: np.ndarray) -> np.ndarray:
-    """Return the picture with a dot on each visible landmark, at its final size."""
+    """Return the image at its final size with a dot on each visible landmark."""
     image = Image.fromarray(pixels).convert("RGB")
     draw = ImageDraw.Draw(image)
     for xy, colour, is_seen in zip(camera.project(pair_mm) * image.size, SIDE_COLOURS.values(), visible, strict=True):

@@ -1,6 +1,6 @@
-"""Draws frames.svg: the object frame with the nine default views around it, the camera frame and the image's xy.
+"""Draw frames.svg: the object frame with the nine default views around it, the camera frame and the image's xy.
 
-All numbers come from the code. From the root of the repository:
+All numbers come from the code. Run this in the repository's root:
 
     .venv/bin/python docs/images/make_frames.py
 """
@@ -13,7 +13,7 @@ from featurelib.geometry import DEFAULT_RIG, Orthographic
 
 WIDTH, HEIGHT = 920, 460
 CENTRE, RADIUS = np.array([270.0, 190.0]), 150.0
-"""Of the plan view, in pixels: from above, +x to the right, +z down the page."""
+"""The plan view in pixels: seen from above, +x to the right, +z down."""
 
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1d2430; stroke: none !important; }
@@ -26,7 +26,7 @@ line { stroke-width: 2; } .ray { stroke: #aab2bd; stroke-width: 1; stroke-dashar
 
 
 def main() -> None:
-    """Write the picture beside this file."""
+    """Write the image next to this file."""
     Path(__file__).with_name("frames.svg").write_text(drawing())
 
 
