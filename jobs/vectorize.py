@@ -1,8 +1,8 @@
-"""RUN/renders + RUN/detector -> RUN/vectors: each object's near positions in all views, as the detector sees them.
+"""RUN/renders + RUN/detector -> RUN/vectors: each object's near positions in all views, found by the detector.
 
 1. Open the manifest and the detector.
-2. Fan the shards over a pool of detectors, each a process that reads and decodes ahead of its network.
-3. Write one table, with the hashes of what made it in its footer.
+2. Distribute the shards over a pool of detectors; each process reads and decodes ahead of its network.
+3. Write one table, with the hashes of its inputs in its footer.
 """
 
 import time
@@ -12,7 +12,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, groupby, islice, tee
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -31,32 +31,35 @@ from featurelib.runtime.progress import Progress, duration
 from featurelib.runtime.threads import limit_threads
 from jobs.workers import cluster
 
+if TYPE_CHECKING:
+    from featurelib.models.detector.heads import LandmarkDetection
+
 COLUMNS = ("object_id", "split", "view", "png", "xy", "near_side", "left_mm", "right_mm", "centre_mm")
 
 BATCH = 32
-"""Images a forward pass, across the borders of shards. On one core 16 and 64 take as long an image, 8 and 128 a
-quarter to a half longer."""
+"""Images per forward pass; a batch may span shards. On one core the time per image is the same with 16 and 64, and a
+quarter to a half longer with 8 and 128."""
 
-SHARDS_AT_ONCE = 8
-"""Shards a task at most. Reading and decoding are ahead of the network within a task, not from task to task, so that
-large tasks are quicker; the last ones are small, so that all workers end at the same time (`task_sizes`)."""
+MAX_SHARDS_PER_TASK = 8
+"""Reading and decoding run ahead of the network within a task, but not from task to task, so large tasks are faster.
+The last tasks are small, so that all workers end at the same time (`task_sizes`)."""
 
-TASKS_AHEAD = 2
-"""Tasks that a worker is given at once. With Ray's four nearly all were dealt out before the first had ended."""
+TASKS_PER_WORKER = 2
+"""Tasks submitted to a worker at a time. With Ray's four, nearly all were assigned before the first ended."""
 
 READY = "ready_s"
-"""A column beside the vectors: when the worker that made them had loaded its detector, in seconds of the clock."""
+"""A temporary column: the time at which the worker had loaded its detector, in seconds since the epoch."""
 
 
 @cli.config
 @dataclass(frozen=True, kw_only=True)
 class VectorizeConfig:
-    """What to run the detector on.
+    """Which images to run the detector on.
 
     Attributes:
         run: Folder or s3:// URI of the run.
-        projection: Which images and which detector.
-        cpus_per_worker: CPU threads of each detector; default: 1, or with GPUs an equal share for each GPU.
+        projection: Whose images and detector to use.
+        cpus_per_worker: CPU threads of each detector; default: 1, or with GPUs an equal share of the CPUs per GPU.
     """
 
     run: str
@@ -74,10 +77,10 @@ class Pool:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What the workers found, and how long they took.
+class VectorRows:
+    """The workers' results and times.
 
-    rows: of records.vectors_schema. start_s: until a worker had loaded its detector, on average over the workers.
+    rows: of schemas.vectors_schema. start_s: until a worker had loaded its detector, on average over the workers.
     work_s: from then to the end.
     """
 
@@ -96,9 +99,9 @@ def vectorize(config: VectorizeConfig) -> None:
     version = model_version(read_model(config.run, config.projection))
     made_from = {"projection": config.projection, "renders": manifest.content_hash, "detector": version}
     if read_config(uri) == made_from:
-        print_result(f"{uri}: made already; nothing to do", {"vectors": uri, "done_before": True})
+        print_result(f"{uri}: complete; nothing to do", {"vectors": uri, "done_before": True})
         return
-    found = find_all(config, manifest)
+    found = detect_all(config, manifest)
     write_vectors(uri, found.rows, len(manifest.spec.rig), made_from)
     rate = len(found.rows) * len(manifest.spec.rig) / found.work_s
     print_result(
@@ -107,8 +110,8 @@ def vectorize(config: VectorizeConfig) -> None:
     )
 
 
-def find_all(config: VectorizeConfig, manifest: Manifest) -> Found:
-    """Run the detector over all shards, on all of the cluster."""
+def detect_all(config: VectorizeConfig, manifest: Manifest) -> VectorRows:
+    """Run the detector over all shards, on the whole cluster."""
     cluster.connect_for_data()
     pool = choose_pool(ray.cluster_resources(), len(manifest.shards), config.cpus_per_worker)
     progress = Progress(f"vectorize {config.projection}", sum(manifest.objects.values()), "objects")
@@ -125,7 +128,7 @@ def find_all(config: VectorizeConfig, manifest: Manifest) -> Found:
         },
         batch_size=None,
         batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(size=pool.workers, max_tasks_in_flight_per_actor=TASKS_AHEAD),
+        compute=ray.data.ActorPoolStrategy(size=pool.workers, max_tasks_in_flight_per_actor=TASKS_PER_WORKER),
         num_cpus=pool.cpus,
         num_gpus=pool.gpus,
     )
@@ -136,17 +139,17 @@ def find_all(config: VectorizeConfig, manifest: Manifest) -> Found:
         progress.add(len(table))
     progress.end()
     start_s = float(np.mean(list(set(ready)))) - started if ready else 0.0
-    return Found(rows, start_s, time.time() - started - start_s)
+    return VectorRows(rows, start_s, time.time() - started - start_s)
 
 
 def choose_pool(resources: Mapping[str, float], shards: int, cpus_per_worker: int | None = None) -> Pool:
-    """Return the workers for so many shards: one for each GPU of the cluster, without GPUs one for each CPU.
+    """Return the workers: one per GPU of the cluster, without GPUs one per CPU.
 
-    A process a CPU: of two threads of one network each waits for the other, layer after layer.
+    One process per CPU is faster than threads: two threads of one network wait for each other after each layer.
 
     Args:
         resources: the cluster's, as Ray counts them.
-        shards: no more workers than these.
+        shards: upper limit of the number of workers.
         cpus_per_worker: in place of 1, or of a GPU's equal share of the CPUs.
     """
     all_cpus, all_gpus = (max(0, int(resources.get(name, 0))) for name in ("CPU", "GPU"))
@@ -156,22 +159,22 @@ def choose_pool(resources: Mapping[str, float], shards: int, cpus_per_worker: in
 
 
 def task_sizes(shards: int, workers: int) -> list[int]:
-    """Return how many shards each task takes, in the order in which they are given to the workers.
+    """Return the number of shards of each task, in the order of submission.
 
-    Each takes its share of half of what is left (guided self-scheduling; Polychronopoulos and Kuck, IEEE Transactions
-    on Computers C-36(12), 1987), at most SHARDS_AT_ONCE, at least one.
+    Each task takes one worker's share of half of the remaining shards, at most MAX_SHARDS_PER_TASK and at least one:
+    guided self-scheduling (Polychronopoulos and Kuck, IEEE Transactions on Computers C-36(12), 1987).
     """
     sizes: list[int] = []
     while left := shards - sum(sizes):
-        sizes.append(max(1, min(SHARDS_AT_ONCE, left // (2 * workers))))
+        sizes.append(max(1, min(MAX_SHARDS_PER_TASK, left // (2 * workers))))
     return sizes
 
 
 class ShardVectorizer:
-    """Runs the detector over whole shards; the network is loaded once."""
+    """Runs the detector over whole shards; loads the network once."""
 
     def __init__(self, run: str, projection: str, num_views: int, cpus: int) -> None:
-        """Load the detector of a run, let it use so many CPUs, and make it look once: 0.6 s for the decoder alone."""
+        """Load the detector of a run for a number of CPUs, and run it once, which takes 0.6 s longer than later."""
         limit_threads(cpus)
         from featurelib.models.detector.model import Detector
 
@@ -182,14 +185,14 @@ class ShardVectorizer:
         self.cpus = cpus
 
     def __call__(self, shards: pa.Table) -> pa.Table:
-        """Column in: uri of a shard. Columns out: those of records.vectors_schema, and READY."""
+        """Column in: uri of a shard. Columns out: those of schemas.vectors_schema, and READY."""
         with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(self.cpus) as decoder:
             read = partial(read_views, columns=COLUMNS)
             rows_read = chain.from_iterable(ahead(reader, read, shards["uri"].to_pylist(), 1))
-            coming, views = tee(rows_read)  # the second keeps the rows of the images that are on their way
+            coming, views = tee(rows_read)  # the second keeps the rows of the images in the pipeline
             decode = partial(decode_images, size=self.detector.input_size)
             batches = ahead(decoder, decode, batched((view["png"] for view in coming), BATCH), self.cpus + 1)
-            found = chain.from_iterable(_one_by_one(self.detector.find(batch)) for batch in batches)
+            found = chain.from_iterable(_by_image(self.detector.find(batch)) for batch in batches)
             rows = [{**row, READY: self.ready_s} for row in _vectors(zip(found, views, strict=True))]
         return pa.Table.from_pylist(rows, schema=self.schema)
 
@@ -201,7 +204,7 @@ def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
 
 
 def ahead(pool: Executor, function: Callable[[Any], Any], items: Iterable[Any], depth: int) -> Iterator[Any]:
-    """Yield function(item) of each item in order, while the pool has the next `depth` in hand."""
+    """Yield function(item) of each item in order, while the pool works on the next `depth` items."""
     items = iter(items)
     coming = deque(pool.submit(function, item) for item in islice(items, depth))
     while coming:
@@ -210,16 +213,16 @@ def ahead(pool: Executor, function: Callable[[Any], Any], items: Iterable[Any], 
         yield result
 
 
-def _one_by_one(sighting: Any) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield what was seen in each image: positions (2, 2), spreads (2,) and visibility (2,), left and right."""
-    return zip(sighting.xy, sighting.spread, sighting.visible, strict=True)
+def _by_image(batch: "LandmarkDetection") -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield the detection in each image: positions (2, 2), spreads (2,) and visibility (2,), left and right."""
+    return zip(batch.xy, batch.spread, batch.visible, strict=True)
 
 
 def _vectors(found: Iterable[tuple[tuple[np.ndarray, ...], dict[str, Any]]]) -> Iterator[dict[str, Any]]:
-    """Gather what was found in one object's views, which lie together in rig order, into one row."""
+    """Yield one row per object from the detections in its views, which are consecutive and in rig order."""
     for object_id, group in groupby(found, key=lambda pair: pair[1]["object_id"]):
-        seen, views = zip(*group, strict=True)
-        xy, spread, visible = (np.stack(part) for part in zip(*seen, strict=True))
+        detections, views = zip(*group, strict=True)
+        xy, spread, visible = (np.stack(part) for part in zip(*detections, strict=True))
         near, first = [SIDES.index(view["near_side"]) for view in views], views[0]
         yield {
             "object_id": object_id,

@@ -1,8 +1,8 @@
-"""A trained network as one graph whose weights are constants: TensorFlow then folds BatchNorm into the convolutions.
+"""A trained network as a frozen graph: its weights are constants, so TensorFlow folds BatchNorm into the convolutions.
 
-On one core an image takes the detector of alpha 0.35 at 128 px 1.0 ms, as a graph of variables 1.6 ms and layer by
-layer 6 ms; 18 crops take a stage's two networks 50 ms instead of 58. XLA made the graph of variables 13 times
-slower on CPUs.
+On one core the detector of alpha 0.35 at 128 px takes 1.0 ms per image; as a graph of variables it takes 1.6 ms, and
+layer by layer 6 ms. The two networks of a refinement stage take 50 ms instead of 58 for 18 crops. XLA made the graph of
+variables 13 times slower on CPUs.
 """
 
 import os
@@ -17,18 +17,19 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-PICTURES = 4
-"""Of a run of a graph, at most: more fall out of the caches. 32 images of 224 px take the detector of alpha 1.0
-430 ms of CPU at once and 345 in fours; those of 128 px take alpha 0.35 38 ms in 16s and 40 in fours."""
+IMAGES_PER_RUN = 4
+"""Most images in one run of a graph, because more do not fit the caches. For 32 images of 224 px the detector of alpha
+1.0 takes 430 ms of CPU in one run and 345 in runs of four. At 128 px, alpha 0.35 takes 38 ms in runs of 16 and 40 in
+runs of four."""
 
 
 def frozen_graph(model: keras.Model, channels: int | None, read: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Return the network, with the weights that it has now, as a function of images (n, s, s, c) uint8, n > 0.
+    """Return the network with its present weights as a function of images (n, s, s, c) uint8, n > 0.
 
     Args:
         model: of images (n, s, s, 3).
-        channels: c, of the images; None if they may have 1 or 3. Grey becomes three channels inside the graph.
-        read: what becomes of the model's outputs within the graph.
+        channels: c of the images; None allows 1 and 3. The graph expands grey to three channels.
+        read: function of the model's outputs, part of the graph.
     """
     size = model.input_shape[1]
     variables = (model.trainable_variables, model.non_trainable_variables)
@@ -44,20 +45,19 @@ def frozen_graph(model: keras.Model, channels: int | None, read: Callable[[Any],
 
 
 def run_in_chunks(graph: Callable[[Any], Any], images: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
-    """Return the outputs of a graph with several for images (n, s, s, c), n > 0; threads take a few images each.
+    """Return the outputs of a graph with several outputs for images (n, s, s, c), n > 0, run in chunks by threads.
 
-    There are as many threads as TensorFlow runs branches of a graph side by side (TF_NUM_INTEROP_THREADS). Threads that
-    share a convolution wait for each other: two cores took 76 ms for nine images, and take 51 when dealt five and
-    four. A GPU is given all at once.
+    The number of threads is TF_NUM_INTEROP_THREADS. Threads that share a convolution wait for each other: on two cores
+    nine images take 51 ms as chunks of five and four, and 76 ms as one. A GPU takes all images in one run.
     """
-    parts = 1 if tf.config.list_physical_devices("GPU") else num_parts(len(images), _num_threads())
-    found = list(_threads().map(graph, np.array_split(images, parts)))
-    return tuple(np.concatenate([np.asarray(part) for part in output]) for output in zip(*found, strict=True))
+    chunks = 1 if tf.config.list_physical_devices("GPU") else num_chunks(len(images), _num_threads())
+    results = list(_threads().map(graph, np.array_split(images, chunks)))
+    return tuple(np.concatenate([np.asarray(chunk) for chunk in output]) for output in zip(*results, strict=True))
 
 
-def num_parts(images: int, threads: int) -> int:
-    """Return into how many parts of at most PICTURES so many are cut, so that every thread has as many to do."""
-    return min(images, threads * ceil(images / (threads * PICTURES)))
+def num_chunks(images: int, threads: int) -> int:
+    """Return the number of chunks of at most IMAGES_PER_RUN images that gives each thread equally many chunks."""
+    return min(images, threads * ceil(images / (threads * IMAGES_PER_RUN)))
 
 
 def _num_threads() -> int:

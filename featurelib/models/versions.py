@@ -1,4 +1,4 @@
-"""Which models a run has: their hashes, and the projection whose models erred least. Needs no network."""
+"""The hashes of a run's models and their error on validation objects. Needs no network."""
 
 from dataclasses import asdict, dataclass
 
@@ -11,7 +11,7 @@ from featurelib.models.refiner.files import read_numbers as read_refiner
 
 @dataclass(frozen=True)
 class ModelVersions:
-    """Hashes of a projection's trained files; `refiner` is empty where there is none."""
+    """Hashes of a projection's trained files; `refiner` is empty without one."""
 
     detector: str
     lifter: str
@@ -19,7 +19,7 @@ class ModelVersions:
 
     @classmethod
     def of(cls, run: str, projection: str) -> "ModelVersions":
-        """Return those of a run.
+        """Return the versions of a run's models.
 
         Raises:
             DataError: if the detector or the lifter is not trained.

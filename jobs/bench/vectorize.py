@@ -23,7 +23,7 @@ from featurelib.runtime.threads import limit_threads
 from jobs.bench.renderers import Step, rate
 from jobs.bench.renders import RendersConfig, rendered_run
 from jobs.bench.tables import SPREAD, cells, spread
-from jobs.vectorize import BATCH, Pool, VectorizeConfig, choose_pool, find_all
+from jobs.vectorize import BATCH, Pool, VectorizeConfig, choose_pool, detect_all
 from jobs.workers import cluster
 
 logger = logging.getLogger(__name__)
@@ -174,7 +174,7 @@ def _job(config: BenchVectorizeConfig, run: str, manifest: Manifest) -> tuple[fl
     num_views = len(manifest.spec.rig)
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
-        found = find_all(flags, manifest)
+        found = detect_all(flags, manifest)
         write_vectors(f"{folder}/vectors.parquet", found.rows, num_views, {})
         seconds = time.perf_counter() - started - found.start_s
     return len(found.rows) * num_views / seconds, found.start_s
