@@ -44,7 +44,7 @@ from featurelib.models.uncertainty.model import UncertaintyModel
 from featurelib.runtime import cli, completion, storage
 from featurelib.runtime.console import print_result
 from jobs.workers import cluster
-from jobs.workers.inference import Found, PredictorKey, find_all, lifter_pairs, mesh_files
+from jobs.workers.inference import MeshPrediction, PredictorKey, lifter_pairs, mesh_files, predict_all
 from jobs.workers.leakage import gather_contents, near_duplicates
 
 
@@ -91,7 +91,7 @@ class Evaluated(NamedTuple):
     manifest: Manifest
     vectors: Vectors
     pairs_mm: Mapping[str, NDArray[np.float64]]
-    found: Sequence[Found | None]
+    found: Sequence[MeshPrediction | None]
     chosen: str
     uncertainty: UncertaintyModel
 
@@ -109,8 +109,8 @@ def _evaluated(run: str, projection: str, refiner: str | None) -> Evaluated:
     lifted = lifter_pairs.remote(run, manifest, vectors, all_methods=True)
     dataset = open_dataset(manifest.dataset)
     key = PredictorKey(run, manifest.spec, f"{lifter_version(run, projection)} {refiner}")
-    found = find_all(f"evaluate {projection}", dataset, key, mesh_files(dataset, vectors.object_ids), vectors)
-    answers = [of_one.answer for of_one in found if of_one]
+    found = predict_all(f"evaluate {projection}", dataset, key, mesh_files(dataset, vectors.object_ids), vectors)
+    answers = [of_one.prediction for of_one in found if of_one]
     if not answers:
         raise DataError(f"{manifest.dataset}: no mesh of the {len(found)} test objects can be read")
     chosen = answers[0].method
@@ -152,7 +152,7 @@ def _report(evaluated: Sequence[Evaluated]) -> dict[str, Any]:
 
 def _uncertainty(part: Evaluated) -> dict[str, Any]:
     known = [i for i, of_one in enumerate(part.found) if of_one]
-    answers = [of_one.answer for of_one in part.found if of_one]
+    answers = [of_one.prediction for of_one in part.found if of_one]
     return uncertainty_report(
         part.uncertainty,
         part.chosen,
@@ -179,9 +179,9 @@ def _worst(part: Evaluated, errors_mm: NDArray[np.float64]) -> Iterator[WorstObj
         yield WorstObject(object_id, part.projection, errors_mm[i], tuple(images))
 
 
-def _pairs_on_meshes(found: Sequence[Found | None]) -> dict[str, NDArray[np.float64]]:
-    """Return the landmarks (n, 2, 3) in mm by method, of those that use the mesh; NaN for objects without an answer."""
-    by_object = [{**of_one.answer.pairs_mm, **of_one.fused_mm} if of_one else {} for of_one in found]
+def _pairs_on_meshes(found: Sequence[MeshPrediction | None]) -> dict[str, NDArray[np.float64]]:
+    """Return the landmarks (n, 2, 3) in mm of the methods that use the mesh; NaN for objects without a prediction."""
+    by_object = [{**of_one.prediction.pairs_mm, **of_one.fused_mm} if of_one else {} for of_one in found]
     methods, none = list(dict.fromkeys(chain.from_iterable(by_object))), np.full((2, 3), np.nan)
     return {method: np.array([pairs_mm.get(method, none) for pairs_mm in by_object]) for method in methods}
 

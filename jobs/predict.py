@@ -1,9 +1,9 @@
-"""Meshes without labels + a run's models -> OUT/predictions: millimetres out, for as many meshes as there are.
+"""Meshes without labels + a run's models -> OUT/predictions: landmarks in millimetres, for any number of meshes.
 
-1. Plan the parts: their names are a function of the meshes and the models, so what exists is right.
-2. Stream the missing parts through the cluster (jobs/workers/predict.py): tasks look at the meshes, actors with the
-   networks answer and write.
-3. Put the parts together: predictions.parquet, predictions.csv and, last, config.json.
+1. Plan the parts: their names are hashes of the meshes and the models, so an existing part is never recomputed.
+2. Stream the missing parts through the cluster (jobs/workers/predict.py): tasks prepare the meshes, actors with the
+   networks predict and write.
+3. Join the parts: predictions.parquet, predictions.csv and, last, config.json.
 """
 
 import json
@@ -29,26 +29,27 @@ from featurelib.runtime.console import print_result
 from featurelib.runtime.progress import Progress
 from featurelib.runtime.sandbox import SandboxLimits
 from jobs.workers import cluster
-from jobs.workers.predict import Models, Part, PartPredictor, look_at_part
+from jobs.workers.predict import Models, Part, PartPredictor, prepare_part
 
-LOOK_CPUS, ANSWER_CPUS = 0.25, 0.5
-"""A CPU is given to a task that looks and an actor that answers, which share it as the objects have it. A quarter of
-it stays free, so that a server's replicas beside it leave enough for both to begin."""
+PREPARE_CPUS, PREDICT_CPUS = 0.25, 0.5
+"""One CPU serves a task that prepares and an actor that predicts; the objects determine how they share it. A quarter
+stays unreserved, so that both can start although a server's replicas reserve a little of the same machine."""
 
 
 @cli.config
 @dataclass(frozen=True, kw_only=True)
 class PredictConfig:
-    """What to predict, and with which models.
+    """Which meshes to predict, and with which models.
 
     Attributes:
         dataset: Folder or s3:// URI with dataset.json and meshes/; labels are not read.
         run: Folder or s3:// URI of the run with the trained models.
         out: Folder or s3:// URI that receives the predictions.
-        projection: Which models; default: those that erred least on validation objects.
+        projection: Whose models to use; default: the ones with the smallest error on validation objects.
         slicer: Also write a 3D Slicer markups file (OUT/slicer/<object_id>.mrk.json) for each object.
-        max_workers: Pairs of processes that look and answer, one CPU each; default: as many as the cluster has CPUs.
-        gpus_per_worker: Share of a GPU that an answering process takes.
+        max_workers: Number of worker pairs (one prepares meshes, one runs the models), one CPU per pair; default: the
+            cluster's CPUs.
+        gpus_per_worker: Share of a GPU for each process that runs the models.
         object_timeout: Time limit for loading and rendering one object, in seconds.
         object_memory_mb: Memory limit for loading and rendering one object, in MB.
     """
@@ -79,14 +80,14 @@ def predict(config: PredictConfig) -> None:
     if not completion.is_complete(config_uri, made_from):
         completion.invalidate(config_uri)
         present = {entry.name for entry in storage.list_files(storage.join(out, "parts"))}
-        _make(config, dataset, models, [part for part in parts if part.name not in present])
-        _put_together(config, dataset, parts, out)
+        _predict(config, dataset, models, [part for part in parts if part.name not in present])
+        _join(config, dataset, parts, out)
         completion.mark_complete(config_uri, made_from)
     _print_result(out)
 
 
 def choose_models(run: str, projection: Projection | None, dataset: Dataset) -> Models:
-    """Return a run's models of the projection asked for, or of the one that erred least on validation objects.
+    """Return a run's models of a projection, by default of the one with the smallest error on validation objects.
 
     Raises:
         DataError: if there are none.
@@ -101,14 +102,14 @@ def choose_models(run: str, projection: Projection | None, dataset: Dataset) -> 
 
 
 def plan_parts(dataset: Dataset, models: Models, uri: str) -> list[Part]:
-    """Return the parts of a dataset; a part's name holds a hash of its meshes and of all that makes its answers."""
+    """Return the parts of a dataset; a part's name has a hash of its meshes and of everything that predicts them."""
     objects = dataset.objects
     buckets = num_buckets(len(objects))
-    places = np.array([bucket_of(object_id, buckets) for object_id in objects["object_id"].to_pylist()])
+    bucket_of_row = np.array([bucket_of(object_id, buckets) for object_id in objects["object_id"].to_pylist()])
     made_by = json.dumps([models.spec.to_dict(), models.versions], sort_keys=True)
     parts = []
-    for bucket in np.unique(places):
-        members = objects.take(np.flatnonzero(places == bucket))
+    for bucket in np.unique(bucket_of_row):
+        members = objects.take(np.flatnonzero(bucket_of_row == bucket))
         content = json.dumps(
             [made_by, members.select(["object_id", "mesh", "mesh_tag", "rotation_wxyz"]).to_pylist()], sort_keys=True
         )
@@ -117,51 +118,51 @@ def plan_parts(dataset: Dataset, models: Models, uri: str) -> list[Part]:
     return parts
 
 
-def _make(config: PredictConfig, dataset: Dataset, models: Models, parts: Sequence[Part]) -> None:
+def _predict(config: PredictConfig, dataset: Dataset, models: Models, parts: Sequence[Part]) -> None:
     if not parts:
         return
     cluster.connect_for_data()
     progress = Progress("predict", sum(len(part.objects) for part in parts), "objects")
     limits = SandboxLimits(seconds=config.object_timeout, memory_mb=config.object_memory_mb, recycle_after=500)
     rejected = 0
-    lanes = min(config.max_workers or cluster.num_cpus(), len(parts))
-    for made in part_stream(dataset.uri, models, limits, parts, lanes, config.gpus_per_worker).iter_rows():
+    workers = min(config.max_workers or cluster.num_cpus(), len(parts))
+    for made in part_stream(dataset.uri, models, limits, parts, workers, config.gpus_per_worker).iter_rows():
         rejected += made["rejected"]
         progress.add(made["objects"], f", {rejected} not accepted")
     progress.end(f", {rejected} not accepted,")
 
 
 def part_stream(
-    dataset: str, models: Models, limits: SandboxLimits, parts: Sequence[Part], lanes: int, gpus: float = 0.0
+    dataset: str, models: Models, limits: SandboxLimits, parts: Sequence[Part], workers: int, gpus: float = 0.0
 ) -> ray.data.Dataset:
-    """Return the stream that makes the parts; a row of it says how many objects one has, and how many are rejected.
+    """Return the stream that writes the parts; each of its rows has a part's number of objects and of rejected ones.
 
-    It looks and answers in so many lanes. Parts wait between the stages only as far as Ray Data's bounds on the object
-    store let them, which stop the looking when the answering falls behind.
+    Each stage has up to `workers` processes. Ray Data bounds the parts that wait between the stages, so preparing
+    pauses when predicting falls behind.
     """
     template = read_template(models.run, models.spec.projection)
-    looking = {"dataset": dataset, "spec": models.spec, "template": template, "limits": limits}
+    preparing = {"dataset": dataset, "spec": models.spec, "template": template, "limits": limits}
     blocks = ray.data.from_arrow([part.to_table() for part in parts])
-    blocks.context.target_max_block_size = None  # a block is a part, which must not be cut
+    blocks.context.target_max_block_size = None  # a block is a part, which must not be split
     return blocks.map_batches(
-        look_at_part,
-        fn_kwargs=looking,
+        prepare_part,
+        fn_kwargs=preparing,
         batch_size=None,
         batch_format="pyarrow",
-        compute=ray.data.TaskPoolStrategy(size=lanes),
-        num_cpus=LOOK_CPUS,
+        compute=ray.data.TaskPoolStrategy(size=workers),
+        num_cpus=PREPARE_CPUS,
     ).map_batches(
         PartPredictor,
         fn_constructor_kwargs={"models": models},
         batch_size=None,
         batch_format="numpy",
-        compute=ray.data.ActorPoolStrategy(size=lanes, max_tasks_in_flight_per_actor=2),
-        num_cpus=ANSWER_CPUS,
+        compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=2),
+        num_cpus=PREDICT_CPUS,
         num_gpus=gpus,
     )
 
 
-def _put_together(config: PredictConfig, dataset: Dataset, parts: Sequence[Part], out: str) -> None:
+def _join(config: PredictConfig, dataset: Dataset, parts: Sequence[Part], out: str) -> None:
     tables = [parquet.read_table(part.uri) for part in parts]
     table = pa.concat_tables([PREDICTIONS.empty_table(), *tables]).sort_by("object_id")
     parquet.write_table(storage.join(out, "predictions.parquet"), table)

@@ -1,1 +1,1 @@
-"""Ray Serve: the two stages over HTTP. Nothing happens on import; `app.build_app` makes the graph."""
+"""The HTTP server of a run, on Ray Serve. Importing does nothing; `app.build_app` binds the deployments."""

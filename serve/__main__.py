@@ -1,4 +1,4 @@
-"""`featurelib serve`: the HTTP server of a run, on the cluster named by RAY_ADDRESS or one of its own."""
+"""`featurelib serve`: the HTTP server of a run, on the cluster named by RAY_ADDRESS or on a local one."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ from featurelib.errors import FeaturelibError, UsageError
 from featurelib.runtime import cli, storage
 from featurelib.runtime.console import print_result
 from serve.app import build_app
-from serve.ray_environment import quick_serve
+from serve.ray_environment import fast_serve
 from serve.run_index import manifests_of, run_version
 from serve.settings import AppSettings, LimitSettings, StageSettings
 
@@ -26,25 +26,25 @@ logger = logging.getLogger(__name__)
 @cli.config
 @dataclass(frozen=True, kw_only=True)
 class ServeConfig:
-    """What to serve, where, and to whom.
+    """What to serve, where, and to which clients.
 
     Attributes:
-        run: Folder or s3:// URI of the run. None is needed to label a dataset.
-        dataset: Folder or s3:// URI with the meshes; default: where the rendering found them.
+        run: Folder or s3:// URI of the run. Not needed to label a dataset.
+        dataset: Folder or s3:// URI with the meshes; default: the dataset that was rendered.
         label: Let clients save labels to the dataset's landmarks.csv.
-        host: Address to listen on; 0.0.0.0 means every one of this machine.
+        host: Address to listen on; 0.0.0.0 is every address of this machine.
         port: TCP port.
-        token: What clients must send as `Authorization: Bearer <token>`, 8 characters or more. Other users of this
-            machine see flags: rather set the variable FEATURELIB_TOKEN. Default: no token is asked for.
-        cors_origins: Web pages of other servers that may ask, such as https://studio.example.
+        token: Require `Authorization: Bearer <token>`, with 8 characters or more. Other users of this machine can see
+            flags; the variable FEATURELIB_TOKEN is safer. Default: no token is required.
+        cors_origins: Origins whose web pages may send requests, such as https://studio.example.
         detector_replicas: Processes that hold the detectors.
-        lifter_replicas: Processes that hold what comes after them.
-        renderer_replicas: Processes that read and render uploads, one mesh at a time each.
-        max_body_mb: Largest upload, in MiB.
+        lifter_replicas: Processes that hold the lifters and refiners.
+        renderer_replicas: Processes that prepare uploaded meshes, one mesh at a time each.
+        max_body_mb: Largest body of a request, in MiB.
         max_faces: Most triangles of an uploaded mesh.
         max_pixels: Most pixels of an uploaded image.
-        mesh_seconds: Time limit for reading and rendering an uploaded mesh, in seconds.
-        reload_seconds: How often to see whether the run has newer models, in seconds; 0 is never.
+        mesh_seconds: Time limit for preparing an uploaded mesh, in seconds.
+        reload_seconds: Seconds between checks for newer models of the run; 0 never checks.
     """
 
     run: str | None = None
@@ -71,10 +71,10 @@ def serve(config: ServeConfig | None = None) -> None:
     Example: featurelib serve --dataset scans --label
     """
     config = config or ServeConfig()
-    settings = app_settings(config)  # says what is missing before Ray is started
+    settings = app_settings(config)  # fails before Ray starts, if something is missing
     start(settings, config.host, config.port)
     uri = f"http://{config.host}:{config.port}"
-    print_result(f"{uri} answers, and shows the viewer; Ctrl-C ends it", {"uri": uri})
+    print_result(f"{uri}: the server is ready, with API and viewer; Ctrl-C stops it", {"uri": uri})
     ends = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ends.set())
@@ -84,11 +84,11 @@ def serve(config: ServeConfig | None = None) -> None:
 
 
 def app_settings(config: ServeConfig) -> AppSettings:
-    """Return the graph's settings.
+    """Return the server's settings.
 
     Raises:
         DataError: if the run has nothing to serve, or there is no dataset to label.
-        UsageError: if a flag makes no sense.
+        UsageError: if a flag is invalid.
     """
     if config.run is None and not (config.label and config.dataset):
         raise UsageError("--run: missing; expected the folder of a run, or --dataset with --label to label its meshes")
@@ -108,17 +108,17 @@ def app_settings(config: ServeConfig) -> AppSettings:
             limits=LimitSettings(
                 body_mb=config.max_body_mb,
                 mesh_faces=config.max_faces,
-                picture_pixels=config.max_pixels,
+                image_pixels=config.max_pixels,
                 mesh_seconds=config.mesh_seconds,
             ),
         )
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]  # the token must not end on the screen
+        first = error.errors(include_input=False)[0]  # without the input, which may be the token
         raise UsageError(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from None
 
 
 def labelled_dataset(config: ServeConfig) -> Dataset:
-    """Return the dataset whose labels may be saved.
+    """Return the dataset whose labels clients may save.
 
     Raises:
         DataError: if it cannot be read.
@@ -130,18 +130,18 @@ def labelled_dataset(config: ServeConfig) -> Dataset:
 def start(settings: AppSettings, host: str, port: int) -> None:
     """Start the server and return once its models are loaded and warm."""
     if not ray.is_initialized():
-        address = os.environ.get("RAY_ADDRESS", "local")  # by itself Ray joins what was last started here
+        address = os.environ.get("RAY_ADDRESS", "local")  # by default Ray joins the cluster that was last started here
         if address == "local":
-            os.environ.update({name: value for name, value in quick_serve().items() if name not in os.environ})
+            os.environ.update({name: value for name, value in fast_serve().items() if name not in os.environ})
         ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
     ray_serve.start(http_options={"host": host, "port": port})
     ray_serve.run(build_app(settings), name="featurelib", route_prefix="/")
 
 
 def reloaded(settings: AppSettings) -> AppSettings:
-    """Replace the models by the run's if those are newer, without failing a request; return what is served now.
+    """Replace the models if the run has newer ones, without failing a request; return the current settings.
 
-    A run that is being written is left alone until it is whole.
+    The models of an incomplete run are not replaced.
     """
     if settings.run is None:
         return settings
@@ -154,7 +154,7 @@ def reloaded(settings: AppSettings) -> AppSettings:
     newer = settings.model_copy(update={"version": version})
     try:
         ray_serve.run(build_app(newer), name="featurelib", route_prefix="/")
-    except RuntimeError as error:  # replicas that did not start; the old ones go on
+    except RuntimeError as error:  # the new replicas did not start; the old ones continue
         logger.warning("serve: the run's newer models cannot be served (%s)", error)
         return settings
     logger.info("serve: models %s replace %s", version[:12], settings.version[:12])

@@ -1,4 +1,4 @@
-"""Images that wait for the detector go to it together: a call takes both sides 7 ms of CPU, whatever it brings."""
+"""One detector call for the images of all waiting requests: a call costs both sides 7 ms of CPU, whatever its size."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -6,45 +6,45 @@ import numpy as np
 from ray import serve
 
 from featurelib.geometry import Projection
-from featurelib.models.requests import Seen
+from featurelib.models.predictions import Detection
 
 Images = tuple[Projection, Sequence[bytes]]
-"""PNGs of one request."""
-BatchDetection = tuple[Seen, str]
-"""What is seen of left and right in n images, and the network's version."""
+"""The PNGs of one request."""
+BatchDetection = tuple[Detection, str]
+"""The detection in n images, and the network's version."""
 
 BATCH = 32
-"""Images of a call; more if one request has more."""
+"""Images per call; more if one request has more."""
 WAIT_S = 0.002
-"""How long a request waits for others. A lone one loses 2 ms; under load the queue fills while calls are under way."""
+"""How long a request waits for others. A single request loses 2 ms; under load the queue fills during the calls."""
 
 
-def gathered(
-    ask: Callable[[Projection, Sequence[bytes]], Awaitable[BatchDetection]], under_way: int
+def batched_detector(
+    call: Callable[[Projection, Sequence[bytes]], Awaitable[BatchDetection]], max_calls: int
 ) -> Callable[[Images], Awaitable[BatchDetection]]:
-    """Return `ask` for the images of one request, which puts those of many into one question.
+    """Return `call` for the images of one request; it combines those of concurrent requests.
 
     Args:
-        ask: for images of one projection.
-        under_way: questions at the same time.
+        call: for images of one projection.
+        max_calls: concurrent calls.
     """
 
     @serve.batch(
-        max_batch_size=BATCH, batch_wait_timeout_s=WAIT_S, max_concurrent_batches=under_way, batch_size_fn=num_images
+        max_batch_size=BATCH, batch_wait_timeout_s=WAIT_S, max_concurrent_batches=max_calls, batch_size_fn=num_images
     )
-    async def ask_together(requests: list[Images]) -> list[BatchDetection]:
-        answers: dict[int, BatchDetection] = {}
+    async def detect(requests: list[Images]) -> list[BatchDetection]:
+        results: dict[int, BatchDetection] = {}
         for projection in {projection for projection, _ in requests}:
             mine = [i for i, request in enumerate(requests) if request[0] == projection]
-            seen, version = await ask(projection, [png for i in mine for png in requests[i][1]])
+            found, version = await call(projection, [png for i in mine for png in requests[i][1]])
             ends = np.cumsum([len(requests[i][1]) for i in mine])[:-1]
-            parts = zip(np.split(seen.pair_xy, ends), np.split(seen.visible, ends), strict=True)
-            answers |= {i: (Seen(*part), version) for i, part in zip(mine, parts, strict=True)}
-        return [answers[i] for i in range(len(requests))]
+            parts = zip(np.split(found.pair_xy, ends), np.split(found.visible, ends), strict=True)
+            results |= {i: (Detection(*part), version) for i, part in zip(mine, parts, strict=True)}
+        return [results[i] for i in range(len(requests))]
 
-    return ask_together
+    return detect
 
 
 def num_images(requests: list[Images]) -> int:
-    """Return how much of a batch some requests fill; a lone one always fits."""
+    """Return how much of a batch some requests fill; a single request always fits."""
     return sum(len(pngs) for _, pngs in requests) if len(requests) > 1 else 1

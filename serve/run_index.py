@@ -1,5 +1,6 @@
-"""The objects of a run as the server sees them: ids are looked up, never joined to a path."""
+"""The objects of a run. Ids are looked up, never joined to a path."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +9,10 @@ from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import Any, Self
 
-from featurelib.datasets.shards import Manifest, open_renders, read_views, renders_uri
+import numpy as np
+from numpy.typing import NDArray
+
+from featurelib.datasets.shards import Manifest, RenderSpec, open_renders, read_views, renders_uri
 from featurelib.errors import DataError
 from featurelib.geometry import PROJECTIONS, Projection
 from featurelib.models.detector.files import is_trained, model_version, read_model
@@ -16,19 +20,21 @@ from featurelib.models.lifter.files import is_trained as has_lifter
 from featurelib.models.lifter.files import read_numbers
 from featurelib.models.versions import ModelVersions, validation_mm
 from featurelib.runtime import storage
+from serve.api.errors import ApiError
 
-OBJECTS_AT_HAND = 64
-"""Objects whose images stay in memory, a third of a megabyte each. Reading a shard anew took half of what the front
-did for an answer."""
+CACHED_OBJECTS = 64
+"""Objects whose images stay in memory, a third of a megabyte each. Reading a shard for each request took half of the
+ingress's time per response."""
 
 
 @dataclass(frozen=True)
 class RunIndex:
-    """What a run can be asked about.
+    """What the server knows of a run.
 
-    manifests: by projection, of those rendered and with a trained detector; first the one whose models erred least on
-        validation objects. object_ids: sorted, of all that gave views.
-    noise_xy: by projection, the detector's root mean square error (v, 2) on validation objects; without a lifter, none.
+    manifests: by projection, of those rendered and with a trained detector; first the one with the smallest error on
+        validation objects. object_ids: sorted, of all objects with views.
+    noise_xy: by projection, the detector's root mean square error (v, 2) on validation objects in shares of the image;
+        empty without a lifter.
     """
 
     manifests: dict[Projection, Manifest]
@@ -37,7 +43,7 @@ class RunIndex:
 
     @classmethod
     def of(cls, run: str) -> Self:
-        """Return the catalogue of a run.
+        """Return the index of a run.
 
         Raises:
             DataError: if nothing has been rendered, or no detector trained.
@@ -49,8 +55,40 @@ class RunIndex:
         noise_xy = {p: read_numbers(run, p)["noise_xy"] for p in manifests if has_lifter(run, p)}
         return cls(manifests, tuple(sorted(ids)), noise_xy)
 
-    def views(self, object_id: str, projection: Projection, view: int | None = None) -> list[dict[str, Any]]:
-        """Return the rows of records.SHARD of an object, all views or one; empty if there is no such thing."""
+    def projection(self, requested: Projection | None) -> Projection:
+        """Return the requested projection, by default the one with the smallest error on validation objects.
+
+        Raises:
+            ApiError: 404 if the run does not have it, or there is no run.
+        """
+        if not self.manifests:
+            raise ApiError(404, "this server has no run: it is for labelling only")
+        if requested is not None and requested not in self.manifests:
+            raise ApiError(404, f"projection {requested}: not in this run; it has {', '.join(self.manifests)}")
+        return requested if requested is not None else next(iter(self.manifests))
+
+    def spec(self, projection: Projection) -> RenderSpec:
+        """Return how the images of a projection were rendered."""
+        return self.manifests[projection].spec
+
+    def noise(self, projection: Projection) -> NDArray[np.float64] | None:
+        """Return the detector's root mean square error (v, 2) by view, in shares of the image; None if not known."""
+        noise = self.noise_xy.get(projection)
+        return None if noise is None else np.array(noise)
+
+    async def rows(self, object_id: str, projection: Projection, view: int | None = None) -> list[dict[str, Any]]:
+        """Return the rows of schemas.SHARD of an object, all views or one.
+
+        Raises:
+            ApiError: 404 if there are none.
+        """
+        rows = await asyncio.to_thread(self._rows, object_id, projection, view)
+        if not rows:
+            what = "" if view is None else f" view {view}"
+            raise ApiError(404, f"object {object_id!r}{what}: not in this run's {projection} images")
+        return rows
+
+    def _rows(self, object_id: str, projection: Projection, view: int | None) -> list[dict[str, Any]]:
         if projection not in self.manifests or object_id not in self:
             return []
         return [row for row in self._views_of(projection, object_id) if view is None or row["view"] == view]
@@ -60,8 +98,8 @@ class RunIndex:
 
     @cached_property
     def _views_of(self) -> Callable[[Projection, str], list[dict[str, Any]]]:
-        """Read an object's views; whoever asks for one soon asks for the others."""
-        return lru_cache(maxsize=OBJECTS_AT_HAND)(
+        """Read an object's views; a client that requests one soon requests the others."""
+        return lru_cache(maxsize=CACHED_OBJECTS)(
             lambda projection, object_id: read_views(
                 self.manifests[projection].shard_of(object_id), object_id=object_id
             )
@@ -73,15 +111,15 @@ class RunIndex:
 
 
 def manifests_of(run: str) -> dict[Projection, Manifest]:
-    """Return what was rendered and has a trained detector; first the projection whose models erred least.
+    """Return the projections with images and a trained detector, first that with the smallest validation error.
 
     Raises:
         DataError: if nothing has been rendered, or no detector trained.
     """
-    done = [p for p in PROJECTIONS if storage.exists(storage.join(renders_uri(run, p), "manifest.json"))]
-    if not done:
+    rendered = [p for p in PROJECTIONS if storage.exists(storage.join(renders_uri(run, p), "manifest.json"))]
+    if not rendered:
         raise DataError(f"{storage.absolute(run)}: no finished rendering; run `featurelib render` first")
-    trained = [p for p in done if is_trained(run, p)]
+    trained = [p for p in rendered if is_trained(run, p)]
     if not trained:
         raise DataError(f"{storage.absolute(run)}: no trained detector; run `featurelib train-detector` first")
     lifted = [p for p in trained if has_lifter(run, p)]
@@ -90,7 +128,7 @@ def manifests_of(run: str) -> dict[Projection, Manifest]:
 
 
 def run_version(run: str) -> str:
-    """Return a hash of all that a run is asked with: its images and its models, in every projection.
+    """Return a hash of everything that determines responses: a run's images and models, in each projection.
 
     Raises:
         DataError: if nothing has been rendered, or no detector trained.

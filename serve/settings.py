@@ -1,4 +1,4 @@
-"""How the graph is built: typed settings, from `featurelib serve` flags or a YAML's `args`."""
+"""The typed settings of the server, from the flags of `featurelib serve` or the `args` of a YAML file."""
 
 from typing import Any
 
@@ -6,17 +6,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Settings(BaseModel):
-    """Unknown names are refused: a misspelt limit is an error, not a default."""
+    """Settings that reject unknown names, so that a misspelt limit is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class StageSettings(Settings):
-    """One stage's replicas and what Ray sets aside for each.
+    """The replicas of one deployment and their resources.
 
-    replicas: how many, or how few where `max_replicas` lets the stage grow under load.
-    ongoing: requests that each replica is meant to work on before another one is started.
-    cpus, gpus: that Ray sets aside for each.
+    replicas: their number; with `max_replicas` the smallest number, and Ray Serve adds more under load.
+    ongoing: concurrent requests per replica above which another one is started.
+    cpus, gpus: reserved by Ray per replica.
     """
 
     replicas: int = Field(default=1, ge=1)
@@ -41,18 +41,18 @@ class StageSettings(Settings):
 
 
 class LimitSettings(Settings):
-    """What a request may bring. Whatever is beyond is refused before it costs memory or time.
+    """Limits of one request. A request beyond a limit is rejected before it costs memory or time.
 
-    body_mb: a whole upload, in MiB; 32 hold a binary PLY of 1.7 million faces. json_kb: a JSON body, in KiB.
+    body_mb: size of a body, in MiB; 32 hold a binary PLY of 1.7 million faces. json_kb: size of a JSON body, in KiB.
     image_pixels: width times height of an image, read from its header before it is decoded.
     mesh_faces: triangles of a mesh. texture_pixels: of all its base colour textures together.
-    mesh_seconds, mesh_memory_mb: for reading and rendering a mesh, in its child process.
-    body_seconds: for a body to arrive.
+    mesh_seconds, mesh_memory_mb: for preparing a mesh, in its sandboxed process.
+    body_seconds: time for a body to arrive.
     """
 
     body_mb: int = Field(default=32, ge=1)
     json_kb: int = Field(default=64, ge=1)
-    picture_pixels: int = Field(default=4096 * 4096, ge=1)
+    image_pixels: int = Field(default=4096 * 4096, ge=1)
     mesh_faces: int = Field(default=1_000_000, ge=1)
     texture_pixels: int = Field(default=4096 * 4096, ge=1)
     mesh_seconds: float = Field(default=20.0, gt=0)
@@ -61,10 +61,10 @@ class LimitSettings(Settings):
 
 
 class QueueSettings(Settings):
-    """How much may be under way in one front; more is answered with 503 and Retry-After, at once.
+    """Limits of concurrent work in one ingress replica; a request beyond them gets 503 and Retry-After at once.
 
-    bodies_mb: MiB of bodies that are read or worked on. images: that wait for the detector or are in it.
-    lifts: objects in the lifter. meshes: uploads in the renderers. retry_s: what Retry-After says.
+    bodies_mb: MiB of bodies in memory. images: in the detector or waiting for it. lifts: objects in the lifter.
+    meshes: uploads in the renderers. retry_s: value of Retry-After.
     """
 
     bodies_mb: int = Field(default=256, ge=1)
@@ -75,13 +75,13 @@ class QueueSettings(Settings):
 
 
 class AppSettings(Settings):
-    """Settings of the graph.
+    """Settings of the whole server.
 
-    run: folder or s3:// URI; none where a dataset is only labelled. dataset: where its meshes are; default: where the
-        rendering found them. label: whether clients may save labels to the dataset.
-    token: what clients must send as `Authorization: Bearer`; default: FEATURELIB_TOKEN, else no token is asked for.
-    cors_origins: web pages of other servers that may ask, such as https://studio.example; none are by default.
-    version: content hash of the run's models; where it changes, every replica is replaced by one that has the new.
+    run: folder or s3:// URI; none to only label a dataset. dataset: location of the meshes, by default the one that was
+        rendered. label: whether clients may save labels to the dataset.
+    token: required as `Authorization: Bearer`; by default FEATURELIB_TOKEN, and without that no token is required.
+    cors_origins: origins whose web pages may send requests, such as https://studio.example; by default none.
+    version: content hash of the run's models; when it changes, Ray Serve replaces the replicas.
     """
 
     run: str | None = None
@@ -90,7 +90,7 @@ class AppSettings(Settings):
     token: str | None = Field(default=None, min_length=8, repr=False)
     cors_origins: tuple[str, ...] = ()
     version: str = ""
-    front: StageSettings = StageSettings()
+    ingress: StageSettings = StageSettings()
     detector: StageSettings = StageSettings()
     lifter: StageSettings = StageSettings()
     renderer: StageSettings = StageSettings()
@@ -100,5 +100,5 @@ class AppSettings(Settings):
     @model_validator(mode="after")
     def _something(self) -> "AppSettings":
         if self.run is None and not (self.label and self.dataset):
-            raise ValueError("expected a run; only labelling a dataset needs none")
+            raise ValueError("expected a run; without one, only a dataset can be labelled")
         return self

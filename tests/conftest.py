@@ -38,10 +38,10 @@ def cluster():
     import ray
 
     from jobs.workers import cluster
-    from serve.ray_environment import quick_serve
+    from serve.ray_environment import fast_serve
 
     with pytest.MonkeyPatch.context() as environment:  # the tests of the server use this cluster too
-        for name, value in quick_serve().items():
+        for name, value in fast_serve().items():
             environment.setenv(name, value)
         cluster.connect()
     yield

@@ -28,7 +28,9 @@ def check_serve_config(config):
 
     assert module == app.__name__
     assert getattr(app, builder) is app.build_app
-    assert app.AppSettings(**application.args).run.startswith("s3://")
+    settings = app.AppSettings(**application.args)
+    assert settings.run.startswith("s3://")
+    assert (settings.detector.replicas, settings.detector.max_replicas) == (2, 4)
     assert app.build_app.__annotations__["settings"] is app.AppSettings
 
 

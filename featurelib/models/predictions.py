@@ -1,9 +1,9 @@
-"""Predictions as a user gets them: in the source frame and unit of the dataset, as a table and as Slicer markups."""
+"""What a predictor takes and returns; predictions in the dataset's frame and unit, as a table and for Slicer."""
 
 import csv
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,11 @@ from featurelib.datasets.landmark_files.landmarks import Space
 from featurelib.datasets.landmark_files.slicer import markups
 from featurelib.datasets.landmark_table import COORDINATES
 from featurelib.geometry import SIDES, apply
-from featurelib.models.requests import Answer
+from featurelib.models.uncertainty.model import Uncertainty
+from featurelib.models.uncertainty.quality import QualityScores
+
+REFINED = "refined"
+"""The method that refines a first estimate on crops."""
 
 PREDICTIONS = pa.schema(
     [
@@ -26,15 +30,42 @@ PREDICTIONS = pa.schema(
         ("reason", pa.string()),
     ]
 )
-"""One row an object. Coordinates are in the source frame and unit, the standard deviations along an axis in mm; all
-null for an object without an answer, whose reason then begins with the stage that failed. `reason` is empty where an
-answer is accepted."""
+"""One row per object. Coordinates are in the source frame and unit; standard deviations, along one axis, are in mm.
+Both are null for an object without a prediction; its reason begins with the stage that failed. The reason of an
+accepted prediction is empty."""
 
 
-def prediction(object_id: str, answer: Answer, object_from_source: NDArray[np.float64]) -> dict[str, Any]:
-    """Return the row of PREDICTIONS of an answer; object_from_source (4, 4) is the dataset's."""
-    pair = apply(np.linalg.inv(object_from_source), answer.pair_mm)
-    uncertainty = answer.uncertainty
+class Detection(NamedTuple):
+    """The detector's result in an object's v views: pair_xy (v, 2, 2) of left and right, and visible (v, 2), 0 to 1."""
+
+    pair_xy: NDArray[np.floating]
+    visible: NDArray[np.floating]
+
+
+class Prediction(NamedTuple):
+    """One object's landmarks, left and right, in the object frame.
+
+    pairs_mm: (2, 3) by method: `template`, the lifter's chosen one and, if there is a refiner, `refined`.
+    method: the one selected on validation objects. covariance_mm2: (2, 3, 3) that method's own, not calibrated.
+    quality_scores: of that method's pair. uncertainty: calibrated, and whether the pair is accepted.
+    """
+
+    pairs_mm: Mapping[str, NDArray[np.float64]]
+    method: str
+    covariance_mm2: NDArray[np.float64]
+    quality_scores: QualityScores
+    uncertainty: Uncertainty
+
+    @property
+    def pair_mm(self) -> NDArray[np.float64]:
+        """(2, 3) the landmarks by the selected method."""
+        return self.pairs_mm[self.method]
+
+
+def prediction_row(object_id: str, found: Prediction, object_from_source: NDArray[np.float64]) -> dict[str, Any]:
+    """Return a prediction as a row of PREDICTIONS; object_from_source (4, 4) is that of the object's mesh file."""
+    pair = apply(np.linalg.inv(object_from_source), found.pair_mm)
+    uncertainty = found.uncertainty
     return {
         "object_id": object_id,
         **dict(zip(COORDINATES, pair.ravel().tolist(), strict=True)),
@@ -44,14 +75,14 @@ def prediction(object_id: str, answer: Answer, object_from_source: NDArray[np.fl
     }
 
 
-def no_prediction(object_id: str, stage: str, reason: str) -> dict[str, Any]:
-    """Return the row of PREDICTIONS of an object without an answer, and why."""
+def failure_row(object_id: str, stage: str, reason: str) -> dict[str, Any]:
+    """Return the row of PREDICTIONS of an object without a prediction: the stage that failed, and why."""
     empty = dict.fromkeys(PREDICTIONS.names)
     return {**empty, "object_id": object_id, "accepted": False, "reason": f"{stage}: {reason}"}
 
 
 def to_csv(table: pa.Table) -> bytes:
-    """Return a table of PREDICTIONS as CSV: numbers to 9 digits, nulls empty, true and false in small letters."""
+    """Return a table of PREDICTIONS as CSV: numbers with 9 digits, nulls empty, true and false in lower case."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table.column_names)
@@ -66,9 +97,9 @@ def _cell(value: Any) -> str:
 
 
 def to_markups(row: Mapping[str, Any], landmark: str, space: Space = "LPS") -> bytes:
-    """Return 3D Slicer's markups file (.mrk.json) of a row with an answer; a point of a doubtful one is not selected.
+    """Return the 3D Slicer markups file (.mrk.json) of a row with a prediction; rejected points are not selected.
 
-    The points are written as they are, in the axes (`space`) in which Slicer takes the mesh file, and lie on it there.
+    Coordinates stay those of the mesh file. `space` names the axes in which Slicer reads that file.
     """
     pair = [(row[f"{side}_x"], row[f"{side}_y"], row[f"{side}_z"]) for side in SIDES]
     note = {"description": row["reason"], "selected": bool(row["accepted"])}

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import psutil
 
 from featurelib.datasets.content_tags import with_content_tags
@@ -17,6 +18,7 @@ from featurelib.datasets.dataset import Dataset, open_dataset
 from featurelib.datasets.shards.sandboxed import PrepareJob, prepare_mesh
 from featurelib.errors import DataError
 from featurelib.geometry import Projection
+from featurelib.models.lifter.files import read_template
 from featurelib.runtime import cli
 from featurelib.runtime.console import print_result
 from featurelib.runtime.sandbox import SandboxLimits
@@ -27,10 +29,10 @@ from jobs.workers.predict import Models, PartPredictor
 
 logger = logging.getLogger(__name__)
 
-ROLES = {"look_at_part": "looking", "PartPredictor": "answering", "driver": "driver"}
-"""By a part of the process's title. The render child of what looks is not seen: its memory is bounded by itself."""
+ROLES = {"prepare_part": "preparing", "PartPredictor": "predicting", "driver": "driver"}
+"""By a part of the process's title. Sandboxed processes are left out, because their memory has a limit of its own."""
 
-STAGES = ("load, render and encode", "register", "detect", "look from near")
+STAGES = ("load, render and encode", "register", "detect", "refine")
 
 
 @cli.config
@@ -117,26 +119,29 @@ def stage_costs_ms(dataset: Dataset, models: Models, sample: int) -> dict[str, f
     Raises:
         DataError: if none of the objects can be read.
     """
-    part_predictor = PartPredictor(models)
+    part_predictor, template = PartPredictor(models), read_template(models.run, models.spec.projection)
     jobs = [
-        PrepareJob(dataset.mesh_uri(row["mesh"]), models.spec, row["rotation_wxyz"])
+        PrepareJob(dataset.mesh_uri(row["mesh"]), models.spec, template, row["rotation_wxyz"])
         for row in dataset.objects.slice(0, sample).to_pylist()
     ]
     laps: list[float] = []
     for _ in range(2):  # the first round warms
         laps = [time.process_time()]
-        looks = [look for look in map(prepare_mesh, jobs) if not isinstance(look, str)]
+        prepared = [mesh for mesh in map(prepare_mesh, jobs) if not isinstance(mesh, str)]
         laps.append(time.process_time())
-        located = [part_predictor.predictor.locate(look.mesh) for look in looks]
+        for mesh in prepared:
+            part_predictor.predictor.locate(mesh.mesh)
         laps.append(time.process_time())
-        seen = list(part_predictor.first_sight(looks))
+        detections = list(part_predictor.detect(prepared))
         laps.append(time.process_time())
-        for look, of_object, pair in zip(looks, seen, located, strict=True):
-            part_predictor.predictor(look.mesh, of_object, pair)
+        for mesh, detection in zip(prepared, detections, strict=True):
+            part_predictor.predictor(mesh.mesh, detection, mesh.located)
         laps.append(time.process_time())
-        if not looks:
+        if not prepared:
             raise DataError(f"{dataset.uri}: none of the first {sample} meshes can be read; bench wants good ones")
-    return {stage: 1000 * (laps[i + 1] - laps[i]) / len(looks) for i, stage in enumerate(STAGES)}
+    costs_s = np.diff(laps)
+    costs_s[0] -= costs_s[1]  # prepare_mesh registers, too
+    return {stage: 1000 * float(cost) / len(prepared) for stage, cost in zip(STAGES, costs_s, strict=True)}
 
 
 def measure(dataset: Dataset, models: Models, workers: int) -> JobTiming:

@@ -1,4 +1,4 @@
-"""What a run's methods say of objects, asked on the cluster: from vectors alone, on meshes, or all of it at once."""
+"""A run's methods applied to many objects on the cluster: to vectors alone, to meshes, or the whole predictor."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ from featurelib.meshes.template import LocatedPair, Template, locate
 from featurelib.models.fusion import Surface, ViewNoise
 from featurelib.models.lifter.fusing import surface_pairs
 from featurelib.models.lifter.vectors import Vectors
-from featurelib.models.requests import Answer, Seen
+from featurelib.models.predictions import Detection, Prediction
 from featurelib.runtime.progress import Progress
 from featurelib.runtime.threads import limit_threads
 from jobs.workers import cluster
@@ -30,35 +30,36 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 VALIDATION_OBJECTS = 200
-"""Whose meshes are asked, at most, evenly spread over the ids: 65 told nine views from five by 0.01 mm."""
+"""Most objects whose meshes are used for validation, evenly spread over the ids. With 65, nine views and five differed
+by 0.01 mm."""
 
-FOUND_AT_ONCE = 8
-"""Objects a task. A process loads the networks once, which takes as long as 50 objects do."""
+OBJECTS_PER_TASK = 8
+"""A process loads the networks once, which takes as long as 50 objects do."""
 
 
 def mesh_files(dataset: Dataset, object_ids: Iterable[str]) -> list[MeshFile]:
-    """Return the mesh files of objects, in their order; where there is none, a name that cannot be read.
+    """Return the mesh files of objects, in their order; for a missing one, a name that no file has.
 
     Raises:
         DataError: if the dataset does not know an object.
     """
     files, known = dataset.files, {*dataset.objects["object_id"].to_pylist()}
-    strangers = [object_id for object_id in object_ids if object_id not in known]
-    if strangers:
-        raise DataError(f"{dataset.uri}: no object {strangers[0]!r}, which the run has ({len(strangers)} such)")
+    unknown = [object_id for object_id in object_ids if object_id not in known]
+    if unknown:
+        raise DataError(f"{dataset.uri}: no object {unknown[0]!r}, which the run has ({len(unknown)} such)")
     return [files.get(object_id) or MeshFile(str(object_id)) for object_id in object_ids]
 
 
 def without_objects(dataset: Dataset) -> Dataset:
-    """Return the dataset with an empty table: what a task needs to load meshes."""
+    """Return the dataset with an empty table, which is enough for a task to load meshes."""
     return Dataset(dataset.uri, dataset.unit, dataset.landmark, dataset.alignment, dataset.objects.slice(0, 0))
 
 
 @ray.remote(num_cpus=1, max_calls=1)
 def lifter_pairs(run: str, manifest: Manifest, vectors: Vectors, all_methods: bool) -> dict[str, NDArray[np.float64]]:
-    """Return the landmarks (n, 2, 3) in mm that the chosen method and, if asked for, every other one gives.
+    """Return the landmarks (n, 2, 3) in mm by the chosen method, or with `all_methods` by each method.
 
-    The process ends with the task: one that has loaded TensorFlow keeps the threads that it was given then.
+    The process ends with the task, because TensorFlow cannot change its number of threads later.
     """
     limit_threads(1)
     from featurelib.models.lifter.model import Lifter
@@ -70,15 +71,15 @@ def lifter_pairs(run: str, manifest: Manifest, vectors: Vectors, all_methods: bo
     return {**pairs_mm, "mean_point": np.asarray(lifter.mean_mm) + vectors.centre_mm[:, None]}
 
 
-class Found(NamedTuple):
-    """A predictor's answer on an object, and pairs (2, 3) in mm by the fusions that use the surface."""
+class MeshPrediction(NamedTuple):
+    """A predictor's result on an object, and pairs (2, 3) in mm by the fusions that use the surface."""
 
-    answer: Answer
+    prediction: Prediction
     fused_mm: Mapping[str, NDArray[np.float64]]
 
 
 class OnMesh(NamedTuple):
-    """What an object's mesh adds: the registered mean shape, and pairs (2, 3) in mm by fusions that use the surface."""
+    """Results that need an object's mesh: the registered mean shape, and pairs (2, 3) in mm by surface fusions."""
 
     located: LocatedPair
     pairs_mm: Mapping[str, NDArray[np.float64]]
@@ -86,7 +87,7 @@ class OnMesh(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class MeshMethods:
-    """What is asked of meshes. view_noise: of the fusions; empty leaves them out."""
+    """The methods that need a mesh. view_noise: of the surface fusions; empty leaves them out."""
 
     template: Template
     spec: RenderSpec
@@ -96,21 +97,22 @@ class MeshMethods:
 def on_meshes(
     task: str, dataset: Dataset, methods: MeshMethods, meshes: Sequence[MeshFile], vectors: Vectors
 ) -> list[OnMesh | None]:
-    """Return what the meshes of n objects add to their vectors; None where a mesh is bad."""
+    """Return the results that need the meshes of n objects; None for a damaged mesh."""
     small, shared = ray.put(without_objects(dataset)), ray.put(methods)
     progress = Progress(f"{task}: mean shape", len(meshes), "objects")
 
     def submit(i: int) -> ray.ObjectRef:
         return on_mesh.remote(small, shared, meshes[i], vectors.pair_xy[i], vectors.visible[i])
 
-    return _known(f"{task}: mean shape", cluster.run_in_order(submit, range(len(meshes)), lambda _: 1, progress))
+    found = cluster.run_in_order(submit, range(len(meshes)), lambda _: 1, progress)
+    return _without_reasons(f"{task}: mean shape", found)
 
 
 @ray.remote(num_cpus=1)
 def on_mesh(
     dataset: Dataset, methods: MeshMethods, file: MeshFile, pair_xy: NDArray[np.floating], visible: NDArray[np.floating]
 ) -> OnMesh | str:
-    """Return what one mesh adds to what the detector saw of it, or why it is bad."""
+    """Return the results that need one mesh, or why it cannot be loaded."""
     try:
         mesh = dataset.load(file)
     except DataError as error:
@@ -123,17 +125,17 @@ def on_mesh(
 
 @dataclass(frozen=True)
 class PredictorKey:
-    """Which predictor a task needs; version: changes whenever what the predictor is made of does."""
+    """Identifies a predictor for the cache of a worker; version: changes with any of the predictor's files."""
 
     run: str
     spec: RenderSpec
     version: str
 
 
-def find_all(
+def predict_all(
     task: str, dataset: Dataset, key: PredictorKey, meshes: Sequence[MeshFile], vectors: Vectors
-) -> list[Found | None]:
-    """Return what a run's predictor says of n objects; None where it has no answer.
+) -> list[MeshPrediction | None]:
+    """Return a run's predictions for n objects; None for an object without one.
 
     Args:
         task: for lines of progress.
@@ -142,57 +144,58 @@ def find_all(
         meshes: (n,) their files.
         vectors: of the same objects.
     """
-    small, seen_xy = ray.put(without_objects(dataset)), vectors.seen_xy
+    small, pairs_xy = ray.put(without_objects(dataset)), vectors.seen_xy
     progress = Progress(f"{task}: crops", len(meshes), "objects")
-    parts = [range(i, min(i + FOUND_AT_ONCE, len(meshes))) for i in range(0, len(meshes), FOUND_AT_ONCE)]
+    parts = [range(i, min(i + OBJECTS_PER_TASK, len(meshes))) for i in range(0, len(meshes), OBJECTS_PER_TASK)]
 
     def submit(part: range) -> ray.ObjectRef:
         files, chosen = [meshes[i] for i in part], list(part)
-        return find_on.remote(small, key, files, seen_xy[chosen], vectors.visible[chosen])
+        return predict_meshes.remote(small, key, files, pairs_xy[chosen], vectors.visible[chosen])
 
-    return _known(
-        f"{task}: crops", [found for part in cluster.run_in_order(submit, parts, len, progress) for found in part]
-    )
+    results = [result for part in cluster.run_in_order(submit, parts, len, progress) for result in part]
+    return _without_reasons(f"{task}: crops", results)
 
 
 @ray.remote(num_cpus=1)
-def find_on(
+def predict_meshes(
     dataset: Dataset,
     key: PredictorKey,
     files: Sequence[MeshFile],
     pairs_xy: NDArray[np.floating],
     visible: NDArray[np.floating],
-) -> list[Found | str]:
-    """Return the answers for some meshes, or why there are none."""
+) -> list[MeshPrediction | str]:
+    """Return the predictions for some meshes, or why there are none."""
     limit_threads(1)
     predictor = _predictor(key)
 
-    def find(file: MeshFile, seen: Seen) -> Found | str:
+    def predict(file: MeshFile, detection: Detection) -> MeshPrediction | str:
         try:
             mesh = dataset.load(file)
         except DataError as error:
             return str(error)
         try:
-            answer = predictor(mesh, seen)
+            prediction = predictor(mesh, detection)
         except FeaturelibError as error:
             return f"{file.name}: {error}"
         surface, lifter = Surface(mesh.vertices_mm, mesh.faces), predictor.lifter
-        return Found(answer, surface_pairs(surface, *seen, mesh.centre_mm, lifter.spec, lifter.view_noise))
+        fused_mm = surface_pairs(surface, *detection, mesh.centre_mm, lifter.spec, lifter.view_noise)
+        return MeshPrediction(prediction, fused_mm)
 
-    return [find(file, Seen(*seen)) for file, *seen in zip(files, pairs_xy, visible, strict=True)]
+    return [predict(file, Detection(*found)) for file, *found in zip(files, pairs_xy, visible, strict=True)]
 
 
 @lru_cache(maxsize=2)
 def _predictor(key: PredictorKey) -> "Predictor":
-    """Load a predictor once a process."""
+    """Load a predictor once per process."""
     from featurelib.models.predictor import Predictor
 
     return Predictor.load(key.run, key.spec.projection, key.spec)
 
 
-def _known(task: str, found: Sequence[Any]) -> list[Any]:
-    """Return what was found, None in place of reasons, and say the first of those."""
-    reasons = [one for one in found if isinstance(one, str)]
+def _without_reasons(task: str, results: Sequence[Any]) -> list[Any]:
+    """Return results with None in place of each reason, and report the first reason."""
+    reasons = [result for result in results if isinstance(result, str)]
     if reasons:
-        logger.warning("%s: no answer for %s of %s objects; the first: %s", task, len(reasons), len(found), reasons[0])
-    return [None if isinstance(one, str) else one for one in found]
+        count = f"{len(reasons)} of {len(results)} objects"
+        logger.warning("%s: no prediction for %s; the first: %s", task, count, reasons[0])
+    return [None if isinstance(result, str) else result for result in results]

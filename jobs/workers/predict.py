@@ -1,15 +1,14 @@
-"""What the workers of `predict` do, in two stages of one stream whose blocks are whole parts.
+"""The two stages of `predict`, one stream in which each block is one output part.
 
-1. Looking, a task a part: a child process loads each mesh, renders its views and registers the mean shape.
-2. Answering, an actor with the networks: the detector sees the images of the whole part in one batch, each object is
-   then looked at from near, and the part is written with one PUT. What goes on is a receipt.
+1. `prepare_part`, a task per part: a sandboxed process loads each mesh, renders its views and registers the mean shape.
+2. `PartPredictor`, an actor with the networks: the detector takes all images of the part in one batch, then each object
+   is refined, and one PUT writes the part. The block that leaves the actor is a receipt.
 
 Each stage takes about half of an object's CPU time: 0.23 s and 0.27 s on heads of 34,000 faces.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,9 +18,8 @@ from numpy.typing import NDArray
 from featurelib.datasets.shards import RenderSpec
 from featurelib.datasets.shards.sandboxed import PreparedMesh, PrepareJob, prepare_mesh
 from featurelib.errors import FeaturelibError
-from featurelib.meshes.template import LocatedPair, Template, locate
-from featurelib.models.predictions import PREDICTIONS, no_prediction, prediction
-from featurelib.models.requests import Seen
+from featurelib.meshes.template import Template
+from featurelib.models.predictions import PREDICTIONS, Detection, failure_row, prediction_row
 from featurelib.runtime import parquet, storage
 from featurelib.runtime.sandbox import ProcessLostError, SandboxLimits, shared_sandbox
 from featurelib.runtime.threads import limit_threads
@@ -29,7 +27,7 @@ from featurelib.runtime.threads import limit_threads
 
 @dataclass(frozen=True)
 class Models:
-    """What answers: the run's folder, how its images are rendered, and hashes of its networks and numbers."""
+    """Which models predict: the run's folder, how its images are rendered, and the hashes of its trained files."""
 
     run: str
     spec: RenderSpec
@@ -38,14 +36,14 @@ class Models:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Some objects of a dataset (rows of records.OBJECTS) and the file that receives their predictions."""
+    """Some objects of a dataset (rows of schemas.OBJECTS) and the URI of the file for their predictions."""
 
     uri: str
     objects: pa.Table
 
     @property
     def name(self) -> str:
-        """Of the file."""
+        """The file's name."""
         return self.uri.rpartition("/")[2]
 
     def to_table(self) -> pa.Table:
@@ -54,49 +52,29 @@ class Part:
         return self.objects.select(["object_id", "mesh", "rotation_wxyz"]).append_column("uri", uris)
 
 
-@dataclass(frozen=True)
-class Located:
-    """A mesh as it is seen at first, and where the mean shape says that its landmarks are.
-
-    object_from_source: (4, 4) its own.
-    """
-
-    object_from_source: NDArray[np.float64]
-    look: PreparedMesh
-    pair: LocatedPair
-
-
-def look_at(job: PrepareJob, template: Template) -> Located | str:
-    """Return a mesh's first look, or why there is none; runs in a child process."""
-    look = prepare_mesh(job)
-    if isinstance(look, str):
-        return look
-    pair = locate(template, look.mesh.vertices_mm, look.mesh.faces)
-    return Located(job.spec.object_from_source_of(job.rotation_wxyz), look, pair)
-
-
-def look_at_part(
+def prepare_part(
     part: pa.Table, dataset: str, spec: RenderSpec, template: Template, limits: SandboxLimits
 ) -> dict[str, NDArray]:
-    """Columns in: those of Part.to_table. Column added: found, a Located or an object's row of PREDICTIONS without."""
+    """Columns in: those of Part.to_table. Columns out: object_id, uri, prepared (PreparedMesh or a failed row)."""
     ids, meshes, rotations = (part[name].to_pylist() for name in ("object_id", "mesh", "rotation_wxyz"))
-    places = [storage.join(dataset, "meshes", mesh) for mesh in meshes]
-    jobs = [PrepareJob(place, spec, wxyz) for place, wxyz in zip(places, rotations, strict=True)]
-    found = np.empty(len(jobs), dtype=object)
+    uris = [storage.join(dataset, "meshes", mesh) for mesh in meshes]
+    jobs = [PrepareJob(uri, spec, template, wxyz) for uri, wxyz in zip(uris, rotations, strict=True)]
+    prepared = np.empty(len(jobs), dtype=object)
     process = shared_sandbox(limits, "featurelib.datasets.shards.warm")
-    for i, look in enumerate(process.map(partial(look_at, template=template), jobs)):
-        if isinstance(look, ProcessLostError):
-            found[i] = no_prediction(ids[i], "process", f"meshes/{meshes[i]}: {look}")
+    for i, result in enumerate(process.map(prepare_mesh, jobs)):
+        if isinstance(result, ProcessLostError):
+            prepared[i] = failure_row(ids[i], "process", f"meshes/{meshes[i]}: {result}")
         else:
-            found[i] = no_prediction(ids[i], "load", look) if isinstance(look, str) else look
-    return {"object_id": np.array(ids, dtype=object), "uri": np.array(part["uri"].to_pylist(), object), "found": found}
+            prepared[i] = failure_row(ids[i], "load", result) if isinstance(result, str) else result
+    columns = {name: np.array(part[name].to_pylist(), dtype=object) for name in ("object_id", "uri")}
+    return {**columns, "prepared": prepared}
 
 
 class PartPredictor:
-    """Holds a run's networks and answers whole parts."""
+    """Holds a run's networks and predicts whole parts."""
 
     def __init__(self, models: Models, cpus: int = 1) -> None:
-        """Load the networks and let them use so many threads."""
+        """Load the networks, which use up to `cpus` threads."""
         limit_threads(cpus)
         from featurelib.models.detector.model import Detector
         from featurelib.models.predictor import Predictor
@@ -106,28 +84,31 @@ class PartPredictor:
         self.predictor = Predictor.load(models.run, models.spec.projection, models.spec)
 
     def __call__(self, part: Mapping[str, NDArray]) -> dict[str, NDArray]:
-        """Write the part's predictions. Columns in: as of look_at_part. Columns out, one row: objects, rejected."""
-        found = part["found"].tolist()
-        seen = self.first_sight([each.look for each in found if isinstance(each, Located)])
-        objects = zip(part["object_id"].tolist(), found, strict=True)
-        rows = [self._row(key, each, next(seen)) if isinstance(each, Located) else each for key, each in objects]
+        """Write the part's predictions. Columns in: those of prepare_part. Columns out, one row: objects, rejected."""
+        prepared = part["prepared"].tolist()
+        detections = self.detect([each for each in prepared if isinstance(each, PreparedMesh)])
+        objects = zip(part["object_id"].tolist(), prepared, strict=True)
+        rows = [
+            self._row(object_id, each, next(detections)) if isinstance(each, PreparedMesh) else each
+            for object_id, each in objects
+        ]
         write_part(part["uri"][0], rows)
         rejected = sum(not row["accepted"] for row in rows)
         return {"objects": np.array([len(rows)]), "rejected": np.array([rejected])}
 
-    def first_sight(self, looks: Sequence[PreparedMesh]) -> Iterator[Seen]:
-        """Yield what the detector sees of each object; it is asked once for all."""
-        sighting = self.detector([png for look in looks for png in look.pngs])
+    def detect(self, meshes: Sequence[PreparedMesh]) -> Iterator[Detection]:
+        """Yield the detection of each object; the detector runs once for all."""
+        found = self.detector([png for mesh in meshes for png in mesh.pngs])
         num_views = len(self.spec.rig)
-        for i in range(0, len(sighting.xy), num_views):
-            yield Seen(sighting.xy[i : i + num_views], sighting.visible[i : i + num_views])
+        for i in range(0, len(found.xy), num_views):
+            yield Detection(found.xy[i : i + num_views], found.visible[i : i + num_views])
 
-    def _row(self, object_id: str, found: Located, seen: Seen) -> dict[str, Any]:
+    def _row(self, object_id: str, prepared: PreparedMesh, detection: Detection) -> dict[str, Any]:
         try:
-            answer = self.predictor(found.look.mesh, seen, found.pair)
+            prediction = self.predictor(prepared.mesh, detection, prepared.located)
         except FeaturelibError as error:
-            return no_prediction(object_id, "find", str(error))
-        return prediction(object_id, answer, found.object_from_source)
+            return failure_row(object_id, "find", str(error))
+        return prediction_row(object_id, prediction, prepared.object_from_source)
 
 
 def write_part(uri: str, rows: list[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""The routes by which labels are made: in the object frame's mm outside, as `landmarks.csv` has them inside."""
+"""The routes for labels: HTTP has millimetres in the object frame, `landmarks.csv` the source frame and unit."""
 
 import asyncio
 from typing import Annotated
@@ -6,19 +6,54 @@ from typing import Annotated
 import numpy as np
 from fastapi import FastAPI, Path, Query
 from numpy.typing import NDArray
+from pydantic import BaseModel, Field
 
 from featurelib.datasets.annotations import Label, read_label, read_labels, save_label
 from featurelib.datasets.dataset import Dataset
 from featurelib.errors import ConflictError
 from featurelib.geometry import apply, inverse
 from serve.api.errors import ApiError, documented
-from serve.api.schemas import LabelAnswer, LabelledObject, LabelList, LabelRequest
+from serve.api.schemas import Strict
 
 ObjectIdPath = Annotated[str, Path(max_length=256)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Xyz = Annotated[tuple[Finite, Finite, Finite], Field(description="millimetres, object frame")]
+
+
+class LabelledObject(BaseModel):
+    """Whether an object of the dataset has a label."""
+
+    object_id: str
+    labelled: bool
+
+
+class LabelList(BaseModel):
+    """A page of the dataset's objects, sorted."""
+
+    total: int
+    offset: int
+    objects: list[LabelledObject]
+
+
+class LabelRequest(Strict):
+    """Both landmarks, and the version of the label that they replace."""
+
+    left_mm: Xyz
+    right_mm: Xyz
+    version: Annotated[str, Field(max_length=64)]
+
+
+class LabelResponse(BaseModel):
+    """An object's label in the object frame; both points are null without one. `version` changes with the label."""
+
+    object_id: str
+    left_mm: tuple[float, float, float] | None
+    right_mm: tuple[float, float, float] | None
+    version: str
 
 
 def add_labelling(web: FastAPI, dataset: Dataset | None) -> None:
-    """Add the routes; without a dataset that may be labelled they answer that there is none."""
+    """Add the routes; without a dataset they respond with 404."""
     files = dataset.files if dataset else {}
     known = [*files]
 
@@ -40,25 +75,25 @@ def add_labelling(web: FastAPI, dataset: Dataset | None) -> None:
         return LabelList(total=len(known), offset=offset, objects=page)
 
     @web.get("/labels/{object_id}", responses=documented(404, 422))
-    async def label(object_id: ObjectIdPath) -> LabelAnswer:
-        """Tell an object's label and its version."""
+    async def label(object_id: ObjectIdPath) -> LabelResponse:
+        """Return an object's label and its version."""
         of = labelled(object_id)
         found = await asyncio.to_thread(read_label, of.uri, object_id)
-        return _answer(object_id, found, of.object_from_source_of(files[object_id].rotation_wxyz))
+        return _response(object_id, found, of.object_from_source_of(files[object_id].rotation_wxyz))
 
     @web.put("/labels/{object_id}", responses=documented(400, 404, 408, 409, 413, 422))
-    async def save(object_id: ObjectIdPath, asked: LabelRequest) -> LabelAnswer:
-        """Save an object's label, if the one that it replaces is still there."""
+    async def save(object_id: ObjectIdPath, request: LabelRequest) -> LabelResponse:
+        """Save an object's label, if the label that it replaces is still the current one."""
         of = labelled(object_id)
         to_object = of.object_from_source_of(files[object_id].rotation_wxyz)
-        pair = apply(inverse(to_object), np.array([asked.left_mm, asked.right_mm]))
+        pair = apply(inverse(to_object), np.array([request.left_mm, request.right_mm]))
         try:
-            saved = await asyncio.to_thread(save_label, of.uri, object_id, pair, asked.version)
+            saved = await asyncio.to_thread(save_label, of.uri, object_id, pair, request.version)
         except ConflictError as error:
             raise ApiError(409, str(error)) from None
-        return _answer(object_id, saved, to_object)
+        return _response(object_id, saved, to_object)
 
 
-def _answer(object_id: str, label: Label, to_object: NDArray[np.float64]) -> LabelAnswer:
+def _response(object_id: str, label: Label, to_object: NDArray[np.float64]) -> LabelResponse:
     pair_mm = [None, None] if label.pair is None else apply(to_object, label.pair).tolist()
-    return LabelAnswer(object_id=object_id, left_mm=pair_mm[0], right_mm=pair_mm[1], version=label.version)
+    return LabelResponse(object_id=object_id, left_mm=pair_mm[0], right_mm=pair_mm[1], version=label.version)

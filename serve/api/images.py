@@ -1,4 +1,4 @@
-"""An uploaded image to a PNG that the detector may decode, or one line on what is wrong with it."""
+"""An uploaded image as a PNG for the detector, or a one-line error."""
 
 import io
 import warnings
@@ -11,17 +11,17 @@ from featurelib.datasets.shards import encode_png
 from serve.api.errors import ApiError
 
 SIGNATURES = {"PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff"}
-"""How files of the formats that are read begin; no other decoder is ever tried."""
+"""The first bytes of the supported formats; no other decoder is used."""
 
 WHITE = 255
-"""Behind what is transparent and beside what is not square: the images that the detector knows have it too."""
+"""The background of transparent pixels and of the padding, as in the rendered images."""
 
 
 class UploadedImage(NamedTuple):
-    """An image as a square PNG, with what takes positions in it back to the one that came.
+    """An image padded to a square PNG, and the map of positions from the square to the original.
 
-    size: (width, height) of the one that came, as it is to be looked at. side: of the square, in pixels.
-    corner: (left, top) of the one that came, in the square.
+    size: (width, height) of the original, after its EXIF rotation. side: of the square, in pixels.
+    corner: (left, top) of the original in the square.
     """
 
     png: bytes
@@ -30,12 +30,12 @@ class UploadedImage(NamedTuple):
     corner: tuple[int, int]
 
     def xy(self, square_xy: np.ndarray) -> np.ndarray:
-        """Return a position (2,) in the square as one in the image that came."""
+        """Return positions (..., 2) in the square as positions in the original."""
         return np.asarray((square_xy * self.side - self.corner) / self.size)
 
 
 def read_image(content: bytes, max_pixels: int) -> UploadedImage:
-    """Return an uploaded image: turned as its EXIF says, on white, made square by white margins.
+    """Return an uploaded image: rotated by its EXIF tag, composed on white and padded to a square with white.
 
     Raises:
         ApiError: 415 if it is neither PNG nor JPEG, 413 if it has too many pixels, 422 if it is damaged.
@@ -45,16 +45,16 @@ def read_image(content: bytes, max_pixels: int) -> UploadedImage:
         raise ApiError(415, "image: neither a PNG nor a JPEG")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large images, which are refused below
+            warnings.simplefilter("ignore")  # Pillow warns of large images, which are rejected below
             return _square(_opened(content, kind, max_pixels))
     except ApiError:
         raise
-    except Exception as error:  # noqa: BLE001 (unchecked bytes make Pillow raise any error)
+    except Exception as error:  # noqa: BLE001 (Pillow raises many types on damaged files)
         raise ApiError(422, f"image: a damaged {kind} ({type(error).__name__})") from None
 
 
 def _opened(content: bytes, kind: str, max_pixels: int) -> Image.Image:
-    """Return the image once its header says that it may be decoded."""
+    """Return the image, not decoded yet, if its header has no more than `max_pixels`."""
     try:
         image: Image.Image = Image.open(io.BytesIO(content), formats=(kind,))
     except Image.DecompressionBombError:
@@ -77,7 +77,7 @@ def _square(image: Image.Image) -> UploadedImage:
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    """Return 8-bit grey or RGB of any image; 16 bits are divided, not cut off."""
+    """Return any image as 8-bit grey or RGB; 16-bit values are divided, not clipped."""
     if image.mode in ("L", "RGB") and "transparency" not in image.info:
         image.load()
         return image

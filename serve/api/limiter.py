@@ -1,4 +1,4 @@
-"""How much may be under way at once: what would have to wait too long is refused, which keeps the rest quick."""
+"""Load shedding: work beyond a limit is rejected at once, so that the rest stays fast."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,30 +8,30 @@ from serve.metrics import Meters
 
 
 class ConcurrencyLimiter:
-    """Counts what is under way in one stage; used by one event loop."""
+    """Limits the concurrent work in one stage; for one event loop."""
 
     def __init__(self, stage: str, limit: int, retry_s: int, meters: Meters) -> None:
-        """Take the stage's name, what it may hold, what Retry-After says, and where it is counted."""
+        """Take the stage's name, its limit, the value of Retry-After and the metrics."""
         self.stage, self.limit, self.retry_s, self.meters = stage, limit, retry_s, meters
-        self.inside = 0
+        self.amount = 0
 
     @contextmanager
     def __call__(self, amount: int = 1) -> Iterator[None]:
-        """Let something in while there is room; a lone one always fits.
+        """Hold an amount of work within the limit; any amount fits an empty stage.
 
         Raises:
-            ApiError: 503 with Retry-After, if there is no room.
+            ApiError: 503 with Retry-After, if it does not fit.
         """
-        if self.inside and self.inside + amount > self.limit:
-            self.meters.refused(self.stage)
-            message = f"the {self.stage} are full; ask again in {self.retry_s} s"
+        if self.amount and self.amount + amount > self.limit:
+            self.meters.count_refusal(self.stage)
+            message = f"too many {self.stage} at once; retry in {self.retry_s} s"
             raise ApiError(503, message, {"retry-after": str(self.retry_s)})
-        self._move(amount)
+        self._add(amount)
         try:
             yield
         finally:
-            self._move(-amount)
+            self._add(-amount)
 
-    def _move(self, amount: int) -> None:
-        self.inside += amount
-        self.meters.waiting(self.stage, self.inside)
+    def _add(self, amount: int) -> None:
+        self.amount += amount
+        self.meters.set_waiting(self.stage, self.amount)

@@ -1,6 +1,6 @@
-"""What every request passes before any route: its id, the token, the size of its body, and the headers that go back.
+"""Every request passes here before the routes: its id, the token, the size of its body, CORS, and the headers.
 
-Plain ASGI, so that a body that will be refused is never read.
+Plain ASGI, so that the body of a rejected request is never read.
 """
 
 import hmac
@@ -14,19 +14,19 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import Response
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve.api.errors import ApiError, error_answer
+from serve.api.errors import ApiError, error_response
 from serve.api.limiter import ConcurrencyLimiter
 from serve.metrics import Meters
 
 OPEN = frozenset({"/healthz", "/"})
 OPEN_FOLDER = "/viewer/"
-"""Paths that need no token: probes have none, and the viewer's own files are the same for everybody."""
+"""Paths that need no token: probes have none, and the viewer's files contain no data of the run."""
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-"""Ids that a client may choose; others are replaced, since they end in logs."""
+"""Ids that a client may choose; others are rejected, because the log has them."""
 
 SECURITY_HEADERS = {
     "content-security-policy": (
@@ -39,25 +39,19 @@ SECURITY_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
-"""Of every answer that does not say otherwise: pages load nothing from elsewhere, and nothing is kept."""
-
-PREFLIGHT_HEADERS = {
-    "access-control-allow-methods": "GET, POST, PUT",
-    "access-control-allow-headers": "authorization, content-type, x-request-id",
-    "access-control-max-age": "600",
-}
+"""Defaults of every response: pages load nothing from other servers, and browsers cache nothing."""
 
 logger = logging.getLogger("ray.serve")
 
 
 def digest_of(token: str | None) -> bytes | None:
-    """Return what the door keeps of a token: enough to compare, and nothing to steal."""
+    """Return the hash of a token: replicas compare hashes and do not hold the token."""
     return None if token is None else sha256(token.encode()).digest()
 
 
 @dataclass(frozen=True)
 class MiddlewareRules:
-    """What the door asks for. token_sha256: None where no token is needed. max_body: bytes."""
+    """What a request must satisfy. token_sha256: None if no token is needed. max_body: bytes."""
 
     token_sha256: bytes | None
     cors_origins: Sequence[str]
@@ -65,14 +59,22 @@ class MiddlewareRules:
 
 
 class Middleware:
-    """An ASGI application in front of another."""
+    """ASGI: gives each request an id and each response its headers, and logs and counts it."""
 
     def __init__(self, app: ASGIApp, rules: MiddlewareRules, bodies: ConcurrencyLimiter, meters: Meters) -> None:
-        """Take the application behind, what is asked for, and what bounds the bodies that are held at once."""
-        self.app, self.rules, self.bodies, self.meters = app, rules, bodies, meters
+        """Take the application, the rules, the limiter of concurrent bodies and the metrics."""
+        self.app, self.origins, self.meters = app, rules.cors_origins, meters
+        self.guarded = _Guard(app, rules, bodies)
+        self.for_origins = CORSMiddleware(
+            self.guarded,
+            allow_origins=rules.cors_origins,
+            allow_methods=("GET", "POST", "PUT"),
+            allow_headers=("authorization", "content-type", "x-request-id"),
+            expose_headers=("x-request-id", "retry-after"),
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or let it through."""
+        """Respond to a request, or pass it on."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
         if scope["type"] != "http":
@@ -82,45 +84,67 @@ class Middleware:
         scope.setdefault("state", {})["request_id"] = request_id
         status = 500
 
-        async def answer(message: Message) -> None:
+        async def respond(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 self._complete(MutableHeaders(scope=message), headers, request_id)
             await send(message)
 
+        app = self.for_origins if headers.get("origin") in self.origins else self.guarded
         try:
-            await self._let_in(scope, headers, receive, answer)
+            await app(scope, receive, respond)
         finally:
-            self._note(scope, request_id, status, 1000 * (time.perf_counter() - started))
+            self._log(scope, request_id, status, 1000 * (time.perf_counter() - started))
 
-    async def _let_in(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+    def _complete(self, headers: MutableHeaders, request_headers: Headers, request_id: str) -> None:
+        if "access-control-allow-origin" in headers:
+            headers["cross-origin-resource-policy"] = "cross-origin"
+        elif self.origins:
+            headers.add_vary_header("Origin")
+        for name, value in SECURITY_HEADERS.items():
+            headers.setdefault(name, value)
+        if request_headers.get("x-request-id") is None:  # else Ray Serve's proxy adds it
+            headers["x-request-id"] = request_id
+
+    def _log(self, scope: Scope, request_id: str, status: int, ms: float) -> None:
+        """Count the request and write one line of JSON, with the route in place of the path that the client sent."""
+        route = getattr(scope.get("route"), "path", "none")
+        self.meters.count_response(route, status, ms)
+        line = {"request_id": request_id, "method": scope["method"], "route": route, "status": status}
+        logger.info(json.dumps(line | {"ms": round(ms, 1)}))
+
+
+class _Guard:
+    """ASGI: rejects a request without the token, with a wrong id or with too large a body."""
+
+    def __init__(self, app: ASGIApp, rules: MiddlewareRules, bodies: ConcurrencyLimiter) -> None:
+        self.app, self.rules, self.bodies = app, rules, bodies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers, request_id = Headers(scope=scope), scope["state"]["request_id"]
         try:
-            if self._is_preflight(scope, headers):
-                await Response(status_code=204, headers=PREFLIGHT_HEADERS)(scope, receive, send)
-                return
-            if scope["state"]["request_id"] != headers.get("x-request-id", scope["state"]["request_id"]):
+            if request_id != headers.get("x-request-id", request_id):
                 raise ApiError(400, "X-Request-ID: expected 1 to 64 letters, digits, dots, dashes or underscores")
             self._check_token(scope["path"], headers)
             with self.bodies(self._body_bytes(scope["method"], headers)):
-                await self.app(scope, _Metered(receive, self.rules.max_body), send)
-        except ApiError as refusal:
-            refused = error_answer(refusal.status, str(refusal), scope["state"]["request_id"], refusal.headers)
-            await refused(scope, receive, send)
+                await self.app(scope, _LimitedReceive(receive, self.rules.max_body), send)
+        except ApiError as error:
+            await error_response(error.status, str(error), request_id, error.headers)(scope, receive, send)
 
     def _check_token(self, path: str, headers: Headers) -> None:
-        """Refuse a request without the token; both are hashed first, so that neither length nor content shows."""
+        """Reject a request without the token; hashes are compared, so timing reveals neither length nor content."""
         expected = self.rules.token_sha256
         if expected is None or path in OPEN or path.startswith(OPEN_FOLDER):
             return
         kind, _, token = headers.get("authorization", "").partition(" ")
         given = sha256(token.strip().encode("latin-1", "replace")).digest()
         if kind.lower() != "bearer" or not hmac.compare_digest(given, expected):
-            message = "this server wants `Authorization: Bearer <token>`"
+            message = "this server requires `Authorization: Bearer <token>`"
             raise ApiError(401, message, {"www-authenticate": "Bearer"})
 
     def _body_bytes(self, method: str, headers: Headers) -> int:
-        """Return how many bytes a body may bring; of one that does not say, the most that are allowed."""
+        """Return the size of a body; if it is not declared, the largest allowed size."""
         if method in ("GET", "HEAD", "OPTIONS"):
             return 0
         declared = headers.get("content-length", "")
@@ -129,39 +153,9 @@ class Middleware:
             raise _too_large(self.rules.max_body)
         return size
 
-    def _is_preflight(self, scope: Scope, headers: Headers) -> bool:
-        asked = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
-        return asked and headers.get("origin") in self.rules.cors_origins
 
-    def _complete(self, headers: MutableHeaders, asked: Headers, request_id: str) -> None:
-        origin = asked.get("origin")
-        for name, value in SECURITY_HEADERS.items():
-            headers.setdefault(name, value)
-        if asked.get("x-request-id") is None:  # else Serve's proxy, which gives every request one, sends it back
-            headers["x-request-id"] = request_id
-        if self.rules.cors_origins:
-            headers.add_vary_header("Origin")
-        if origin in self.rules.cors_origins:
-            headers["access-control-allow-origin"] = str(origin)
-            headers["access-control-expose-headers"] = "x-request-id, retry-after"
-            headers["cross-origin-resource-policy"] = "cross-origin"
-
-    def _note(self, scope: Scope, request_id: str, status: int, ms: float) -> None:
-        """Count the request, and write one line of JSON; the path as the client sent it is not in it."""
-        route = getattr(scope.get("route"), "path", "none")
-        self.meters.answered(route, status, ms)
-        line = {
-            "request_id": request_id,
-            "method": scope["method"],
-            "route": route,
-            "status": status,
-            "ms": round(ms, 1),
-        }
-        logger.info(json.dumps(line))
-
-
-class _Metered:
-    """A `receive` that refuses to go on past a number of bytes, whatever the headers said."""
+class _LimitedReceive:
+    """ASGI's `receive`, which raises an ApiError after a number of bytes, whatever size the headers declare."""
 
     def __init__(self, receive: Receive, max_body: int) -> None:
         self.receive, self.max_body, self.count = receive, max_body, 0
@@ -175,11 +169,11 @@ class _Metered:
 
 
 def _too_large(max_body: int) -> ApiError:
-    # Without `Connection: close`: uvicorn reads what is left of the body and drops it. HAProxy does not pass the header
-    # on, so a client never learns that its connection will close, and 2 of 60 next requests on it had no answer.
+    # Without `Connection: close`: uvicorn reads the rest of the body and drops it. HAProxy does not forward the header,
+    # so the client would not learn that the connection closes, and 2 of 60 next requests on it had no response.
     return ApiError(413, f"the body is larger than {max_body:,} bytes")
 
 
 def _request_id(headers: Headers) -> str:
-    asked = headers.get("x-request-id", "")
-    return asked if REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex
+    given = headers.get("x-request-id", "")
+    return given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex

@@ -1,4 +1,4 @@
-"""What goes in and out over HTTP. xy are image positions in [0, 1], px pixels, mm object-frame millimetres."""
+"""Requests and responses. xy are image positions in [0, 1], px pixels, mm millimetres in the object frame."""
 
 from typing import Annotated, Any, Literal
 
@@ -10,33 +10,32 @@ Side = Literal["left", "right"]
 Unit = Literal["mm", "cm", "m", "inch"]
 ObjectId = Annotated[str, Field(max_length=256)]
 Method = Annotated[str, Field(max_length=64)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Strict(BaseModel):
-    """Requests refuse unknown names: a misspelt option is an error, not a default."""
+    """A request that rejects unknown names, so that a misspelt option is an error."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class InferRequest(Strict):
-    """One pre-rendered view of an object of the run."""
+    """One rendered view of an object of the run."""
 
     object_id: ObjectId
     view: int = Field(ge=0)
     projection: Projection | None = None
 
 
-class ImageRequest(Strict):
-    """What may stand beside an uploaded image: whose detector looks at it."""
+class ImageOptions(Strict):
+    """Options of an uploaded image."""
 
     projection: Projection | None = None
 
 
-class UploadRequest(Strict):
-    """What may stand beside an uploaded mesh: its unit (else the run's), and projection and method as of an object.
+class MeshOptions(Strict):
+    """Options of an uploaded mesh; `unit` defaults to the run's, `projection` and `method` as for an object.
 
-    `scene` asks for what a viewer draws: the images and the mesh.
+    `scene` adds the data of a viewer to the response: the images and the mesh.
     """
 
     unit: Unit | None = None
@@ -46,7 +45,7 @@ class UploadRequest(Strict):
 
 
 class InstanceDetection(BaseModel):
-    """Where the detector sees one instance, hidden or not, and how sure it is that it is not hidden, 0 to 1."""
+    """The detected position of one instance, occluded or not, and the probability that it is visible."""
 
     xy: tuple[float, float]
     px: tuple[float, float]
@@ -60,13 +59,13 @@ class PairDetection(BaseModel):
     right: InstanceDetection
 
 
-class InferAnswer(BaseModel):
-    """Where the near landmark is; `side` is null where the view sees both alike.
+class InferResponse(BaseModel):
+    """The near landmark in a view; `side` is null if the view sees both sides equally.
 
-    Of an uploaded image: where the landmark is that is seen best, and its side. `sigma_px` is the root mean square
-    error of this view on validation objects (of all views, for an upload), null before the lifter is trained;
-    `sigma_xy_px` are its parts along the image's axes. `pair` is null for a detector that gives one position.
-    `model` is the hash of the detector's file.
+    For an uploaded image: the most visible instance, and its side. `sigma_px` is the root mean square error of this
+    view on validation objects (of all views, for an upload), null before the lifter is trained; `sigma_xy_px` are its
+    parts along the image axes. `pair` is null for a detector with one position. `model` is the hash of the detector's
+    file.
     """
 
     xy: tuple[float, float]
@@ -88,10 +87,10 @@ class Infer3dRequest(Strict):
 
 
 class Landmark(BaseModel):
-    """One instance; `sigma_mm` is the standard deviation along an axis to expect of its error.
+    """One instance; `sigma_mm` is the standard deviation of its error along one axis.
 
-    That of the run's own choice is the object's; else it is the method's on validation objects, null if not known.
-    `covariance_mm2` says it by direction, where that is known.
+    For the run's own choice of method it is specific to the object. For a requested method it is the method's error on
+    validation objects, null if not known. `covariance_mm2` is the error by direction, null if not known.
     """
 
     xyz: tuple[float, float, float]
@@ -99,11 +98,11 @@ class Landmark(BaseModel):
     covariance_mm2: tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]] | None
 
 
-class ViewAnswer(BaseModel):
-    """What the detector said of one view.
+class ViewResponse(BaseModel):
+    """The detection in one view.
 
-    `xy` is the instance on `near_side`. `ray_mm` is how far the ray through it passes by the answer's landmark, and
-    `inlier` whether an honest view's would; null before the lifter is trained.
+    `xy` is the instance on `near_side`. `ray_mm` is the distance of its ray from the predicted point. `inlier` is true
+    if this distance is within the limit of correct views; null before the lifter is trained.
     """
 
     view: int
@@ -119,7 +118,7 @@ class ViewAnswer(BaseModel):
 
 
 class ViewCamera(BaseModel):
-    """One view's camera: `object_from_camera` 4 x 4 row major, mm, and the lens; the other lens's number is null."""
+    """One view's camera: `object_from_camera` is 4 x 4, row major, in mm; the number of the other lens is null."""
 
     view: int
     azimuth_deg: float
@@ -130,7 +129,7 @@ class ViewCamera(BaseModel):
 
 
 class Scene(BaseModel):
-    """What a viewer draws of an uploaded mesh: the PNG of each view and the mesh as GLB, both in base64."""
+    """The data that a viewer draws of an uploaded mesh: the PNG of each view and the mesh as GLB, both in base64."""
 
     centre_mm: tuple[float, float, float]
     views: list[ViewCamera]
@@ -138,11 +137,11 @@ class Scene(BaseModel):
     glb: str
 
 
-class Infer3dAnswer(BaseModel):
+class Infer3dResponse(BaseModel):
     """Both landmarks in the object frame.
 
-    `accepted` and `reason` are what the run says of its own choice; null for a method that was asked for. `models` are
-    the hashes of the stages that the run has: detector, lifter, refiner.
+    `accepted` and `reason` belong to the run's own choice of method; both are null for a requested method. `models` are
+    the hashes of the models that the run has: detector, lifter, refiner.
     """
 
     unit: Literal["mm"] = "mm"
@@ -154,13 +153,13 @@ class Infer3dAnswer(BaseModel):
     reason: str | None
     model: str
     models: dict[str, str]
-    views: list[ViewAnswer]
+    views: list[ViewResponse]
     timings_ms: dict[str, float]
     scene: Scene | None = None
 
 
 class Health(BaseModel):
-    """What /healthz says."""
+    """The response of /healthz."""
 
     status: Literal["ok"] = "ok"
 
@@ -173,8 +172,8 @@ class ObjectList(BaseModel):
     objects: list[str]
 
 
-class KnownView(ViewCamera):
-    """One rendered view, the true positions in it and whether they are hidden; `xy` is the near one."""
+class StoredView(ViewCamera):
+    """One rendered view, the true positions in it and whether they are visible; `xy` is the near one."""
 
     near_side: Side
     xy: tuple[float, float]
@@ -184,7 +183,7 @@ class KnownView(ViewCamera):
     right_visible: bool
 
 
-class ObjectAnswer(BaseModel):
+class ObjectResponse(BaseModel):
     """One object of the run."""
 
     object_id: str
@@ -194,13 +193,14 @@ class ObjectAnswer(BaseModel):
     left_mm: tuple[float, float, float] | None
     right_mm: tuple[float, float, float] | None
     alignment: dict[str, Any]
-    views: list[KnownView]
+    views: list[StoredView]
 
 
 class About(BaseModel):
-    """What is served. `landmark` is the dataset's name for it, null where that is not at hand.
+    """What the server serves.
 
-    `projections`: first the one whose models erred least. `labelling`: whether labels may be saved.
+    `landmark` is the dataset's name for it, null if the dataset cannot be opened. `projections` begins with that of
+    the smallest error. `labelling` is whether labels can be saved.
     """
 
     landmark: str | None
@@ -208,68 +208,15 @@ class About(BaseModel):
     labelling: bool
 
 
-class Score(BaseModel):
-    """Of one object of the report, in mm, the worse of both instances.
-
-    `error_mm` is that of the run's chosen method; `disagreement_mm` how far it lies from the registered mean shape.
-    """
-
-    error_mm: float | None
-    disagreement_mm: float | None
-
-
-class Scores(BaseModel):
-    """The report's objects, if there is a report."""
-
-    projection: Projection
-    method: str | None
-    objects: dict[str, Score]
-
-
-class LabelledObject(BaseModel):
-    """Whether an object of the dataset has a label."""
-
-    object_id: str
-    labelled: bool
-
-
-class LabelList(BaseModel):
-    """A page of the dataset's objects, sorted."""
-
-    total: int
-    offset: int
-    objects: list[LabelledObject]
-
-
-Xyz = Annotated[tuple[Finite, Finite, Finite], Field(description="millimetres, object frame")]
-
-
-class LabelRequest(Strict):
-    """Both landmarks, and the version of the label that they replace."""
-
-    left_mm: Xyz
-    right_mm: Xyz
-    version: Annotated[str, Field(max_length=64)]
-
-
-class LabelAnswer(BaseModel):
-    """An object's label in the object frame; null without one. `version` changes with it."""
-
-    object_id: str
-    left_mm: tuple[float, float, float] | None
-    right_mm: tuple[float, float, float] | None
-    version: str
-
-
 class ErrorBody(BaseModel):
-    """What went wrong: a code for programs, a line for people, and the request's id, as in its header and the logs."""
+    """A code for programs, a line for people, and the request's id, which its header and the log have too."""
 
     code: str
     message: str
     request_id: str
 
 
-class ErrorAnswer(BaseModel):
-    """Every answer that is not 2xx."""
+class ErrorResponse(BaseModel):
+    """Every response that is not 2xx."""
 
     error: ErrorBody

@@ -1,4 +1,4 @@
-"""How a run's report judges its objects, for lists that begin with the worst."""
+"""The report's scores of a run's objects, for lists that begin with the worst."""
 
 import csv
 import io
@@ -8,24 +8,42 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from featurelib.geometry import SIDES, Projection
 from featurelib.runtime import storage
-from serve.api.schemas import Score, Scores
 
 REFERENCE = "template"
-"""The method that disagreement is measured from: it knows the mesh and nothing of the networks."""
+"""The method that disagreement is measured from: it uses the mesh and none of the networks."""
+
+
+class Score(BaseModel):
+    """The scores of one object of the report, in mm; each is the larger value of both sides.
+
+    `error_mm` is the error of the run's chosen method; `disagreement_mm` its distance from the registered mean shape.
+    """
+
+    error_mm: float | None
+    disagreement_mm: float | None
+
+
+class Scores(BaseModel):
+    """The scores of the report's objects; empty without a report."""
+
+    projection: Projection
+    method: str | None
+    objects: dict[str, Score]
 
 
 class _Row(NamedTuple):
-    """What one side of an object has in per_object.csv: xyz (3,) and the error."""
+    """One side of an object in per_object.csv: xyz (3,) and the error."""
 
     xyz_mm: NDArray[np.float64]
     error_mm: float
 
 
 def read_scores(run: str, projection: Projection) -> Scores:
-    """Return the scores of a run's report in one projection; none where it has no report."""
+    """Return the scores of a run's report in one projection; none if it has no report."""
     report, table = (storage.join(run, "report", name) for name in ("report.json", "per_object.csv"))
     if not (storage.exists(report) and storage.exists(table)):
         return Scores(projection=projection, method=None, objects={})
@@ -55,6 +73,6 @@ def _score(sides: list[tuple[_Row, _Row | None]]) -> Score:
 
 
 def _worst(values_mm: Iterable[float]) -> float | None:
-    """Return the largest number; none where a method had no answer."""
+    """Return the largest number; none if a method has no result."""
     values = list(values_mm)
     return max(values) if values and np.isfinite(values).all() else None

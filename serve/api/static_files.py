@@ -1,4 +1,4 @@
-"""The viewer's files: read once, sent as they are, and by name only, so that no request leads to another file."""
+"""The viewer's files: read once and served by name only, so that no request reaches another file."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -17,12 +17,12 @@ TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-"""What is sent, by ending; whatever else lies in the folder is not."""
+"""Media types by suffix; files with another suffix are not served."""
 
 
 @dataclass(frozen=True)
-class PageFile:
-    """A file's content, its type, and the tag by which a browser knows that it has it."""
+class ViewerFile:
+    """A file's content, its media type, and its tag for the browser's cache."""
 
     content: bytes
     media_type: str
@@ -30,38 +30,38 @@ class PageFile:
 
 
 @cache
-def page_files() -> dict[str, PageFile]:
-    """Return the viewer's files by name within its folder; those of three.js lie in `vendor/`, if set-up made it."""
+def viewer_files() -> dict[str, ViewerFile]:
+    """Return the viewer's files by path within its folder; `vendor/` has three.js, if `make setup` found npm."""
     paths = [FOLDER, *(path for path in FOLDER.iterdir() if path.name != "node_modules")]
     files = [file for path in paths for file in (path.glob("*.*") if path == FOLDER else path.rglob("*.*"))]
     return {file.relative_to(FOLDER).as_posix(): _read(file) for file in sorted(files) if file.suffix in TYPES}
 
 
-def add_page(web: FastAPI) -> None:
-    """Add the routes of the viewer. They are open: what they send is the same for everybody."""
+def add_viewer(web: FastAPI) -> None:
+    """Add the routes of the viewer. They need no token, since they contain no data of the run."""
 
-    @web.get("/", response_class=Response, responses={**documented(), **_kind("text/html")})
+    @web.get("/", response_class=Response, responses={**documented(), **_file("text/html")})
     async def viewer(request: Request) -> Response:
-        """Send the viewer's page."""
-        return _answer(request, "index.html")
+        """Return the viewer's page."""
+        return _response(request, "index.html")
 
-    @web.get("/viewer/{name:path}", response_class=Response, responses={**documented(404), **_kind("text/javascript")})
+    @web.get("/viewer/{name:path}", response_class=Response, responses={**documented(404), **_file("text/javascript")})
     async def viewer_file(request: Request, name: str) -> Response:
-        """Send one of its files."""
-        return _answer(request, name)
+        """Return one of the viewer's files."""
+        return _response(request, name)
 
 
-def _kind(media_type: str) -> dict[int | str, dict[str, object]]:
+def _file(media_type: str) -> dict[int | str, dict[str, object]]:
     return {200: {"content": {media_type: {"schema": {"type": "string"}}}, "description": "The file."}}
 
 
-def _read(path: Path) -> PageFile:
+def _read(path: Path) -> ViewerFile:
     content = path.read_bytes()
-    return PageFile(content, TYPES[path.suffix], f'"{sha256(content).hexdigest()[:16]}"')
+    return ViewerFile(content, TYPES[path.suffix], f'"{sha256(content).hexdigest()[:16]}"')
 
 
-def _answer(request: Request, name: str) -> Response:
-    file = page_files().get(name)
+def _response(request: Request, name: str) -> Response:
+    file = viewer_files().get(name)
     if file is None:
         raise ApiError(404, "no such file of the viewer")
     headers = {"etag": file.etag, "cache-control": "no-cache"}

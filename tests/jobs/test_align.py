@@ -13,6 +13,7 @@ from featurelib.datasets.shards import RenderSpec, decode_png
 from featurelib.datasets.shards.sandboxed import ObjectJob, PrepareJob, prepare_mesh, render_object
 from featurelib.datasets.synthetic import make_body, write_dataset
 from featurelib.geometry import DEFAULT_RIG, Alignment, apply, rigid
+from featurelib.meshes.template import Template
 from featurelib.meshes.writers.ply import ply
 from featurelib.runtime import cli, storage
 from jobs.workers.inference import mesh_files, without_objects
@@ -78,13 +79,15 @@ def assert_every_reader_rotates(dataset) -> None:
     spec = RenderSpec(dataset.unit, dataset.alignment, "orthographic", 400.0, 64, DEFAULT_RIG, "raster")
     uri = dataset.mesh_uri(row["mesh"])
     views = render_object(ObjectJob(row, uri, {"orthographic": spec})).outcomes["orthographic"]
-    prepared = prepare_mesh(PrepareJob(uri, spec, tuple(row["rotation_wxyz"])))
+    mesh = without_objects(dataset).load(dataset.files[row["object_id"]])
+    template = Template(np.asarray(mesh.vertices_mm, float), np.eye(3)[:2])
+    prepared = prepare_mesh(PrepareJob(uri, spec, template, tuple(row["rotation_wxyz"])))
 
     for view, png in zip(views, prepared.pngs, strict=True):
         np.testing.assert_array_equal(decode_png(view["png"]), decode_png(png))
     (file,) = mesh_files(dataset, [row["object_id"]])
     assert file == dataset.files[row["object_id"]]
-    np.testing.assert_array_equal(prepared.mesh.vertices_mm, without_objects(dataset).load(file).vertices_mm)
+    np.testing.assert_array_equal(prepared.mesh.vertices_mm, mesh.vertices_mm)
     assert views[8]["near_side"] == "left"
     assert views[0]["near_side"] == "right"
 

@@ -1,4 +1,4 @@
-"""Predictions for meshes without labels, by a small finished run."""
+"""Predictions for meshes without labels, with a small finished run."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ from jobs.predict import PredictConfig, predict
 
 @pytest.fixture(scope="module")
 def scans(bodies, tmp_path_factory):
-    """Meshes without labels: four of the run's bodies, one file that is no mesh and one object twice as large."""
+    """Meshes without labels: four of the run's bodies, and one file that is not a mesh."""
     folder = tmp_path_factory.mktemp("scans")
     shutil.copy(bodies / "dataset.json", folder)
     (folder / "meshes").mkdir()
@@ -35,12 +35,12 @@ def predicted(cluster, run, scans, tmp_path_factory):
 
 
 def snapshot(folder):
-    """Return path, time of change and size of every file."""
+    """The time of change and the size of each file, by path."""
     return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_every_mesh_has_a_row(predicted, scans):
-    """In the order of the ids, with coordinates or with the reason for none."""
+def test_each_mesh_has_a_row(predicted, scans):
+    """Rows are in the order of the ids, with coordinates or with the reason for none."""
     table = pq.read_table(predicted / "predictions.parquet")
     rows = {row["object_id"]: row for row in table.to_pylist()}
 
@@ -57,11 +57,11 @@ def test_every_mesh_has_a_row(predicted, scans):
         assert [row["object_id"] for row in csv.DictReader(file)] == list(rows)
 
 
-def test_the_answers_are_those_of_the_evaluation(predicted, run, scans):
-    """The mesh is rendered anew, and the landmarks of test objects come out where the report has them."""
+def test_predictions_equal_the_report(predicted, run, scans):
+    """The meshes are rendered again, and the landmarks of test objects equal the report's."""
     report = json.loads((run / "report" / "report.json").read_text())["lifter"]["orthographic"]
     with (run / "report" / "per_object.csv").open() as file:
-        told = {
+        reported = {
             (row["object_id"], row["side"]): [float(row[f"{axis}_mm"]) for axis in "xyz"]
             for row in csv.DictReader(file)
             if (row["projection"], row["method"]) == ("orthographic", report["chosen"])
@@ -69,12 +69,12 @@ def test_the_answers_are_those_of_the_evaluation(predicted, run, scans):
     to_object = open_dataset(str(scans), labelled=False).object_from_source
     rows = {row["object_id"]: row for row in pq.read_table(predicted / "predictions.parquet").to_pylist()}
 
-    tested = {object_id for object_id, _ in told} & set(rows)
+    tested = {object_id for object_id, _ in reported} & set(rows)
     assert len(tested) == 2
     for object_id in tested:
         for side in ("left", "right"):
             found_mm = apply(to_object, [[rows[object_id][f"{side}_{axis}"] for axis in "xyz"]])[0]
-            np.testing.assert_allclose(found_mm, told[object_id, side], atol=0.02)
+            np.testing.assert_allclose(found_mm, reported[object_id, side], atol=0.02)
 
 
 def test_markups_are_written_on_request(predicted, scans):
@@ -83,8 +83,8 @@ def test_markups_are_written_on_request(predicted, scans):
     }
 
 
-def test_run_again_it_writes_nothing_and_a_new_mesh_costs_its_part(predicted, run, scans, bodies, tmp_path):
-    """The same meshes and models are done; another mesh is predicted, and the others' parts stand."""
+def test_a_repeated_command_predicts_only_new_meshes(predicted, run, scans, bodies, tmp_path):
+    """With the same meshes and models nothing is written; a new mesh is predicted in its own part."""
     config = PredictConfig(dataset=str(scans), run=str(run), out=str(predicted), projection="orthographic", slicer=True)
     before = snapshot(predicted)
     predict(config)
@@ -99,6 +99,6 @@ def test_run_again_it_writes_nothing_and_a_new_mesh_costs_its_part(predicted, ru
     assert "body-00005" in table["object_id"].to_pylist()
 
 
-def test_without_models_it_says_what_to_run(scans, tmp_path):
+def test_without_models_the_error_names_the_command(scans, tmp_path):
     with pytest.raises(DataError, match="featurelib pipeline"):
         predict(PredictConfig(dataset=str(scans), run=str(tmp_path), out=str(tmp_path / "out")))

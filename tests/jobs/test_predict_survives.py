@@ -1,4 +1,4 @@
-"""Of three nodes one is killed in the middle of a prediction: every object has its answer, once."""
+"""One of three nodes is killed during a prediction: each object has one prediction."""
 
 import os
 import shutil
@@ -43,7 +43,7 @@ sys.exit(0 if outcome == [None] else 1)
 
 @pytest.fixture(scope="module")
 def copies(bodies, tmp_path_factory):
-    """The bodies, each a dozen times under other names: eleven parts or so."""
+    """The bodies, each a dozen times under other names: about eleven parts."""
     folder = tmp_path_factory.mktemp("copies")
     shutil.copy(bodies / "dataset.json", folder)
     (folder / "meshes").mkdir()
@@ -53,8 +53,8 @@ def copies(bodies, tmp_path_factory):
     return folder
 
 
-def test_a_lost_node_changes_no_answer(cluster, run, bodies, copies, tmp_path):
-    """Its parts are made on the other nodes; each copy has the answer of its original, and no file is there twice."""
+def test_a_lost_node_changes_no_prediction(cluster, run, bodies, copies, tmp_path):
+    """Other nodes write its parts; each copy has the prediction of its original, and each part exists once."""
     predict(PredictConfig(dataset=str(bodies), run=str(run), out=str(tmp_path / "expected")))
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     command = [sys.executable, "-c", LOSE_A_NODE, str(copies), str(run), str(tmp_path / "out")]
@@ -64,7 +64,7 @@ def test_a_lost_node_changes_no_answer(cluster, run, bodies, copies, tmp_path):
     found = rows(tmp_path / "out")
     parts = list((tmp_path / "out" / "parts").iterdir())
 
-    made = next(int(line) for line in ended.stdout.splitlines() if line.isdigit())  # Ray speaks there, too
+    made = next(int(line) for line in ended.stdout.splitlines() if line.isdigit())  # Ray writes there, too
     assert made < len(parts)
     assert len(found) == len({row["object_id"] for row in found}) == COPIES * len(expected)
     assert len(found) == sum(pq.read_metadata(path).num_rows for path in parts)

@@ -127,7 +127,7 @@ def test_unreadable_meshes_are_skipped_and_reported(small_run, bodies, tmp_path,
     renewed = json.loads((small_run / "report" / "report.json").read_text())
     messages = capfd.readouterr().err
 
-    assert "mean shape: no answer for 1 of 2 objects; the first: meshes/body-00001.ply" in messages
+    assert "mean shape: no prediction for 1 of 2 objects; the first: meshes/body-00001.ply" in messages
     assert "skipped object 1: meshes/body-00007.ply" in messages
     assert "refined" not in without["lifter"]["orthographic"]["test"]
     assert renewed["lifter"]["orthographic"]["test"]["refined"]["n"] == 2

@@ -1,4 +1,4 @@
-"""Answers as rows in the user's own frame and unit."""
+"""Predictions as rows in the user's own frame and unit."""
 
 import csv
 import io
@@ -9,8 +9,7 @@ import pyarrow as pa
 import pytest
 
 from featurelib.geometry import Alignment, apply
-from featurelib.models.predictions import PREDICTIONS, no_prediction, prediction, to_csv, to_markups
-from featurelib.models.requests import Answer
+from featurelib.models.predictions import PREDICTIONS, Prediction, failure_row, prediction_row, to_csv, to_markups
 from featurelib.models.uncertainty.model import Uncertainty
 
 PAIR = np.array([[31.25, -4.5, 7.75], [-30.0, -4.25, 8.5]])
@@ -25,12 +24,13 @@ def object_from_source() -> np.ndarray:
 @pytest.fixture
 def row(object_from_source) -> dict:
     uncertainty = Uncertainty(np.zeros((2, 3, 3)), np.array([0.4, 0.5]), False, "left: odd")
-    answer = Answer({"refined": apply(object_from_source, PAIR)}, "refined", np.zeros((2, 3, 3)), {}, uncertainty)
-    return prediction("a", answer, object_from_source)
+    pairs_mm = {"refined": apply(object_from_source, PAIR)}
+    found = Prediction(pairs_mm, "refined", np.zeros((2, 3, 3)), {}, uncertainty)
+    return prediction_row("a", found, object_from_source)
 
 
-def test_coordinates_go_back_to_where_the_mesh_is(row) -> None:
-    """Through turns, unit and scale, to rounding; standard deviations stay in mm."""
+def test_coordinates_are_in_the_source_frame(row) -> None:
+    """Rotations, unit and scale are inverted to rounding; standard deviations stay in mm."""
     found = [[row[f"{side}_{axis}"] for axis in "xyz"] for side in ("left", "right")]
 
     np.testing.assert_allclose(found, PAIR, atol=1e-12)
@@ -38,9 +38,9 @@ def test_coordinates_go_back_to_where_the_mesh_is(row) -> None:
     assert (row["accepted"], row["reason"]) == (False, "left: odd")
 
 
-def test_the_csv_says_what_the_table_says(row) -> None:
-    """To nine digits; an object without an answer keeps its row and its reason."""
-    rows = [row, no_prediction("b,c", "load", "meshes/b,c.ply: cut off")]
+def test_the_csv_has_the_values_of_the_table(row) -> None:
+    """Numbers have nine digits; an object without a prediction keeps its row and its reason."""
+    rows = [row, failure_row("b,c", "load", "meshes/b,c.ply: cut off")]
     table = pa.Table.from_pylist(rows, schema=PREDICTIONS)
 
     read = list(csv.DictReader(io.StringIO(to_csv(table).decode())))
@@ -53,7 +53,7 @@ def test_the_csv_says_what_the_table_says(row) -> None:
     assert read[1]["reason"] == "load: meshes/b,c.ply: cut off"
 
 
-def test_markups_hold_both_points_where_the_mesh_is(row) -> None:
+def test_markups_hold_both_points_in_the_source_frame(row) -> None:
     markup = json.loads(to_markups(row, "tragus"))["markups"][0]
 
     assert (markup["coordinateSystem"], markup["coordinateUnits"]) == ("LPS", "mm")

@@ -41,9 +41,7 @@ def settings(served, dataset):
         token=TOKEN,
         cors_origins=("https://studio.example",),
         version=run_version(str(served)),
-        limits=LimitSettings(
-            body_mb=8, picture_pixels=1_000_000, mesh_faces=60_000, mesh_seconds=20.0, body_seconds=5.0
-        ),
+        limits=LimitSettings(body_mb=8, image_pixels=1_000_000, mesh_faces=60_000, mesh_seconds=20.0, body_seconds=5.0),
     )
 
 

@@ -1,4 +1,4 @@
-"""The HTTP answers of a run, over real HTTP from a real Ray Serve."""
+"""The HTTP responses of a run, over real HTTP from a real Ray Serve."""
 
 import io
 import json
@@ -12,13 +12,13 @@ from featurelib.geometry import MM_PER_UNIT, Alignment, apply
 from featurelib.models.versions import ModelVersions
 
 
-def test_it_is_healthy_once_it_answers(client):
-    """Models are loaded and warm before the port is given out."""
+def test_it_is_healthy_once_it_responds(client):
+    """Models are loaded and warm before `start` returns."""
     assert client.get("/healthz").status_code == 200
 
 
 def test_objects_come_in_pages(client):
-    """Every object of the run is listed once, in order."""
+    """Each object of the run is listed once, in order."""
     first = client.get("/objects", params={"limit": 5}).json()
     rest = client.get("/objects", params={"offset": 5}).json()
 
@@ -27,7 +27,7 @@ def test_objects_come_in_pages(client):
 
 
 def test_infer_finds_a_position_in_one_view(client, run):
-    """xy, px, the side seen and the model's version; the exact front view has no side."""
+    """The response has xy, px, the side and the model's version; the exact front view has no side."""
     side_view = client.post("/infer", json={"object_id": "body-00002", "view": 0}).json()
     front = client.post("/infer", json={"object_id": "body-00002", "view": 4}).json()
 
@@ -38,8 +38,8 @@ def test_infer_finds_a_position_in_one_view(client, run):
     assert side_view["sigma_px"] > 0
 
 
-def test_infer_3d_equals_what_evaluate_wrote(client, run):
-    """One object, one answer: HTTP and the report say the same to 0.01 mm, in every method."""
+def test_infer_3d_equals_the_report(client, run):
+    """HTTP and the report agree to 0.01 mm, in each method."""
     rows = [line.split(",") for line in (run / "report" / "per_object.csv").read_text().splitlines()[1:]]
     compared = 0
     for object_id, projection, method, side, *numbers in rows:
@@ -53,7 +53,7 @@ def test_infer_3d_equals_what_evaluate_wrote(client, run):
 
 
 def test_infer_3d_names_its_frame_and_its_parts(client, run):
-    """Unit, frame, method, models, nine views and each stage's time; the method is the run's chosen one."""
+    """The response has unit, frame, method, models, nine views and stage times; the method is the run's own choice."""
     answer = client.post("/infer/3d", json={"object_id": "body-00003"}).json()
     chosen = json.loads((run / "report" / "report.json").read_text())["lifter"]["orthographic"]["chosen"]
 
@@ -61,13 +61,13 @@ def test_infer_3d_names_its_frame_and_its_parts(client, run):
     assert ModelVersions.of(str(run), "orthographic").to_dict() == answer["models"]
     assert answer["model"] == answer["models"]["detector"]
     assert list(range(9)) == [view["view"] for view in answer["views"]]
-    assert {"read", "detect", "lay", "lift", "total"} == set(answer["timings_ms"])
+    assert {"read", "detect", "register", "lift", "total"} == set(answer["timings_ms"])
     assert answer["left"]["sigma_mm"] > 0
     assert answer["accepted"] == (answer["reason"] == "")
 
 
 def test_the_server_aligns_as_the_renderer_did(client, run, bodies):
-    """The alignment it hands out takes the dataset's own numbers to the millimetres it speaks."""
+    """The alignment in a response maps the dataset's coordinates to the landmarks in it."""
     answer = client.get("/objects/body-00007").json()
     row = next(line for line in (bodies / "landmarks.csv").read_text().splitlines() if line.startswith("body-00007"))
     source = np.array([float(value) for value in row.split(",")[1:7]]).reshape(2, 3)
@@ -78,8 +78,8 @@ def test_the_server_aligns_as_the_renderer_did(client, run, bodies):
     np.testing.assert_allclose(apply(object_from_source, source), [answer["left_mm"], answer["right_mm"]], atol=1e-9)
 
 
-def test_pictures_are_those_of_the_shards(client, run):
-    """The PNG of a view is sent as it was rendered."""
+def test_images_are_those_of_the_shards(client, run):
+    """The PNG of a view is the rendered one."""
     answer = client.get("/objects/body-00001/views/3.png")
 
     assert answer.headers["content-type"] == "image/png"
@@ -104,7 +104,7 @@ def test_pictures_are_those_of_the_shards(client, run):
     ],
 )
 def test_errors_are_json_with_a_code_and_a_message(client, method, path, body, status, word):
-    """Whatever is wrong, the answer has the contract's form and no traceback."""
+    """Each error has the documented form and no traceback."""
     answer = client.request(method, path, json=body)
 
     assert status == answer.status_code

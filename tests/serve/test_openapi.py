@@ -1,4 +1,4 @@
-"""/openapi.json says all that can happen: whatever is asked, the answer is one of those documented."""
+"""/openapi.json is complete: each response to any request is a documented one."""
 
 import json
 import re
@@ -23,7 +23,7 @@ BOUNDARY = "multipart/form-data; boundary=b"
 
 @st.composite
 def forms(draw):
-    """A body with parts of a form, mostly well made."""
+    """A body with parts of a form, mostly well formed."""
     field = st.sampled_from(["image", "mesh", "unit", "method", "projection", "x"])
     beginnings = st.sampled_from([b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"ply\n", b"glTF", b"v 0 0 0\n", b""])
     parts = draw(st.lists(st.tuples(field, beginnings, st.binary(max_size=60)), max_size=3))
@@ -34,7 +34,7 @@ def forms(draw):
     return b"".join(lines) + draw(st.sampled_from([b"--b--\r\n", b"--b--", b"--b", b""]))
 
 
-questions = st.one_of(
+bodies = st.one_of(
     st.tuples(st.just("application/json"), json_bodies),
     st.tuples(st.just(BOUNDARY), forms()),
     st.tuples(st.sampled_from(["application/json", BOUNDARY, "text/plain"]), st.binary(max_size=60)),
@@ -49,54 +49,54 @@ quietly = settings(
 
 @pytest.fixture(scope="module")
 def documented(client):
-    """The statuses that /openapi.json names, by method and path."""
+    """The statuses in /openapi.json, by method and path."""
     paths = client.get("/openapi.json").json()["paths"]
     return {(verb.upper(), path): set(o["responses"]) for path, verbs in paths.items() for verb, o in verbs.items()}
 
 
-def check(answer, documented, method, path):
-    """An answer is documented, is no failure, and has the form of its kind."""
-    assert str(answer.status_code) in documented[method, path], answer.text
-    assert answer.status_code < 500, answer.text
-    if answer.status_code >= 400:
-        error = answer.json()["error"]
-        assert error["code"] == CODES[answer.status_code]
-        assert error["request_id"] == answer.headers["x-request-id"]
+def check(response, documented, method, path):
+    """A response is documented, is not a failure, and has the form of its status."""
+    assert str(response.status_code) in documented[method, path], response.text
+    assert response.status_code < 500, response.text
+    if response.status_code >= 400:
+        error = response.json()["error"]
+        assert error["code"] == CODES[response.status_code]
+        assert error["request_id"] == response.headers["x-request-id"]
 
 
 @pytest.mark.parametrize("path", ["/infer", "/infer/3d"])
-def test_any_question_has_a_documented_answer(client, documented, path):
-    """Bodies of JSON, forms and neither: never a 5xx, nothing undocumented."""
+def test_any_request_has_a_documented_response(client, documented, path):
+    """For JSON, forms and other bodies there is no 5xx and no undocumented status."""
 
     @quietly
-    @given(questions)
-    def ask(question):
-        kind, body = question
+    @given(bodies)
+    def send(case):
+        kind, body = case
         check(client.post(path, content=body, headers={"content-type": kind}), documented, "POST", path)
 
-    ask()
+    send()
 
 
-def test_any_label_has_a_documented_answer(client, documented):
-    """Whatever is put in place of a label, bodies that are no text included."""
+def test_any_label_has_a_documented_response(client, documented):
+    """Any body in place of a label, binary ones included."""
 
     @quietly
-    @given(questions)
-    def ask(question):
-        kind, body = question
-        answer = client.put("/labels/body-00001", content=body, headers={"content-type": kind})
-        check(answer, documented, "PUT", "/labels/{object_id}")
+    @given(bodies)
+    def send(case):
+        kind, body = case
+        response = client.put("/labels/body-00001", content=body, headers={"content-type": kind})
+        check(response, documented, "PUT", "/labels/{object_id}")
 
-    ask()
+    send()
 
 
-def test_any_path_has_a_documented_answer(client, documented):
-    """Whatever stands for an id, a view or a query."""
+def test_any_path_has_a_documented_response(client, documented):
+    """Any text in place of an id, a view or a query."""
     segments = st.text(min_size=1, max_size=12).map(lambda text: "".join(f"%{byte:02x}" for byte in text.encode()))
 
     @quietly
     @given(st.just("body-00001") | segments, st.integers().map(str) | segments, texts)
-    def ask(object_id, view, word):
+    def send(object_id, view, word):
         for path in ("/objects/{object_id}", "/objects/{object_id}/views/{view}.png", "/objects/{object_id}/mesh.glb"):
             if "%2f" in object_id + view:  # another route, or none
                 continue
@@ -104,18 +104,18 @@ def test_any_path_has_a_documented_answer(client, documented):
             check(client.get(where, params={"projection": word}), documented, "GET", path)
         check(client.get("/objects", params={"offset": view, "limit": word}), documented, "GET", "/objects")
 
-    ask()
+    send()
 
 
 def test_the_page_has_the_routes_of_the_server(documented):
-    """docs/http.md names every route, and no other."""
+    """docs/http.md lists each route, and no other."""
     rows = re.findall(r"^\| `(GET|POST|PUT) (/\S*)` \|", PAGE, re.MULTILINE)
 
     assert set(rows) == set(documented)
 
 
 def test_the_page_has_the_errors_of_the_server(documented):
-    """docs/http.md names every status and its code; every documented refusal is one of them."""
+    """docs/http.md lists each status with its code; each documented error is one of them."""
     rows = {int(status): code for status, code in re.findall(r"^\| (\d+) \| `(\w+)` \|", PAGE, re.MULTILINE)}
 
     assert rows == CODES

@@ -1,4 +1,4 @@
-"""What a local cluster is told so that its server is quick, and what is open then."""
+"""The environment of a local cluster with a fast server, and what it exposes."""
 
 import os
 import stat
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import psutil
 
-from serve.ray_environment import PLACES, quick_serve
+from serve.ray_environment import PATHS, fast_serve
 
 
 def test_the_server_runs_behind_haproxy(address):
-    """The tests' server is the one that users get."""
+    """The tests' server has the configuration that users get."""
     (listens,) = [c for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == _port(address)]
 
     assert psutil.Process(listens.pid).name() == "haproxy"
@@ -22,18 +22,18 @@ def _port(address):
 
 
 def test_haproxys_files_are_its_users_alone():
-    """Its admin socket would let any user of the machine stop the server."""
-    found = quick_serve()
+    """Other users of the machine could stop the server through its admin socket."""
+    found = fast_serve()
 
-    folders = {Path(found[variable]).parent if name else Path(found[variable]) for variable, name in PLACES.items()}
+    folders = {Path(found[variable]).parent if name else Path(found[variable]) for variable, name in PATHS.items()}
     (folder,) = folders
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert folder.stat().st_uid == os.getuid()
 
 
-def test_two_servers_have_other_ports_of_statistics():
-    """Else the second one on a machine would not start."""
-    first, second = quick_serve(), quick_serve()
+def test_two_servers_have_different_statistics_ports():
+    """With the same ports the second server of a machine would not start."""
+    first, second = fast_serve(), fast_serve()
     ports = [name for name in first if name.endswith("_PORT")]
 
     assert len(ports) == 2

@@ -1,4 +1,4 @@
-"""Pictures and meshes that clients send, over real HTTP."""
+"""Uploaded images and meshes, over real HTTP."""
 
 import csv
 import io
@@ -13,32 +13,32 @@ from featurelib.geometry import apply
 from featurelib.meshes import load_mesh
 
 
-def picture_of(run, object_id="body-00002", view=0):
+def rendered_view(run, object_id="body-00002", view=0):
     """A rendered view's PNG."""
     manifest = open_renders(str(run), "orthographic")
     return read_views(manifest.shard_of(object_id), object_id=object_id, view=view)[0]["png"]
 
 
 def as_file(image, kind="PNG", **options):
-    """A picture as the bytes of a file."""
+    """An image as the bytes of a file."""
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
 
 
 def find(client, content, **fields):
-    """What /infer says of an uploaded picture."""
-    answer = client.post("/infer", files={"image": ("picture.bin", content)}, data=fields)
+    """The response of /infer to an uploaded image."""
+    answer = client.post("/infer", files={"image": ("image.bin", content)}, data=fields)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-def test_an_uploaded_view_has_the_answer_of_the_stored_one(client, run):
-    """The same picture, sent or stored, is the same question; of a side view the near instance is seen best."""
+def test_an_uploaded_view_equals_the_stored_one(client, run):
+    """An image has one result, uploaded or stored; in a side view the near instance is the most visible one."""
     stored = client.post("/infer", json={"object_id": "body-00002", "view": 0, "projection": "orthographic"}).json()
-    sent = find(client, picture_of(run))
+    sent = find(client, rendered_view(run))
 
-    if sent["side"] == stored["side"]:  # a net trained for two epochs need not know
+    if sent["side"] == stored["side"]:  # a network trained for two epochs may be wrong
         np.testing.assert_allclose(sent["xy"], stored["xy"], atol=1e-6)
     np.testing.assert_allclose(np.multiply(sent["xy"], 128), sent["px"], rtol=1e-5)
     assert stored["model"] == sent["model"]
@@ -47,29 +47,29 @@ def test_an_uploaded_view_has_the_answer_of_the_stored_one(client, run):
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "1", "I;16"])
 def test_every_kind_of_pixel_is_read(client, run, mode):
-    """Grey, colour, transparency, palettes and 16 bits show the detector the same picture, to rounding."""
-    grey = Image.open(io.BytesIO(picture_of(run)))
+    """Grey, colour, transparency, palettes and 16 bits give the detector the same image, to rounding."""
+    grey = Image.open(io.BytesIO(rendered_view(run)))
     image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
-    expected, found = find(client, picture_of(run)), find(client, as_file(image))
+    expected, found = find(client, rendered_view(run)), find(client, as_file(image))
 
     if mode != "1":
         np.testing.assert_allclose(found["xy"], expected["xy"], atol=1e-3)
 
 
-def test_transparent_means_white(client, run):
-    """What nobody painted looks as it does in the pictures that the detector knows."""
-    grey = np.asarray(Image.open(io.BytesIO(picture_of(run))))
+def test_transparent_pixels_are_white(client, run):
+    """They equal the background of the rendered images."""
+    grey = np.asarray(Image.open(io.BytesIO(rendered_view(run))))
     rgba = np.dstack([grey, grey, grey, np.where(grey == 255, 0, 255).astype(np.uint8)])
     rgba[grey == 255, :3] = 0
 
     np.testing.assert_allclose(
-        find(client, as_file(Image.fromarray(rgba)))["xy"], find(client, picture_of(run))["xy"], atol=1e-3
+        find(client, as_file(Image.fromarray(rgba)))["xy"], find(client, rendered_view(run))["xy"], atol=1e-3
     )
 
 
-def test_an_oblong_picture_is_not_squeezed(client, run):
-    """White margins change nothing but the coordinates, which are those of the picture that came."""
-    square = Image.open(io.BytesIO(picture_of(run)))
+def test_an_oblong_image_is_padded(client, run):
+    """Padding changes only the coordinates, which are those of the original image."""
+    square = Image.open(io.BytesIO(rendered_view(run)))
     cut = square.crop((0, 20, 128, 108))
     padded = Image.new("L", (128, 128), 255)
     padded.paste(cut, (0, 20))
@@ -78,15 +78,15 @@ def test_an_oblong_picture_is_not_squeezed(client, run):
     np.testing.assert_allclose(found["px"], np.subtract(expected["px"], (0, 20)), atol=1e-3)
 
 
-def test_a_photograph_lies_as_it_is_looked_at(client, run):
-    """EXIF's turn is carried out before anything is looked for."""
-    image = Image.open(io.BytesIO(picture_of(run))).convert("RGB")
+def test_a_photograph_is_rotated_by_its_exif_tag(client, run):
+    """The rotation precedes the detection."""
+    image = Image.open(io.BytesIO(rendered_view(run))).convert("RGB")
     exif = Image.Exif()
-    exif[0x0112] = 6  # shown turned by 90 degrees
-    turned = image.rotate(90, expand=True)
+    exif[0x0112] = 6  # shown rotated by 90 degrees
+    rotated = image.rotate(90, expand=True)
     straight, by_exif = (
         find(client, as_file(image, "JPEG", quality=98)),
-        find(client, as_file(turned, "JPEG", quality=98, exif=exif.tobytes())),
+        find(client, as_file(rotated, "JPEG", quality=98, exif=exif.tobytes())),
     )
 
     np.testing.assert_allclose(by_exif["xy"], straight["xy"], atol=5e-3)
@@ -94,7 +94,7 @@ def test_a_photograph_lies_as_it_is_looked_at(client, run):
 
 @pytest.fixture(scope="module")
 def predicted(address, run, bodies, tmp_path_factory):
-    """What `predict` says of two of the bodies, by object, in the object frame."""
+    """The predictions of `predict` for two of the bodies, by object, in the object frame."""
     from featurelib.datasets.dataset import open_dataset
     from jobs.predict import PredictConfig, predict
 
@@ -115,8 +115,8 @@ def points_of(row):
 
 
 @pytest.mark.parametrize("name", ["body-00002", "body-00005"])
-def test_an_uploaded_mesh_has_the_answer_of_predict(client, bodies, predicted, name):
-    """One file, one answer: to 0.01 mm, with the same error bars and the same verdict."""
+def test_an_uploaded_mesh_equals_predict(client, bodies, predicted, name):
+    """The server and `predict` agree on a file: to 0.01 mm, with the same standard deviations and the same reason."""
     content = (bodies / "meshes" / f"{name}.ply").read_bytes()
     answer = client.post("/infer/3d", files={"mesh": ("anything.ply", content)})
     pair_mm, row = predicted[name]
@@ -128,11 +128,11 @@ def test_an_uploaded_mesh_has_the_answer_of_predict(client, bodies, predicted, n
     assert row["accepted"] == str(found["accepted"]).lower()
     assert row["reason"] == found["reason"]
     assert list(range(9)) == [view["view"] for view in found["views"]]
-    assert {"render", "detect", "lay", "lift", "total"} == set(found["timings_ms"])
+    assert {"prepare", "detect", "lift", "total"} == set(found["timings_ms"])
 
 
-def test_an_uploaded_mesh_is_the_object_that_it_is(client, bodies):
-    """Sent or stored, a mesh has one answer; its kind is told by its bytes, not by its name."""
+def test_an_uploaded_mesh_equals_the_stored_one(client, bodies):
+    """A mesh has one result, uploaded or stored; its format is detected from its bytes, not from its name."""
     content = (bodies / "meshes" / "body-00003.ply").read_bytes()
     sent = client.post("/infer/3d", files={"mesh": ("wrong.stl", content)}, data={"method": "template"}).json()
     stored = client.post("/infer/3d", json={"object_id": "body-00003", "method": "template"}).json()
@@ -143,15 +143,15 @@ def test_an_uploaded_mesh_is_the_object_that_it_is(client, bodies):
 
 @pytest.mark.parametrize("method", ["mlp", "triangulation", "robust_all", "refined"])
 def test_uploads_take_the_methods_of_objects(client, bodies, method):
-    """Any method that does not want the labels answers for an upload."""
+    """Each method without labels works for an upload."""
     content = (bodies / "meshes" / "body-00003.ply").read_bytes()
     answer = client.post("/infer/3d", files={"mesh": content}, data={"method": method})
 
     assert (200, method) == (answer.status_code, answer.json().get("method")), answer.text
 
 
-def test_a_unit_can_be_named(client, bodies):
-    """The run's bodies are in inches: named or not, they are the same; called metres they do not fit the frame."""
+def test_an_upload_may_name_its_unit(client, bodies):
+    """The run's bodies are in inches: that is the default; in metres they do not fit the frame."""
     content = (bodies / "meshes" / "body-00003.ply").read_bytes()
     plain = client.post("/infer/3d", files={"mesh": content}, data={"method": "template"}).json()
     inches = client.post("/infer/3d", files={"mesh": content}, data={"method": "template", "unit": "inch"}).json()
@@ -163,7 +163,7 @@ def test_a_unit_can_be_named(client, bodies):
 
 
 def test_a_mesh_is_sent_in_the_object_frame(client, bodies):
-    """mesh.glb has the labels' millimetres: it is the dataset's mesh after unit and alignment."""
+    """mesh.glb is the dataset's mesh after unit and alignment, in the labels' millimetres."""
     from featurelib.datasets.dataset import MeshFile, open_dataset
 
     answer = client.get("/objects/body-00007/mesh.glb")

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from featurelib.datasets.shards.views import check_fits, object_views
 from featurelib.errors import DataError
 from featurelib.meshes import Limits, Mesh, load_mesh, parse_mesh, read_mesh
 from featurelib.meshes.readers.sniffing import mesh_suffix_of
+from featurelib.meshes.template import LocatedPair, Template, locate
 from featurelib.meshes.writers.glb import write_glb
 from featurelib.rendering import Renderer, open_renderer
 from featurelib.runtime import storage
@@ -79,59 +81,83 @@ def _outcome(mesh: Mesh, labels: Mapping[str, Any], mesh_sha256: str, spec: Rend
         return reject(labels, "render", str(error))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PrepareJob:
-    """A mesh file without labels, how to render it, and the rotation of its object after the alignment."""
+    """A mesh file of a dataset to prepare for a predictor.
+
+    template: the mean shape to register. rotation_wxyz: of the object, after the dataset's alignment.
+    """
 
     mesh_uri: str
     spec: RenderSpec
+    template: Template
     rotation_wxyz: Sequence[float] | None = None
 
+    @property
+    def object_from_source(self) -> NDArray[np.float64]:
+        """(4, 4) from the mesh file to the object frame in mm."""
+        return self.spec.object_from_source_of(self.rotation_wxyz)
 
-class PreparedMesh(NamedTuple):
-    """A mesh in the object frame and the PNGs of the rig's views of it."""
-
-    mesh: Mesh
-    pngs: tuple[bytes, ...]
-
-
-def prepare_mesh(job: PrepareJob) -> PreparedMesh | str:
-    """Return a mesh with the same images as in a rendering, or the reason why there are none."""
-    try:
-        return _prepared(read_mesh(job.mesh_uri, job.spec.object_from_source_of(job.rotation_wxyz)), job.spec)
-    except DataError as error:
-        return str(error)
+    def load(self) -> Mesh:
+        """Return the mesh in the object frame."""
+        return read_mesh(self.mesh_uri, self.object_from_source)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class UploadJob:
-    """The content of an uploaded mesh file and the spec of its images.
+    """The content of an untrusted mesh file to prepare for a predictor.
 
-    file_type: of MESH_SUFFIXES; a type recognised in the content overrides it. limits: of size and counts.
+    file_type: of MESH_SUFFIXES, used if the content has no signature. limits: beyond which the file is rejected.
     """
 
     content: bytes
     file_type: str
     spec: RenderSpec
+    template: Template
     limits: Limits
 
+    @property
+    def object_from_source(self) -> NDArray[np.float64]:
+        """(4, 4) from the mesh file to the object frame in mm."""
+        return self.spec.object_from_source
 
-def prepare_upload(job: UploadJob) -> PreparedMesh | str:
-    """Return the result of `prepare_mesh` for the content of a file; no file is opened.
+    def load(self) -> Mesh:
+        """Return the mesh in the object frame; no file is opened."""
+        suffix = mesh_suffix_of(self.content) or self.file_type
+        if suffix.endswith("obj") and OUTWARD.search(self.content):
+            raise DataError("mesh: its mtllib names a file outside its folder; expected a file next to the mesh")
+        return load_mesh(self.content, suffix, self.object_from_source, name="mesh", limits=self.limits)
 
-    An OBJ whose material library is above its folder is rejected as an attack, although it would not be opened.
+
+class PreparedMesh(NamedTuple):
+    """What a predictor needs of a mesh.
+
+    mesh: in the object frame. pngs: the rig's views of it. located: the landmarks of the registered mean shape.
+    object_from_source: (4, 4) from the mesh file to the object frame in mm.
     """
-    suffix = mesh_suffix_of(job.content) or job.file_type
+
+    mesh: Mesh
+    pngs: tuple[bytes, ...]
+    located: LocatedPair
+    object_from_source: NDArray[np.float64]
+
+
+def prepare_mesh(job: PrepareJob | UploadJob) -> PreparedMesh | str:
+    """Load a mesh, render its views and, in a second thread, register the mean shape; return why if that fails."""
+    spec = job.spec
     try:
-        if suffix.endswith("obj") and OUTWARD.search(job.content):
-            raise DataError("mesh: its mtllib is outside its folder; expected a file in the same folder")
-        mesh = load_mesh(job.content, suffix, job.spec.object_from_source, name="mesh", limits=job.limits)
-        return _prepared(mesh, job.spec)
+        mesh = job.load()
+        check_fits(mesh.vertices_mm, mesh, spec)
     except DataError as error:
         return str(error)
+    with ThreadPoolExecutor(1) as pool:
+        located = pool.submit(locate, job.template, mesh.vertices_mm, mesh.faces)
+        images = _renderer(spec.backend).render(mesh, spec.cameras(mesh.centre_mm), spec.image_size)
+        pngs = tuple(encode_png(image.pixels) for image in images)
+        return PreparedMesh(mesh, pngs, located.result(), job.object_from_source)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GlbJob:
     """A mesh file to convert to GLB, and its (4, 4) object_from_source."""
 
@@ -146,12 +172,6 @@ def as_glb(job: GlbJob) -> bytes:
         DataError: if it is missing or bad.
     """
     return write_glb(read_mesh(job.mesh_uri, job.object_from_source))
-
-
-def _prepared(mesh: Mesh, spec: RenderSpec) -> PreparedMesh:
-    check_fits(mesh.vertices_mm, mesh, spec)
-    images = _renderer(spec.backend).render(mesh, spec.cameras(mesh.centre_mm), spec.image_size)
-    return PreparedMesh(mesh, tuple(encode_png(image.pixels) for image in images))
 
 
 def reject(labels: Mapping[str, Any], stage: str, reason: str) -> dict[str, str]:

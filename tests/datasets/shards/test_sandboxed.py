@@ -1,13 +1,24 @@
-"""The outcome of one object in a render process, and the memory of the process."""
+"""Work on one mesh in a sandboxed process, whose memory does not grow."""
 
 import os
 from hashlib import sha256
+from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 import trimesh
 
-from featurelib.datasets.shards.sandboxed import ObjectJob, render_object
+from featurelib.datasets.shards.sandboxed import (
+    ObjectJob,
+    PreparedMesh,
+    PrepareJob,
+    UploadJob,
+    prepare_mesh,
+    render_object,
+)
+from featurelib.meshes import Limits
+from featurelib.meshes.template import Template, locate
 from featurelib.rendering import open_renderer
 from featurelib.runtime.sandbox import SandboxedProcess, SandboxLimits
 
@@ -48,6 +59,24 @@ def test_an_object_gives_rows_or_a_reason(job, spec, tmp_path):
     assert (missing["stage"], broken["stage"]) == ("load", "load")
     assert missing["reason"].startswith("meshes/ball: no mesh file")
     assert broken["reason"].startswith("meshes/ball.ply: ")
+
+
+def test_files_and_uploads_are_prepared_equally(job, spec):
+    """The images are those of a rendering, the landmarks those of `locate`; a damaged upload gives a reason."""
+    ball = trimesh.creation.icosphere(subdivisions=3, radius=50)
+    template = Template(ball.vertices, ball.vertices[:2])
+    content = Path(job.mesh_uri).read_bytes()
+    rows = render_object(job).outcomes[spec.projection]
+    from_file = prepare_mesh(PrepareJob(job.mesh_uri, spec, template))
+    upload = prepare_mesh(UploadJob(content, ".stl", spec, template, Limits()))
+    located = locate(template, from_file.mesh.vertices_mm, from_file.mesh.faces)
+
+    for prepared in (from_file, upload):
+        assert isinstance(prepared, PreparedMesh)
+        assert list(prepared.pngs) == [row["png"] for row in rows]
+        np.testing.assert_array_equal(prepared.located.pair_mm, located.pair_mm)
+        np.testing.assert_array_equal(prepared.object_from_source, spec.object_from_source)
+    assert prepare_mesh(UploadJob(content[:-9], ".ply", spec, template, Limits())).startswith("mesh: ")
 
 
 def test_a_process_does_not_grow(job):

@@ -1,4 +1,4 @@
-"""Labels over HTTP: object frame outside, the dataset's own frame and unit inside, no lost update."""
+"""Labels over HTTP: responses in the object frame, files in the source frame and unit, no lost update."""
 
 import asyncio
 import csv
@@ -19,25 +19,25 @@ MOVED_MM = np.array([[1.0, -2.0, 3.0], [4.0, 5.0, -6.0]])
 
 
 def row_of(dataset, object_id):
-    """An object's coordinates as they are written (2, 3)."""
+    """An object's coordinates (2, 3) in landmarks.csv."""
     with (dataset / "landmarks.csv").open(newline="") as file:
         row = next(row for row in csv.DictReader(file) if row["object_id"] == object_id)
     return np.array([float(row[f"{side}_{axis}"]) for side in ("left", "right") for axis in "xyz"]).reshape(2, 3)
 
 
 def label_of(client, object_id):
-    """What the server says, and the pair (2, 3) in it."""
+    """The server's label, and the pair (2, 3) in it."""
     label = client.get(f"/labels/{object_id}").json()
     return label, np.array([label["left_mm"], label["right_mm"]])
 
 
 def as_body(pair_mm, version):
-    """A question of PUT /labels/{object_id}."""
+    """The JSON of PUT /labels/{object_id}."""
     return {"left_mm": pair_mm[0].tolist(), "right_mm": pair_mm[1].tolist(), "version": version}
 
 
-def test_a_label_is_told_in_the_object_frame(client, dataset):
-    """What is written in inches and turned axes comes out aligned, in mm."""
+def test_a_response_has_the_object_frame(client, dataset):
+    """Coordinates in inches and other axes are returned aligned, in mm."""
     _, pair_mm = label_of(client, "body-00004")
     object_from_source = open_dataset(str(dataset)).object_from_source
 
@@ -45,7 +45,7 @@ def test_a_label_is_told_in_the_object_frame(client, dataset):
 
 
 def test_a_label_is_saved_in_the_source_frame(client, dataset):
-    """What comes in aligned is written as the mesh file has it, and read back the same."""
+    """Aligned coordinates are written in the mesh file's frame, and read back equal."""
     label, pair_mm = label_of(client, "body-00005")
     answer = client.put("/labels/body-00005", json=as_body(pair_mm + MOVED_MM, label["version"]))
     object_from_source = open_dataset(str(dataset)).object_from_source
@@ -56,8 +56,8 @@ def test_a_label_is_saved_in_the_source_frame(client, dataset):
     np.testing.assert_allclose(apply(object_from_source, row_of(dataset, "body-00005")), saved_mm, atol=1e-9)
 
 
-def test_an_objects_own_turn_is_undone_where_its_label_is_saved(tmp_path):
-    """An object that stands otherwise is told as it is shown, and written as its own file has it."""
+def test_a_saved_label_has_the_inverse_of_the_objects_own_rotation(tmp_path):
+    """A rotated object's label is returned in the object frame, and written in its own file's frame."""
     write_dataset(tmp_path / "bodies", 2)
     (tmp_path / "bodies" / "alignment.csv").write_bytes(write_rotations({"body-00001": (0.5, 0.5, 0.5, 0.5)}))
     dataset, web = open_dataset(str(tmp_path / "bodies"), labelled=False), FastAPI()
@@ -79,8 +79,8 @@ def test_an_objects_own_turn_is_undone_where_its_label_is_saved(tmp_path):
     np.testing.assert_allclose(written, apply(to_object, before) + MOVED_MM, atol=1e-5)
 
 
-def test_of_two_who_read_the_same_label_one_saves(client, dataset):
-    """The other gets 409 in the form of all errors, and finds what was saved."""
+def test_the_second_save_of_one_version_conflicts(client, dataset):
+    """It gets 409 in the form of all errors, and the first save stays."""
     label, pair_mm = label_of(client, "body-00006")
     first = client.put("/labels/body-00006", json=as_body(pair_mm + 1, label["version"]))
     second = client.put("/labels/body-00006", json=as_body(pair_mm + 2, label["version"]))
@@ -91,7 +91,7 @@ def test_of_two_who_read_the_same_label_one_saves(client, dataset):
 
 
 def test_the_dataset_is_listed_in_pages(client):
-    """Every mesh once, with whether it has a label."""
+    """Each mesh is listed once, with whether it has a label."""
     first = client.get("/labels", params={"limit": 5}).json()
     rest = client.get("/labels", params={"offset": 5}).json()
     ids = [one["object_id"] for one in first["objects"] + rest["objects"]]
@@ -112,8 +112,8 @@ def test_the_dataset_is_listed_in_pages(client):
         ("body-00001", {"version": "0"}, 409),
     ],
 )
-def test_what_is_no_label_is_refused(client, dataset, object_id, change, status):
-    """Nothing is written for an unknown object, for numbers that are none, or over an unknown version."""
+def test_invalid_labels_are_rejected(client, dataset, object_id, change, status):
+    """Nothing is written for an unknown object, for invalid numbers, or over an unknown version."""
     before = (dataset / "landmarks.csv").read_bytes()
     body = {"left_mm": [0, 0, 0], "right_mm": [0, 0, 0], "version": "none", **change}
     headers = {"content-type": "application/json"}

@@ -1,4 +1,4 @@
-"""What answers tell beside positions: both instances, rays, covariances, cameras, scores, scenes."""
+"""The fields of responses besides positions: both instances, rays, covariances, cameras, scores, scenes."""
 
 import base64
 import csv
@@ -12,19 +12,18 @@ from featurelib.datasets.shards import open_renders, read_views
 from featurelib.geometry import SIDES
 from featurelib.meshes import load_mesh
 
-QUESTION = {"object_id": "body-00003"}
+REQUEST = {"object_id": "body-00003"}
 
 
-def test_it_says_what_it_serves(client, dataset):
-    """The dataset's name for the landmark, the projections that have a detector, and that labels may be saved."""
+def test_about_describes_the_server(client, dataset):
+    """It names the landmark and the projections that have a detector, and labels may be saved."""
     assert client.get("/about").json() == {"landmark": "ear_tip", "projections": ["orthographic"], "labelling": True}
 
 
-def test_a_picture_has_both_instances(client):
-    """The near one of both is xy, in /infer as in /infer/3d, and the parts of sigma_px make up the whole."""
-    whole = client.post("/infer/3d", json=QUESTION).json()
-    for view in whole["views"]:
-        one = client.post("/infer", json={**QUESTION, "view": view["view"]}).json()
+def test_an_image_has_both_instances(client):
+    """xy is the near instance, in /infer and in /infer/3d, and sigma_px is the norm of its parts."""
+    for view in client.post("/infer/3d", json=REQUEST).json()["views"]:
+        one = client.post("/infer", json={**REQUEST, "view": view["view"]}).json()
         near = view["pair"][view["near_side"]]
 
         assert (near["xy"], near["px"]) == (view["xy"], view["px"])
@@ -34,11 +33,11 @@ def test_a_picture_has_both_instances(client):
         assert all(0 <= view["pair"][side]["visible"] <= 1 for side in SIDES)
 
 
-def test_a_ray_s_distance_is_the_answer_s_from_the_ray(client, run):
-    """ray_mm by hand, from the picture's own camera; inlier is told by it and the view's noise."""
+def test_ray_mm_is_the_distance_of_the_point_from_the_ray(client, run):
+    """ray_mm is recomputed from the view's camera; inlier follows from it and the view's noise."""
     spec = open_renders(str(run), "orthographic").spec
-    centre_mm = client.get(f"/objects/{QUESTION['object_id']}").json()["centre_mm"]
-    answer = client.post("/infer/3d", json={**QUESTION, "method": "robust_all"}).json()
+    centre_mm = client.get(f"/objects/{REQUEST['object_id']}").json()["centre_mm"]
+    answer = client.post("/infer/3d", json={**REQUEST, "method": "robust_all"}).json()
 
     for camera, view in zip(spec.cameras(np.array(centre_mm)), answer["views"], strict=True):
         ray = camera.backproject(view["xy"])
@@ -48,10 +47,10 @@ def test_a_ray_s_distance_is_the_answer_s_from_the_ray(client, run):
         assert view["inlier"] == (view["ray_mm"] <= 3.03 * sigma_mm)
 
 
-def test_the_covariance_is_the_claim_s(client):
-    """Its mean variance is sigma_mm squared; a method without a claim has none."""
-    answer = client.post("/infer/3d", json=QUESTION).json()
-    other = client.post("/infer/3d", json={**QUESTION, "method": "mlp"}).json()
+def test_the_covariance_agrees_with_sigma(client):
+    """Its mean variance is sigma_mm squared; a requested method has no covariance."""
+    answer = client.post("/infer/3d", json=REQUEST).json()
+    other = client.post("/infer/3d", json={**REQUEST, "method": "mlp"}).json()
 
     for side in SIDES:
         assert np.trace(answer[side]["covariance_mm2"]) / 3 == pytest.approx(answer[side]["sigma_mm"] ** 2)
@@ -59,7 +58,7 @@ def test_the_covariance_is_the_claim_s(client):
 
 
 def test_an_object_has_its_cameras_and_true_positions(client, run):
-    """Every view as it stands in the shard."""
+    """Each view equals its row in the shard."""
     views = client.get("/objects/body-00003").json()["views"]
     rows = read_views(open_renders(str(run), "orthographic").shard_of("body-00003"), object_id="body-00003")
     names = ("object_from_camera", "half_height_mm", "yfov_deg", "left_xy", "right_xy", "left_visible", "near_side")
@@ -67,8 +66,8 @@ def test_an_object_has_its_cameras_and_true_positions(client, run):
     assert [{name: row[name] for name in names} for row in rows] == [{n: view[n] for n in names} for view in views]
 
 
-def test_a_scene_is_what_is_drawn(client, bodies, run):
-    """With `scene` an upload's answer has the rig's pictures of it and its mesh; without, it has none."""
+def test_a_scene_has_the_images_and_the_mesh(client, bodies, run):
+    """With `scene` the response to an upload has the rig's images and its mesh; without, it has neither."""
     content = (bodies / "meshes" / "body-00003.ply").read_bytes()
     plain = client.post("/infer/3d", files={"mesh": content}).json()
     scene = client.post("/infer/3d", files={"mesh": content}, data={"scene": "true"}).json()["scene"]
@@ -83,8 +82,8 @@ def test_a_scene_is_what_is_drawn(client, bodies, run):
         np.testing.assert_array_equal(np.asarray(drawn), np.asarray(stored))
 
 
-def test_scores_are_the_report_s(client, run):
-    """The worse error of both sides, and the larger distance from the registered mean shape."""
+def test_scores_equal_the_report(client, run):
+    """Both scores, error and distance from the registered mean shape, are the larger value of both sides."""
     scores = client.get("/scores").json()
     with (run / "report" / "per_object.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["projection"] == "orthographic"]
