@@ -1,6 +1,6 @@
-// What is shown, in the page's address: a link leads to the same object and view.
+// The page's state in its address: a link opens the same object and view.
 
-/** What the address asks for. */
+/** The state in the address. */
 export function readAddress() {
   const query = new URLSearchParams(location.search);
   const view = query.get("view");
@@ -12,7 +12,7 @@ export function readAddress() {
   };
 }
 
-/** Put what is shown into the address; another object is a step that the browser's back button takes back. */
+/** Write the state into the address; the browser's back button returns to the previous object. */
 export function writeAddress({ object, view, projection, label }) {
   const query = new URLSearchParams();
   if (object !== null) query.set("object", object);

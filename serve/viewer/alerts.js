@@ -1,6 +1,6 @@
-// What went wrong, as a line that can be read and put away, with a way to try again.
+// Errors as a line that the user can close, with a button to try again.
 
-/** Show a message; `retry` is called by its button, if there is one. */
+/** Show a message; a button calls `retry`, if given. */
 export function alertUser(message, retry) {
   const line = document.createElement("p");
   line.append(Object.assign(document.createElement("span"), { textContent: message }));
@@ -9,10 +9,10 @@ export function alertUser(message, retry) {
   document.getElementById("alerts").replaceChildren(line);
 }
 
-/** Put the message away. */
+/** Remove the message. */
 export const clearAlerts = () => document.getElementById("alerts").replaceChildren();
 
-/** A panel's own line: busy, done or failed, and the time it took. */
+/** Set the status line of a panel: busy, done or failed, and a text. */
 export function setStatus(id, state, text) {
   const status = document.getElementById(id);
   status.dataset.state = state;

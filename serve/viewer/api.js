@@ -1,9 +1,9 @@
-// The server's answers, with the token where one is wanted. Every failure is an ApiError with a line for people.
+// Requests to the server, with the token if it requires one. Each failure is an ApiError with a line for people.
 
 const TOKEN_KEY = "featurelib-token";
 const TIMEOUT_MS = 120_000;
 
-/** What went wrong: `status` 0 where the server could not be reached. */
+/** A failed request; `status` is 0 if the server was not reached. */
 export class ApiError extends Error {
   constructor(status, code, message) {
     super(message);
@@ -11,30 +11,30 @@ export class ApiError extends Error {
   }
 }
 
-/** Ask for JSON. */
-export const getJson = async (path, signal) => (await ask(path, { signal })).json();
+/** Get JSON. */
+export const getJson = async (path, signal) => (await send(path, { signal })).json();
 
-/** Ask for a file's bytes as a Blob. */
-export const getBlob = async (path, signal) => (await ask(path, { signal })).blob();
+/** Get a file as a Blob. */
+export const getBlob = async (path, signal) => (await send(path, { signal })).blob();
 
-/** Send JSON by POST or PUT and return the JSON that comes back. */
+/** Send JSON by POST or PUT and return the JSON of the response. */
 export const sendJson = async (method, path, body, signal) =>
-  (await ask(path, { method, signal, headers: { "content-type": "application/json" }, body: JSON.stringify(body) })).json();
+  (await send(path, { method, signal, headers: { "content-type": "application/json" }, body: JSON.stringify(body) })).json();
 
-/** Send a form and return the JSON that comes back. */
-export const sendForm = async (path, form, signal) => (await ask(path, { method: "POST", body: form, signal })).json();
+/** Send a form and return the JSON of the response. */
+export const sendForm = async (path, form, signal) => (await send(path, { method: "POST", body: form, signal })).json();
 
-async function ask(path, options) {
+async function send(path, options) {
   for (;;) {
     const token = sessionStorage.getItem(TOKEN_KEY);
-    const answer = await reach(path, options, token);
-    if (answer.ok) return answer;
-    if (answer.status !== 401) throw await failure(answer);
-    await anotherToken(token);
+    const response = await fetchOnce(path, options, token);
+    if (response.ok) return response;
+    if (response.status !== 401) throw await failure(response);
+    await requestToken(token);
   }
 }
 
-async function reach(path, options, token) {
+async function fetchOnce(path, options, token) {
   const headers = { ...options.headers, ...(token && { authorization: `Bearer ${token}` }) };
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
@@ -42,30 +42,30 @@ async function reach(path, options, token) {
     return await fetch(path, { ...options, headers, signal });
   } catch (error) {
     if (options.signal?.aborted) throw error;
-    const message = error.name === "TimeoutError" ? "The server did not answer in time." : "The server cannot be reached.";
+    const message = error.name === "TimeoutError" ? "The server did not respond in time." : "The server cannot be reached.";
     throw new ApiError(0, "unreachable", message);
   }
 }
 
-async function failure(answer) {
-  const body = await answer.json().catch(() => null);
-  const { code = "failed", message = `The server answered with ${answer.status}.` } = body?.error ?? {};
-  return new ApiError(answer.status, code, message);
+async function failure(response) {
+  const body = await response.json().catch(() => null);
+  const { code = "failed", message = `The server responded with status ${response.status}.` } = body?.error ?? {};
+  return new ApiError(response.status, code, message);
 }
 
-let asking = null;
+let prompt = null;
 
-/** Ask the user once for a token, however many questions failed for want of one. */
-async function anotherToken(refused) {
-  if (refused !== sessionStorage.getItem(TOKEN_KEY)) return; // another question has asked meanwhile
-  asking ??= tokenFromUser(refused !== null).finally(() => (asking = null));
-  sessionStorage.setItem(TOKEN_KEY, await asking);
+/** Ask the user once for a token, for all requests that failed without one. */
+async function requestToken(rejected) {
+  if (rejected !== sessionStorage.getItem(TOKEN_KEY)) return; // the user has entered another one meanwhile
+  prompt ??= tokenFromUser(rejected !== null).finally(() => (prompt = null));
+  sessionStorage.setItem(TOKEN_KEY, await prompt);
 }
 
 function tokenFromUser(wasWrong) {
   const dialog = document.getElementById("token-dialog");
   const input = document.getElementById("token");
-  if (wasWrong) document.getElementById("token-says").textContent = "That was not the token. Try again.";
+  if (wasWrong) document.getElementById("token-hint").textContent = "The token is wrong. Try again.";
   input.value = "";
   dialog.showModal();
   return new Promise((resolve) => {

@@ -1,10 +1,10 @@
-// A mesh of the user's own: dropped on the page, or chosen.
+// Mesh files of the user: dropped on the page or chosen in a dialog.
 
 /** Call `onFile` with each file that is dropped or chosen. */
 export function acceptDrops(onFile) {
   const [veil, input] = ["veil", "file"].map((id) => document.getElementById(id));
   const hasFile = (event) => event.dataTransfer?.types.includes("Files");
-  let depth = 0; // of the elements that the pointer is over: each fires its own events
+  let depth = 0; // of the elements under the pointer: each fires its own events
 
   const show = (change) => {
     depth = Math.max(0, depth + change);

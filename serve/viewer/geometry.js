@@ -1,17 +1,17 @@
-// Cameras and positions as docs/conventions.md has them. A camera is what the API sends of a view: object_from_camera
-// (4 x 4, row major, mm), and half_height_mm or yfov_deg. Points are [x, y, z], object frame, mm; xy from 0 to 1.
+// Cameras and positions as in docs/conventions.md. A camera is a view of the API: object_from_camera (4 x 4, row major,
+// mm), and half_height_mm or yfov_deg. Points are [x, y, z], object frame, mm; xy are from 0 to 1.
 
 export const SIDES = ["left", "right"];
 
-/** Standard deviations within which 68 % of a Gaussian in space lies: the root of the chi-squared quantile for three. */
-export const SPREAD_68 = 1.872;
+/** Radii in standard deviations that contain 68 % of a Gaussian: roots of the chi-squared quantiles for 3 and 2 dimensions. */
+export const SPREAD_68 = { space: 1.872, plane: 1.51 };
 
-/** Half the picture's height in mm at a depth along the camera's axis. */
+/** Half the image's height in mm at a depth along the camera's axis. */
 export function halfHeightAt(camera, depth) {
   return camera.half_height_mm ?? depth * Math.tan((camera.yfov_deg * Math.PI) / 360);
 }
 
-/** The camera's place and its axes (right, up, backward), object frame. */
+/** The camera's position and its axes (right, up, backward), object frame. */
 export function poseOf({ object_from_camera: m }) {
   const column = (i) => [m[i], m[4 + i], m[8 + i]];
   return { right: column(0), up: column(1), back: column(2), position: column(3) };
@@ -35,7 +35,7 @@ export function backproject(camera, [x, y]) {
   return { origin: position, direction: times(step, 1 / length(step)) };
 }
 
-/** The lower triangular L with L L^T = covariance: it makes the unit ball the ellipsoid of one standard deviation. */
+/** The lower triangular L with L L^T = covariance; it maps the unit ball to the ellipsoid of one standard deviation. */
 export function cholesky([[a, b, c], [, d, e], [, , f]]) {
   const l11 = Math.sqrt(Math.max(a, 1e-12));
   const l21 = b / l11;
@@ -46,7 +46,7 @@ export function cholesky([[a, b, c], [, d, e], [, , f]]) {
   return [[l11, 0, 0], [l21, l22, 0], [l31, l32, l33]];
 }
 
-/** The default rig's cameras about a centre, for meshes that were never rendered. */
+/** The default rig's cameras around a centre, for meshes that were not rendered. */
 export function plainCameras(centre, halfHeight) {
   return Array.from({ length: 9 }, (_, view) => {
     const azimuth = (-90 + 22.5 * view) * (Math.PI / 180);

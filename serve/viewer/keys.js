@@ -1,14 +1,14 @@
-// The keyboard, where nothing is being typed.
+// Keyboard shortcuts, active outside text fields and dialogs.
 
-/** Call the actions: next, previous, turn(steps), search, press(id of a button), side(name), save, unlabelled. */
+/** Call the actions: next, previous, changeView(steps), search, press(id of a button), side(name), save, unlabelled. */
 export function listenToKeys(actions) {
   const keys = {
     j: actions.next,
     k: actions.previous,
     ArrowDown: actions.next,
     ArrowUp: actions.previous,
-    ArrowRight: () => actions.turn(1),
-    ArrowLeft: () => actions.turn(-1),
+    ArrowRight: () => actions.changeView(1),
+    ArrowLeft: () => actions.changeView(-1),
     "/": actions.search,
     "?": () => actions.press("keys"),
     x: () => actions.press("xray"),

@@ -1,11 +1,11 @@
-// Labels by hand: a click places the side that is chosen, a drag moves a point along the surface, saving replaces the
-// row that was read and no other.
+// Labels by hand: a click places the chosen side, a drag moves a point along the surface, and saving replaces only the
+// version of the label that was read.
 
 import { ApiError, getJson, sendJson } from "./api.js";
 import { alertUser, setStatus } from "./alerts.js";
 import { SIDES } from "./geometry.js";
 
-const CLICK_PX = 4; // a pointer that moves further turns the model
+const CLICK_PX = 4; // a pointer that moves further rotates the model
 const GRAB_PX = 14;
 
 /** The labelling of the object shown; `hooks` has onSaved(id), onNext(). */
@@ -17,16 +17,16 @@ export function createLabelling(model, canvas, hooks) {
   let points = {};
   let predicted = null;
   let press = null;
-  let loads = 0; // a label that comes after another object was opened is not that object's
+  let loads = 0; // counts objects, to ignore a label that arrives after another object was opened
 
   const side = () => bar.querySelector("[name=side]:checked").value;
   const path = (id) => `/labels/${encodeURIComponent(id)}`;
-  const isWhole = () => SIDES.every((each) => points[each]);
+  const isComplete = () => SIDES.every((each) => points[each]);
   const isChanged = () => SIDES.some((each) => String(points[each]) !== String(object?.saved[each]));
 
   function draw() {
     for (const each of SIDES) model.marks.setDot("label", each, isOn ? points[each] : null);
-    save.disabled = !(object && isWhole() && isChanged());
+    save.disabled = !(object && isComplete() && isChanged());
     reset.disabled = !(object && isChanged());
     take.disabled = !(object && predicted);
     model.refresh();
@@ -48,11 +48,11 @@ export function createLabelling(model, canvas, hooks) {
     points = {};
     predicted = null;
     draw();
-    if (id === null) return setStatus("label-status", "failed", "a dropped mesh is not stored: it cannot be labelled");
+    if (id === null) return setStatus("label-status", "failed", "a dropped mesh is not stored, so it cannot be labelled");
     const label = await getJson(path(id));
     if (ticket !== loads) return;
     accept(label);
-    setStatus("label-status", "done", isWhole() ? "as saved" : "no label yet");
+    setStatus("label-status", "done", isComplete() ? "as saved" : "no label yet");
   }
 
   function accept({ object_id: id, left_mm: left, right_mm: right, version }) {
@@ -78,13 +78,13 @@ export function createLabelling(model, canvas, hooks) {
     } catch (error) {
       draw();
       setStatus("label-status", "failed", "not saved");
-      if (error instanceof ApiError && error.status === 409) return settle(id, mine);
+      if (error instanceof ApiError && error.status === 409) return resolveConflict(id, mine);
       alertUser(`The label was not saved. ${error.message}`, saveNow);
     }
   }
 
-  /** Show both values; the user says which stays. */
-  async function settle(id, mine) {
+  /** Show both labels; the user chooses one. */
+  async function resolveConflict(id, mine) {
     const theirs = await getJson(path(id));
     const text = (point) => (point ? point.map((value) => value.toFixed(2)).join(", ") : "none");
     byId("conflict-rows").replaceChildren(
@@ -101,24 +101,24 @@ export function createLabelling(model, canvas, hooks) {
     dialog.showModal();
     await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
     accept(theirs);
-    setStatus("label-status", "done", "theirs is kept");
+    setStatus("label-status", "done", "theirs was kept");
     if (dialog.returnValue !== "mine") return;
     points = mine;
     draw();
     await saveNow();
   }
 
-  /** The side whose point is under the pointer: the chosen one before the other, none that the mesh hides. */
+  /** The side whose visible point is under the pointer; the chosen side has priority. */
   function grabbed(event) {
     const isNear = (each) => {
-      const [x, y] = model.placeOf(points[each]);
-      return Math.hypot(x - event.clientX, y - event.clientY) < GRAB_PX && model.isSeen(points[each]);
+      const [x, y] = model.pagePosition(points[each]);
+      return Math.hypot(x - event.clientX, y - event.clientY) < GRAB_PX && model.isVisible(points[each]);
     };
     const order = [side(), ...SIDES.filter((each) => each !== side())];
     return order.find((each) => points[each] && isNear(each)) ?? null;
   }
 
-  // In the capturing phase: the model must not turn while a point is dragged.
+  // In the capturing phase: the model must not rotate while a point is dragged.
   canvas.addEventListener("pointerdown", (event) => {
     if (!isOn || !object || event.button !== 0) return;
     press = { x: event.clientX, y: event.clientY, side: grabbed(event) };
@@ -167,9 +167,9 @@ export function createLabelling(model, canvas, hooks) {
       draw();
     },
     load,
-    /** Take an answer of /infer/3d, which a label may start from. */
-    setPrediction(answer) {
-      predicted = answer;
+    /** Take a response of /infer/3d, from which a label may start. */
+    setPrediction(response) {
+      predicted = response;
       draw();
     },
     choose,

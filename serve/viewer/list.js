@@ -1,11 +1,11 @@
-// The objects: searched, sorted, chosen by mouse or keyboard.
+// The list of objects: search, sort, choose by mouse or keyboard.
 
 import { getJson } from "./api.js";
 
 const PAGE = 1000;
-const MAX_SHOWN = 300; // more would make every key press slow; the search finds the rest
+const MAX_SHOWN = 300; // more would make each key press slow; the search finds the rest
 
-/** Return all objects of the run, and of the dataset where it may be labelled: {id, labelled}. */
+/** Return all objects of the run and, if it can be labelled, of the dataset: {id, inRun, labelled}. */
 export async function readObjects(about) {
   const ids = about.projections.length ? await allPages("/objects") : [];
   const labels = about.labelling ? await allPages("/labels") : [];
@@ -23,7 +23,7 @@ async function allPages(path) {
   }
 }
 
-/** The list; `onChoose` is called with an object's id. */
+/** The list; it calls `onChoose` with an object's id. */
 export function createList(onChoose) {
   const [list, search, sort, count] = ["list", "search", "sort", "count"].map((id) => document.getElementById(id));
   let objects = [];
@@ -69,7 +69,7 @@ export function createList(onChoose) {
       text.textContent = object.labelled ? "labelled" : "no label";
     } else if (score != null) {
       text.textContent = `${score.toFixed(2)} mm`;
-      text.title = key === "error_mm" ? "the worse error of both sides, in the report" : "from the registered mean shape";
+      text.title = key === "error_mm" ? "the larger error of both sides, in the report" : "the distance from the registered mean shape";
     }
     return text;
   }
@@ -105,14 +105,14 @@ export function createList(onChoose) {
       draw();
     },
     find: (id) => objects.find((object) => object.id === id),
-    /** The id `steps` further in the list as it is shown; the first one if none is chosen. */
+    /** The id `steps` further in the visible list; the first one if none is chosen. */
     neighbour(steps) {
       const found = matches();
       const at = found.findIndex(({ id }) => id === chosen);
       const next = at < 0 ? 0 : Math.min(Math.max(at + steps, 0), found.length - 1);
       return found[next]?.id ?? null;
     },
-    /** The next object without a label, from the chosen one on and around. */
+    /** The next object without a label after the chosen one; the search continues from the first object. */
     nextUnlabelled() {
       const at = objects.findIndex(({ id }) => id === chosen);
       const around = [...objects.slice(at + 1), ...objects.slice(0, at + 1)];

@@ -1,4 +1,4 @@
-// The mesh in three.js: turned by hand or put where a view's camera stands, with what is drawn on it.
+// The mesh in three.js: rotated by hand or seen from a view's camera, with its marks.
 
 import { OrbitControls } from "./vendor/controls/OrbitControls.js";
 import { GLTFLoader } from "./vendor/loaders/GLTFLoader.js";
@@ -7,10 +7,10 @@ import { dot, length, minus, poseOf } from "./geometry.js";
 import { createMarks } from "./marks.js";
 
 const XRAY_OPACITY = 0.3;
-const SEEN = 0.01; // of the picture's width: a surface that much before a point hides it
-const NEAR_LOOK = 0.1; // of the picture's width, when one landmark is looked at
+const OCCLUDED = 0.01; // of the frame's width: a surface this far in front of a point occludes it
+const CLOSE_UP = 0.1; // of the frame's width, for the close-up of one landmark
 
-/** A light that shines where its camera looks, as in the pictures. */
+/** A light along the camera's axis, as in the rendered images. */
 function headlight() {
   const light = new THREE.DirectionalLight(0xffffff, 2.6);
   light.position.set(0, 0, 0);
@@ -33,14 +33,14 @@ export function createModel(canvas) {
   const raycaster = new THREE.Raycaster();
 
   let mesh = null;
-  let lens = null; // of the rig's cameras: {half_height_mm, yfov_deg}, and the distance and the centre they look at
+  let lens = null; // of the rig's cameras: {half_height_mm, yfov_deg}, and the distance and centre of the object
   let isPending = false;
-  let meshes = 0; // a mesh that was read too late is not shown
-  const look = { xray: false, wire: false };
+  let meshes = 0; // counts meshes, to ignore one that is parsed after another was opened
+  const style = { xray: false, wire: false };
 
   const camera = () => controls.object;
 
-  /** Draw once before the next frame, however often it is asked for. */
+  /** Draw once before the next frame, however often it is called. */
   function refresh() {
     if (isPending) return;
     isPending = true;
@@ -59,7 +59,7 @@ export function createModel(canvas) {
     refresh();
   }
 
-  /** Make the lens show the rig's square picture whole, and more beside it where the panel is not square. */
+  /** Make the lens show the whole square frame of the rig, and more in a panel that is not square. */
   function frame() {
     if (!lens) return;
     const aspect = canvas.clientWidth / canvas.clientHeight;
@@ -84,17 +84,17 @@ export function createModel(canvas) {
     return (2 * half) / canvas.clientHeight;
   }
 
-  function dress() {
+  function applyStyle() {
     if (!mesh) return;
     Object.assign(mesh.material, {
-      transparent: look.xray, opacity: look.xray ? XRAY_OPACITY : 1, depthWrite: !look.xray, wireframe: look.wire,
+      transparent: style.xray, opacity: style.xray ? XRAY_OPACITY : 1, depthWrite: !style.xray, wireframe: style.wire,
     });
     mesh.material.needsUpdate = true;
-    marks.showThrough(look.xray);
+    marks.showThroughMesh(style.xray);
     refresh();
   }
 
-  /** Look at a point with a picture this many mm wide, along the camera's own axis. */
+  /** Centre a point in a frame of this width in mm, along the camera's present axis. */
   function aim(point, widthMm) {
     const of = camera();
     const back = new THREE.Vector3(0, 0, 1).applyQuaternion(of.quaternion);
@@ -132,7 +132,7 @@ export function createModel(canvas) {
       marks.clear();
       refresh();
     },
-    /** Show a GLB (an ArrayBuffer), whose numbers are mm of the object frame. */
+    /** Show a GLB (an ArrayBuffer) with coordinates in mm of the object frame. */
     async setMesh(glb) {
       const ticket = meshes;
       const gltf = await new GLTFLoader().parseAsync(glb, "");
@@ -144,14 +144,14 @@ export function createModel(canvas) {
       const color = map || vertexColors ? 0xffffff : 0xb9bcc2;
       mesh.material = new THREE.MeshLambertMaterial({ map, vertexColors, color, side: THREE.DoubleSide });
       scene.add(mesh);
-      dress();
+      applyStyle();
     },
-    /** The box around the mesh: its centre and its longest side. */
+    /** The mesh's bounding box: its centre and its longest side. */
     bounds() {
       const box = mesh.geometry.boundingBox ?? new THREE.Box3().setFromObject(mesh);
       return { centre: box.getCenter(new THREE.Vector3()).toArray(), size: Math.max(...box.getSize(new THREE.Vector3()).toArray()) };
     },
-    /** Stand where a view's camera stands, with its lens. */
+    /** Take the pose and the lens of a view's camera. */
     snap(view, centre) {
       const pose = new THREE.Matrix4().set(...view.object_from_camera);
       const of = view.yfov_deg === null ? cameras.flat : cameras.deep;
@@ -165,45 +165,45 @@ export function createModel(canvas) {
       controls.update();
       resize();
     },
-    /** Show the whole object again, from the side that is looked at. */
+    /** Show the whole object again, from the present direction. */
     fit() {
       if (lens) aim(new THREE.Vector3(...lens.centre), lens.width);
     },
-    /** Look at one point from near, from the side of the object that it is on. */
-    lookAt(point, views) {
+    /** Show one point in close-up, from the view that faces it most. */
+    closeUp(point, views) {
       if (!lens) return;
       const outward = minus(point, lens.centre);
       const facing = (view) => dot(poseOf(view).back, outward);
       this.snap(views.reduce((best, view) => (facing(view) > facing(best) ? view : best)), lens.centre);
-      aim(new THREE.Vector3(...point), NEAR_LOOK * lens.width);
+      aim(new THREE.Vector3(...point), CLOSE_UP * lens.width);
     },
     set(name, isOn) {
-      if (name in look) look[name] = isOn;
+      if (name in style) style[name] = isOn;
       else marks.set(name, isOn);
-      dress();
+      applyStyle();
       refresh();
     },
-    /** The point of the surface below a place of the page, or null. */
+    /** The point of the surface at a position of the page, or null. */
     pick(clientX, clientY) {
       if (!mesh) return null;
       const { left, top, width, height } = canvas.getBoundingClientRect();
-      const place = new THREE.Vector2(((clientX - left) / width) * 2 - 1, 1 - ((clientY - top) / height) * 2);
-      raycaster.setFromCamera(place, camera());
+      const position = new THREE.Vector2(((clientX - left) / width) * 2 - 1, 1 - ((clientY - top) / height) * 2);
+      raycaster.setFromCamera(position, camera());
       return raycaster.intersectObject(mesh, false)[0]?.point.toArray() ?? null;
     },
-    /** Where a point of the object is in the page. */
-    placeOf(point) {
+    /** The position in the page of a point of the object. */
+    pagePosition(point) {
       camera().updateMatrixWorld();
       const { left, top, width, height } = canvas.getBoundingClientRect();
       const { x, y } = new THREE.Vector3(...point).project(camera());
       return [left + ((x + 1) / 2) * width, top + ((1 - y) / 2) * height];
     },
-    /** Whether nothing of the mesh lies before a point of it. */
-    isSeen(point) {
-      const hit = this.pick(...this.placeOf(point));
-      return hit !== null && length(minus(hit, point)) < SEEN * lens.width;
+    /** Whether no part of the mesh occludes a point of its surface. */
+    isVisible(point) {
+      const hit = this.pick(...this.pagePosition(point));
+      return hit !== null && length(minus(hit, point)) < OCCLUDED * lens.width;
     },
-    /** The surface's closest point to a point. */
+    /** The point of the surface closest to a point. */
     closest(point) {
       const from = new THREE.Vector3(...point);
       const { position } = mesh.geometry.attributes;

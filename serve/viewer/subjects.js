@@ -1,5 +1,5 @@
-// What can be shown: an object of the run, a mesh of the dataset that has only to be labelled, or one that was dropped.
-// All have the same parts: details (views, centre, truth), picture, find2d, find3d and glb, each fetched when asked for.
+// Subjects of the page: an object of the run, a mesh of the dataset without a run, or a dropped file. They have the same
+// parts, each fetched on demand: details (views, centre, truth), image, find2d, find3d and glb.
 
 import { getBlob, getJson, sendForm, sendJson } from "./api.js";
 
@@ -11,7 +11,7 @@ export function runObject(id, projection, signal) {
   const path = `/objects/${encodeURIComponent(id)}`;
   const query = `?projection=${projection}`;
   const urls = [];
-  const pictures = new Map();
+  const images = new Map();
   return {
     id,
     title: id,
@@ -20,11 +20,11 @@ export function runObject(id, projection, signal) {
       const truth = found.left_mm && [found.left_mm, found.right_mm];
       return { views: found.views, centre: found.centre_mm, truth, facts: `${found.split} object, ${projection}` };
     },
-    picture(view) {
-      if (!pictures.has(view)) {
-        pictures.set(view, getBlob(`${path}/views/${view}.png${query}`, signal).then((blob) => toUrl(blob, urls)));
+    image(view) {
+      if (!images.has(view)) {
+        images.set(view, getBlob(`${path}/views/${view}.png${query}`, signal).then((blob) => toUrl(blob, urls)));
       }
-      return pictures.get(view);
+      return images.get(view);
     },
     find2d: (view) => sendJson("POST", "/infer", { object_id: id, view, projection }, signal),
     find3d: () => sendJson("POST", "/infer/3d", { object_id: id, projection }, signal),
@@ -33,44 +33,44 @@ export function runObject(id, projection, signal) {
   };
 }
 
-/** A mesh of the dataset that the run does not have: there is nothing but its surface. */
+/** A mesh of the dataset that is not in the run: it has only its surface. */
 export function bareObject(id, signal) {
   const path = `/objects/${encodeURIComponent(id)}/mesh.glb`;
   return {
     id,
     title: id,
     isBare: true,
-    details: async () => ({ views: [], centre: null, truth: null, facts: "not in the run: no pictures, no answer" }),
+    details: async () => ({ views: [], centre: null, truth: null, facts: "not in the run: no images and no prediction" }),
     glb: async () => (await getBlob(path, signal)).arrayBuffer(),
     dispose() {},
   };
 }
 
-/** A file of the user's: the server renders it, answers and forgets it. */
+/** A file of the user: the server predicts its landmarks and stores nothing. */
 export function droppedMesh(file, unit, projection, signal) {
   const form = new FormData();
   form.set("mesh", file, file.name);
   form.set("projection", projection);
   form.set("scene", "true");
   if (unit) form.set("unit", unit);
-  const answered = sendForm("/infer/3d", form, signal);
-  answered.catch(() => {}); // whoever asks for a part is told
+  const response = sendForm("/infer/3d", form, signal);
+  response.catch(() => {}); // each part rejects with the error, too
   const urls = [];
   return {
     id: null,
     title: file.name,
     async details() {
-      const { scene, views } = await answered;
+      const { scene, views } = await response;
       const known = scene.views.map((view, i) => ({ ...view, near_side: views[i].near_side }));
       return { views: known, centre: scene.centre_mm, truth: null, facts: `${file.name}, not stored, ${projection}` };
     },
-    picture: async (view) => toUrl(new Blob([bytes((await answered).scene.images[view])], { type: "image/png" }), urls),
+    image: async (view) => toUrl(new Blob([bytes((await response).scene.images[view])], { type: "image/png" }), urls),
     async find2d(view) {
-      const { views, model, timings_ms: timings } = await answered;
+      const { views, model, timings_ms: timings } = await response;
       return { ...views[view], model, ms: timings.detect };
     },
-    find3d: () => answered,
-    glb: async () => bytes((await answered).scene.glb).buffer,
+    find3d: () => response,
+    glb: async () => bytes((await response).scene.glb).buffer,
     dispose: dispose(urls),
   };
 }

@@ -1,17 +1,17 @@
-// The numbers below the pictures, and above them whether to trust the answer.
+// The numbers below the panels, and the verdict above them.
 
 import { SIDES, SPREAD_68, length, minus } from "./geometry.js";
 
-/** The verdict's states: what is said, and its mark for the style. */
+/** The verdict without a prediction: its style, its heading and its text. */
 const VERDICTS = {
-  none: (says) => ["none", says ?? "Choose an object", ""],
-  busy: () => ["busy", "Looking…", ""],
-  failed: (says) => ["failed", "No answer", says],
+  none: (text) => ["none", text ?? "Choose an object", ""],
+  busy: () => ["busy", "Predicting…", ""],
+  failed: (text) => ["failed", "No prediction", text],
 };
 
-/** Say what may be thought of an answer of /infer/3d, or one of VERDICTS. */
-export function setVerdict(answer, says) {
-  const [mark, head, text] = typeof answer === "string" ? VERDICTS[answer](says) : verdictOf(answer);
+/** Show the verdict on a response of /infer/3d, or one of VERDICTS. */
+export function setVerdict(prediction, message) {
+  const [mark, head, text] = typeof prediction === "string" ? VERDICTS[prediction](message) : verdictOf(prediction);
   const section = document.getElementById("verdict");
   section.dataset.verdict = mark;
   section.querySelector("strong").textContent = head;
@@ -19,14 +19,14 @@ export function setVerdict(answer, says) {
 }
 
 function verdictOf({ accepted, reason, method, left, right }) {
-  if (accepted === null) return ["none", "No claim", `the run only makes one for its own choice of method, not for ${method}`];
-  if (!accepted) return ["doubt", "Doubtful: check it", reason];
-  const reach = Math.max(left.sigma_mm, right.sigma_mm) * SPREAD_68;
-  return ["trust", "Accepted", `two of three answers like this are within ${reach.toFixed(2)} mm (${method})`];
+  if (accepted === null) return ["none", "No verdict", `uncertainty is calibrated for the run's own choice of method, not for ${method}`];
+  if (!accepted) return ["doubt", "Flagged for review", reason];
+  const radius = Math.max(left.sigma_mm, right.sigma_mm) * SPREAD_68.space;
+  return ["trust", "Accepted", `68 % of such predictions are within ${radius.toFixed(2)} mm (${method})`];
 }
 
-/** The table; `onLook` is called with a point to look at from near. */
-export function createTable(onLook) {
+/** The table; it calls `onZoom` with a point to show in close-up. */
+export function createTable(onZoom) {
   const [body, copy, facts] = ["rows", "copy", "facts"].map((id) => document.getElementById(id));
   let rows = [];
 
@@ -39,11 +39,11 @@ export function createTable(onLook) {
 
   function line({ side, cells, xyz }) {
     const row = document.createElement("tr");
-    row.innerHTML = `<th scope="row"><i class="chip ${side}"></i>${side}</th>${"<td></td>".repeat(6)}<td><button type="button">Look</button></td>`;
+    row.innerHTML = `<th scope="row"><i class="chip ${side}"></i>${side}</th>${"<td></td>".repeat(6)}<td><button type="button">Zoom</button></td>`;
     cells.forEach((text, i) => (row.children[i + 1].textContent = text || "–"));
     const button = row.querySelector("button");
-    button.ariaLabel = `Look at the ${side} landmark from near`;
-    button.addEventListener("click", () => onLook(xyz));
+    button.ariaLabel = `Zoom to the ${side} landmark`;
+    button.addEventListener("click", () => onZoom(xyz));
     return row;
   }
 
@@ -54,10 +54,10 @@ export function createTable(onLook) {
       facts.textContent = "";
       copy.disabled = true;
     },
-    /** Show an answer of /infer/3d, the true pair or null, and the distances to the surface by side or null. */
-    set(answer, truth, toSurface) {
+    /** Show a response of /infer/3d, the true pair or null, and the distances to the surface by side or null. */
+    set(prediction, truth, toSurface) {
       rows = SIDES.map((side, i) => {
-        const { xyz, sigma_mm: sigma } = answer[side];
+        const { xyz, sigma_mm: sigma } = prediction[side];
         const error = truth && length(minus(xyz, truth[i]));
         const cells = [...xyz, sigma, toSurface?.[side], error].map((value) => (value == null ? "" : value.toFixed(2)));
         return { side, cells, xyz };
@@ -73,7 +73,7 @@ export function createTable(onLook) {
 
 async function toClipboard(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  const area = Object.assign(document.createElement("textarea"), { value: text }); // pages without TLS have no clipboard
+  const area = Object.assign(document.createElement("textarea"), { value: text }); // a page without TLS has no clipboard
   document.body.append(area);
   area.select();
   document.execCommand("copy");

@@ -1,6 +1,5 @@
-// Copies what the page uses of three.js into vendor/, which is served and packed: no machine that serves needs Node.
-// A bare "three" is a name that browsers resolve by an import map only, and that would have to be inline; so each
-// file names its neighbour instead.
+// Copies the parts of three.js that the page uses into vendor/, which the server and the wheel contain: a server needs
+// no Node.js. Browsers resolve the bare name "three" only by an inline import map, so each file imports a relative path.
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,4 +1,4 @@
-"""One server for the tests of this folder: starting its stages takes half a minute."""
+"""One server for the tests of this folder, since starting its deployments takes half a minute."""
 
 import os
 import shutil
@@ -13,24 +13,24 @@ import pytest
 from featurelib.datasets.dataset import open_dataset
 
 TOKEN = "correct-horse"
-"""Of the server under test: every other test shows that it opens the door."""
+"""The token of the server under test."""
 
 
 @pytest.fixture(scope="package")
 def served(run, tmp_path_factory):
-    """A copy of the small run, which a test may change."""
+    """A copy of the small run, which tests may change."""
     return shutil.copytree(run, tmp_path_factory.mktemp("served") / "run")
 
 
 @pytest.fixture(scope="package")
 def dataset(bodies, tmp_path_factory):
-    """A copy of the run's dataset, to which a test may save labels."""
+    """A copy of the run's dataset, to which tests may save labels."""
     return shutil.copytree(bodies, tmp_path_factory.mktemp("labelled") / "bodies")
 
 
 @pytest.fixture(scope="package")
 def settings(served, dataset):
-    """Settings small enough that a test can go beyond each limit."""
+    """Settings with limits so small that tests can exceed each of them."""
     from serve.run_index import run_version
     from serve.settings import AppSettings, LimitSettings
 
@@ -47,7 +47,7 @@ def settings(served, dataset):
 
 @pytest.fixture(scope="package")
 def address(settings, cluster, free_ports):
-    """The address of a server that answers for the small run."""
+    """The address of a server of the small run."""
     from ray import serve as ray_serve
 
     from serve.__main__ import start
@@ -74,7 +74,7 @@ SOFTWARE_GL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--igno
 
 @pytest.fixture(scope="package")
 def chromium():
-    """Debian's browser, without a window."""
+    """Debian's headless Chromium."""
     if not CHROMIUM.exists():
         assert not os.environ.get("CI"), "CI has no chromium; .ci/run installs it"
         pytest.skip("no /usr/bin/chromium (Debian: chromium)")
@@ -88,11 +88,11 @@ def chromium():
 
 SIZE = {"width": 1280, "height": 720}
 SECONDS = 60.0
-"""How long a page may take to show something: the machine may be busy."""
+"""How long a page may take to show something on a busy machine."""
 
 
 class Viewer:
-    """A tab with the viewer, and what it complained about."""
+    """A tab with the viewer, and its errors and warnings."""
 
     def __init__(self, chromium, address, token=None):
         self.context = chromium.new_context(viewport=SIZE, base_url=address, reduced_motion="reduce")
@@ -100,34 +100,34 @@ class Viewer:
             self.context.add_init_script(f"sessionStorage.setItem('featurelib-token', '{token}')")
         self.tab = self.context.new_page()
         self.tab.set_default_timeout(1000 * SECONDS)
-        self.complaints = []
-        self.tab.on("console", lambda line: line.type in ("error", "warning") and self.complaints.append(line.text))
-        self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.errors = []
+        self.tab.on("console", lambda line: line.type in ("error", "warning") and self.errors.append(line.text))
+        self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def ask(self, script, *arguments):
-        """What a function of the page's own world returns."""
+        """Evaluate a function in the page and return its result."""
         return self.tab.evaluate(script, *arguments)
 
     def until(self, script):
-        """Wait until an expression holds. The page forbids eval, which Playwright's own waiting needs."""
+        """Wait until an expression holds. Playwright's own waiting needs eval, which the page forbids."""
         ends = time.monotonic() + SECONDS
         while not self.ask(script):
-            assert time.monotonic() < ends, f"{script} never held; {self.complaints}"
+            assert time.monotonic() < ends, f"{script} never held; {self.errors}"
             self.tab.wait_for_timeout(20)
 
     def open(self, query=""):
-        """Open the page at an address and wait for what it shows."""
+        """Open the page with a query and wait until it shows its subject."""
         self.tab.goto(f"/{query}")
         self.settle()
 
     def settle(self):
-        """Wait until a subject is shown whole."""
+        """Wait until all panels show the subject."""
         self.until("document.getElementById('model-status').dataset.state === 'done'")
         self.until("!!globalThis.viewer?.model?.mesh && !document.querySelector('#strip img[hidden]')")
-        self.until("!document.getElementById('picture-image').hidden")
+        self.until("!document.getElementById('view-image').hidden")
 
     def dots(self):
-        """The page's places (x, y) of the dots over the large picture, by kind and side."""
+        """The page positions (x, y) of the dots over the large image, by kind and side."""
         boxes = self.ask(
             "() => [...document.querySelectorAll('#dots .dot')].map(dot => {"
             " const {x, y, width, height} = dot.getBoundingClientRect();"
@@ -136,34 +136,32 @@ class Viewer:
         return {(kind, side): np.array([x, y]) for kind, side, x, y in boxes}
 
     def marks(self):
-        """The dots' places in space, by name."""
+        """The dots' positions in the object frame, by name."""
         return self.ask(
             "() => Object.fromEntries(viewer.model.scene.getObjectByName('dots').children"
             ".map(dot => [dot.name, dot.position.toArray()]))"
         )
 
-    def place_of(self, point_mm):
-        """The page's place (x, y) of a point of the object."""
-        return self.ask("point => viewer.model.placeOf(point)", list(point_mm))
+    def page_position(self, point_mm):
+        """The page position (x, y) of a point of the object."""
+        return self.ask("point => viewer.model.pagePosition(point)", list(point_mm))
 
     def click_at(self, point_mm):
-        """Click the model where a point of the object is."""
-        self.tab.mouse.click(*self.place_of(point_mm))
+        """Click the model at a point of the object."""
+        self.tab.mouse.click(*self.page_position(point_mm))
 
     def choose_view(self, view):
-        """Click a view's picture in the strip and wait until it is shown with what was found in it."""
+        """Click a view in the strip and wait until the page shows its image and its detection."""
         self.tab.locator(f"#strip [data-view='{view}']").click()
-        self.until(
-            f"viewer.state.view === {view} && document.getElementById('picture-status').dataset.state === 'done'"
-        )
-        self.until("!document.getElementById('picture-image').hidden")
+        self.until(f"viewer.state.view === {view} && document.getElementById('image-status').dataset.state === 'done'")
+        self.until("!document.getElementById('view-image').hidden")
 
 
 @pytest.fixture(scope="package")
 def facing_mm(bodies):
-    """For an object two vertices (2, 3) of its head that face its left and its right and lie farthest out there.
+    """For an object, the outermost vertices (2, 3) of its head that face left and right.
 
-    A vertex on the outline would not do: a ray that passes it by a hair meets something far behind.
+    Vertices on the outline are left out, because a ray that barely misses one hits a surface far behind it.
     """
     opened = open_dataset(str(bodies))
 
@@ -179,7 +177,7 @@ def facing_mm(bodies):
 
 @pytest.fixture
 def open_viewer_of(chromium):
-    """Opens tabs of the viewer of any server."""
+    """A function that opens tabs of the viewer of any server."""
     viewers = []
 
     def open_one(address, token):
@@ -193,7 +191,7 @@ def open_viewer_of(chromium):
 
 @pytest.fixture(scope="package")
 def open_viewers(chromium, address):
-    """A context that opens tabs of the viewer, and closes them."""
+    """A context whose function opens tabs of the viewer; leaving it closes them."""
 
     @contextmanager
     def opening():
@@ -212,6 +210,6 @@ def open_viewers(chromium, address):
 
 @pytest.fixture
 def open_viewer(open_viewers):
-    """Opens tabs of the viewer, for one test."""
+    """A function that opens tabs of the viewer, for one test."""
     with open_viewers() as open_one:
         yield open_one

@@ -25,7 +25,7 @@ def shown(open_viewers):
 
 
 def test_an_object_has_nine_views_and_four_dots(shown):
-    """Picture and model show predicted and true, left and right; both panels tell their time; nothing is logged."""
+    """Image and model show predicted and true, left and right; both panels show their time; the console is empty."""
     four = {(kind, side) for kind in ("predicted", "true") for side in SIDES}
     statuses = shown.tab.locator(".panel .status").all_text_contents()
 
@@ -33,11 +33,11 @@ def test_an_object_has_nine_views_and_four_dots(shown):
     assert four == set(shown.dots())
     assert {f"{kind}-{side}" for kind, side in four} == set(shown.marks())
     assert all(re.search(r"in [\d.]+ m?s$", status) for status in statuses), statuses
-    assert shown.complaints == []
+    assert shown.errors == []
 
 
 def test_near_and_far_differ_in_shape_and_colour(shown):
-    """In a side view the near instance is a disc, the far one a diamond, and each has its side's colour."""
+    """In a side view the near instance is a disc and the far one a diamond, in their sides' colours."""
     shown.choose_view(1)
     kinds = shown.ask(
         "() => Object.fromEntries([...document.querySelectorAll('#dots .dot.predicted')]"
@@ -49,12 +49,12 @@ def test_near_and_far_differ_in_shape_and_colour(shown):
 
 
 @pytest.mark.parametrize("view", [0, 4, 7])
-def test_a_dot_lies_where_the_api_says(shown, client, view):
-    """In every view a dot is within a pixel of xy: the detector's two positions and the true ones."""
+def test_dots_are_at_the_positions_of_the_api(shown, client, view):
+    """In each view the dots are within a pixel of xy: the detector's two positions and the true ones."""
     shown.choose_view(view)
     found = client.post("/infer", json={"object_id": OBJECT, "view": view}).json()
     known = client.get(f"/objects/{OBJECT}").json()["views"][view]
-    box = shown.tab.locator("#picture-image").bounding_box()
+    box = shown.tab.locator("#view-image").bounding_box()
     expected = {("predicted", side): found["pair"][side]["xy"] for side in SIDES}
     expected |= {("true", side): known[f"{side}_xy"] for side in SIDES}
 
@@ -64,7 +64,7 @@ def test_a_dot_lies_where_the_api_says(shown, client, view):
         assert np.abs(place - there).max() < 1, key
 
 
-def test_the_models_dots_lie_where_the_api_says(shown, client):
+def test_the_models_dots_are_at_the_points_of_the_api(shown, client):
     """Predicted and true landmarks are within a thousandth of a millimetre of the API's."""
     answer = client.post("/infer/3d", json={"object_id": OBJECT}).json()
     known = client.get(f"/objects/{OBJECT}").json()
@@ -75,8 +75,8 @@ def test_the_models_dots_lie_where_the_api_says(shown, client):
         np.testing.assert_allclose(marks[f"true-{side}"], known[f"{side}_mm"], rtol=0, atol=1e-3)
 
 
-def test_the_table_and_the_verdict_say_what_the_api_says(shown, client):
-    """Coordinates, standard deviations, errors and whether to trust the answer, with the reason."""
+def test_the_table_and_the_verdict_agree_with_the_api(shown, client):
+    """They show coordinates, standard deviations, errors, and the verdict with its reason."""
     answer = client.post("/infer/3d", json={"object_id": OBJECT}).json()
     known = client.get(f"/objects/{OBJECT}").json()
     rows = [row.split("\t") for row in shown.tab.locator("#rows tr").all_inner_texts()]
@@ -91,8 +91,8 @@ def test_the_table_and_the_verdict_say_what_the_api_says(shown, client):
     assert answer["reason"] in verdict.inner_text()
 
 
-def test_the_distance_to_the_surface_is_python_s(shown, dataset, client):
-    """The page's closest point is featurelib's."""
+def test_the_distance_to_the_surface_equals_pythons(shown, dataset, client):
+    """The page's closest point equals featurelib's."""
     from featurelib.meshes.surface import closest_points
 
     opened = open_dataset(str(dataset))
@@ -105,8 +105,8 @@ def test_the_distance_to_the_surface_is_python_s(shown, dataset, client):
     np.testing.assert_allclose(found["point"], expected, atol=1e-4)
 
 
-def test_x_ray_shows_what_lies_inside(shown):
-    """The mesh becomes translucent and every dot is drawn whatever is before it; then all is as it was."""
+def test_x_ray_shows_occluded_dots(shown):
+    """The mesh becomes translucent and no surface covers a dot; a second press restores the first state."""
     look = (
         "() => { const {opacity, transparent} = viewer.model.mesh.material;"
         " return [transparent, opacity, viewer.model.scene.getObjectByName('dots').children"
@@ -122,7 +122,7 @@ def test_x_ray_shows_what_lies_inside(shown):
 
 
 def test_wireframe_rays_and_spread_can_be_switched(shown):
-    """W, R and U each change what they name; there is a ray for every view, and a ball for both landmarks."""
+    """W, R and U switch wireframe, rays and spread; each view has a ray, and each landmark an ellipsoid."""
     state = (
         "() => { const named = name => viewer.model.scene.getObjectByName(name);"
         " return [viewer.model.mesh.material.wireframe, named('rays').visible, named('spreads').visible]; }"
@@ -140,8 +140,8 @@ def test_wireframe_rays_and_spread_can_be_switched(shown):
     assert shown.ask("() => viewer.model.scene.getObjectByName('spreads').children.length") == 2
 
 
-def test_rays_pass_where_the_api_says(shown, client):
-    """Each drawn ray's distance from the answer is the API's ray_mm."""
+def test_rays_agree_with_the_api(shown, client):
+    """Each ray's distance from the prediction equals the API's ray_mm."""
     answer = client.post("/infer/3d", json={"object_id": OBJECT}).json()
     ends = shown.ask("() => [...viewer.model.scene.getObjectByName('rays').geometry.attributes.position.array]")
 
@@ -150,19 +150,19 @@ def test_rays_pass_where_the_api_says(shown, client):
         assert np.linalg.norm(np.cross(offset, step)) == pytest.approx(seen["ray_mm"], abs=1e-2)
 
 
-def picture_rows(run, projection):
-    """An object's rows of a rendering, by view."""
+def view_rows(run, projection):
+    """The object's rows of a rendering, by view."""
     return read_views(open_renders(str(run), projection).shard_of(OBJECT), object_id=OBJECT)
 
 
 def silhouette(png, background):
-    """Where a picture shows something else than its background."""
+    """The pixels of an image that differ from its background."""
     pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
     return np.abs(pixels - background).max(axis=-1) > 8
 
 
 def overlap(viewer, row):
-    """The intersection over union of the model's silhouette in the page and a rendered picture's."""
+    """The intersection over union of two silhouettes: the model's in the page and a rendered image's."""
     canvas = viewer.tab.locator("#canvas")
     shown = canvas.screenshot()
     pixels = np.asarray(Image.open(io.BytesIO(shown)).convert("RGB"))
@@ -173,9 +173,9 @@ def overlap(viewer, row):
 
 
 @pytest.mark.parametrize("view", [0, 3, 8])
-def test_a_view_puts_the_camera_where_the_rig_says(shown, run, view):
-    """After a click the camera's pose is the picture's, and so is the silhouette."""
-    row = picture_rows(run, "orthographic")[view]
+def test_a_view_sets_the_camera_of_the_rig(shown, run, view):
+    """After a click the camera's pose and the silhouette equal the rendered view's."""
+    row = view_rows(run, "orthographic")[view]
     shown.choose_view(view)
     shown.tab.wait_for_timeout(200)
     pose = shown.ask(
@@ -187,18 +187,18 @@ def test_a_view_puts_the_camera_where_the_rig_says(shown, run, view):
 
 
 @pytest.mark.parametrize("view", [2, 6])
-def test_the_perspective_lens_is_the_rigs_too(shown, run, view):
-    """The same holds for perspective pictures."""
-    row = {k: v for k, v in picture_rows(run, "perspective")[view].items() if k != "png"}
+def test_the_perspective_lens_equals_the_rigs(shown, run, view):
+    """The silhouette equals the rendered view's in perspective, too."""
+    row = {k: v for k, v in view_rows(run, "perspective")[view].items() if k != "png"}
     shown.ask("row => viewer.model.snap(row, row.centre_mm)", row)
     shown.tab.wait_for_timeout(200)
 
-    assert overlap(shown, picture_rows(run, "perspective")[view]) >= 0.95
+    assert overlap(shown, view_rows(run, "perspective")[view]) >= 0.95
     shown.choose_view(4)
 
 
-def test_a_turned_model_comes_back(shown, run):
-    """Dragging turns it; a click on the view, or Fit, shows it whole again."""
+def test_a_click_on_a_view_resets_a_rotated_model(shown, run):
+    """Dragging rotates the model; a click on the view restores its camera."""
     shown.choose_view(3)
     box = shown.tab.locator("#canvas").bounding_box()
     shown.tab.mouse.move(box["x"] + 20, box["y"] + 20)
@@ -206,16 +206,16 @@ def test_a_turned_model_comes_back(shown, run):
     shown.tab.mouse.move(box["x"] + 160, box["y"] + 90, steps=4)
     shown.tab.mouse.up()
     shown.tab.wait_for_timeout(200)
-    turned = overlap(shown, picture_rows(run, "orthographic")[3])
+    rotated = overlap(shown, view_rows(run, "orthographic")[3])
     shown.choose_view(3)
     shown.tab.wait_for_timeout(200)
 
-    assert turned < 0.9
-    assert overlap(shown, picture_rows(run, "orthographic")[3]) >= 0.95
+    assert rotated < 0.9
+    assert overlap(shown, view_rows(run, "orthographic")[3]) >= 0.95
 
 
 def test_the_page_aligns_as_python_does(shown, dataset):
-    """Every vertex that the page draws, and both labels, are Python's after unit, scale and quaternions."""
+    """All vertices and both labels equal Python's after unit, scale and quaternions."""
     opened = open_dataset(str(dataset))
     mesh = opened.load(opened.files[OBJECT])
     row = opened.objects.filter([i == OBJECT for i in opened.objects["object_id"].to_pylist()]).to_pylist()[0]
@@ -234,9 +234,9 @@ def test_the_page_aligns_as_python_does(shown, dataset):
 
 @pytest.mark.parametrize("projection", ["orthographic", "perspective"])
 def test_the_page_projects_as_python_does(shown, run, projection):
-    """Points to xy and xy to rays, through Python and through the page's code, to 1e-6."""
+    """Projection and backprojection in Python and in the page agree to 1e-6."""
     spec = open_renders(str(run), projection).spec
-    rows = picture_rows(run, projection)
+    rows = view_rows(run, projection)
     points = np.add(rows[0]["centre_mm"], [[10, 20, 30], [-40, 5, 60.5], [0, 0, 0]])
     cameras = spec.cameras(np.array(rows[0]["centre_mm"]))
     script = (
@@ -254,7 +254,7 @@ def test_the_page_projects_as_python_does(shown, run, projection):
 
 
 def test_the_spread_is_the_covariance(shown):
-    """The ball that is drawn is the unit ball through a matrix L with L L^T = 1.872^2 times the covariance."""
+    """The page's factor L satisfies L L^T = covariance."""
     covariance = [[4.0, 1.0, -0.5], [1.0, 2.0, 0.3], [-0.5, 0.3, 1.0]]
     factor = np.array(shown.ask("async c => (await import('/viewer/geometry.js')).cholesky(c)", covariance))
 
@@ -262,7 +262,7 @@ def test_the_spread_is_the_covariance(shown):
 
 
 def test_a_dropped_mesh_has_a_result(open_viewer, client, dataset, served):
-    """It is shown with nine pictures, its mesh and the API's answer; neither run nor dataset has a file more."""
+    """The page shows nine images, the mesh and the API's prediction; run and dataset have no new file."""
     before = sorted(path for folder in (dataset, served) for path in folder.rglob("*"))
     content = (dataset / "meshes" / f"{OBJECT}.ply").read_bytes()
     viewer = open_viewer()
@@ -284,12 +284,12 @@ def test_a_dropped_mesh_has_a_result(open_viewer, client, dataset, served):
     assert {("predicted", side) for side in SIDES} == set(viewer.dots())
     for side in SIDES:
         np.testing.assert_allclose(viewer.marks()[f"predicted-{side}"], expected[side]["xyz"], atol=1e-2)
-    assert viewer.complaints == []
+    assert viewer.errors == []
     assert before == sorted(path for folder in (dataset, served) for path in folder.rglob("*"))
 
 
 def test_an_error_of_the_server_is_a_message(open_viewer, tmp_path):
-    """A bad file, or an object that is not there, is said; then the page goes on."""
+    """The page reports a damaged file and an unknown object, and works afterwards."""
     (tmp_path / "bad.ply").write_bytes(b"ply\nnot really")
     viewer = open_viewer()
     viewer.tab.goto("/?object=nobody")
@@ -305,8 +305,8 @@ def test_an_error_of_the_server_is_a_message(open_viewer, tmp_path):
     assert viewer.tab.get_by_role("alert").inner_text() == ""
 
 
-def test_a_server_that_is_gone_is_a_message(open_viewer):
-    """Where no answer comes at all, the page says so and offers to try again."""
+def test_an_unreachable_server_is_a_message(open_viewer):
+    """Without a response, the page reports it and offers to try again."""
     viewer = open_viewer()
     viewer.open(f"?object={OBJECT}")
     viewer.context.set_offline(True)
@@ -320,20 +320,20 @@ def test_a_server_that_is_gone_is_a_message(open_viewer):
 
 
 def test_the_page_asks_for_the_token(open_viewer, settings):
-    """Once, again if it was wrong, and everything that follows carries it."""
+    """It asks once, and again after a wrong token; all later requests have the token."""
     viewer = open_viewer(token=None)
     viewer.tab.goto("/")
     for token in ("wrong-horse", settings.token):
         viewer.tab.locator("#token").fill(token)
-        viewer.tab.get_by_role("button", name="Go on").click()
+        viewer.tab.get_by_role("button", name="Continue").click()
     viewer.settle()
 
     assert viewer.tab.locator("#list li").count() == 14
     assert viewer.ask("() => Object.keys(localStorage).length + document.cookie.length") == 0
 
 
-def test_objects_are_found_sorted_and_stepped_through(open_viewer, client):
-    """Search narrows, the worst come first, the keyboard goes on, and the address leads to what is shown."""
+def test_objects_are_searched_sorted_and_stepped_through(open_viewer, client):
+    """Search filters, sorting by error puts the worst first, keys step, and the address restores the page."""
     scores = client.get("/scores").json()["objects"]
     worst = max(scores, key=lambda object_id: scores[object_id]["error_mm"])
     viewer = open_viewer()
@@ -360,7 +360,7 @@ def test_objects_are_found_sorted_and_stepped_through(open_viewer, client):
 
 
 def test_every_control_has_a_name(shown):
-    """Whatever can be used has a name that a screen reader can say."""
+    """Each control has a name for screen readers."""
     nameless = shown.ask(
         "() => [...document.querySelectorAll('button, select, input, [tabindex], img:not([alt])')]"
         ".filter(e => !e.closest('dialog:not([open])') && !e.hidden)"
@@ -373,8 +373,8 @@ def test_every_control_has_a_name(shown):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1280, 720), (820, 1180)])
-def test_all_of_it_fits_the_screen(shown, scheme, size):
-    """At 1280 x 720 and on a tablet, by day and by night: nothing to scroll for, and text that stands out."""
+def test_the_page_fits_the_screen(shown, scheme, size):
+    """At 1280 x 720 and on a tablet, in both colour schemes, nothing scrolls and the text has contrast."""
     shown.tab.set_viewport_size({"width": size[0], "height": size[1]})
     shown.tab.emulate_media(color_scheme=scheme)
     shown.tab.wait_for_timeout(100)
@@ -389,8 +389,8 @@ def test_all_of_it_fits_the_screen(shown, scheme, size):
     assert contrast(ink, ground) > 7
 
 
-def test_without_three_js_all_but_the_model_is_there(open_viewer):
-    """A set-up without npm has no 3D panel, and says so; pictures, answer and numbers are shown."""
+def test_without_three_js_only_the_model_is_missing(open_viewer):
+    """A set-up without npm has no 3D panel, and says so; images, prediction and numbers are shown."""
     viewer = open_viewer()
     viewer.context.route("**/viewer/vendor/**", lambda route: route.abort())
     viewer.tab.goto(f"/?object={OBJECT}")

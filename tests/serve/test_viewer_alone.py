@@ -1,4 +1,4 @@
-"""The viewer without what it mostly has: without a run, and without this checkout."""
+"""The viewer without a run, and without this checkout."""
 
 import os
 import shutil
@@ -32,12 +32,12 @@ def meshes(bodies, tmp_path):
 
 @contextmanager
 def serving(meshes, port, python=sys.executable, **environment):
-    """The address of `featurelib serve --dataset DATASET --label`, on a Ray of its own."""
+    """The address of `featurelib serve --dataset DATASET --label`, on its own Ray cluster."""
     command = [python, "-m", "featurelib", "serve", "--dataset", meshes, "--label", "--port", str(port)]
     environment = {**os.environ, "FEATURELIB_TOKEN": TOKEN, **environment}
     server = subprocess.Popen(command, cwd=meshes, env=environment, stdout=subprocess.PIPE, text=True)
     line = server.stdout.readline()
-    assert f"http://127.0.0.1:{port} answers" in line, line
+    assert f"http://127.0.0.1:{port}" in line, line
     yield f"http://127.0.0.1:{port}"
     server.send_signal(signal.SIGINT)
     assert server.wait(timeout=60) == 0
@@ -50,9 +50,9 @@ def labelling_server(meshes, free_ports):
         yield address
 
 
-@pytest.mark.slow  # a minute: a server with a Ray of its own
-def test_a_dataset_is_made_from_nothing_but_meshes(labelling_server, meshes, open_viewer_of, facing_mm):
-    """Both objects are labelled by clicking; the table that comes out is one that a dataset is read from."""
+@pytest.mark.slow  # a minute: a server with its own Ray cluster
+def test_a_dataset_is_made_from_meshes_alone(labelling_server, meshes, open_viewer_of, facing_mm):
+    """Both objects are labelled by clicks, and `open_dataset` reads the resulting table."""
     client = httpx.Client(base_url=labelling_server, headers={"authorization": f"Bearer {TOKEN}"})
     viewer = open_viewer_of(labelling_server, TOKEN)
     viewer.tab.goto("/?label")
@@ -70,20 +70,20 @@ def test_a_dataset_is_made_from_nothing_but_meshes(labelling_server, meshes, ope
         viewer.until("document.getElementById('label-status').textContent === 'saved'")
         viewer.tab.keyboard.press("n")
     viewer.tab.get_by_text("every object has a label").wait_for()
-    refusal = client.post("/infer/3d", json={"object_id": "body-00000"})
+    rejected = client.post("/infer/3d", json={"object_id": "body-00000"})
     dataset = open_dataset(str(meshes))
 
-    assert (refusal.status_code, refusal.json()["error"]["code"]) == (404, "not_found")
-    assert viewer.complaints == []
+    assert (rejected.status_code, rejected.json()["error"]["code"]) == (404, "not_found")
+    assert viewer.errors == []
     for row in dataset.objects.to_pylist():
         source = np.array([[*row["left"], 1], [*row["right"], 1]])
         found_mm = (source @ dataset.object_from_source.T)[:, :3]
         assert np.linalg.norm(found_mm - placed[row["object_id"]], axis=1).max() < 0.5
 
 
-@pytest.mark.slow  # builds a wheel, and starts a server with a Ray of its own
+@pytest.mark.slow  # builds a wheel, and starts a server with its own Ray cluster
 def test_an_installed_wheel_serves_the_viewer(meshes, tmp_path, free_ports):
-    """Installed elsewhere, without Node.js: every file of the page is answered, three.js included."""
+    """Installed elsewhere, without Node.js, the server sends all files of the page, three.js included."""
     uv = shutil.which("uv") or ROOT / ".uv" / "bin" / "uv"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / ".uv")}
 
@@ -95,7 +95,7 @@ def test_an_installed_wheel_serves_the_viewer(meshes, tmp_path, free_ports):
     run(uv, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
     run(uv, "pip", "install", "--quiet", "--no-deps", "--python", python, wheel)
-    environment["PYTHONPATH"] = sysconfig.get_path("purelib")  # the packages it needs, but not this checkout
+    environment["PYTHONPATH"] = sysconfig.get_path("purelib")  # its dependencies, but not this checkout
     environment["PATH"] = str(tmp_path / "venv" / "bin")  # without node
     where = run(python, "-c", "import serve.api.static_files as p; print(p.__file__)", cwd=tmp_path).strip()
     viewer = ROOT / "serve" / "viewer"

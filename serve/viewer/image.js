@@ -1,15 +1,14 @@
-// The pictures: a strip of all views and one large, with the landmarks drawn over them.
+// The images: a strip of all views and one large image, with the landmarks drawn over them.
 
-import { SIDES } from "./geometry.js";
+import { SIDES, SPREAD_68 } from "./geometry.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const BOX = 1000; // of the drawing over a picture: xy times this
-const SPREAD_68 = 1.51; // 68 % of a plane's Gaussian lies within this many standard deviations
+const BOX = 1000; // size of the drawing over an image: xy times this
 
-/** The panel; `onView` is called with the number of a view that was clicked. */
-export function createPicture(onView) {
-  const [strip, image, dots, name] = ["strip", "picture-image", "dots", "view-name"].map((id) => document.getElementById(id));
-  const empty = document.querySelector("#picture .empty");
+/** The panel; it calls `onView` with the number of a clicked view. */
+export function createImagePanel(onView) {
+  const [strip, image, dots, name] = ["strip", "view-image", "dots", "view-name"].map((id) => document.getElementById(id));
+  const empty = document.querySelector("#image .empty");
   let views = [];
   let shown = null;
 
@@ -27,27 +26,27 @@ export function createPicture(onView) {
   const thumb = (view) => strip.querySelector(`[data-view="${view}"]`);
 
   return {
-    /** Show the views of a new object; `says` stands where there are no pictures. */
-    begin(newViews, says = "") {
+    /** Show the views of a new object; `text` replaces missing images. */
+    begin(newViews, text = "") {
       views = newViews;
       shown = null;
       strip.replaceChildren(...views.map(button));
       image.hidden = true;
       dots.replaceChildren();
-      name.textContent = "Picture";
-      empty.textContent = says;
-      empty.hidden = !says;
+      name.textContent = "Image";
+      empty.textContent = text;
+      empty.hidden = !text;
     },
     choose(view) {
       shown = view;
       for (const each of strip.children) each.ariaPressed = String(Number(each.dataset.view) === view);
       const of = views.find((each) => each.view === view);
-      name.textContent = of ? `View ${view}, ${angle(of)}` : "Picture";
+      name.textContent = of ? `View ${view}, ${angle(of)}` : "Image";
       image.hidden = true;
       dots.replaceChildren();
     },
-    /** Take a view's picture: into the strip, and large if it is the view that is looked at. */
-    async setPicture(view, url) {
+    /** Show a view's image in the strip and, if it is the chosen view, large. */
+    async setImage(view, url) {
       const small = thumb(view)?.querySelector("img");
       if (small) Object.assign(small, { src: url, hidden: false });
       if (view !== shown) return;
@@ -67,7 +66,7 @@ export function createPicture(onView) {
 const angle = ({ azimuth_deg: azimuth, elevation_deg: elevation }) =>
   `${azimuth > 0 ? "+" : azimuth < 0 ? "−" : ""}${Math.abs(azimuth)}°${elevation ? ` ↑${elevation}°` : ""}`;
 
-/** What `setDots` takes, of a view's truth and of what the detector said of it (an answer of /infer, or a view of /infer/3d). */
+/** The marks for `setDots`, from a view with its true positions and its detection (of /infer or of a view of /infer/3d). */
 export function marksOf(view, found) {
   const sigma = found?.sigma_xy_px?.map((value, i) => (value * found.xy[i]) / found.px[i]);
   const near = view?.near_side ?? found?.near_side ?? found?.side;
@@ -79,8 +78,8 @@ export function marksOf(view, found) {
 }
 
 function drawn(marks, radius, withSpread) {
-  const far = (mark) => Number(mark.near); // the near ones last, on top
-  const parts = [...marks].sort((a, b) => far(a) - far(b)).map((mark) => dot(mark, radius));
+  const order = (mark) => Number(mark.near); // near marks last, on top
+  const parts = [...marks].sort((a, b) => order(a) - order(b)).map((mark) => dot(mark, radius));
   const spreads = withSpread ? marks.filter((mark) => mark.sigma).map(ellipse) : [];
   return [...spreads, ...parts];
 }
@@ -102,7 +101,7 @@ function dot({ kind, side, near, xy }, size) {
 
 function ellipse({ side, xy, sigma }) {
   const [x, y] = xy.map((value) => value * BOX);
-  const [rx, ry] = sigma.map((value) => value * SPREAD_68 * BOX);
+  const [rx, ry] = sigma.map((value) => value * SPREAD_68.plane * BOX);
   return make("ellipse", { cx: x, cy: y, rx, ry, class: `spread ${side}` });
 }
 
