@@ -35,7 +35,7 @@ class Orthographic:
 class Perspective:
     """A pinhole lens.
 
-    yfov_deg: the vertical field of view in degrees.
+    yfov_deg: the angle between the top and the bottom edge of the image, in degrees.
     """
 
     yfov_deg: float

@@ -12,7 +12,7 @@ SIDES = ("left", "right")
 
 
 def near_side(camera: Camera, pair_mm: ArrayLike) -> str:
-    """Return the side of the landmark of `pair_mm` (2, 3) that is nearer to the camera; left if both are equal."""
+    """Return the side of the instance of `pair_mm` (2, 3) that is nearer to the camera; left if both are equal."""
     left_depth, right_depth = camera.depth_mm(pair_mm)
     return SIDES[0] if left_depth <= right_depth else SIDES[1]
 

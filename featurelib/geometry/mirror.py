@@ -1,6 +1,6 @@
 """Mirroring in the object's left-right plane, for image positions, points and sets of views.
 
-The mirrored image of view i shows the mirrored object from view n - 1 - i, with the other side near.
+The mirrored image of view i shows the mirrored object from view n - 1 - i, with the other instance near.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ def mirror_xy(xy: ArrayLike) -> NDArray[np.float64]:
 
 
 def mirror_views(xy: ArrayLike) -> NDArray[np.float64]:
-    """Return the near landmark's positions (..., n, 2) of the mirrored object in the n views of the rig."""
+    """Return the near instance's positions (..., n, 2) of the mirrored object in the n views of the rig."""
     return mirror_xy(xy)[..., ::-1, :]
 
 

@@ -16,7 +16,7 @@ Projection = Literal["orthographic", "perspective"]
 PROJECTIONS: tuple[Projection, ...] = ("orthographic", "perspective")
 
 YFOV_DEG = 30.0
-"""Field of view of the perspective lens. 30 degrees is a portrait lens (65 mm on full frame) with visible
+"""Opening angle of the perspective lens. 30 degrees is a portrait lens (65 mm on full frame) with visible
 foreshortening. The camera is 1.9 image widths away, outside every object that fits into the image."""
 
 
@@ -141,7 +141,7 @@ def camera_distance_mm(lens: Lens, frame_mm: float) -> float:
 def frame_needed_mm(points_mm: ArrayLike, centre_mm: ArrayLike, rig: Rig, projection: str) -> float:
     """Return the smallest image width in mm (at `centre_mm`) that shows all points (n, 3) in every view.
 
-    Let h be half the width and t the tangent of half the field of view (0 for orthographic). A point at x beside the
+    Let h be half the width and t the tangent of half the opening angle (0 for orthographic). A point at x beside the
     axis and z towards the camera is inside the image if |x| <= (h / t - z) t, so h >= |x| + t z.
     """
     lens = lens_for(projection, 1.0)

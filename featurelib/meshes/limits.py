@@ -19,7 +19,7 @@ class Limits:
     max_parts: parts of a GLB scene; each takes some tens of microseconds, and ten thousand take less than a second.
     max_json_bytes: JSON of a GLB, which takes up to 25 times its size when parsed: 400 MB.
     max_texture_pixels: all base colour textures together: one of 8192 x 8192, which is 200 MB of RGB.
-    min_size_mm, max_size_mm: longest side of the bounding box after the alignment. The smallest scanned objects have
+    min_size_mm, max_size_mm: longest edge of the bounding box after the alignment. The smallest scanned objects have
         0.1 mm and the largest, buildings, 100 m; a wrong unit is usually far outside.
     max_coordinate_mm: distance of a vertex from the origin along an axis, see MAX_COORDINATE_MM.
     max_offset_sizes: the same distance, in units of the mesh's size. At this limit float32 rounds vertices to 1/1700

@@ -117,7 +117,7 @@ def _refuse_implausible(vertices_mm: NDArray[np.float64], limits: Limits) -> Non
         raise DataError(f"all vertices are at one point, ({x:g}, {y:g}, {z:g}) mm; expected a surface")
     if not limits.min_size_mm <= size_mm <= limits.max_size_mm:
         raise DataError(
-            f"{size_mm:g} mm along its longest side; expected {limits.min_size_mm:g} to {limits.max_size_mm:g} mm "
+            f"{size_mm:g} mm along its longest edge; expected {limits.min_size_mm:g} to {limits.max_size_mm:g} mm "
             "(check the unit)"
         )
     farthest_allowed_mm = min(limits.max_coordinate_mm, limits.max_offset_sizes * size_mm)
@@ -129,7 +129,7 @@ def _refuse_implausible(vertices_mm: NDArray[np.float64], limits: Limits) -> Non
 
 
 def _has_area(vertices_mm: NDArray[np.float64], faces: NDArray[np.integer]) -> bool:
-    """Whether any face has an area; normals can also be zero because the two sides of a sheet cancel out."""
+    """Whether any face has an area; normals can also be zero because those of opposite faces cancel."""
     corners = vertices_mm[faces]
     return bool(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).any())
 

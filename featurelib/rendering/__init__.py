@@ -1,4 +1,4 @@
-"""Images of meshes: one interface, and two back ends that return the same image.
+"""Images of meshes: one interface, and two backends that return the same image.
 
 `raster` is a rasteriser for the CPU and needs only numba. `pyrender` draws with OpenGL and is faster on a graphics
 card. `featurelib.rendering.shading` defines the shading of both.

@@ -1,4 +1,4 @@
-"""Open a rendering back end by name."""
+"""Open a rendering backend by name."""
 
 import sys
 
@@ -10,7 +10,7 @@ BACKENDS = ("auto", "raster", "pyrender")
 
 
 def open_renderer(backend: str = "auto") -> Renderer:
-    """Return a back end: "raster", "pyrender", or "auto", which is pyrender on a graphics card and raster elsewhere.
+    """Return a backend: "raster", "pyrender", or "auto", which is pyrender on a graphics card and raster elsewhere.
 
     Raises:
         UsageError: if `backend` is not one of BACKENDS, or is pyrender and no EGL context can be created.
@@ -28,7 +28,7 @@ def open_renderer(backend: str = "auto") -> Renderer:
 
 
 def _open_pyrender() -> Renderer:
-    """Return the pyrender back end on the first graphics card, or on Mesa's software renderer without one."""
+    """Return the pyrender backend on the first graphics card, or on Mesa's software renderer without one."""
     if "tensorflow" in sys.modules and not hardware_devices():
         raise UsageError(
             "backend pyrender: Mesa's software renderer crashes in a process with TensorFlow, because each loads its "
@@ -47,7 +47,7 @@ def _open_pyrender() -> Renderer:
 
 
 def _open_on_graphics_card() -> Renderer | None:
-    """Return the pyrender back end on the first graphics card; None without a card that works."""
+    """Return the pyrender backend on the first graphics card; None without a card that works."""
     if not hardware_devices():
         return None
     try:

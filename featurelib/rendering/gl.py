@@ -1,4 +1,4 @@
-"""The GPU back end: pyrender on an EGL context, with two shaders of featurelib.
+"""The GPU backend: pyrender on an EGL context, with two shaders of featurelib.
 
 It needs no display. On a machine without a graphics card Mesa's llvmpipe draws the same images, far slower than
 `raster`. Triangles that cross shading.NEAR_MM before a perspective camera are clipped there; `raster` omits them.

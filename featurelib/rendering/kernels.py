@@ -1,4 +1,4 @@
-"""Project vertices and draw triangles: the loops of the raster back end, compiled by numba.
+"""Project vertices and draw triangles: the loops of the raster backend, compiled by numba.
 
 `featurelib.rendering.raster` describes the algorithm. The functions write into buffers of the caller and share:
 

@@ -1,4 +1,4 @@
-"""The CPU back end: a z-buffer rasteriser in numba, with one thread and the same bytes in every run.
+"""The CPU backend: a z-buffer rasteriser in numba, with one thread and the same bytes in every run.
 
 A view is drawn in three steps:
 
@@ -109,7 +109,7 @@ def _view(prepared: _Prepared, camera: Camera, size: int, z_buffer: NDArray[Any]
 def _depth_scale(nearest_mm: float, farthest_mm: float) -> tuple[np.float32, np.float32]:
     """Return the depth of level 0 in mm, and the levels per mm, for surfaces between two depths.
 
-    A margin on both sides, larger than the rounding errors of float32, keeps interpolated depths inside the levels.
+    A margin at both ends, larger than the rounding errors of float32, keeps interpolated depths inside the levels.
     """
     if nearest_mm > farthest_mm:  # nothing is in front of the camera
         return np.float32(0), np.float32(1)

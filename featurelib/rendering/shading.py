@@ -1,4 +1,4 @@
-"""The shading model: one formula, implemented by every back end.
+"""The shading model: one formula, implemented by every backend.
 
 The light is at the camera, so that a mirrored object gives the mirrored image. A vertex with normal n has the
 intensity
@@ -6,8 +6,8 @@ intensity
     i = AMBIENT + (1 - AMBIENT) |n . l|
 
 where l is the unit vector from the vertex to a perspective camera, or an orthographic camera's backward axis. The
-absolute value lights both sides of a surface alike, whatever the winding of its faces. Intensities, colours and
-texture positions are interpolated linearly on the surface (perspective-correct Gouraud shading). A pixel is
+absolute value gives the front and the back of a surface the same shade, for any winding of its faces. Intensities,
+colours and texture positions are interpolated linearly on the surface (perspective-correct Gouraud shading). A pixel is
 
     255 i a
 

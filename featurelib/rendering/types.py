@@ -1,4 +1,4 @@
-"""The interface of all back ends."""
+"""The interface of all backends."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class RenderedView:
 
 
 class Renderer(Protocol):
-    """A back end. It holds buffers or a GL context: use it only in the thread that opened it, and close it.
+    """A backend. It holds buffers or a GL context: use it only in the thread that opened it, and close it.
 
     name: "raster" or "pyrender".
     """

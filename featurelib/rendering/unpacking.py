@@ -1,4 +1,4 @@
-"""Convert z-buffers to images and depths: the last loops of the raster back end, compiled by numba.
+"""Convert z-buffers to images and depths: the last loops of the raster backend, compiled by numba.
 
 `featurelib.rendering.kernels` describes the buffers. Positions there have 8 bits below the pixel, hence `<< 8`.
 """

@@ -115,8 +115,8 @@ def test_perspective_shrinks_with_distance() -> None:
     np.testing.assert_allclose(far, near / 2, atol=1e-12)
 
 
-def test_perspective_fills_its_field_of_view() -> None:
-    """A point at half the field of view above the axis is on the image's top edge."""
+def test_perspective_fills_its_opening_angle() -> None:
+    """A point at half the opening angle above the axis is on the image's top edge."""
     camera = Camera(Perspective(30.0), np.eye(4))
 
     xy = camera.project([0, np.tan(np.radians(15)) * 700, -700])

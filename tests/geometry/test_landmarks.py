@@ -43,7 +43,7 @@ def test_the_near_side_of_a_symmetric_pair_is_that_of_the_view(projection: str) 
 
 
 @pytest.mark.parametrize("projection", PROJECTIONS)
-def test_the_near_side_of_the_front_view_is_that_of_the_nearer_landmark(projection: str) -> None:
+def test_the_near_side_of_the_front_view_is_that_of_the_nearer_instance(projection: str) -> None:
     """The near side depends on the pair, not on the view; it is left if both depths are equal."""
     front = DEFAULT_RIG.cameras([0, 0, 0], lens_for(projection, 300.0), 300.0)[FRONT]
 

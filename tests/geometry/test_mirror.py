@@ -1,4 +1,4 @@
-"""The mirrored image of a view is the mirrored object in the partner view, with the other landmark."""
+"""The mirrored image of a view is the mirrored object in the partner view, with the other instance."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_mirroring_the_object_mirrors_the_partner_view(projection: str, rig: Rig
 @given(st.integers(0, 2**32 - 1))
 @settings(deadline=None, max_examples=25)
 def test_mirrored_views_are_the_views_of_the_mirrored_object(projection: str, seed: int) -> None:
-    """`mirror_views` gives the near landmark's positions that projecting the mirrored pair gives."""
+    """`mirror_views` gives the near instance's positions that projecting the mirrored pair gives."""
     pair_mm, centre_mm = _pair_and_centre(seed)
     cameras = DEFAULT_RIG.cameras(centre_mm, lens_for(projection, 400.0), 400.0)
 
@@ -96,7 +96,7 @@ def test_mirroring_an_image_flips_its_pixels() -> None:
 
 
 def test_mirroring_a_pair_swaps_its_sides() -> None:
-    """The mirror image of the left landmark is the right one; height and depth stay."""
+    """The mirror image of the left instance is the right one; height and depth stay."""
     mirrored = mirror_pair([[70, 1, 2], [-60, 3, 4]], centre_x_mm=10)
 
     np.testing.assert_array_equal(mirrored, [[80, 3, 4], [-50, 1, 2]])

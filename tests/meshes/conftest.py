@@ -29,7 +29,7 @@ def _directions(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _surface(directions: np.ndarray, radii_mm: np.ndarray, bump_mm: float) -> np.ndarray:
-    """Return the points (n, 3) in these directions of an ellipsoid with a bump on each side and a nose in front."""
+    """Return the points (n, 3) of an ellipsoid in these directions, with bumps on the left, the right and in front."""
     height = np.ones(len(directions))
     for bump, width, size in ((SIDE_BUMP, 0.25, 1.0), (SIDE_BUMP * (-1, 1, 1), 0.25, 1.0), (NOSE, 0.3, 1.5)):
         height += bump_mm / 80 * size * np.exp(-((directions - bump) ** 2).sum(-1) / 2 / width**2)

@@ -131,11 +131,11 @@ def test_a_file_without_its_last_byte_is_cut_off(kind, ellipsoid, exported):
         ),
         (
             TRIANGLE.replace(b"3 0 0", b"3e6 0 0"),
-            "3e+06 mm along its longest side; expected 0.1 to 100000 mm (check the unit)",
+            "3e+06 mm along its longest edge; expected 0.1 to 100000 mm (check the unit)",
         ),
         (
             b"v 0 0 0\nv 2e-4 0 0\nv 0 3e-5 0\nf 1 2 3\n",
-            "0.0002 mm along its longest side; expected 0.1 to 100000 mm (check the unit)",
+            "0.0002 mm along its longest edge; expected 0.1 to 100000 mm (check the unit)",
         ),
         (
             b"v 1e5 0 0\nv 100001 0 0\nv 1e5 2 0\nf 1 2 3\n",

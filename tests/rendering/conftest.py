@@ -1,4 +1,4 @@
-"""Meshes with known images, and both back ends."""
+"""Meshes with known images, and both backends."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def raster():
 
 @pytest.fixture(scope="session")
 def pyrender():
-    """The OpenGL back end; its tests are skipped only without EGL."""
+    """The OpenGL backend; its tests are skipped only without EGL."""
     try:
         renderer = open_renderer("pyrender")
     except UsageError as no_egl:
@@ -34,7 +34,7 @@ def pyrender():
 
 @pytest.fixture(params=["raster", "pyrender"])
 def renderer(request) -> Renderer:
-    """Each back end."""
+    """Each backend."""
     return request.getfixturevalue(request.param)
 
 

@@ -1,4 +1,4 @@
-"""Properties of every back end."""
+"""Properties of every backend."""
 
 import subprocess
 import sys
@@ -92,7 +92,7 @@ def test_the_mirrored_mesh_gives_the_mirrored_image(renderer, projection, bumpy,
 
 
 def test_the_winding_of_faces_does_not_matter(renderer, bumpy, around):
-    """Both sides of a surface have the same shade, and neither is culled."""
+    """The front and the back of a surface have the same shade, and neither is culled."""
     inside_out = replace(bumpy, faces=np.ascontiguousarray(bumpy.faces[:, ::-1]), normals=-bumpy.normals)
 
     [image], [other] = (renderer.render(mesh, around(bumpy, "perspective")[2:3], SIZE) for mesh in (bumpy, inside_out))
@@ -127,7 +127,7 @@ def test_no_cameras_give_no_images(renderer, bumpy):
 
 
 def test_an_unknown_backend_is_rejected_with_the_known_ones():
-    """The message lists the back ends."""
+    """The message lists the backends."""
     with pytest.raises(UsageError, match="backend 'opengl': expected one of auto, raster, pyrender"):
         open_renderer("opengl")
 

@@ -13,7 +13,7 @@ SIZE = 256
 
 @pytest.mark.parametrize("projection", PROJECTIONS)
 @pytest.mark.parametrize("shape", ["bumpy", "layered", "coloured", "textured"])
-def test_both_back_ends_give_the_same_image(raster, pyrender, request, shape, projection, around):
+def test_both_backends_give_the_same_image(raster, pyrender, request, shape, projection, around):
     """Silhouette, shade and depth of OpenGL and of the rasteriser agree pixel by pixel."""
     mesh = request.getfixturevalue(shape)
     cameras = around(mesh, projection)[::2]
@@ -48,7 +48,7 @@ def test_two_renderers_of_one_process_do_not_disturb_each_other(pyrender, bumpy,
 
 
 def test_mesas_software_renderer_does_not_share_a_process_with_tensorflow(pyrender):
-    """Each loads its own LLVM, and drawing would crash the process; opening the back end is an error of one line."""
+    """Each loads its own LLVM, and drawing would crash the process; opening the backend is an error of one line."""
     if not is_software(pyrender.hardware):
         pytest.skip("a graphics card draws here; the crash is of Mesa's software renderer")
     code = "import tensorflow; from featurelib.rendering import open_renderer; open_renderer('pyrender')"

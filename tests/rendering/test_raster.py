@@ -87,7 +87,7 @@ def test_a_closed_sphere_has_no_holes(raster, projection, around):
     for image in raster.render(mesh, around(mesh, projection), SIZE):
         covered = np.isfinite(image.depth_mm)
         assert (np.abs(np.diff(np.pad(covered, 1).astype(int), axis=1)).sum(axis=1) <= 2).all()
-        # The far side does not show through a hole: all depths are of the front half.
+        # The back does not show through a hole: all depths are of the front half.
         assert image.depth_mm[covered].max() - image.depth_mm.min() < 101
 
 
