@@ -79,7 +79,7 @@ def test_the_order_of_rows_and_columns_does_not_matter(folder):
 
 
 @pytest.mark.parametrize("name", ["notes.txt", ".a.ply.part", "b.blend", "README"])
-def test_other_files_beside_the_meshes_are_ignored(folder, name):
+def test_other_files_in_meshes_are_ignored(folder, name):
     """Only files with the ending of a mesh count, and no hidden files."""
     expected = open_dataset(str(folder)).objects
     (folder / "meshes" / name).touch()
@@ -111,7 +111,7 @@ def test_a_mesh_without_labels_counts_in_an_unlabelled_dataset(folder):
     assert all(row["left"] is None and row["right"] is None for row in rows)
 
 
-def test_a_fixed_split_spreads_over_its_group(folder):
+def test_a_fixed_split_holds_for_its_group(folder):
     """The fixed split of one object is the split of its group."""
     family = "some family"
     other = next(split for split in ("train", "val", "test") if split != split_of(family))
@@ -129,7 +129,7 @@ def test_a_group_without_a_fixed_split_is_split_by_its_name(folder):
     assert open_dataset(str(folder)).objects["split"].to_pylist() == [split_of("g")] * 3
 
 
-def test_the_alignment_turns_the_first_rotation_first(folder):
+def test_the_alignment_applies_the_first_rotation_first(folder):
     """(0, 1, 0) cm, turned a quarter about x and then half about x, doubled, is -20 mm along z."""
     settings(folder, alignment={"rotations_wxyz": [QUARTER_TURN, [0, 1, 0, 0]], "scale": 2})
 
@@ -173,8 +173,8 @@ def test_a_missing_file_is_named(folder, name):
     assert f"{folder}/{name}: cannot be read" in refusal(folder)
 
 
-def test_no_dataset_at_all(tmp_path):
-    """A missing folder is named."""
+def test_a_missing_folder_is_named(tmp_path):
+    """The error names the first file that is missing."""
     assert f"{tmp_path}/nowhere/dataset.json" in refusal(tmp_path / "nowhere")
 
 

@@ -95,7 +95,7 @@ def rows_of(*rows: tuple[str, str, str, str]) -> pa.Table:
     return pa.Table.from_pylist([dict(zip(CONTENTS.names, (*row, 1), strict=True)) for row in rows], CONTENTS)
 
 
-def test_a_rendering_is_read_as_one_row_an_object(manifest):
+def test_a_rendering_is_read_as_one_row_per_object(manifest):
     """Each object has one row, with its labels and its number of views, and there is no fault."""
     contents = contents_of(manifest)
 
@@ -133,7 +133,7 @@ def sorted_rows(contents: Contents) -> list[dict[str, Any]]:
     return sorted(contents.rows.to_pylist(), key=str)
 
 
-def test_a_shard_without_views_holds_nothing(tmp_path):
+def test_a_shard_without_views_has_no_rows(tmp_path):
     """A shard whose members were all rejected has no rows and no fault."""
     write_shard(str(tmp_path / "empty"), [], Receipt("empty", 0, rejects=(REJECT,)))
     contents = read_contents(str(tmp_path), ["empty"])
@@ -179,7 +179,7 @@ def test_the_leaks_are_those_of_the_definition(rows, cut):
     assert find_leaks(table) == naive_leaks(rows)
 
 
-def test_the_same_content_twice_on_one_side_is_no_leak():
+def test_duplicates_within_one_split_are_not_a_leak():
     """Duplicates within one split do not make a score too good."""
     assert find_leaks(rows_of(("a", "a", "train", "same"), ("b", "b", "train", "same"))) == []
     assert find_leaks(rows_of(("a", "a", "train", "same"), ("b", "b", "val", "same"))) == [
@@ -187,7 +187,7 @@ def test_the_same_content_twice_on_one_side_is_no_leak():
     ]
 
 
-def test_the_search_is_arrows():
+def test_the_search_is_fast():
     """A quarter of a million objects take a second; a Python loop over objects would exceed the limit."""
     names = pc.cast(pa.array(np.arange(250_000)), pa.string())
     split = pc.if_else(pc.less(pa.array(np.arange(250_000) % 10), 8), "train", "val")
@@ -208,7 +208,7 @@ def message(refuse: Any, *args: Any) -> str:
     return str(caught.value)
 
 
-def test_a_leak_is_refused_in_one_line_that_tells_all(manifest):
+def test_a_leak_is_refused_in_one_line(manifest):
     """The message has the file, the leak, its splits, the number of others and the fix."""
     twice = rows_of(("a", "a", "train", "f00"), ("b", "b", "val", "f00"), ("c", "c", "val", "f00"))
     other = rows_of(("d", "d", "train", "f01"), ("e", "e", "test", "f01"))
@@ -221,7 +221,7 @@ def test_a_leak_is_refused_in_one_line_that_tells_all(manifest):
     )
 
 
-def test_one_view_on_another_side_is_a_leak(manifest):
+def test_one_view_in_another_split_is_a_leak(manifest):
     """An object whose views disagree is named, with the shard to delete."""
     uri = manifest.shard_of("head-05")
     at = pq.read_table(uri)["object_id"].to_pylist().index("head-05") + 1
@@ -235,7 +235,7 @@ def test_one_view_on_another_side_is_a_leak(manifest):
     )
 
 
-def test_a_group_on_two_sides_is_a_leak(manifest):
+def test_a_group_in_two_splits_is_a_leak(manifest):
     """A family in training and validation is refused, even if no object is in both."""
     for name in ("head-04", "head-05"):
         uri = manifest.shard_of(name)
@@ -251,7 +251,7 @@ def test_a_group_on_two_sides_is_a_leak(manifest):
 
 
 @pytest.mark.parametrize(
-    ("corrupt", "said"),
+    ("corrupt", "words"),
     [
         (lambda one, other: shutil.copy(other, one), "holds the shard shard-1.parquet"),
         (lambda one, other: rewrite(one, "split", dict.fromkeys(range(99), "val")), "but its receipt has"),
@@ -260,14 +260,14 @@ def test_a_group_on_two_sides_is_a_leak(manifest):
     ],
     ids=["another shard", "other splits", "no receipt", "a row less"],
 )
-def test_a_shard_that_is_not_what_it_says_is_refused(manifest, corrupt, said):
+def test_an_inconsistent_shard_is_refused(manifest, corrupt, words):
     """The line names the shard, its fault and the fix."""
     one, other = (f"{manifest.uri}/shard-{i}.parquet" for i in range(2))
     corrupt(one, other)
     line = message(refuse_mismatch, manifest, contents_of(manifest))
 
     assert line.startswith(f"{one}: ")
-    assert said in line
+    assert words in line
     assert line.endswith("; delete it and run `featurelib render` again")
 
 
@@ -282,7 +282,7 @@ def test_more_shards_than_one_are_counted(manifest):
 
 
 @pytest.mark.parametrize("key", ["objects", "views", "rejected"])
-def test_a_manifest_that_counts_otherwise_is_refused(manifest, key, tmp_path):
+def test_a_manifest_with_other_counts_is_refused(manifest, key, tmp_path):
     """If all shards are consistent, the fix is to delete the manifest."""
     file = Path(manifest.uri) / "manifest.json"
     values = json.loads(file.read_text())
@@ -308,7 +308,7 @@ def test_a_missing_or_damaged_shard_is_named(manifest, content):
     )
 
 
-def test_a_table_of_something_else_is_no_shard(manifest):
+def test_a_table_with_other_columns_is_not_a_shard(manifest):
     """A Parquet file without the columns of a shard is named like a damaged one."""
     pq.write_table(pa.table({"a": [1]}), manifest.shard_uris[0])
 
@@ -318,14 +318,14 @@ def test_a_table_of_something_else_is_no_shard(manifest):
 
 
 @pytest.mark.parametrize("column", ["group", "split", "mesh_sha256"])
-def test_a_label_that_is_missing_is_no_side(manifest, column):
+def test_a_missing_label_is_an_error(manifest, column):
     """A null in a required column is an error."""
     rewrite(manifest.shard_uris[0], column, {1: None}, row_group_size=VIEWS)
 
     assert f"shard-0.parquet: not a readable shard (column {column} has nulls)" in message(contents_of, manifest)
 
 
-def test_a_side_without_views_is_refused(manifest):
+def test_a_split_without_views_is_refused(manifest):
     """The line has the counts of the other splits."""
     bare = Manifest(**{**vars(manifest), "views": {"train": 9}, "objects": {"train": 3}})
     refuse_missing_splits(bare, ("train",))
@@ -336,7 +336,7 @@ def test_a_side_without_views_is_refused(manifest):
     )
 
 
-def test_the_fixture_has_what_the_tests_count_on(manifest):
+def test_the_fixture_has_all_splits(manifest):
     """No shard is empty, and no split is empty."""
     assert Counter(manifest.objects) == Counter(SPLIT_OF.values())
     assert all(pq.read_metadata(uri).num_rows for uri in manifest.shard_uris)

@@ -37,7 +37,7 @@ def test_no_group_is_in_more_than_one_split(tmp_path):
     assert set(splits.values()) == set(SPLITS)
 
 
-def test_objects_that_arrive_later_move_none(tmp_path):
+def test_new_objects_move_no_others(tmp_path):
     """A dataset that grows in old and new groups keeps the split of all earlier objects."""
     before = {name: f"family-{i % 30}" for i, name in enumerate(NAMES[:100])}
     after = {name: f"family-{i % 45}" for i, name in enumerate(NAMES[100:200])} | before

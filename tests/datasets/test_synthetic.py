@@ -80,7 +80,7 @@ class TestBody:
             assert len(edges) == len(forwards)
             assert forwards == backwards
             assert len(body.vertices_mm) - len(edges) // 2 + len(body.faces) == 2
-            assert (a * np.cross(b, c)).sum() / 6 > 1e6  # mm^3; negative if the faces looked inwards
+            assert (a * np.cross(b, c)).sum() / 6 > 1e6  # mm^3; negative if the faces were oriented inwards
 
     def test_finer_resolution_shows_the_same_body(self, bodies: list[Body]) -> None:
         """The resolution changes only the triangles: pair and pose are equal, and the surfaces agree to 1 mm."""
@@ -252,10 +252,10 @@ class TestDataset:
 
     def test_progress_counts_bodies(self, tmp_path: Path) -> None:
         """Progress is reported after each body."""
-        told: list[int] = []
-        write_dataset(tmp_path, 3, progress=told.append)
+        reported: list[int] = []
+        write_dataset(tmp_path, 3, progress=reported.append)
 
-        assert told == [1, 2, 3]
+        assert reported == [1, 2, 3]
 
     def test_refuses_a_folder_with_other_meshes(self, tmp_path: Path) -> None:
         """A mesh of another dataset is an error, since it would join this one without labels."""
@@ -263,17 +263,18 @@ class TestDataset:
         with pytest.raises(UsageError, match=r"meshes: holds body-00001\.ply, .* choose an empty folder"):
             write_dataset(tmp_path, 1)
 
-    @pytest.mark.parametrize(("num_objects", "seed"), [(0, 0), (-1, 0), (1, -1)])
-    def test_refuses_impossible_numbers(self, tmp_path: Path, num_objects: int, seed: int) -> None:
-        """No objects, or a negative seed, is an error before anything is written."""
-        with pytest.raises(UsageError, match="expected at least 1 object and a seed of at least 0"):
-            write_dataset(tmp_path, num_objects, seed)
-
-        assert list(tmp_path.iterdir()) == []
-
-    def test_refuses_unknown_unit(self, tmp_path: Path) -> None:
-        """An unknown unit is an error before anything is written."""
-        with pytest.raises(DataError, match="unit 'yard'"):
-            write_dataset(tmp_path, 1, unit="yard")
+    @pytest.mark.parametrize(
+        ("flags", "error", "message"),
+        [
+            ({"num_objects": 0}, UsageError, "expected at least 1 object and a seed of at least 0"),
+            ({"num_objects": -1}, UsageError, "expected at least 1 object and a seed of at least 0"),
+            ({"num_objects": 1, "seed": -1}, UsageError, "expected at least 1 object and a seed of at least 0"),
+            ({"num_objects": 1, "unit": "yard"}, DataError, "unit 'yard'"),
+        ],
+    )
+    def test_refuses_impossible_values(self, tmp_path: Path, flags: dict, error: type, message: str) -> None:
+        """A number or unit out of range is an error before anything is written."""
+        with pytest.raises(error, match=message):
+            write_dataset(tmp_path, **flags)
 
         assert list(tmp_path.iterdir()) == []

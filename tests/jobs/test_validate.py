@@ -31,7 +31,7 @@ def test_a_good_dataset_ends_well(cluster, dataset, tmp_path, capsys):
     """Code 0, no error, and a sheet with every object; small splits are warnings."""
     out = tmp_path / "out"
 
-    code, text, said = validated(capsys, "--dataset", dataset, "--out", out)
+    code, text, stderr = validated(capsys, "--dataset", dataset, "--out", out)
 
     lines = text.splitlines()
     assert code == 0
@@ -42,7 +42,7 @@ def test_a_good_dataset_ends_well(cluster, dataset, tmp_path, capsys):
         "note [frame",
     ]
     assert lines[-1] == f"{dataset}: 14 objects checked: 0 errors, 2 warnings, 2 notes"
-    assert f"contact sheet in {out}/sheet.html" in said
+    assert f"contact sheet in {out}/sheet.html" in stderr
     assert sorted(file.name for file in out.iterdir()) == ["config.json", "findings.json", "sheet.html"]
     assert (out / "sheet.html").read_text().count("data:image/png;base64,") == 3 * 14
     assert json.loads((out / "findings.json").read_text())["counts"]["error"] == 0
@@ -105,9 +105,9 @@ def test_bad_usage_is_one_line_and_code_2(capsys, tmp_path, monkeypatch, flags, 
     """A folder that is not a dataset is an error of usage, not a finding."""
     monkeypatch.chdir(tmp_path)
 
-    code, text, said = validated(capsys, *flags)
+    code, text, stderr = validated(capsys, *flags)
 
     assert (code, text) == (2, "")
-    assert said.startswith("error: ")
-    assert said.count("\n") == 1
-    assert names in said
+    assert stderr.startswith("error: ")
+    assert stderr.count("\n") == 1
+    assert names in stderr

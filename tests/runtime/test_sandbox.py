@@ -58,10 +58,10 @@ def die_once(marker):
 
 
 @pytest.fixture(scope="module")
-def child():
+def sandbox():
     """A process with tight limits."""
-    with SandboxedProcess(SandboxLimits(seconds=3, memory_mb=1024, recycle_after=1000), preload=["json"]) as child:
-        yield child
+    with SandboxedProcess(SandboxLimits(seconds=3, memory_mb=1024, recycle_after=1000), preload=["json"]) as sandbox:
+        yield sandbox
 
 
 @pytest.mark.parametrize(
@@ -73,64 +73,64 @@ def child():
         (hog, "needs more than 1024 MB"),
     ],
 )
-def test_a_lost_child_costs_its_own_piece_of_work(child, work, words):
+def test_a_lost_process_costs_its_own_piece_of_work(sandbox, work, words):
     """The reason is one line on how it ended, and the next piece of work succeeds."""
     with pytest.raises(ProcessLostError, match=words) as lost:
-        child(work, 0)
+        sandbox(work, 0)
 
     assert "\n" not in str(lost.value)
-    assert child(double, 21) == 42
+    assert sandbox(double, 21) == 42
 
 
-def test_the_works_own_errors_come_through(child):
+def test_the_works_own_errors_come_through(sandbox):
     """An exception of the work is raised; its process is not lost."""
     with pytest.raises(ValueError, match="no faces"):
-        child(refuse, 0)
+        sandbox(refuse, 0)
 
 
-def test_a_child_that_died_by_chance_gets_a_second_try(child, tmp_path):
+def test_a_process_that_died_by_chance_gets_a_second_try(sandbox, tmp_path):
     """One kill from outside costs nothing."""
-    assert child(die_once, str(tmp_path / "marker")) == "done"
+    assert sandbox(die_once, str(tmp_path / "marker")) == "done"
 
 
-def test_too_slow_is_not_tried_twice(child):
+def test_too_slow_is_not_tried_twice(sandbox):
     """Work that took too long is not tried again."""
     started = time.monotonic()
     with pytest.raises(OverLimitError):
-        child(hang, 0)
+        sandbox(hang, 0)
 
-    assert time.monotonic() - started < 2 * child.limits.seconds
+    assert time.monotonic() - started < 2 * sandbox.limits.seconds
 
 
-def test_results_come_in_order_around_a_loss(child):
+def test_results_come_in_order_around_a_loss(sandbox):
     """A map yields one outcome per item, in the order of the items."""
-    first, lost, last = (outcome for work in (double, die, double) for outcome in child.map(work, [4]))
+    first, lost, last = (outcome for work in (double, die, double) for outcome in sandbox.map(work, [4]))
 
     assert (first, last) == (8, 8)
     assert isinstance(lost, ProcessLostError)
 
 
-def test_a_child_that_is_killed_while_it_rests_is_replaced(child):
+def test_a_process_that_is_killed_while_it_rests_is_replaced(sandbox):
     """The next piece of work gets a new process, however the last one ended."""
     for _ in range(3):
-        os.kill(child(pid, 0), signal.SIGKILL)
+        os.kill(sandbox(pid, 0), signal.SIGKILL)
 
-        assert list(child.map(double, [1, 2, 3])) == [2, 4, 6]
+        assert list(sandbox.map(double, [1, 2, 3])) == [2, 4, 6]
 
 
-def test_a_child_is_replaced_after_its_share_of_work():
+def test_a_process_is_replaced_after_its_share_of_work():
     """After `recycle_after` pieces of work the process is replaced, so that leaks do not add up."""
-    with SandboxedProcess(SandboxLimits(recycle_after=3)) as child:
-        pids = list(child.map(pid, range(9)))
+    with SandboxedProcess(SandboxLimits(recycle_after=3)) as sandbox:
+        pids = list(sandbox.map(pid, range(9)))
 
     assert len(set(pids)) == 3
     assert all(1 <= pids.count(one) <= 3 for one in set(pids))
 
 
-def test_a_closed_child_leaves_no_process():
+def test_a_closed_process_leaves_no_process():
     """Closing ends the process."""
-    with SandboxedProcess(SandboxLimits()) as child:
-        number = child(pid, 0)
+    with SandboxedProcess(SandboxLimits()) as sandbox:
+        number = sandbox(pid, 0)
     for _ in range(100):
         if not Path(f"/proc/{number}").exists():
             break
@@ -142,8 +142,8 @@ def test_a_closed_child_leaves_no_process():
 MAKE_AND_BE_KILLED = """
 import os, signal
 from featurelib.runtime.sandbox import SandboxedProcess, SandboxLimits
-child = SandboxedProcess(SandboxLimits())
-print(child._folder.name, flush=True)
+sandbox = SandboxedProcess(SandboxLimits())
+print(sandbox._folder.name, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 

@@ -65,7 +65,7 @@ def render_object(job: ObjectJob) -> RenderedObject:
     digest = None
     try:
         if job.mesh_uri is None:
-            raise DataError(f"{job.name}: no mesh file of this name; add it or remove the row of landmarks.csv")
+            raise DataError(f"{job.name}: no mesh file of this name; landmarks.csv names it")
         content = storage.read_bytes(job.mesh_uri)
         digest = hashlib.sha256(content).hexdigest()
         mesh = parse_mesh(content, job.mesh_uri, job.object_from_source)

@@ -1,6 +1,6 @@
 """The anatomy of an elfish bust: random traits and the parts that they describe.
 
-The numbers were chosen by eye, so that the busts look friendly and no sample looks broken.
+The numbers were chosen by eye, so that the busts look friendly and no sample is broken.
 
 Frame: millimetres, origin inside the head midway between the ears, +x the body's left, +y up, +z forward.
 """

@@ -54,7 +54,7 @@ def shard(tmp_path) -> str:
     return uri
 
 
-def test_a_shard_gives_its_rows_back(shard):
+def test_a_shard_is_read_as_it_was_written(shard):
     """The written rows are read in order, with the columns and types of schemas.SHARD."""
     assert read_views(shard) == ROWS
     assert pq.read_schema(shard).remove_metadata() == SHARD
@@ -67,7 +67,7 @@ def test_the_same_rows_are_the_same_bytes(shard, tmp_path):
     assert (tmp_path / "again").read_bytes() == Path(shard).read_bytes()
 
 
-def test_the_receipt_counts_and_lies_in_the_footer(shard, tmp_path):
+def test_the_receipt_has_counts_and_is_in_the_footer(shard, tmp_path):
     """Objects and views are counted by split; a later run reads the receipt that the writer returned."""
     written = write_shard(str(tmp_path / "again"), ROWS, Receipt("shard-1.parquet", 3, rejects=(REJECT,)))
 
@@ -101,7 +101,7 @@ def test_a_shard_without_views_is_a_shard(tmp_path):
     assert read_receipt(uri) == Receipt("empty", 0, rejects=(REJECT,))
 
 
-def test_one_colour_picture_makes_a_shard_of_colour(tmp_path):
+def test_one_colour_image_makes_a_colour_shard(tmp_path):
     """channels is the largest number of channels of an image."""
     colour = np.stack([GREY, GREY, 255 - GREY], axis=-1)
     rows = [view_row("a", 0), view_row("b", 0, colour)]
@@ -131,7 +131,7 @@ def test_a_row_group_is_an_object(shard):
         ({"object_id": "nobody"}, lambda row: False),
     ],
 )
-def test_only_what_is_asked_for_is_read(shard, wanted, expected):
+def test_rows_and_columns_can_be_selected(shard, wanted, expected):
     """Rows are selected by object, split and view, columns by name, also if a filter is not among the columns."""
     rows = [row for row in ROWS if expected(row)]
 

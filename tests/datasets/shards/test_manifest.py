@@ -59,7 +59,7 @@ def test_the_order_in_which_shards_end_does_not_matter(uri, spec):
     assert set(first) == {"manifest.json", "rejects.parquet"}
 
 
-def test_every_reject_is_a_row(uri, spec):
+def test_each_reject_is_a_row(uri, spec):
     """rejects.parquet has each object without views, sorted, with its reason."""
     commit(uri, "d", "tragus", spec, RECEIPTS, 9)
 
@@ -76,7 +76,7 @@ def test_no_rejects_are_a_table_too(uri, spec):
 
 
 @pytest.mark.parametrize("objects_in", [8, 10])
-def test_no_object_gets_lost(uri, spec, objects_in):
+def test_all_objects_are_counted(uri, spec, objects_in):
     """The number of objects is rendered plus rejected; otherwise nothing is written, and the error has the counts."""
     with pytest.raises(DataError, match=f"{objects_in} objects in, but 6 rendered and 3 rejected"):
         commit(uri, "d", "tragus", spec, RECEIPTS, objects_in)
@@ -108,7 +108,7 @@ def test_an_object_is_found_in_its_shard(uri, spec):
         assert {manifest.shard_of(object_id) for object_id in ids} <= {f"{uri}/{plan.names['orthographic']}"}
 
 
-def test_files_that_are_not_named_are_ignored(uri, spec, tmp_path):
+def test_files_that_the_manifest_does_not_name_are_ignored(uri, spec, tmp_path):
     """A shard of an earlier rendering in the folder is not part of the dataset."""
     storage.write_bytes(f"{uri}/shard-old.parquet", b"")
     commit(uri, "d", "tragus", spec, RECEIPTS, 9)
@@ -141,7 +141,7 @@ def test_a_manifest_of_another_version_is_refused(uri, spec, tmp_path, schema):
         open_renders(str(tmp_path), "orthographic")
 
 
-def test_the_content_hash_is_of_inputs_and_pixels(uri, spec):
+def test_the_content_hash_depends_on_the_shards_alone(uri, spec):
     """It changes with each shard, and not with the folder, the dataset's URI or the counts."""
     manifest = commit(uri, "d", "tragus", spec, RECEIPTS, 9)
 
@@ -161,7 +161,7 @@ def test_a_run_can_be_moved(uri, spec, tmp_path):
     assert moved == replace(committed, uri=str(tmp_path / "moved" / "renders" / "orthographic"))
 
 
-def test_two_runs_at_once_cannot_both_win(uri, spec):
+def test_two_concurrent_runs_cannot_both_commit(uri, spec):
     """The second commit of other images is a conflict; a commit of the same images is not."""
     first = commit(uri, "d", "tragus", spec, RECEIPTS, 9, None)
     assert commit(uri, "d", "tragus", spec, RECEIPTS, 9, None) == first

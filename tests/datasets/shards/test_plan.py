@@ -69,7 +69,7 @@ def test_a_new_object_changes_one_shard(spec):
     assert changed == {bucket_of("a-newcomer", 8)}
 
 
-def test_shards_without_objects_have_names_of_their_own(spec):
+def test_empty_shards_have_different_names(spec):
     """Each bucket has its own file, even if two are empty: the name has the number of the bucket."""
     assert len(set(names(ROWS[:1], spec, 16))) == 16
 
@@ -112,7 +112,7 @@ def test_a_name_depends_on_content_and_labels(spec, change):
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_a_name_depends_on_all_that_shapes_the_pixels(spec, change):
+def test_a_name_depends_on_everything_that_shapes_the_pixels(spec, change):
     """Each field of the spec changes the name."""
     assert name(ROWS[:2], replace(spec, **change)) != name(ROWS[:2], spec)
 
@@ -123,7 +123,7 @@ def test_a_name_is_a_file_name(spec):
 
 
 @pytest.mark.parametrize("num_objects", [0, 1, 16, 17, 32, 33, 100, 1000, 1024, 1025, 100_000])
-def test_the_fewest_buckets_that_leave_room(num_objects):
+def test_there_are_as_few_buckets_as_possible(num_objects):
     """Their number is the smallest power of two with at most OBJECTS_PER_SHARD objects in each on average."""
     buckets = num_buckets(num_objects)
 

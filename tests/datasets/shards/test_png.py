@@ -10,7 +10,7 @@ from featurelib.datasets.shards import decode_png, encode_png
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (8, 8, 3), (5, 7), (5, 7, 3)])
-def test_png_loses_nothing(shape):
+def test_png_is_lossless(shape):
     """PNG gives back the same pixels, grey as grey and colour as colour."""
     pixels = np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8)
 
@@ -23,7 +23,7 @@ def test_png_loses_nothing(shape):
 
 @pytest.mark.parametrize("channels", [(), (3,)])
 @pytest.mark.parametrize(("width", "size"), [(96, 32), (96, 48), (64, 64), (90, 30)])
-def test_reducing_and_mirroring_can_be_swapped(width, size, channels):
+def test_reducing_and_mirroring_commute(width, size, channels):
     """The reduced mirrored image is the mirrored reduced image to the bit, so mirrored labels stay exact."""
     pixels = np.random.default_rng(2).integers(0, 256, (width, width, *channels)).astype(np.uint8)
 
@@ -55,7 +55,7 @@ def test_reducing_is_the_mean_of_areas(height, width, size):
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 @pytest.mark.parametrize("options", [{}, {"compress_level": 0}, {"optimize": True}])
-def test_a_png_of_others_is_read_like_ours(mode, options):
+def test_a_png_of_another_encoder_is_read(mode, options):
     """The pixels are the same for all filters and chunks of other encoders."""
     pixels = np.random.default_rng(4).integers(0, 256, (40, 30) if mode == "L" else (40, 30, 3)).astype(np.uint8)
     file = io.BytesIO()
@@ -72,7 +72,7 @@ def test_a_damaged_png_is_refused(end):
         decode_png(encode_png(np.random.default_rng(5).integers(0, 256, (64, 64)).astype(np.uint8))[:end])
 
 
-def test_a_picture_of_another_size_than_its_header_says_is_refused():
+def test_an_image_of_another_size_than_its_header_is_refused():
     """A stream with more or fewer rows than the header is an error."""
     tall, flat = (encode_png(np.full((height, 8), 7, np.uint8)) for height in (16, 8))
 

@@ -38,13 +38,13 @@ def test_a_row_is_a_view_in_rig_order(rows, projected, eared):
     assert pa.Table.from_pylist(rows, schema=SHARD).num_rows == len(rows)
 
 
-def test_landmarks_come_to_the_object_frame(rows, pair_mm):
+def test_landmarks_are_in_the_object_frame(rows, pair_mm):
     """Labels in source frame and unit are stored in millimetres of the object frame."""
     for row in rows:
         assert [row["left_mm"], row["right_mm"]] == [pytest.approx(point) for point in pair_mm]
 
 
-def test_a_landmark_projects_where_it_must(eared, labels, spec, raster, pair_mm):
+def test_a_landmark_is_projected_correctly(eared, labels, spec, raster, pair_mm):
     """In an orthographic image an offset (x, y, z) from the centre is at x cos a - z sin a to the right and y up."""
     for row, view in zip(object_views(eared, labels, "abc", spec, raster), spec.rig.views, strict=True):
         azimuth = np.radians(view.azimuth_deg)
@@ -54,7 +54,7 @@ def test_a_landmark_projects_where_it_must(eared, labels, spec, raster, pair_mm)
             assert xy == pytest.approx(expected)
 
 
-def test_the_front_picture_ends_at_the_ears(eared, labels, spec, raster):
+def test_the_front_image_ends_at_the_ears(eared, labels, spec, raster):
     """In the front view the tips of the ears are the outermost pixels of the body, at the labels."""
     front = object_views(eared, labels, "abc", replace(spec, image_size=512), raster)[FRONT]
 
@@ -65,7 +65,7 @@ def test_the_front_picture_ends_at_the_ears(eared, labels, spec, raster):
     assert front["left_xy"][0] > 0.5 > front["right_xy"][0]  # as when facing someone
 
 
-def test_the_near_instance_is_of_the_side_looked_at(rows, projected):
+def test_the_near_side_is_the_side_of_the_view(rows, projected):
     """The right ear is near in views from the right (azimuth below 0), the left one from the left; xy is that one."""
     for row, view in zip(rows, projected.rig.views, strict=True):
         if view.near_side:
@@ -73,7 +73,7 @@ def test_the_near_instance_is_of_the_side_looked_at(rows, projected):
         assert row["xy"] == row[f"{row['near_side']}_xy"]
 
 
-def test_a_hidden_instance_is_labelled_all_the_same(rows):
+def test_an_occluded_landmark_has_its_position(rows):
     """A landmark behind the body keeps its position and is not visible."""
     first, last = rows[0], rows[-1]
 
@@ -103,7 +103,7 @@ def test_a_row_holds_its_camera(rows, pair_mm):
         assert camera.project(pair_mm) == pytest.approx(np.array([row["left_xy"], row["right_xy"]]))
 
 
-def test_an_object_too_large_says_what_it_needs(eared, labels, projected, raster):
+def test_the_error_of_a_large_object_has_the_needed_width(eared, labels, projected, raster):
     """The width in the message, rounded up, is sufficient; a slightly smaller one is not."""
     needed = frame_needed_mm(eared.vertices_mm, eared.centre_mm, projected.rig, projected.projection)
 
@@ -122,7 +122,7 @@ def test_a_landmark_far_from_the_mesh_is_refused(eared, labels, projected, raste
         object_views(eared, {**labels, "left": far[0], "right": far[1]}, "abc", projected, raster)
 
 
-def test_a_blank_picture_is_refused(projected, raster):
+def test_a_blank_image_is_refused(projected, raster):
     """A mesh that covers no pixel's centre gives no views."""
     speck = Mesh.smooth([[0, 0, 0], [1e-3, 0, 0], [0, 1e-3, 0]], [[0, 1, 2]])
     at_speck = apply(inverse(projected.object_from_source), [[0, 0, 0], [0, 0, 0]]).tolist()

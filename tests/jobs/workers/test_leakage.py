@@ -51,14 +51,14 @@ def rendered(dataset, run, projection="orthographic"):
 
 
 @pytest.mark.parametrize("projection", PROJECTIONS)
-def test_what_was_rendered_can_be_trained_on(cluster, dataset, tmp_path, projection):
+def test_a_rendering_without_faults_passes(cluster, dataset, tmp_path, projection):
     """A rendering without faults passes."""
     label(dataset, split=("train", "train", "val", "val"))
 
     audit_renders(rendered(dataset, tmp_path, projection))
 
 
-def test_a_mesh_on_both_sides_is_refused_until_one_group_holds_it(cluster, dataset, tmp_path):
+def test_a_mesh_in_two_splits_is_refused_until_it_is_in_one_group(cluster, dataset, tmp_path):
     """The same file under two names in different splits is a leak, and the fix in the message works."""
     labels = (dataset / "landmarks.csv").read_text()
     label(dataset, split=("train", "train", "val", "val"))
@@ -76,7 +76,7 @@ def test_a_mesh_on_both_sides_is_refused_until_one_group_holds_it(cluster, datas
     audit_renders(rendered(dataset, tmp_path))
 
 
-def test_a_doctored_shard_is_refused_until_it_is_made_again(cluster, dataset, tmp_path):
+def test_a_changed_shard_is_refused_until_it_is_rendered_again(cluster, dataset, tmp_path):
     """One view in another split is a leak, and deleting its shard, the fix in the message, works."""
     label(dataset, split=("train", "train", "val", "val"))
     manifest = rendered(dataset, tmp_path)
@@ -96,7 +96,7 @@ def test_a_doctored_shard_is_refused_until_it_is_made_again(cluster, dataset, tm
     audit_renders(rendered(dataset, tmp_path))
 
 
-def test_a_manifest_of_other_counts_is_refused_until_it_is_made_again(cluster, dataset, tmp_path):
+def test_a_manifest_with_other_counts_is_refused_until_it_is_written_again(cluster, dataset, tmp_path):
     """Deleting the manifest and rendering again, the fix in the message, works."""
     label(dataset, split=("train", "train", "val", "val"))
     manifest = rendered(dataset, tmp_path)
@@ -111,7 +111,7 @@ def test_a_manifest_of_other_counts_is_refused_until_it_is_made_again(cluster, d
     audit_renders(rendered(dataset, tmp_path))
 
 
-def test_a_rendering_without_a_validation_side_is_refused(cluster, dataset, tmp_path):
+def test_a_rendering_without_a_validation_split_is_refused(cluster, dataset, tmp_path):
     """Training needs both splits; a caller may require others."""
     label(dataset, split=("train",) * 4)
     manifest = rendered(dataset, tmp_path)
@@ -144,7 +144,7 @@ def test_many_shards_are_read_on_the_cluster(cluster, many):
     audit_renders(many)
 
 
-def test_what_a_task_finds_ends_the_command_with_one_line(cluster, many, capsys):
+def test_an_error_of_a_task_ends_the_command_with_one_line(cluster, many, capsys):
     """The command prints the error of a damaged shard in one line, without a traceback."""
     victim = Path(many.shard_uris[-1])
     content = victim.read_bytes()
@@ -161,7 +161,7 @@ def test_what_a_task_finds_ends_the_command_with_one_line(cluster, many, capsys)
     assert lines[0].startswith(f"error: {victim}: not a readable shard")
 
 
-def test_two_scans_of_one_thing_are_near_duplicates(cluster, tmp_path):
+def test_two_scans_of_one_object_are_near_duplicates(cluster, tmp_path):
     """A rotated and rounded copy of a training object in the test split is named; copies in one split or file are not.
 
     An unreadable mesh is like no other.

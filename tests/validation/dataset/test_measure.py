@@ -17,8 +17,8 @@ from featurelib.validation.dataset.measure import (
 
 
 def mesh_of(*parts: trimesh.Trimesh) -> Mesh:
-    whole = trimesh.util.concatenate(parts)
-    return Mesh.smooth(whole.vertices, whole.faces)
+    joined = trimesh.util.concatenate(parts)
+    return Mesh.smooth(joined.vertices, joined.faces)
 
 
 def job(pair_mm=None, uri: str = "") -> MeasureJob:

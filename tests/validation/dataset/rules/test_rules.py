@@ -38,8 +38,8 @@ def plant(dataset) -> dict[tuple[str, str], list[str]]:
 
     dataset.path(body(0)).write_bytes(b"")
     expect("mesh-file", 0, "meshes/body-00000.ply: the file is empty", "copy it again")
-    whole = dataset.path(body(1)).read_bytes()
-    dataset.path(body(1)).write_bytes(whole[: len(whole) // 2])
+    content = dataset.path(body(1)).read_bytes()
+    dataset.path(body(1)).write_bytes(content[: len(content) // 2])
     expect("mesh-file", 1, "meshes/body-00001.ply")
     dataset.move(body(2), np.eye(3) / 1000)
     expect("unit", 2, "as if in m among mm", "multiply its vertices and labels by 1000")
