@@ -57,10 +57,25 @@ def import_landmarks(
     Raises:
         DataError: if a file cannot be read.
     """
-    known, faults = dict.fromkeys(object_ids), list[Fault]()
+    faults: list[Fault] = []
+    found = _points_by_object(files, dict.fromkeys(object_ids), reading.columns, faults)
+    pairs = _pairs(found, reading, space_of, faults)
+    points_of = {object_id: found[object_id][1] for object_id in pairs}
+    return Imported(
+        pairs,
+        {i: (points.group, points.split) for i, points in points_of.items()},
+        {i: points.space for i, points in points_of.items()},
+        tuple(faults),
+    )
+
+
+def _points_by_object(
+    files: Iterable[tuple[str, bytes]], known: Mapping[str, None], columns: Columns, faults: list[Fault]
+) -> dict[str, tuple[str, NamedPoints]]:
+    """Return the file's name and the points of each known object; other points are faults."""
     found: dict[str, tuple[str, NamedPoints]] = {}
     for name, content in files:
-        for given, points in read_points(name, content, reading.columns).items():
+        for given, points in read_points(name, content, columns).items():
             stem = name.rpartition("/")[2][: -len(suffix_of(name) or "")] if given is None else _without_ending(given)
             object_id = object_of(stem, known)
             if object_id is None:
@@ -70,22 +85,26 @@ def import_landmarks(
                 faults.append(Fault(object_id, message))
             else:
                 found[object_id] = (name, points)
+    return found
+
+
+def _pairs(
+    found: Mapping[str, tuple[str, NamedPoints]],
+    reading: Reading,
+    space_of: Callable[[str], Space],
+    faults: list[Fault],
+) -> dict[str, tuple[Xyz, Xyz]]:
+    """Return left and right by object, in the axes and unit of its mesh; objects without a pair are faults."""
     pairs: dict[str, tuple[Xyz, Xyz]] = {}
     for object_id, (name, points) in sorted(found.items()):
         try:
-            turned = points.in_axes(space_of(object_id)) if points.space else points
-            left, right = pair_of(turned, reading.landmark, (reading.left, reading.right))
+            in_mesh_axes = points.in_axes(space_of(object_id)) if points.space else points
+            left, right = pair_of(in_mesh_axes, reading.landmark, (reading.left, reading.right))
         except DataError as error:
             faults.append(Fault(object_id, f"{name}: {error}"))
             continue
         pairs[object_id] = (_scaled(left, reading.scale), _scaled(right, reading.scale))
-    points_of = {i: found[i][1] for i in pairs}
-    return Imported(
-        pairs,
-        {i: (points.group, points.split) for i, points in points_of.items()},
-        {i: points.space for i, points in points_of.items()},
-        tuple(faults),
-    )
+    return pairs
 
 
 def _scaled(xyz: Xyz, scale: float) -> Xyz:
