@@ -143,7 +143,7 @@ def test_an_unknown_command_is_one_line(capsys):
         ("render --dataset d --run r heads", "'heads' belongs to no flag; put values after their --flag"),
         ("render --dataset nowhere --run r", "nowhere/dataset.json: cannot be read (No such file or directory)"),
         ("evaluate --run nowhere", "no trained lifter; run `featurelib train-lifter`"),
-        ("import-dataset --out nowhere", "nowhere/dataset.json: is not there, so --landmark and --unit must be given"),
+        ("import-dataset --out nowhere", "nowhere/dataset.json: no such file; give --landmark and --unit, as in"),
         ("validate --dataset d --out", "--out requires an argument"),
     ],
 )
