@@ -16,14 +16,14 @@ OLD_NAMES = {
     "Door", "DoorRules", "Drawn", "Evidence", "Facing", "Finder", "FirstLook", "Gate", "Infer3dAnswer",
     "InferAnswer", "LOOKED_AT", "LOOKING", "Laid", "Look", "Loop", "LostError", "MANNERS", "MESHES_A_TASK",
     "MOSTLY_HIDDEN", "Manners", "Question", "REACH_POINTS", "Reach", "RefusedError", "Room", "SHARDS_A_TASK",
-    "SHARDS_HERE", "SIGMAS_A_MAD", "Seen", "Sight", "Sighting", "Sightings", "Starts", "TURN", "TurnJob", "Turned",
-    "UnseenObjects", "Upright", "VALIDATION_PICTURES", "Wording", "aimed_camera", "aims", "aims_mm",
-    "bound_tensorflow", "claims", "dealt", "doubted", "dry", "evidence", "feet", "finder", "first_sight", "folded",
-    "gate", "give_terminal_back", "head_rate", "in_children", "is_done", "lay", "lay_upload", "likeness",
-    "look_at_part", "mark_begun", "narrower_frame", "networks_of", "object_seconds", "picture", "picture_pixels",
-    "prepare_upload", "quick_serve", "read_turns", "register_sampled", "say", "say_result", "settled", "spoiled",
-    "spread_xy", "stands", "starting_within", "starts_mm", "torn", "tune_rate", "upright", "whole_version",
-    "write_turns",
+    "SHARDS_HERE", "SIGMAS_A_MAD", "Seen", "Sight", "Sighting", "Sightings", "Spoiled", "Starts", "TURN", "TurnJob",
+    "Turned", "UnseenObjects", "Upright", "VALIDATION_PICTURES", "WORDINGS", "Wording", "aimed_camera", "aims",
+    "aims_mm", "bound_tensorflow", "claims", "closeup", "dealt", "doubted", "dry", "evidence", "feet", "finder",
+    "first_sight", "folded", "gate", "give_terminal_back", "head_rate", "in_children", "is_done", "lay",
+    "lay_upload", "likeness", "look_at_part", "mark_begun", "narrower_frame", "networks_of", "object_seconds",
+    "picture", "picture_pixels", "prepare_upload", "quick_serve", "read_turns", "register_sampled", "say",
+    "say_result", "settled", "spoil", "spoiled", "spoken", "spread_xy", "stands", "starting_within", "starts_mm",
+    "torn", "tune_rate", "upright", "whole_version", "wording", "wordings", "write_turns",
 }  # fmt: skip
 """Replaced identifiers, for which the field has a standard term."""
 

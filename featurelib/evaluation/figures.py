@@ -82,6 +82,7 @@ def inline(plot: Plot, name: str, title: str) -> Markup:
     body = svg(plot, name, title).partition("</defs>")[2].rpartition("</svg>")[0]  # the head has the style of a file
     body = re.sub(r'<g id="title: ([^"]*)">', r"<g><title>\1</title>", body)
     body = re.sub(r' id="(?![mp][0-9a-f]{10}")[^"]*"', "", body)  # only markers and clip paths are referenced
+    body = re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), body)  # to 0.01 px
     head = Markup(
         '<svg viewBox="0 0 {0:g} {1:g}" role="img" aria-labelledby="{2}-title" aria-describedby="{2}-desc">'
         '<title id="{2}-title">{3}</title><desc id="{2}-desc">{4}</desc>'

@@ -24,8 +24,8 @@ ROUND = (1.0, 2.0, 5.0, 10.0)
 MAX_FINE = 5000
 """A logarithmic axis that spans more than this ratio has ticks at whole decades only."""
 
-MAX_STEPS = 500
-"""Steps drawn per curve: more are finer than a pixel, and 100,000 objects would take megabytes."""
+MAX_STEPS = 250
+"""Steps drawn per curve: more are lower than a pixel, and 100,000 objects would take megabytes."""
 
 MAX_LABELLED = 12
 """With at most this many bars, each has a label and its value above it."""

@@ -116,7 +116,7 @@ class AcceptRule:
             )
             return cls(tuple(limits), int(values["num_objects"]), int(values["num_rejected"]), bool(values["exact"]))
         except (TypeError, KeyError, ValueError) as error:
-            raise DataError(f"accept rule: {error!r}; expected what AcceptRule.to_dict writes") from None
+            raise DataError(f"accept rule: unreadable ({error!r}); train the run's models again") from None
 
 
 def fit_accept_rule(

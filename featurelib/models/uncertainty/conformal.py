@@ -112,7 +112,7 @@ class ErrorBars:
         try:
             return cls(**values)
         except TypeError as error:
-            raise DataError(f"error bars: {error}; expected what ErrorBars.to_dict writes") from None
+            raise DataError(f"error bars: unreadable ({error}); train the run's models again") from None
 
 
 def calibrate(residuals_mm: ArrayLike, predicted: ArrayLike | None = None) -> ErrorBars:

@@ -126,7 +126,7 @@ def test_a_rule_survives_json() -> None:
         (lambda: fit_accept_rule({"a": [np.nan] * 4 + [1.0] * 36}, {}), "'a' is unknown for 4 of 40"),
         (lambda: fit_accept_rule({"a": [np.nan, 1.0]}, {}), "'a' is unknown for 1 of 2"),
         (lambda: fit_accept_rule(_scores(40), SCORE_TEXTS).reason({"move": 1.0}), "'spread' is missing"),
-        (lambda: AcceptRule.from_dict({"limits": [{}]}), "to_dict writes"),
+        (lambda: AcceptRule.from_dict({"limits": [{}]}), "models again"),
     ],
 )
 def test_refuses_what_gives_no_rule(call, message) -> None:

@@ -149,7 +149,7 @@ def test_bars_survive_json(predicted) -> None:
         (lambda: calibrate(np.empty((0, 2, 3))), "no validation object has an answer"),
         (lambda: calibrate(np.ones((4, 3)), np.zeros(4)), "sigma is not positive"),
         (lambda: calibrate(np.ones((4, 3)), np.zeros((4, 3, 3))), "not positive definite"),
-        (lambda: ErrorBars.from_dict({"sigma": 1}), "to_dict writes"),
+        (lambda: ErrorBars.from_dict({"sigma": 1}), "models again"),
     ],
 )
 def test_refuses_what_cannot_be_calibrated(call, message) -> None:
