@@ -127,18 +127,18 @@ def table(report: Mapping[str, Any]) -> str:
             "",
             f"{projection}, image {report['frame_mm'][projection]:g} mm wide",
             _heading("detector, % of the width"),
-            _row("all views", of["error_pct_width"], of.get("interval_pct_width")),
+            _row("all views", of["error_pct_width"], of["interval_pct_width"]),
             _row(
                 "without the exact front",
                 of["error_pct_width_without_front"],
-                of.get("interval_pct_width_without_front"),
+                of["interval_pct_width_without_front"],
             ),
             _heading("both landmarks, mm"),
         ]
         lifter = report["lifter"][projection]
         for method, scores in lifter["test"].items():
             mark = " (chosen)" if method == lifter["chosen"] else " (baseline)" if method in BASELINES else ""
-            lines.append(_row(method + mark, scores["error_mm"], scores.get("interval_mm")))
+            lines.append(_row(method + mark, scores["error_mm"], scores["interval_mm"]))
     return "\n".join(lines)
 
 
@@ -146,10 +146,9 @@ def _heading(title: str) -> str:
     return f"  {title:28}{'mean':>8}{'median':>8}{'p95':>8}{'mean, 95 %':>18}"
 
 
-def _row(title: str, scores: Mapping[str, float | None], ends: Mapping[str, Ends] | None) -> str:
-    """Return one line; a report without intervals has dashes."""
+def _row(title: str, scores: Mapping[str, float | None], ends: Mapping[str, Ends]) -> str:
     values = "".join("       -" if scores[name] is None else f"{scores[name]:8.2f}" for name in STATISTICS)
-    mean = (ends or {}).get("mean")
+    mean = ends["mean"]
     return f"  {title:28}{values}{'-' if mean is None else f'{mean[0]:.2f} to {mean[1]:.2f}':>18}"
 
 

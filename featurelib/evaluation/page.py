@@ -29,7 +29,7 @@ def page(report: Json, curves: Mapping[str, Errors], worst: Sequence[WorstObject
     """Return report.html.
 
     Args:
-        report: the content of report.json; the parts `uncertainty` and `audit`, and all intervals, may be missing.
+        report: the content of report.json.
         curves: by projection and method the errors (n, 2) in mm of all test objects, NaN where there is no answer.
         worst: with their images, in the order in which they are shown.
     """
@@ -79,9 +79,9 @@ def _means_plot(lifter: Json) -> Markup:
 def _row(lifter: Json, method: str) -> plots.Row:
     estimates = []
     for projection, part in lifter.items():
-        scores = part["test"].get(method, {})
-        ends = (scores.get("interval_mm") or {}).get("mean")
-        estimates.append(plots.Estimate(projection, scores.get("error_mm", {}).get("mean"), ends))
+        scores = part["test"].get(method)
+        value, ends = (scores["error_mm"]["mean"], scores["interval_mm"]["mean"]) if scores else (None, None)
+        estimates.append(plots.Estimate(projection, value, ends))
     return plots.Row(method, tuple(estimates), any(part["chosen"] == method for part in lifter.values()))
 
 
@@ -100,15 +100,15 @@ def _curves(lifter: Json, curves: Mapping[str, Errors]) -> dict[str, object]:
     return {"curve_plots": panels if drawn else {}, "lines": lines}
 
 
-def _calibration_plots(lifter: Json) -> dict[str, Markup | None]:
-    """Return the calibration plots by projection; None for one whose regions were not measured."""
-    parts = {name: part["uncertainty"] for name, part in lifter.items() if part.get("uncertainty")}
-    found: dict[str, Markup | None] = {}
-    for i, (name, part) in enumerate(parts.items()):
-        points = [(c, r) for c, r in part.get("calibration") or () if c is not None and r is not None]
-        title = f"Expected and observed share of landmarks, {name}"
-        found[name] = inline(plots.calibration_plot(points), f"calibration-{i}", title) if points else None
-    return found
+def _calibration_plots(lifter: Json) -> dict[str, Markup]:
+    return {
+        name: inline(
+            plots.calibration_plot(part["uncertainty"]["calibration"]),
+            f"calibration-{i}",
+            f"Expected and observed share of landmarks, {name}",
+        )
+        for i, (name, part) in enumerate(lifter.items())
+    }
 
 
 def _view_plots(detector: Json) -> dict[str, Markup]:
@@ -116,27 +116,17 @@ def _view_plots(detector: Json) -> dict[str, Markup]:
     bars = {name: _bars(part) for name, part in detector.items()}
     known = [bar for part in bars.values() for bar in part if bar.value is not None]
     top = 1.15 * max((max(bar.value or 0.0, *(bar.ends or [0.0])) for bar in known), default=1.0) or 1.0
+    titles = "azimuth of the view", "mean error, % of the image width"
     return {
-        name: inline(
-            plots.bars_plot(
-                bars[name],
-                top,
-                "azimuth of the view" if part.get("rig") else "view",
-                "mean error, % of the image width",
-            ),
-            f"views-{i}",
-            f"Error by view, {name}",
-        )
-        for i, (name, part) in enumerate(detector.items())
+        name: inline(plots.bars_plot(part, top, *titles), f"views-{i}", f"Error by view, {name}")
+        for i, (name, part) in enumerate(bars.items())
     }
 
 
 def _bars(part: Json) -> list[plots.Estimate]:
-    views, test = (part.get("rig") or {}).get("views"), part["test"]
-    ends = test.get("interval_by_view") or {}
+    views, ends = part["rig"]["views"], part["test"]["interval_by_view"]
     return [
-        plots.Estimate(_view_label(views[int(key)]) if views else key, value, ends.get(key))
-        for key, value in test["by_view"].items()
+        plots.Estimate(_view_label(views[int(key)]), value, ends[key]) for key, value in part["test"]["by_view"].items()
     ]
 
 

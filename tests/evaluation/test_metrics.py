@@ -221,16 +221,3 @@ def test_the_table_has_a_line_for_every_number():
         ["template", "(baseline)", "7.25", "7.25", "7.25", "7.25", "to", "7.25"],
     ]
     assert len({len(line) for line in lines}) == 1  # the columns are aligned
-
-
-def test_a_report_without_intervals_is_printed_too():
-    """Missing intervals are dashes."""
-    vectors = vectors_with(np.full((4, 9), 0.0125))
-    report = report_of({"mlp": moved(vectors, 0, 0, 2)}, vectors, "mlp")
-    whole = table(report)
-    del report["lifter"]["orthographic"]["test"]["mlp"]["interval_mm"]
-    for name in ("interval_pct_width", "interval_pct_width_without_front"):
-        del report["detector"]["orthographic"]["test"][name]
-
-    assert [line[:54] for line in table(report).splitlines()] == [line[:54] for line in whole.splitlines()]
-    assert table(report).splitlines()[-1].split() == ["mlp", "(chosen)", "2.00", "2.00", "2.00", "-"]

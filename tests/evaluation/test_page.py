@@ -17,6 +17,14 @@ WICKED = """<img src=x onerror="alert('1')">&amp;"""
 SPREAD_MM = {"refined": 0.3, "mlp": 2, "triangulation": 1.5, "robust": 1.2, "robust_all": 1.1, "consensus": 1.3}
 SPREAD_MM |= {"mean_point": 9, "template": 3}
 NOTHING = dict.fromkeys(("mean", "median", "p95"))
+UNCERTAINTY = {
+    "method": "refined",
+    "calibration": [[0.1 * i, 0.1 * i] for i in range(1, 10)],
+    "coverage_68": 0.70,
+    "coverage_95": 0.94,
+    "accepted": {"n": 6, "median_mm": 0.39},
+    "rejected": {"n": 2, "median_mm": 1.1, "reasons": {WICKED: f"moved by {WICKED}"}},
+}
 
 
 def made(projections=("orthographic", "perspective"), methods=tuple(SPREAD_MM), chosen="refined"):
@@ -27,12 +35,13 @@ def made(projections=("orthographic", "perspective"), methods=tuple(SPREAD_MM), 
     xy = xy_true + random.normal(0, 0.01, (8, 9, 2))
     vectors = Vectors(ids, np.full(8, "test"), xy, xy_true, random.normal(0, 70, (8, 2, 3)), np.zeros((8, 3)))
     report = {"schema": 1, "objects": {"train": 70, "val": 15, "test": 8}, "frame_mm": {}, "detector": {}, "lifter": {}}
+    report["audit"] = {"leaks": [], "near_duplicates": []}
     curves, worst = {}, []
     for projection in projections:
         found = {name: vectors.pair_mm + random.normal(0, SPREAD_MM[name], (8, 2, 3)) for name in methods}
         report["frame_mm"][projection] = 420.0
         report["detector"][projection] = detector_report(vectors, DEFAULT_RIG)
-        report["lifter"][projection] = lifter_report(found, vectors, chosen)
+        report["lifter"][projection] = {**lifter_report(found, vectors, chosen), "uncertainty": UNCERTAINTY}
         curves[projection] = method_errors_mm(found, vectors)
         worst += [worst_object(object_id, projection) for object_id in ids[-2:]]
     return json.loads(json.dumps(report)), curves, worst
@@ -45,19 +54,6 @@ def worst_object(object_id: str, projection: str) -> WorstObject:
     at = np.array([[0.4, 0.5], [0.6, 0.5]])
     images = tuple(ReportImage(file.getvalue(), i, 45.0 * i - 45, at, at + 0.02) for i in range(3))
     return WorstObject(str(object_id), projection, np.array([3.25, NAN]), images)
-
-
-def uncertainty(**changes):
-    """The report of an uncertainty model."""
-    return {
-        "method": "refined",
-        "calibration": [[0.1 * i, 0.1 * i] for i in range(1, 10)],
-        "coverage_68": 0.70,
-        "coverage_95": 0.94,
-        "accepted": {"n": 6, "median_mm": 0.39},
-        "rejected": {"n": 2, "median_mm": 1.1, "reasons": {WICKED: f"moved by {WICKED}"}},
-        **changes,
-    }
 
 
 def drawn_curves(plot) -> dict[str, str]:
@@ -100,7 +96,6 @@ def test_ids_are_unique_and_are_found(parsed):
 def test_what_users_named_is_text(parsed):
     """An object's id with HTML in it is shown as it is: in a heading, a reason, a leak."""
     report, curves, worst = made()
-    report["lifter"]["orthographic"]["uncertainty"] = uncertainty()
     report["audit"] = {"leaks": [f"object {WICKED} is in test and in train"], "near_duplicates": [WICKED]}
 
     html = page(report, curves, worst)
@@ -109,7 +104,7 @@ def test_what_users_named_is_text(parsed):
     assert "onerror=" not in html.replace("onerror=&#34;", "")
     assert html.count("<img src=x") == 0
     shown = [e.words() for name in ("h4", "th", "li") for e in root.all(name)]
-    assert sum(WICKED in words for words in shown) == 2 + 1 + 2
+    assert sum(WICKED in words for words in shown) == 2 + 2 + 2
     assert {img.attributes["alt"].split(" from azimuth")[0] for img in root.all("img")} >= {WICKED, "head-6"}
 
 
@@ -168,20 +163,18 @@ def test_at_most_nine_curves_are_drawn():
     )
 
 
-def test_a_part_that_is_missing_is_left_out(parsed):
-    """One projection, no refiner, no uncertainty, no worst objects, no intervals: the rest of the page is complete."""
+def test_sections_without_content_are_left_out(parsed):
+    """One projection, no refiner, no curves and no worst objects: the rest of the page is complete."""
     report, _, _ = made(("perspective",), ("mlp", "mean_point", "template"), chosen="mlp")
-    for scores in report["lifter"]["perspective"]["test"].values():
-        del scores["interval_mm"]
-        scores.pop("worse_by_mm", None)
-    detector = report["detector"]["perspective"]
-    del detector["rig"]
-    for name in ("interval_pct_width", "interval_pct_width_without_front", "interval_by_view"):
-        del detector["test"][name]
 
     root = parsed(page(report, {}, []))
 
-    assert headings(root) == ["Errors of all methods", "Detector errors in the image"]
+    assert headings(root) == [
+        "Errors of all methods",
+        "Calibration of the uncertainty",
+        "Detector errors in the image",
+        "Leaks between splits",
+    ]
     assert "orthographic" not in root.words()
 
 
@@ -258,29 +251,21 @@ def test_missing_answers_are_counted(parsed):
     assert "3 without an answer" in parsed(page(report, curves, worst)).all("tbody")[0].words()
 
 
-@pytest.mark.parametrize(
-    "missing",
-    [
-        {},
-        {"calibration": None, "coverage_68": None, "coverage_95": None},
-        {"accepted": None, "rejected": None},
-        {"calibration": [[0.5, None], [None, 0.5]], "method": None},
-        {"rejected": {"n": 0, "median_mm": None, "reasons": {}}, "accepted": {"n": None, "median_mm": None}},
-        {"rejected": {"n": 0, "median_mm": None, "reasons": None}},
-    ],
-)
-def test_uncertainty_is_shown_as_far_as_it_is_known(parsed, missing):
-    """Any value may be null; the plot, the shares and the tables do not depend on each other."""
+@pytest.mark.parametrize("reasons", [{}, {"head-1": "moved"}])
+def test_the_uncertainty_has_a_plot_and_tables(parsed, reasons):
+    """The shares that regions contain, and the rejected objects with their reasons, if there are any."""
     report, curves, worst = made()
-    report["lifter"]["perspective"]["uncertainty"] = uncertainty(**missing)
+    rejected = {"n": len(reasons), "median_mm": 1.1 if reasons else None, "reasons": reasons}
+    report["lifter"]["perspective"]["uncertainty"]["rejected"] = rejected
 
     root = parsed(page(report, curves, worst))
 
-    assert "Calibration of the uncertainty" in headings(root)
-    assert ("70 %" in root.words()) == ("coverage_68" not in missing)
-    plots = [e for e in root.all("svg") if e.attributes.get("aria-labelledby") == "calibration-0-title"]
-    assert len(plots) == ("calibration" not in missing)
-    assert ("Rejected predictions" in root.words()) == ("rejected" not in missing)
+    [panel] = [e for e in root.all("div", "panel") if "95 % regions" in e.words() and "perspective" in e.words()]
+    assert "refined: 68 % regions contain 70 %, 95 % regions contain 94 %." in panel.words()
+    assert [e.attributes["aria-labelledby"] for e in panel.all("svg")] == ["calibration-1-title"]
+    tables = [[[cell.text for cell in row.children] for row in e.all("tr")[1:]] for e in panel.all("table")]
+    assert tables[0] == [["accepted", "6", "0.39"], ["rejected", str(len(reasons)), "1.10" if reasons else "-"]]
+    assert tables[1:] == ([[["head-1", "moved"]]] if reasons else [])
 
 
 @pytest.mark.parametrize(
@@ -288,7 +273,7 @@ def test_uncertainty_is_shown_as_far_as_it_is_known(parsed, missing):
     [
         ({"leaks": [], "near_duplicates": []}, "Nothing is shared between the splits."),
         ({"leaks": ["object a is in test and in train"], "near_duplicates": []}, "object a is in test and in train"),
-        ({"near_duplicates": ["a (test) is b (train)"]}, "a (test) is b (train)"),
+        ({"leaks": [], "near_duplicates": ["a (test) is b (train)"]}, "a (test) is b (train)"),
     ],
 )
 def test_leaks_between_splits_are_listed(parsed, audit, text):
