@@ -1,7 +1,5 @@
 """`featurelib bench train`: a training against its stream and its step alone, and the memory of its processes."""
 
-import csv
-import io
 import logging
 import math
 import statistics
@@ -14,7 +12,7 @@ from typing import Literal, NamedTuple
 from featurelib.datasets.shards import Manifest, open_renders
 from featurelib.errors import UsageError
 from featurelib.models.detector.checkpoint import Epoch
-from featurelib.models.detector.files import detector_uri
+from featurelib.models.detector.files import detector_uri, read_epochs
 from featurelib.runtime import cli, storage
 from featurelib.runtime.console import print_result
 from jobs.bench.delivery import Delivery, stream_delivery
@@ -146,9 +144,7 @@ def train(flags: TrainDetectorConfig, manifest: Manifest) -> list[Epoch]:
     """Train as train-detector does and return the epochs."""
     uri = detector_uri(flags.run, flags.projection)
     train_on_cluster(flags, recipe_of(flags, manifest), manifest, uri, {})
-    rows = csv.reader(io.StringIO(storage.read_bytes(storage.join(uri, "metrics.csv")).decode()))
-    next(rows)
-    return [Epoch(int(epoch), phase, *map(float, rest)) for epoch, phase, *rest in rows]
+    return read_epochs(uri)
 
 
 def _flags(config: BenchTrainConfig, workers: int, run: str) -> TrainDetectorConfig:

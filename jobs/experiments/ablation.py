@@ -1,7 +1,5 @@
 """`python -m jobs.experiments ablation`: the effect of each design choice, changed one at a time, over some seeds."""
 
-import csv
-import io
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -15,7 +13,7 @@ from featurelib.datasets.shards import Manifest, open_renders, read_receipt, rea
 from featurelib.errors import UsageError
 from featurelib.evaluation import detector_report
 from featurelib.geometry import Projection, Rig
-from featurelib.models.detector.files import detector_uri
+from featurelib.models.detector.files import detector_uri, read_epochs
 from featurelib.models.lifter.vectors import read_vectors
 from featurelib.runtime import cli, storage
 from featurelib.runtime.console import print_result
@@ -81,7 +79,7 @@ def ablation(config: AblationConfig) -> None:
     rows = config.only or (*VARIANTS, *LEAKS)
     unknown = [row for row in rows if row not in (*VARIANTS, *LEAKS)]
     if unknown:
-        raise UsageError(f"--only {unknown[0]}: expected a row of {', '.join((*VARIANTS, *LEAKS))}")
+        raise UsageError(f"--only {unknown[0]}: expected one of {', '.join((*VARIANTS, *LEAKS))}")
     found: dict[str, list[dict[str, float]]] = {row: [] for row in rows}
     for seed in config.seeds:
         for row in rows:
@@ -146,9 +144,8 @@ def _leaky(config: AblationConfig, row: str, seed: int, folder: Path) -> dict[st
         train_on_cluster(training, recipe, leaky, uri, {**asdict(recipe), "leaky": True})
     vectorize(VectorizeConfig(run=flags.run, projection=PROJECTION))
     test = detector_report(read_vectors(flags.run, PROJECTION).where("test"), leaky.spec.rig)
-    epochs = csv.DictReader(io.StringIO(storage.read_bytes(storage.join(uri, "metrics.csv")).decode()))
     return {
-        "validation, % of the width": min(float(epoch["val_error_pct"]) for epoch in epochs),
+        "validation, % of the width": min(epoch.val_error_pct for epoch in read_epochs(uri)),
         "2D, % of the width": test["test"]["error_pct_width"]["mean"],
     }
 

@@ -90,3 +90,9 @@ def metrics_csv(rows: Sequence[Epoch]) -> str:
     writer.writerow(Epoch._fields)
     writer.writerows(rows)
     return table.getvalue()
+
+
+def epochs_of(metrics: str) -> list[Epoch]:
+    """Return the rows of metrics.csv."""
+    _, *rows = csv.reader(io.StringIO(metrics))
+    return [Epoch(int(epoch), phase, *map(float, figures)) for epoch, phase, *figures in rows]

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from featurelib.errors import DataError
-from featurelib.models.detector.checkpoint import Checkpoint, metrics_csv
+from featurelib.models.detector.checkpoint import Checkpoint, Epoch, epochs_of, metrics_csv
 from featurelib.runtime import storage
 
 
@@ -45,6 +45,11 @@ def write_checkpoint(uri: str, checkpoint: Checkpoint, config: dict[str, Any], e
     storage.write_bytes(storage.join(uri, "checkpoint.npz"), checkpoint.to_bytes(config))
     storage.write_bytes(storage.join(uri, "metrics.csv"), metrics_csv(checkpoint.rows).encode())
     storage.write_bytes(storage.join(uri, "logs", "events.out.tfevents"), events)
+
+
+def read_epochs(uri: str) -> list[Epoch]:
+    """Return the epochs of the training in the folder `uri`."""
+    return epochs_of(storage.read_bytes(storage.join(uri, "metrics.csv")).decode())
 
 
 def delete_checkpoint(uri: str) -> None:

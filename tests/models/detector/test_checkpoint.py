@@ -4,7 +4,7 @@ import io
 import numpy as np
 import tensorflow as tf
 
-from featurelib.models.detector.checkpoint import Checkpoint, Epoch, metrics_csv
+from featurelib.models.detector.checkpoint import Checkpoint, Epoch, epochs_of, metrics_csv
 from featurelib.models.detector.metrics_log import tensorboard_events
 
 ROWS = tuple(Epoch(i, "tune", 0.5 / (i + 1), 0.25, 3.0, error, 100.0, 1.5, 9.0) for i, error in enumerate((4, 2, 2)))
@@ -45,6 +45,7 @@ def test_metrics_csv_has_a_row_per_epoch():
     rows = list(csv.DictReader(io.StringIO(metrics_csv(ROWS))))
 
     assert [{name: str(value) for name, value in row._asdict().items()} for row in ROWS] == rows
+    assert epochs_of(metrics_csv(ROWS)) == list(ROWS)
 
 
 def test_tensorboard_events_have_all_epochs(tmp_path):
