@@ -19,11 +19,12 @@ OLD_NAMES = {
     "SHARDS_HERE", "SIGMAS_A_MAD", "Seen", "Sight", "Sighting", "Sightings", "Spoiled", "Starts", "TURN", "TurnJob",
     "Turned", "UnseenObjects", "Upright", "VALIDATION_PICTURES", "WORDINGS", "Wording", "aimed_camera", "aims",
     "aims_mm", "bound_tensorflow", "claims", "closeup", "dealt", "doubted", "dry", "evidence", "feet", "finder",
-    "first_sight", "folded", "gate", "give_terminal_back", "head_rate", "in_children", "is_done", "lay",
-    "lay_upload", "likeness", "look_at_part", "mark_begun", "narrower_frame", "networks_of", "object_seconds",
-    "picture", "picture_pixels", "prepare_upload", "quick_serve", "read_turns", "register_sampled", "say",
-    "say_result", "settled", "spoil", "spoiled", "spoken", "spread_xy", "stands", "starting_within", "starts_mm",
-    "torn", "tune_rate", "upright", "whole_version", "wording", "wordings", "write_turns",
+    "first_sight", "folded", "gate", "gathered", "give_terminal_back", "head_rate", "in_children", "is_done",
+    "lanes", "lay", "lay_upload", "likeness", "look_at", "look_at_part", "mark_begun", "narrower_frame",
+    "networks_of", "object_seconds", "picture", "picture_pixels", "pictures", "prepare_upload", "quick_serve",
+    "read_turns", "register_sampled", "say", "say_result", "settled", "spoil", "spoiled", "spoken", "spread_xy",
+    "stands", "starting_within", "starts_mm", "told", "torn", "tune_rate", "upright", "whole_version", "wording",
+    "wordings", "write_turns",
 }  # fmt: skip
 """Replaced identifiers, for which the field has a standard term."""
 

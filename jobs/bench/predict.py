@@ -30,7 +30,7 @@ from jobs.workers.predict import Models, PartPredictor
 logger = logging.getLogger(__name__)
 
 ROLES = {"prepare_part": "preparing", "PartPredictor": "predicting", "driver": "driver"}
-"""By a part of the process's title. Sandboxed processes are left out, because their memory has a limit of its own."""
+"""Roles by a part of the process title. Sandboxed processes are omitted, because their memory is limited."""
 
 STAGES = ("load, render and encode", "register", "detect", "refine")
 
@@ -114,7 +114,9 @@ def costs_of_stages_ms(dataset: Dataset, models: Models, sample: int, processes:
 
 
 def stage_costs_ms(dataset: Dataset, models: Models, sample: int) -> dict[str, float]:
-    """Return the CPU milliseconds an object by stage: one thread, all warm. For a process that has no TensorFlow yet.
+    """Return the CPU milliseconds per object by stage, on one thread after a warm-up.
+
+    Call this before TensorFlow is imported, because it limits its threads.
 
     Raises:
         DataError: if none of the objects can be read.
@@ -125,7 +127,7 @@ def stage_costs_ms(dataset: Dataset, models: Models, sample: int) -> dict[str, f
         for row in dataset.objects.slice(0, sample).to_pylist()
     ]
     laps: list[float] = []
-    for _ in range(2):  # the first round warms
+    for _ in range(2):  # the first round is the warm-up
         laps = [time.process_time()]
         prepared = [mesh for mesh in map(prepare_mesh, jobs) if not isinstance(mesh, str)]
         laps.append(time.process_time())
@@ -138,9 +140,9 @@ def stage_costs_ms(dataset: Dataset, models: Models, sample: int) -> dict[str, f
             part_predictor.predictor(mesh.mesh, detection, mesh.located)
         laps.append(time.process_time())
         if not prepared:
-            raise DataError(f"{dataset.uri}: none of the first {sample} meshes can be read; bench wants good ones")
+            raise DataError(f"{dataset.uri}: none of the first {sample} meshes can be read; give another --dataset")
     costs_s = np.diff(laps)
-    costs_s[0] -= costs_s[1]  # prepare_mesh registers, too
+    costs_s[0] -= costs_s[1]  # prepare_mesh also registers
     return {stage: 1000 * float(cost) / len(prepared) for stage, cost in zip(STAGES, costs_s, strict=True)}
 
 
