@@ -45,12 +45,12 @@ class Landmarks:
 
     @classmethod
     def without_labels(cls, object_ids: Iterable[str]) -> Self:
-        """Return objects without labels, each in a group of its own."""
+        """Return objects without labels, each with one group each."""
         ids = list(object_ids)
         return cls(ids, ids, [None] * len(ids), array("d"))
 
     def append(self, label: Label) -> None:
-        """Add a row; an object without a group is a group of its own."""
+        """Add a row; an object without a group forms its own group."""
         self.object_ids.append(label.object_id)
         self.values.extend(label.values)
         self.groups.append(label.group or label.object_id)
