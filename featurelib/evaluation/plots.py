@@ -141,7 +141,7 @@ def bars_plot(bars: Sequence[Estimate], top: float, x_title: str, y_title: str) 
             if every == 1 or bar.value is None:
                 text = "-" if bar.value is None else _number(bar.value)
                 axes.annotate(text, (x, max(y, high)), (0, 4), textcoords="offset points", ha="center", size=11)
-        axes.set(xlim=(-0.5, len(bars) - 0.5), ylim=(0, top), xlabel=x_title, title=y_title)
+        axes.set(xlim=(-0.5, max(len(bars), 1) - 0.5), ylim=(0, top), xlabel=x_title, title=y_title)
         axes.set_xticks(range(len(bars))[:: every or 1], [bar.label for bar in bars[:: every or 1]])
         axes.tick_params("x", length=0)
         axes.locator_params("y", nbins=5)
@@ -164,7 +164,7 @@ def dots_plot(rows: Sequence[Row], limits: tuple[float, float], x_title: str) ->
             axes.plot(*points.T, "oD"[k > 0], c=SERIES[k], mec=PAPER, ms=9 - 1.5 * (k > 0), label=series[0].label)
         log_axis(axes, limits, x_title)
         axes.set_yticks(range(len(rows)), [row.label for row in rows], color=INK, size=13)
-        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
         for label, row in zip(axes.get_yticklabels(), rows, strict=True):
             label.set_fontweight("bold" if row.is_chosen else "normal")
         if rows and len(rows[0].estimates) > 1:
