@@ -50,7 +50,7 @@ class PredictConfig:
         max_workers: Number of worker pairs (one prepares meshes, one runs the models), one CPU per pair; default: the
             cluster's CPUs.
         gpus_per_worker: Share of a GPU for each process that runs the models.
-        object_timeout: Time limit for loading and rendering one object, in seconds.
+        object_timeout: Time limit for loading, rendering and registration of one object, in seconds.
         object_memory_mb: Memory limit for loading and rendering one object, in MB.
     """
 
