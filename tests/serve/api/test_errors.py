@@ -264,9 +264,9 @@ def test_only_named_origins_may_send_requests(client):
         client.get("/objects", headers={"origin": origin}).headers
         for origin in ("https://studio.example", "https://evil.example")
     )
-    failed = httpx.get(f"{client.base_url}objects", headers={"origin": "https://studio.example"})
+    failed = httpx.get(client.base_url.join("/objects"), headers={"origin": "https://studio.example"})
     preflight = httpx.options(
-        f"{client.base_url}infer",
+        client.base_url.join("/infer"),
         headers={
             "origin": "https://studio.example",
             "access-control-request-method": "POST",
