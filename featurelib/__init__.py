@@ -1,4 +1,4 @@
-"""Find a feature point on every mesh: geometry, images, tables and networks, without a cluster (ARCHITECTURE.md).
+"""Find a landmark on every mesh: geometry, images, tables and networks, without a cluster (ARCHITECTURE.md).
 
 This package exports the public API (docs/python.md). A name's module is imported on first access, which keeps the
 import light for processes that only render.

@@ -26,7 +26,7 @@ COMMANDS = {
     ),
     "train-refiner": (
         "jobs.train_refiner:train_refiner",
-        "Train the networks that refine the first estimate on close-up renders.",
+        "Train the networks that refine the first estimate on crops.",
     ),
     "evaluate": ("jobs.evaluate:evaluate", "Measure all models on held-out objects and write the report."),
     "predict": ("jobs.predict:predict", "Predict the landmarks of meshes without labels."),
@@ -41,7 +41,7 @@ COMMANDS = {
 
 def make_app() -> App:
     """Return the command line without importing any command's module."""
-    app = App(name="featurelib", help="Find a feature point on every mesh, in millimetres.", help_epilogue=cli.EPILOGUE)
+    app = App(name="featurelib", help="Find a landmark on every mesh, in millimetres.", help_epilogue=cli.EPILOGUE)
     for name, (target, summary) in COMMANDS.items():
         app.command(target, name=name, help=summary)
     app.register_install_completion_command()

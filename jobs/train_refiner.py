@@ -1,4 +1,4 @@
-"""Meshes + RUN's first estimates -> RUN/refiner: train the networks that refine the estimates on close-up renders.
+"""Meshes + RUN's first estimates -> RUN/refiner: train the networks that refine the estimates on crops.
 
 1. Estimate the landmarks of validation objects with the run's lifter and template (jobs/workers/inference.py). The
    method with the lower median error gives the estimates that the refiner starts from.
@@ -64,7 +64,7 @@ class TrainRefinerConfig:
 
 
 def train_refiner(config: TrainRefinerConfig) -> None:
-    """Train the networks that refine the first estimate on close-up renders.
+    """Train the networks that refine the first estimate on crops.
 
     Example: featurelib train-refiner --run runs/heads --projection orthographic
     """

@@ -96,6 +96,14 @@ def test_relative_links_exist(page):
     assert [link for link in targets if "://" not in link and not (page.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_named_places_exist(page):
+    """Each path of the repository in code style exists; `make setup` creates vendor/."""
+    places = re.findall(r"`((?:featurelib|jobs|serve|tests|docs|cluster)/[\w./-]*)`", page.read_text())
+
+    assert [place for place in places if "/vendor/" not in place and not (ROOT / place).exists()] == []
+
+
 def test_the_public_names_are_documented():
     """Each name of featurelib.__all__ exists and is in docs/python.md."""
     text = (ROOT / "docs/python.md").read_text()

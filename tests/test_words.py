@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(path for package in ("featurelib", "jobs", "serve") for path in (ROOT / package).rglob("*.py"))
-PAGES = sorted([ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 OLD_NAMES = {
     "Answer", "Answerer", "CLEARER", "CLEARLY", "Catalogue", "Child", "ChildLimits", "Claim", "Claims", "Course",
@@ -30,7 +30,7 @@ OLD_NAMES = {
 
 OLD_FLAGS = (
     "--dry ", "--head-rate", "--tune-rate", "--networks-of", "--object-seconds", "--refiner-pictures", "--no-hidden",
-    "bench spoil", "bench unseen", "bench labels", "bench ablation",
+    "bench spoil", "make viewer-picture", "bench unseen", "bench labels", "bench ablation",
 )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from featurelib.datasets.csv_table import number, read_rows, refuse_duplicate, write_rows
+from featurelib.datasets.csv_table import number, read_rows, refuse_duplicate, refuse_surplus, write_rows
 from featurelib.errors import DataError
 
 Quaternion = tuple[float, float, float, float]
@@ -22,6 +22,7 @@ def read_rotations(content: bytes, name: str) -> dict[str, Quaternion]:
     """
     rotations: dict[str, Quaternion] = {}
     for line in read_rows(content, name, COLUMNS)[1]:
+        refuse_surplus(line)
         w, x, y, z = (number(line, axis) for axis in "wxyz")
         refuse_duplicate(line, rotations)
         if w * w + x * x + y * y + z * z < MIN_LENGTH:

@@ -35,7 +35,10 @@ def sha256_of_file(uri: str) -> str | None:
 
 
 def with_content_tags(dataset: Dataset) -> Dataset:
-    """Return the dataset with content tags; files are read where only the tag of the listing is known."""
+    """Return the dataset with content tags; files are read where only the tag of the listing is known.
+
+    An unreadable file has none, as a missing one; rendering rejects both with the reason.
+    """
     tags = dataset.objects["mesh_tag"].to_pylist()
     unknown = [i for i, tag in enumerate(tags) if _is_of_listing(tag)]
     uris = [dataset.mesh_uri(dataset.objects["mesh"][i].as_py()) for i in unknown]

@@ -28,18 +28,29 @@ def read_rows(content: bytes, name: str, required: Sequence[str]) -> tuple[list[
         required: columns that the table must have.
 
     Raises:
-        DataError: if the file is not UTF-8 or a required column is missing; from the iterator, if a row has more
-            cells than the header.
+        DataError: if the file is not UTF-8, is not CSV or lacks a required column; from the iterator, if a later row
+            is not CSV.
     """
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{name}: byte {error.start} is not UTF-8; save the table as UTF-8") from None
     reader = csv.DictReader(io.StringIO(text, newline=""), restval="")
-    columns = list(reader.fieldnames or ())
+    try:
+        columns = list(reader.fieldnames or ())
+    except csv.Error as error:
+        raise DataError(f"{name} line 1: {error}; check the quotes") from None
     if missing := set(required) - set(columns):
         raise DataError(f"{name}: no column {', '.join(sorted(missing))}; expected {','.join(required)}")
-    return columns, (Line(f"{name} line {reader.line_num}", row) for row in reader)
+    return columns, _lines(reader, name)
+
+
+def _lines(reader: csv.DictReader, name: str) -> Iterator[Line]:
+    try:
+        for row in reader:
+            yield Line(f"{name} line {reader.line_num}", row)
+    except csv.Error as error:
+        raise DataError(f"{name} line {reader.line_num}: {error}; check the quotes") from None
 
 
 def refuse_surplus(line: Line) -> None:

@@ -19,13 +19,11 @@ from featurelib.datasets.splits import SPLITS, split_of
 from featurelib.errors import DataError
 from featurelib.geometry import SIDES
 
-FILE_NAME = "landmarks.csv"
-
 COORDINATES = tuple(f"{side}_{axis}" for side in SIDES for axis in "xyz")
 COLUMNS = ("object_id", *COORDINATES)
 
 
-class Label(NamedTuple):
+class LabelRow(NamedTuple):
     """One row as values: left and right as six numbers, the group ("" without one) and the split (None: not fixed)."""
 
     object_id: str
@@ -45,11 +43,11 @@ class Landmarks:
 
     @classmethod
     def without_labels(cls, object_ids: Iterable[str]) -> Self:
-        """Return objects without labels, each with one group each."""
+        """Return objects without labels, each forms its own group."""
         ids = list(object_ids)
         return cls(ids, ids, [None] * len(ids), array("d"))
 
-    def append(self, label: Label) -> None:
+    def append(self, label: LabelRow) -> None:
         """Add a row; an object without a group forms its own group."""
         self.object_ids.append(label.object_id)
         self.values.extend(label.values)
@@ -70,7 +68,7 @@ class Landmarks:
             if split and fixed.setdefault(group, split) != split:
                 both = f"{fixed[group]} and {split}"
                 fault = f"group {group!r} is in {both} (object {object_id!r}); a group has one split"
-                report(faults, object_id, f"{FILE_NAME}: {fault}")
+                report(faults, object_id, f"landmarks.csv: {fault}")
         return [fixed.get(group) or split_of(group) for group in self.groups]
 
 
@@ -100,7 +98,7 @@ def read_text(content: bytes, name: str) -> tuple[list[str], list[Row]]:
     """Return the columns and rows as they are written; those of a new file if the content is empty.
 
     Raises:
-        DataError: if it is not a table with these columns.
+        DataError: if it is not a table with these columns, or an object has two rows.
     """
     if not content:
         return list(COLUMNS), []
@@ -108,8 +106,9 @@ def read_text(content: bytes, name: str) -> tuple[list[str], list[Row]]:
     rows: dict[str, Row] = {}
     for line in lines:
         refuse_surplus(line)
-        refuse_duplicate(line, rows)
-        rows[line.row["object_id"]] = line.row
+        if any(line.row.values()):  # a spreadsheet may leave rows of nothing but commas
+            refuse_duplicate(line, rows)
+            rows[line.row["object_id"]] = line.row
     return columns, [*rows.values()]
 
 
@@ -157,7 +156,7 @@ def _merged(
     return columns, [{name: row.get(name, "") for name in columns} for row in kept.values()]
 
 
-def _label(line: Line, seen: set[str]) -> Label:
+def _label(line: Line, seen: set[str]) -> LabelRow:
     """Return a row's values, and note its object among those that were seen.
 
     Raises:
@@ -173,4 +172,4 @@ def _label(line: Line, seen: set[str]) -> Label:
     split = line.row.get("split") or None
     if split not in (None, *SPLITS):
         raise DataError(f"{line.place}: split {split!r}; expected {', '.join(SPLITS)} or nothing")
-    return Label(object_id, values, line.row.get("group", ""), split)
+    return LabelRow(object_id, values, line.row.get("group", ""), split)

@@ -10,7 +10,7 @@ from featurelib.evaluation.plots import Line
 Json = Mapping[str, Any]
 
 MEANINGS = {
-    "refined": "first estimate, corrected on close-up renders",
+    "refined": "first estimate, corrected on crops",
     "mlp": "network on the positions in all views",
     "triangulation": "rays of the views that face the side",
     "least_squares": "rays, unweighted",

@@ -6,11 +6,10 @@ No other file that a mesh file refers to (material libraries, images or buffers)
 """
 
 from featurelib.meshes.limits import Limits
-from featurelib.meshes.loading import MAX_COORDINATE_MM, MESH_SUFFIXES, load_mesh, parse_mesh, read_mesh
+from featurelib.meshes.loading import MESH_SUFFIXES, load_mesh, parse_mesh, read_mesh
 from featurelib.meshes.mesh import Mesh, smooth_normals
 
 __all__ = [
-    "MAX_COORDINATE_MM",
     "MESH_SUFFIXES",
     "Limits",
     "Mesh",

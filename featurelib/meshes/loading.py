@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from featurelib.errors import DataError, GeometryError
 from featurelib.geometry import apply
-from featurelib.meshes.limits import MAX_COORDINATE_MM, Limits
+from featurelib.meshes.limits import Limits
 from featurelib.meshes.mesh import Mesh
 from featurelib.meshes.readers.glb import read_glb
 from featurelib.meshes.readers.obj import read_obj
@@ -18,7 +18,7 @@ from featurelib.meshes.readers.sniffing import refuse_other_content
 from featurelib.meshes.readers.stl import read_stl
 from featurelib.runtime import storage
 
-__all__ = ["MAX_COORDINATE_MM", "MESH_SUFFIXES", "load_mesh"]
+__all__ = ["MESH_SUFFIXES", "load_mesh", "parse_mesh", "read_mesh"]
 
 _READERS: dict[str, Callable[[bytes, Limits], RawMesh]] = {
     ".ply": read_ply,

@@ -129,17 +129,6 @@ def delete(uri: str) -> None:
         Path(uri).unlink(missing_ok=True)
 
 
-def copy_from_local(path: Path, uri: str) -> None:
-    """Copy a local file to a URI."""
-    write_bytes(uri, path.read_bytes())
-
-
-def copy_to_local(uri: str, path: Path) -> Path:
-    """Copy a file to a local path and return the path, for readers that need a local file, such as Keras."""
-    path.write_bytes(read_bytes(uri))
-    return path
-
-
 def arrow_filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
     """Return a pyarrow file system with the S3 settings of this module, and the path of `uri` in it."""
     if not is_s3(uri):

@@ -16,6 +16,7 @@ def test_rotations_are_written_to_the_last_bit():
     ("content", "message"),
     [
         (b"object_id,w,x,y\na,1,0,0\n", "no column z; expected object_id,w,x,y,z"),
+        (b"object_id,w,x,y,z\na,0,9,0,1,0\n", "line 2: more values than the header's 5 columns"),
         (b"object_id,w,x,y,z\na,1,0,0,b\n", "line 2: z is 'b'; expected a number"),
         (b"object_id,w,x,y,z\na,0,0,0,0\n", "line 2: 0, 0, 0, 0 is no rotation"),
         (b"object_id,w,x,y,z\na,1,0,0,0\na,1,0,0,0\n", "line 3: duplicate object_id 'a'; keep one row"),

@@ -115,6 +115,8 @@ def test_no_label_is_lost_when_many_save_at_once(folder):
     [
         (b"id,x\n1,2\n", "no column"),
         (TABLE.encode() + b"d,1,2,3,4,5,6,7,8,9\n", "more values"),
+        (TABLE.encode() + b"a,1,2,3,4,5,6\n", "duplicate object_id 'a'; keep one row"),
+        (TABLE.encode() + b'b,"' + b"1" * 2**18 + b",2,3,4,5,6\n", "field larger than field limit"),
         (b"\xff", "UTF-8"),
     ],
 )

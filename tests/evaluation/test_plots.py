@@ -123,6 +123,7 @@ def test_bars_are_as_high_as_their_numbers(parsed):
     plot = plots.bars_plot(bars, 4.0, "azimuth", "mean error, %")
     axes = drawn(plot)
 
+    assert axes.get_ylim() == (0, 4)
     assert [bar.get_height() for bar in axes.patches] == [1, 3]
     whiskers = [whisker.get_segments()[0].tolist() for whisker in axes.collections]
     assert whiskers == [[[0, 0.5], [0, 2]], [[1, 3], [1, 3]]]
@@ -167,6 +168,7 @@ def test_methods_are_compared_on_one_axis(parsed):
     assert circles.get_color() != diamonds.get_color()
     assert [line.get_xdata().tolist() for line in axes.lines] == [[1, 1], [10]]
     assert axes.collections[0].get_segments()[0][:, 0].tolist() == [0.5, 2]
+    assert (axes.get_xscale(), axes.get_xlim()) == ("log", (0.1, 100))
     assert axes.yaxis_inverted()
     assert [(t.get_text(), t.get_fontweight()) for t in axes.get_yticklabels()] == [
         ("refined", "bold"),

@@ -37,7 +37,7 @@ def upload(folder: Path, uri: str) -> None:
     """Copy a folder's files."""
     for path in folder.rglob("*"):
         if path.is_file() and not path.name.startswith("."):
-            storage.copy_from_local(path, storage.join(uri, *path.relative_to(folder).parts))
+            storage.write_bytes(storage.join(uri, *path.relative_to(folder).parts), path.read_bytes())
 
 
 def flags_of(config) -> dict:

@@ -1,3 +1,5 @@
+"""Output of a command: results and log."""
+
 import logging
 
 import pytest

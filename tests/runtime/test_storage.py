@@ -33,25 +33,6 @@ def test_reading_a_missing_file_names_it(folder):
     assert "\n" not in str(error.value)
 
 
-def test_copying_a_missing_file_names_it(folder, tmp_path):
-    """No empty copy remains."""
-    with pytest.raises(DataError, match=r"nothing\.keras"):
-        storage.copy_to_local(storage.join(folder, "nothing.keras"), tmp_path / "copy")
-
-    assert not (tmp_path / "copy").exists()
-
-
-def test_copies_to_and_from_a_uri_are_identical(folder, tmp_path):
-    """A local file copied to a URI and back has the same bytes."""
-    (tmp_path / "a").write_bytes(b"weights")
-
-    storage.copy_from_local(tmp_path / "a", storage.join(folder, "model.keras"))
-    copied = storage.copy_to_local(storage.join(folder, "model.keras"), tmp_path / "b")
-
-    assert copied == tmp_path / "b"
-    assert copied.read_bytes() == b"weights"
-
-
 def test_a_listing_has_the_files_of_one_folder_by_name(folder):
     """Files directly in the folder are listed in order with their sizes; subfolders and other folders are not."""
     for name, content in {"b.ply": b"22", "a.ply": b"1", "Z": b"", "deep/c.ply": b"333"}.items():

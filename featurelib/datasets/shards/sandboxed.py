@@ -143,7 +143,10 @@ class PreparedMesh(NamedTuple):
 
 
 def prepare_mesh(job: PrepareJob | UploadJob) -> PreparedMesh | str:
-    """Load a mesh, render its views and, in a second thread, register the mean shape; return why if that fails."""
+    """Load a mesh, render its views and, in a second thread, register the mean shape.
+
+    The result is the reason instead if the mesh cannot be loaded or does not fit into the images.
+    """
     spec = job.spec
     try:
         mesh = job.load()

@@ -1,4 +1,4 @@
-"""The refiner: corrects a first 3D estimate on close-up renders, coarse to fine.
+"""The refiner: corrects a first 3D estimate on crops, coarse to fine.
 
 A stage renders the mesh in narrow orthographic crops around the estimate. A small network finds the landmark in each
 crop, and the rays are fused. The next stage repeats this in narrower crops. All stages work on the left instance; for

@@ -102,9 +102,8 @@ def snap_along(
     if not len(faces):
         return point_mm, float("inf")
     used, corners = np.unique(faces, return_inverse=True)
-    crop_size = np.linalg.cholesky(information)
-    snapped = closest_points(point_mm[None] @ crop_size, mesh.vertices_mm[used] @ crop_size, corners.reshape(-1, 3))[0][
-        0
-    ]
-    on_surface_mm = np.linalg.solve(crop_size.T, snapped)
+    factor = np.linalg.cholesky(information)
+    vertices = mesh.vertices_mm[used] @ factor
+    snapped = closest_points(point_mm[None] @ factor, vertices, corners.reshape(-1, 3))[0][0]
+    on_surface_mm = np.linalg.solve(factor.T, snapped)
     return on_surface_mm, float(np.linalg.norm(on_surface_mm - point_mm))
