@@ -170,7 +170,9 @@ def _make_missing(
         for projection, receipt in made.receipts.items():
             receipts[projection].append(receipt)
             failed[projection] += len(receipt.rejects)
-            views, rejected = views + sum(receipt.views.values()), rejected + len(receipt.rejects)
+            is_new = receipt.name not in folders[projection].tags  # else its shard had been rendered before
+            views += sum(receipt.views.values()) if is_new else 0
+            rejected += len(receipt.rejects)
             counts = f", {views} views, {rejected} rejected, {progress.rate(views):.0f} views/s"
             progress.add(receipt.num_objects, counts)
             if failed[projection] > config.max_reject_fraction * len(dataset.objects):

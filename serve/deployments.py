@@ -14,7 +14,8 @@ from featurelib.datasets.shards.sandboxed import GlbJob, PreparedMesh, UploadJob
 from featurelib.errors import DataError, FeaturelibError
 from featurelib.geometry import Projection
 from featurelib.meshes import Limits
-from featurelib.models.lifter.files import is_trained, read_template
+from featurelib.models.lifter.files import is_trained as has_lifter
+from featurelib.models.lifter.files import read_template
 from featurelib.models.predictions import Detection
 from featurelib.models.versions import ModelVersions
 from featurelib.runtime.sandbox import OverLimitError, ProcessLostError, SandboxedProcess, SandboxLimits
@@ -78,7 +79,7 @@ class LifterStage:
         from featurelib.models.predictor import Predictor
 
         manifests = manifests_of(run)
-        self.predictors = {p: Predictor.load(run, p, m.spec) for p, m in manifests.items() if is_trained(run, p)}
+        self.predictors = {p: Predictor.load(run, p, m.spec) for p, m in manifests.items() if has_lifter(run, p)}
         self.lifters = {
             p: self.predictors[p].lifter if p in self.predictors else Lifter.load(run, p, m.spec)
             for p, m in manifests.items()
@@ -145,7 +146,7 @@ class RendererStage:
         """Start the process; a new `version` makes Serve replace the replicas."""
         manifests = manifests_of(run) if run else {}
         self.specs = {projection: manifest.spec for projection, manifest in manifests.items()}
-        self.templates = {p: read_template(run, p) for p in manifests if run and is_trained(run, p)}
+        self.templates = {p: read_template(run, p) for p in manifests if run and has_lifter(run, p)}
         uris = dict.fromkeys([dataset] if dataset else [manifest.dataset for manifest in manifests.values()])
         self.datasets = [_meshes(uri) for uri in uris]
         self.mesh_limits = Limits(

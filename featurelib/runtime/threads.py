@@ -1,4 +1,4 @@
-"""Thread limits of TensorFlow, which reads them during its import; this module therefore does not import it."""
+"""Thread limits of TensorFlow, which reads them when its first operation creates the thread pools."""
 
 import os
 
@@ -6,8 +6,8 @@ import os
 def limit_threads(cpus: int, branches: int | None = None) -> None:
     """Set the number of threads that TensorFlow starts, and let it allocate GPU memory as needed.
 
-    Call this before TensorFlow is imported. Its default is one thread per CPU of the machine, whatever Ray gave the
-    worker. Environment variables also work in a reused worker process, where TensorFlow's own setters would raise.
+    Call this before TensorFlow's first operation; later calls have no effect. TensorFlow's default is one thread per
+    CPU of the machine, whatever Ray gave the worker. Its own setters would raise in a reused worker process.
 
     Args:
         cpus: total number of threads.

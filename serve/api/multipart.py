@@ -11,14 +11,17 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from serve.api.errors import ApiError
 
-MAX_PARTS = 8
+MAX_PARTS_PER_KIND = 8
 MAX_TEXT_BYTES = 1024
-"""Limits of a form; a valid one has a file and at most four short texts."""
+"""Limits of a form: files, and texts, at most this many each; a valid one has a file and at most four short texts."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """One file's content and name (as the client sent it, never a path), and the texts by field."""
+    """One file's content and name (as the client sent it, never a path), and the texts by field.
+
+    Texts that are not UTF-8 are read as Latin-1. The disposition type of a part is ignored.
+    """
 
     content: bytes
     filename: str
@@ -38,7 +41,7 @@ class _Parser(MultiPartParser):
 async def read_form(
     headers: Headers, stream: AsyncGenerator[bytes, None], file_field: str, text_fields: Collection[str]
 ) -> Form:
-    """Return the form in a body.
+    """Return the form in a body; it is parsed on the event loop, a chunk at a time.
 
     Args:
         headers: of the request.
@@ -49,16 +52,21 @@ async def read_form(
     Raises:
         ApiError: 400 if it is not a form or beyond the limits, 422 if a field is missing, unknown or repeated.
     """
-    parser = _Parser(headers, stream, max_files=MAX_PARTS, max_fields=MAX_PARTS, max_part_size=MAX_TEXT_BYTES)
+    parser = _Parser(
+        headers, stream, max_files=MAX_PARTS_PER_KIND, max_fields=MAX_PARTS_PER_KIND, max_part_size=MAX_TEXT_BYTES
+    )
     try:
         fields = (await parser.parse()).multi_items()
     except (MultiPartException, ValueError) as error:  # a ValueError comes from an odd charset
-        raise ApiError(400, f"form: {error}") from None
+        limits = f"a text has at most {MAX_TEXT_BYTES} bytes, and a file needs a filename"
+        raise ApiError(400, f"form: {str(error).rstrip('.')}; {limits}") from None
     if not parser.is_complete:
         raise ApiError(400, "form: cut off before its last boundary")
     files = {name: value for name, value in fields if isinstance(value, UploadFile)}
     texts = {name: value for name, value in fields if isinstance(value, str)}
-    for name in [*(files.keys() - {file_field}), *(texts.keys() - {*text_fields})]:
+    if file_field in texts:
+        raise ApiError(422, f"{file_field}: has no filename; send it as a file")
+    for name in [*sorted(files.keys() - {file_field}), *sorted(texts.keys() - {*text_fields})]:
         known = ", ".join([file_field, *text_fields])
         raise ApiError(422, f"field {name[:64]!r}: unexpected; expected a file and texts among {known}")
     if len(fields) > len(files) + len(texts):

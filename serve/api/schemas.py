@@ -217,6 +217,6 @@ class ErrorBody(BaseModel):
 
 
 class ErrorResponse(BaseModel):
-    """Every response that is not 2xx."""
+    """Every response with a status from 400, except to a CORS preflight."""
 
     error: ErrorBody

@@ -55,7 +55,7 @@ export function createImagePanel(onView) {
       await image.decode();
       image.hidden = false;
     },
-    /** Draw a view's landmarks: [{side, kind: predicted|true, near, xy, sigma, hidden}]. */
+    /** Draw a view's landmarks: [{side, kind: predicted|true, near, xy, sigma}]. */
     setDots(view, marks) {
       thumb(view)?.querySelector("svg").replaceChildren(...drawn(marks, 44, false));
       if (view === shown) dots.replaceChildren(...drawn(marks, 10, true));

@@ -37,7 +37,7 @@ def serving(meshes, port, python=sys.executable, **environment):
     environment = {**os.environ, "FEATURELIB_TOKEN": TOKEN, **environment}
     server = subprocess.Popen(command, cwd=meshes, env=environment, stdout=subprocess.PIPE, text=True)
     line = server.stdout.readline()
-    assert f"http://127.0.0.1:{port}" in line, line
+    assert line.startswith(f"http://127.0.0.1:{port}: the server is ready"), line
     yield f"http://127.0.0.1:{port}"
     server.send_signal(signal.SIGINT)
     assert server.wait(timeout=60) == 0

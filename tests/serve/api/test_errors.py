@@ -115,8 +115,8 @@ CORPUS = {
     "form part without headers": ("/infer", raw(b"--b\r\nabc\r\n--b--", FORM), 400),
     "form of a thousand parts": ("/infer", raw(b"--b\r\n\r\n\r\n" * 1000 + b"--b--", FORM), 400),
     "form whose text is not UTF-8": (
-        "/infer",
-        raw(b'--b\r\nContent-Disposition: form-data; name="projection"\r\n\r\n\xff\xfe\r\n--b--', FORM),
+        "/infer/3d",
+        raw(PART + b'abc\r\n--b\r\nContent-Disposition: form-data; name="projection"\r\n\r\n\xff\xfe\r\n--b--', FORM),
         422,
     ),
     "zip as a mesh": ("/infer/3d", mesh(zipped()), 422),

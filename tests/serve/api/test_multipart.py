@@ -82,6 +82,13 @@ def test_damaged_forms_are_rejected(body, status):
     assert "\n" not in str(error.value)
 
 
+def test_a_file_without_a_filename_is_named():
+    """The error names the field and the fix, also where the content is longer than a text may be."""
+    for content in (b"abc", b"a" * 2000):
+        with pytest.raises(ApiError, match="filename"):
+            parse(BOUNDARY, part(b"mesh", content) + b"--b--")
+
+
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=60), st.binary(max_size=200))
 def test_noise_is_a_form_or_an_api_error(content_type, body):
     """Any header and any body are a form or are rejected."""
