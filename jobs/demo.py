@@ -1,18 +1,8 @@
 """A small synthetic dataset and the whole pipeline on it: the first command of a new user."""
 
-import logging
-import os
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
-from featurelib.datasets.synthetic import write_dataset
-from featurelib.errors import UsageError
-from featurelib.runtime import cli, storage
-from featurelib.runtime.progress import Progress
-from jobs.pipeline import PipelineConfig, pipeline
-
-logger = logging.getLogger(__name__)
+from featurelib.runtime import cli
 
 
 @cli.config
@@ -39,25 +29,9 @@ def demo(config: DemoConfig = DEFAULTS) -> None:
 
     Example: featurelib demo --run runs/demo
     """
-    if storage.is_s3(config.run):
-        raise UsageError(f"--run {config.run}: expected a local folder")
-    dataset = Path(config.run, "dataset")
-    progress = Progress("demo: bodies", config.objects, "made")
-    write_dataset(dataset, config.objects, progress=lambda made: progress.add(made - progress.done))
-    progress.end()
-    pipeline(
-        PipelineConfig(
-            dataset=str(dataset),
-            run=config.run,
-            image_size=256,
-            weights="none",
-            refiner_crops=3_840,  # enough for synthetic bodies, as are the epochs
-            epochs=6,
-        )
-    )
-    if config.serve:
-        os.execv(sys.executable, [sys.executable, "-m", "serve", "--run", config.run])  # noqa: S606 (no shell is involved)
-    logger.info("serve the models with: featurelib serve --run %s", config.run)
+    from jobs.drivers.demo import run  # imports take seconds; --help must not
+
+    run(config)
 
 
 if __name__ == "__main__":

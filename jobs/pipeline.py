@@ -1,28 +1,10 @@
-"""DATASET -> RUN/report in one command. Complete steps are skipped.
+"""DATASET -> RUN/report in one command. Complete steps are skipped."""
 
-1. render: both projections at once, because each mesh is loaded once for all its images.
-2. For each projection: train-detector, vectorize, train-lifter, train-refiner. Projections train in parallel if the
-   cluster has enough CPUs. The refiner's networks are trained for the first projection only, because its crops do not
-   depend on the projection.
-3. evaluate.
-"""
+from dataclasses import dataclass
 
-import logging
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, fields
-from typing import Any
-
-from featurelib.geometry import Projection
 from featurelib.runtime import cli
-from jobs.evaluate import EvaluateConfig, evaluate
-from jobs.render import RenderConfig, render
-from jobs.train_detector import DetectorTraining, TrainDetectorConfig, train_detector
-from jobs.train_lifter import TrainLifterConfig, train_lifter
-from jobs.train_refiner import TrainRefinerConfig, train_refiner
-from jobs.vectorize import VectorizeConfig, vectorize
-from jobs.workers import cluster
-
-logger = logging.getLogger(__name__)
+from jobs.render import RenderConfig
+from jobs.train_detector import DetectorTraining
 
 
 @cli.config
@@ -44,51 +26,9 @@ def pipeline(config: PipelineConfig) -> None:
 
     Example: featurelib pipeline --dataset heads --run runs/heads --alpha 0.35
     """
-    cluster.connect()
-    render(RenderConfig(**flags_of(RenderConfig, config)))
-    executor = ThreadPoolExecutor(_concurrency(config))
-    first, *others = config.projections
-    trained = executor.submit(_train, config, first)  # leaves the queue before the others, which wait for it
-    try:
-        for done in (trained, *[executor.submit(_train, config, projection, trained) for projection in others]):
-            done.result()
-    except KeyboardInterrupt:
-        executor.shutdown(wait=False, cancel_futures=True)
-        raise
-    evaluate(EvaluateConfig(run=config.run))
+    from jobs.drivers.pipeline import run  # imports take seconds; --help must not
 
-
-def _concurrency(config: PipelineConfig) -> int:
-    """Return how many projections train in parallel; each needs the CPUs of its workers and one for decoding."""
-    trainings = cluster.num_cpus() // (config.workers * (config.cpus_per_worker or 1) + 1)
-    return max(1, min(len(config.projections), trainings))
-
-
-def _train(config: PipelineConfig, projection: Projection, first: "Future[None] | None" = None) -> None:
-    """Train all models of one projection, with the refiner's networks of the first one, for which it waits."""
-    logger.info("pipeline: training on the %s images", projection)
-    training = flags_of(DetectorTraining, config)
-    train_detector(TrainDetectorConfig(run=config.run, projection=projection, **training))
-    vectorize(VectorizeConfig(run=config.run, projection=projection))
-    train_lifter(TrainLifterConfig(run=config.run, projection=projection, seed=config.seed))
-    if config.refine:
-        if first:
-            first.result()
-        train_refiner(
-            TrainRefinerConfig(
-                run=config.run,
-                projection=projection,
-                reuse_networks=config.projections[0] if first else None,
-                num_crops=config.refiner_crops,
-                cpus=config.cpus_per_worker,
-                seed=config.seed,
-            )
-        )
-
-
-def flags_of(kind: type, config: Any) -> dict[str, Any]:
-    """Return the fields of a config that another config has too, such as a step's flags of the pipeline's."""
-    return {field.name: getattr(config, field.name) for field in fields(kind)}
+    run(config)
 
 
 if __name__ == "__main__":

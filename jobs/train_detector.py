@@ -1,31 +1,11 @@
-"""RUN/renders -> RUN/detector: train the network that finds the landmarks in one image, on Ray Train.
-
-1. Open the manifest. An unfinished rendering, an empty split or a leaking split is rejected.
-2. Stream samples from the shards (jobs/workers/detector_stream.py): CPU tasks mirror, shuffle and decode; each worker
-   takes its share of every step.
-3. Train on every worker (jobs/workers/detector_training.py). After each epoch the first worker writes checkpoint.npz,
-   metrics.csv and the TensorBoard log. After a failure the training resumes from there, also in a later run of the
-   command.
-4. The first worker writes model.keras with the best weights and, last, config.json.
-"""
+"""RUN/renders -> RUN/detector: train the network that finds the landmarks in one image, on Ray Train."""
 
 import os
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
-from featurelib.datasets.leakage import refuse_missing_splits
-from featurelib.datasets.shards import Manifest, open_renders
-from featurelib.errors import UsageError
 from featurelib.geometry import Projection
-from featurelib.models.detector import files
-from featurelib.models.detector.recipe import RECIPES, Recipe
-from featurelib.runtime import cli, completion, storage
-from featurelib.runtime.console import print_result
-from jobs.workers import cluster
-from jobs.workers.detector_stream import StreamPlan
-from jobs.workers.detector_training import DetectorTask, fit_on_cluster
-from jobs.workers.leakage import audit_renders
-from jobs.workers.progress_queue import follow, open_queue
+from featurelib.runtime import cli
 
 
 @cli.config
@@ -93,102 +73,14 @@ class TrainDetectorConfig(DetectorTraining):
     projection: Projection = "orthographic"
 
 
-MACHINE_FLAGS = ("run", "workers", "cpus_per_worker", "gpu", "max_restarts")
-"""Flags that do not change the trained detector: another value does not train it again."""
-
-
 def train_detector(config: TrainDetectorConfig) -> None:
     """Train the network that finds the landmarks in one image.
 
     Example: featurelib train-detector --run runs/heads --projection orthographic --alpha 0.35
     """
-    uri = files.detector_uri(config.run, config.projection)
-    manifest = open_renders(config.run, config.projection)
-    if config.weights not in ("imagenet", "none"):
-        config = replace(config, weights=storage.absolute(config.weights))
-    _check(config, manifest)
-    recipe = recipe_of(config, manifest)
-    resolved = _resolved(config, recipe, manifest)
-    config_uri = storage.join(uri, "config.json")
-    if not completion.is_complete(config_uri, resolved):
-        audit_renders(manifest)
-        completion.invalidate(config_uri)
-        train_on_cluster(config, recipe, manifest, uri, resolved)
-        print_result(f"{uri}: trained", {"detector": uri})
-    else:
-        print_result(f"{uri}: trained already; nothing to do", {"detector": uri, "done_before": True})
+    from jobs.drivers.train_detector import run  # imports take seconds; --help must not
 
-
-def _check(config: TrainDetectorConfig, manifest: Manifest) -> None:
-    refuse_missing_splits(manifest, ("train", "val"))
-    if 2 * manifest.views["train"] < config.batch_size:
-        raise UsageError(
-            f"--batch-size {config.batch_size}: expected at most the {2 * manifest.views['train']} training samples"
-        )
-    if config.workers < 1:
-        raise UsageError(f"--workers {config.workers}: expected at least 1")
-    if config.batch_size % config.workers:
-        raise UsageError(f"--batch-size {config.batch_size}: expected a multiple of --workers {config.workers}")
-
-
-def recipe_of(config: TrainDetectorConfig, manifest: Manifest) -> Recipe:
-    """Return the head's recipe with the values that the user gave."""
-    recipe = RECIPES[config.head]
-    names = ("epochs", "frozen_epochs", "batch_size", "head_learning_rate", "finetune_learning_rate", "patience")
-    given = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
-    recipe = replace(recipe, **given, pretrained=config.weights != "none")
-    if config.epochs is not None:
-        recipe = replace(recipe, least_steps=0)
-    return recipe.for_samples(2 * manifest.views["train"])
-
-
-def _resolved(config: TrainDetectorConfig, recipe: Recipe, manifest: Manifest) -> dict[str, Any]:
-    what = {name: value for name, value in asdict(config).items() if name not in MACHINE_FLAGS}
-    return {**what, **asdict(recipe), "renders": manifest.content_hash}
-
-
-def train_on_cluster(
-    config: TrainDetectorConfig, recipe: Recipe, manifest: Manifest, uri: str, resolved: dict[str, Any]
-) -> None:
-    """Train with Ray Train and write the detector's folder.
-
-    Args:
-        config: the flags.
-        recipe: how to train.
-        manifest: of the renders.
-        uri: the detector's folder.
-        resolved: content of config.json; a checkpoint of another configuration is not resumed.
-    """
-    cluster.connect_for_data()
-    share = max(1, cluster.num_cpus() - 1) / config.workers
-    threads = config.cpus_per_worker or max(1, int(share))
-    queue = open_queue()
-    task = DetectorTask(
-        name=f"train-detector {config.projection}",
-        uri=uri,
-        resolved=resolved,
-        recipe=recipe,
-        plan=StreamPlan(
-            manifest,
-            input_size=config.input_size,
-            batch_size=config.batch_size,
-            epochs=recipe.epochs,
-            shuffle_buffer=config.shuffle_buffer,
-            seed=config.seed,
-            mirror=config.mirror,
-            occluded=config.occluded,
-        ),
-        head=config.head,
-        alpha=config.alpha,
-        weights=config.weights,
-        precision=config.precision,
-        workers=config.workers,
-        gpu=config.gpu,
-        max_restarts=config.max_restarts,
-        threads=threads,
-        queue=queue,
-    )
-    follow(fit_on_cluster.remote(task, min(share, threads)), queue)
+    run(config)
 
 
 if __name__ == "__main__":

@@ -1,39 +1,9 @@
-"""RUN/vectors -> RUN/lifter: train the lifter, from image positions to both landmarks in millimetres.
+"""RUN/vectors -> RUN/lifter: train the lifter, from image positions to both landmarks in millimetres."""
 
-1. Train the MLP on training objects, with the detector's errors on validation objects as noise.
-2. Build the baselines: the mean point and the mean shape (template).
-3. Evaluate all methods on validation objects, including those that use the mesh. Choose the best method that needs no
-   mesh, since the lifter gives a first estimate only, and fit the uncertainty of its landmarks.
-4. Write model.keras, template.npz, lifter.json and, last, config.json.
-"""
-
-import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-import ray
-from numpy.typing import NDArray
-
-from featurelib.datasets.dataset import open_dataset
-from featurelib.datasets.shards import Manifest, open_renders
-from featurelib.errors import DataError
-from featurelib.geometry import SIDES, Projection
-from featurelib.meshes.template import Template, build_template
-from featurelib.models.fusion import ViewNoise
-from featurelib.models.lifter.files import lifter_uri
-from featurelib.models.lifter.fusing import side_noise
-from featurelib.models.lifter.vectors import Vectors, read_config, read_vectors, refuse_empty_splits, vectors_uri
-from featurelib.models.uncertainty import quality
-from featurelib.models.uncertainty.model import UncertaintyModel, fit_uncertainty
-from featurelib.runtime import cli, completion, storage
-from featurelib.runtime.console import print_result
-from jobs.workers import cluster
-from jobs.workers.inference import VALIDATION_OBJECTS, MeshMethods, OnMesh, mesh_files, on_meshes
-
-TEMPLATE_SHAPES = 30
-"""Maximum number of training objects in the mean shape; more change it little."""
+from featurelib.geometry import Projection
+from featurelib.runtime import cli
 
 
 @cli.config
@@ -57,142 +27,9 @@ def train_lifter(config: TrainLifterConfig) -> None:
 
     Example: featurelib train-lifter --run runs/heads --projection orthographic
     """
-    manifest = open_renders(config.run, config.projection)
-    vectors = read_vectors(config.run, config.projection)
-    uri = lifter_uri(config.run, config.projection)
-    config_uri = storage.join(uri, "config.json")
-    made_from = {"seed": config.seed, **read_config(vectors_uri(config.run, config.projection))}
-    if completion.is_complete(config_uri, made_from):
-        print_result(f"{uri}: trained already; nothing to do", {"lifter": uri, "done_before": True})
-        return
-    refuse_empty_splits(config.run, config.projection, vectors, ("train", "val"))
-    completion.invalidate(config_uri)
-    cluster.connect()
-    numbers = _train(config, manifest, vectors, uri)
-    storage.write_bytes(storage.join(uri, "lifter.json"), json.dumps(numbers, indent=1).encode())
-    completion.mark_complete(config_uri, made_from)
-    scores = ", ".join(f"{method} {error_mm:.2f} mm" for method, error_mm in numbers["validation_mm"].items())
-    print_result(
-        f"{uri}: trained; on validation objects {scores}; chosen: {numbers['chosen']}",
-        {"lifter": uri, "validation_mm": numbers["validation_mm"], "chosen": numbers["chosen"]},
-    )
+    from jobs.drivers.train_lifter import run  # imports take seconds; --help must not
 
-
-def _train(config: TrainLifterConfig, manifest: Manifest, vectors: Vectors, uri: str) -> dict[str, Any]:
-    """Train, write the network and the template, and return the numbers of lifter.json."""
-    dataset, validation = open_dataset(manifest.dataset), vectors.where("val")
-    view_noise = _view_noise(validation, manifest)
-    fitted = fit.remote(config, manifest, vectors, view_noise, uri)
-    template: Template = ray.get(build.remote(manifest, vectors.where("train")))
-    storage.write_bytes(storage.join(uri, "template.npz"), template.to_bytes())
-    methods, asked = MeshMethods(template, manifest.spec, view_noise), validation.evenly(VALIDATION_OBJECTS)
-    sample = validation.take(asked)
-    meshes = mesh_files(dataset, sample.object_ids)
-    meshed = on_meshes(f"train-lifter {config.projection}", dataset, methods, meshes, sample)
-    numbers, pairs_mm = ray.get(fitted)
-    errors_mm = {m: pairs - validation.pair_mm for m, pairs in pairs_mm.items()}  # (n, 2, 3)
-    answering = {method: errors for method, errors in errors_mm.items() if np.isfinite(errors).all()}
-    means_mm = {method: _mean_mm(errors) for method, errors in answering.items()}
-    chosen = min(means_mm, key=lambda method: means_mm[method])
-    sigma_mm = {method: float(np.sqrt(np.mean(errors**2))) for method, errors in answering.items()}
-    numbers |= {
-        "chosen": chosen,
-        "validation_mm": means_mm | _means_on_mesh_mm(meshed, sample),
-        "sigma_mm": sigma_mm,
-        "view_noise": {str(int(key)): [n.to_dict() for n in of_sides] for key, of_sides in view_noise.items()},
-        "uncertainty": _uncertainty(pairs_mm[chosen][asked], sigma_mm[chosen], meshed, sample).to_dict(),
-    }
-    return numbers
-
-
-def _uncertainty(
-    pairs_mm: NDArray[np.float64], sigma_mm: float, meshed: Sequence[OnMesh | None], validation: Vectors
-) -> UncertaintyModel:
-    """Return the uncertainty of a method's landmarks (n, 2, 3), which have one standard deviation in common."""
-    known = [i for i, found in enumerate(meshed) if found is not None]
-    if not known:
-        raise DataError(
-            f"train-lifter: none of the meshes of {len(meshed)} validation objects can be read; "
-            "run `featurelib validate`"
-        )
-    scores = [
-        {
-            **quality.shape_scores(found.located),
-            **quality.detector_scores(validation.visible[i]),
-            **quality.disagreement_scores(pairs_mm[i], found.located.pair_mm),
-        }
-        for i, found in enumerate(meshed)
-        if found is not None
-    ]
-    covariance_mm2 = np.broadcast_to(np.eye(3) * sigma_mm**2, (len(known), 2, 3, 3))
-    return fit_uncertainty(pairs_mm[known] - validation.pair_mm[known], covariance_mm2, scores)
-
-
-def _means_on_mesh_mm(meshed: Sequence[OnMesh | None], validation: Vectors) -> dict[str, float]:
-    """Return the mean error of the methods that use the mesh, over the objects with a readable mesh."""
-    pairs_mm = [
-        ({"template": found.located.pair_mm, **found.pairs_mm}, true_mm)
-        for found, true_mm in zip(meshed, validation.pair_mm, strict=True)
-        if found is not None
-    ]
-    methods = pairs_mm[0][0] if pairs_mm else ()
-    errors_mm = {method: np.array([of_one[method] - true_mm for of_one, true_mm in pairs_mm]) for method in methods}
-    return {method: _mean_mm(errors) for method, errors in errors_mm.items() if np.isfinite(errors).all()}
-
-
-def _mean_mm(errors_mm: NDArray[np.float64]) -> float:
-    return float(np.linalg.norm(errors_mm, axis=-1).mean())
-
-
-@ray.remote(num_cpus=1)
-def build(manifest: Manifest, training: Vectors) -> Template:
-    """Return the mean shape of at most TEMPLATE_SHAPES training objects, evenly spread over their ids."""
-    dataset = open_dataset(manifest.dataset)
-    every = max(1, len(training) // TEMPLATE_SHAPES)
-    chosen = training.object_ids[::every][:TEMPLATE_SHAPES]
-    pairs = training.pair_mm[::every][:TEMPLATE_SHAPES]
-    meshes = [dataset.load(name) for name in mesh_files(dataset, chosen)]
-    return build_template([(mesh.vertices_mm, mesh.faces, pair) for mesh, pair in zip(meshes, pairs, strict=True)])
-
-
-@ray.remote(num_cpus=1)
-def fit(
-    config: TrainLifterConfig,
-    manifest: Manifest,
-    vectors: Vectors,
-    view_noise: Mapping[bool, Sequence[ViewNoise]],
-    uri: str,
-) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
-    """Train the MLP and write it.
-
-    Returns:
-        numbers for lifter.json, and the landmarks (n, 2, 3) of validation objects by each method without a mesh.
-    """
-    from featurelib.models.keras_files import save_network
-    from featurelib.models.lifter.model import Lifter
-    from featurelib.models.lifter.network import fit_lifter
-
-    training, validation = vectors.where("train"), vectors.where("val")
-    model, standardiser, noise = fit_lifter(training, validation, config.seed)
-    save_network(model, storage.join(uri, "model.keras"))
-    mean_mm = training.target_mm.mean(0)
-    lifter = Lifter(manifest.spec, "mlp", model, mean_mm, view_noise=view_noise)
-    numbers = {
-        "mean_mm": mean_mm.tolist(),
-        "standardiser": {"mean_mm": standardiser.mean_mm.tolist(), "std_mm": standardiser.std_mm.tolist()},
-        "noise_xy": noise.tolist(),
-    }
-    return numbers, {method: lifter.pairs(validation, method) for method in lifter.methods}
-
-
-def _view_noise(validation: Vectors, manifest: Manifest) -> dict[bool, list[ViewNoise]]:
-    """Return the noise of left and right, for their own views and for all; {} if the sides are not distinguished."""
-    if np.isnan(validation.pair_xy).any():
-        return {}
-    return {
-        all_views: [side_noise(validation, manifest.spec, side, all_views=all_views) for side in SIDES]
-        for all_views in (False, True)
-    }
+    run(config)
 
 
 if __name__ == "__main__":

@@ -1,37 +1,9 @@
-"""Meshes + RUN's first estimates -> RUN/refiner: train the networks that refine the estimates on crops.
+"""Meshes + RUN's first estimates -> RUN/refiner: train the networks that refine the estimates on crops."""
 
-1. Estimate the landmarks of validation objects with the run's lifter and template (jobs/workers/inference.py). The
-   method with the lower median error gives the estimates that the refiner starts from.
-2. Train two stages in one task (jobs/workers/refiner_training.py) on crops that the rest of the cluster renders
-   meanwhile (jobs/workers/refiner_stream.py). The second stage is trained for the errors that the first one leaves on
-   validation objects (featurelib/models/refiner/cascade.py).
-3. Write stage-<i>.keras, refiner.json and, last, config.json.
-"""
+from dataclasses import dataclass
 
-import logging
-from dataclasses import asdict, dataclass, replace
-from typing import Any
-
-import numpy as np
-import ray
-
-from featurelib.datasets.dataset import Dataset, open_dataset
-from featurelib.datasets.shards import Manifest, open_renders
-from featurelib.errors import DataError, UsageError
 from featurelib.geometry import Projection
-from featurelib.models.lifter.files import lifter_version, read_template
-from featurelib.models.lifter.vectors import Vectors, read_config, read_vectors, refuse_empty_splits, vectors_uri
-from featurelib.models.refiner.estimates import FirstEstimates
-from featurelib.models.refiner.files import refiner_uri, refiner_version
-from featurelib.models.uncertainty import quality
-from featurelib.runtime import cli, completion, storage
-from featurelib.runtime.console import print_result
-from jobs.workers import cluster
-from jobs.workers.inference import VALIDATION_OBJECTS, MeshMethods, lifter_pairs, mesh_files, on_meshes, without_objects
-from jobs.workers.progress_queue import follow, open_queue
-from jobs.workers.refiner_training import RefinerTask, fit_refiner, training_budget
-
-logger = logging.getLogger(__name__)
+from featurelib.runtime import cli
 
 
 @cli.config
@@ -68,104 +40,9 @@ def train_refiner(config: TrainRefinerConfig) -> None:
 
     Example: featurelib train-refiner --run runs/heads --projection orthographic
     """
-    manifest = open_renders(config.run, config.projection)
-    vectors = read_vectors(config.run, config.projection)
-    config = replace(config, dataset=storage.absolute(config.dataset or manifest.dataset))
-    uri = refiner_uri(config.run, config.projection)
-    config_uri = storage.join(uri, "config.json")
-    resolved = _resolved(config)
-    if completion.is_complete(config_uri, resolved):
-        print_result(f"{uri}: trained already; nothing to do", {"refiner": uri, "done_before": True})
-        return
-    _check(config, vectors)
-    completion.invalidate(config_uri)
-    cluster.connect()
-    validation_mm = _train(config, manifest, vectors, uri)
-    completion.mark_complete(config_uri, resolved)
-    scores = ", ".join(f"{method} {error_mm:.2f} mm" for method, error_mm in validation_mm.items())
-    print_result(f"{uri}: trained; on validation objects {scores}", {"refiner": uri, "validation_mm": validation_mm})
+    from jobs.drivers.train_refiner import run  # imports take seconds; --help must not
 
-
-def _resolved(config: TrainRefinerConfig) -> dict[str, Any]:
-    what = {name: value for name, value in asdict(config).items() if name not in ("run", "cpus")}
-    vectors = read_config(vectors_uri(config.run, config.projection))
-    networks = config.reuse_networks and refiner_version(refiner_uri(config.run, config.reuse_networks))
-    return {
-        **what,
-        "vectors": vectors,
-        "lifter": lifter_version(config.run, config.projection),
-        "networks": networks,
-    }
-
-
-def _check(config: TrainRefinerConfig, vectors: Vectors) -> None:
-    refuse_empty_splits(config.run, config.projection, vectors, ("train", "val"))
-    if config.reuse_networks == config.projection:
-        raise UsageError(f"--reuse-networks {config.reuse_networks}: expected another projection than --projection")
-    if config.batch_size < 2:
-        raise UsageError(f"--batch-size {config.batch_size}: expected at least 2")
-    if config.num_crops < 2 * config.batch_size:
-        raise UsageError(f"--num-crops {config.num_crops}: expected at least two batches of {config.batch_size}")
-
-
-def first_estimates(
-    config: TrainRefinerConfig, manifest: Manifest, vectors: Vectors, dataset: Dataset
-) -> FirstEstimates:
-    """Return the estimates of the lifter's chosen method and of the template on validation objects.
-
-    Raises:
-        DataError: if no mesh of a validation object can be read.
-    """
-    validation = vectors.where("val")
-    validation = validation.take(validation.evenly(VALIDATION_OBJECTS))
-    lifted = lifter_pairs.remote(config.run, manifest, validation, all_methods=False)
-    meshes = mesh_files(dataset, validation.object_ids)
-    methods = MeshMethods(read_template(config.run, config.projection), manifest.spec, {})
-    meshed = on_meshes(f"train-refiner {config.projection}", dataset, methods, meshes, validation)
-    readable = np.array([found is not None for found in meshed])
-    if not readable.any():
-        raise DataError(
-            f"{dataset.uri}: none of the meshes of {len(readable)} validation objects can be read; "
-            "run `featurelib validate`"
-        )
-    none = np.full((2, 3), np.nan)
-    pairs_mm = {"template": np.array([found.located.pair_mm if found else none for found in meshed])}
-    scores = tuple(
-        {**quality.shape_scores(found.located), **quality.detector_scores(visible)} if found else {}
-        for found, visible in zip(meshed, validation.visible, strict=True)
-    )
-    estimates = FirstEstimates(tuple(meshes), validation.pair_mm, {**pairs_mm, **ray.get(lifted)}, scores)
-    return estimates.where(readable).with_start()
-
-
-def _train(config: TrainRefinerConfig, manifest: Manifest, vectors: Vectors, uri: str) -> dict[str, float]:
-    """Train on the cluster, write the refiner's folder and return the mean error on validation objects by method."""
-    dataset = open_dataset(str(config.dataset))
-    training = vectors.where("train")
-    estimates = first_estimates(config, manifest, vectors, dataset)
-    shape_mm = read_template(config.run, config.projection).points_mm
-    crop_size = estimates.crop_size(float(np.linalg.norm(np.ptp(shape_mm, axis=0))))
-    how = f"networks of {config.reuse_networks}" if config.reuse_networks else f"crops of {crop_size.width_mm:.0f} mm"
-    name, queue, budget = f"train-refiner {config.projection}", open_queue(), training_budget(config.cpus)
-    logger.info("%s: refines the estimates of %s, %s", name, estimates.start, how)
-    task = RefinerTask(
-        name=name,
-        uri=uri,
-        dataset=without_objects(dataset),
-        meshes=tuple(mesh_files(dataset, training.object_ids)),
-        pairs_mm=training.pair_mm,
-        estimates=estimates,
-        crop_size=crop_size,
-        num_crops=config.num_crops,
-        batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
-        seed=config.seed,
-        threads=budget.threads,
-        queue=queue,
-        networks_uri=config.reuse_networks and refiner_uri(config.run, config.reuse_networks),
-    )
-    validation_mm: dict[str, float] = follow(fit_refiner.options(num_cpus=budget.cpus).remote(task), queue)
-    return validation_mm
+    run(config)
 
 
 if __name__ == "__main__":

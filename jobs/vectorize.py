@@ -1,54 +1,13 @@
-"""RUN/renders + RUN/detector -> RUN/vectors: each object's near positions in all views, found by the detector.
+"""RUN/renders + RUN/detector -> RUN/vectors: each object's near positions in all views, found by the detector."""
 
-1. Open the manifest and the detector.
-2. Distribute the shards over a pool of detectors; each process reads and decodes ahead of its network.
-3. Write one table, with the hashes of its inputs in its footer.
-"""
-
-import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from itertools import chain, groupby, islice, tee
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
-import ray
-
-from featurelib.datasets.schemas import vectors_schema
-from featurelib.datasets.shards import Manifest, open_renders, read_views
-from featurelib.datasets.shards.png import encode_png
-from featurelib.geometry import SIDES, Projection
-from featurelib.models.detector.files import model_version, read_model
-from featurelib.models.detector.samples import decode_images
-from featurelib.models.lifter.vectors import read_config, vectors_uri, write_vectors
+from featurelib.geometry import Projection
 from featurelib.runtime import cli
-from featurelib.runtime.console import print_result
-from featurelib.runtime.progress import Progress, duration
-from featurelib.runtime.threads import limit_threads
-from jobs.workers import cluster
-
-if TYPE_CHECKING:
-    from featurelib.models.detector.heads import LandmarkDetection
-
-COLUMNS = ("object_id", "split", "view", "png", "xy", "near_side", "left_mm", "right_mm", "centre_mm")
 
 BATCH = 32
 """Images per forward pass; a batch may span shards. On one core the time per image is the same with 16 and 64, and a
 quarter to a half longer with 8 and 128."""
-
-MAX_SHARDS_PER_TASK = 8
-"""Reading and decoding run ahead of the network within a task, but not from task to task, so large tasks are faster.
-The last tasks are small, so that all workers end at the same time (`task_sizes`)."""
-
-TASKS_PER_WORKER = 2
-"""Tasks submitted to a worker at a time. With Ray's four, nearly all were assigned before the first ended."""
-
-READY = "ready_s"
-"""A temporary column: the time at which the worker had loaded its detector, in seconds since the epoch."""
 
 
 @cli.config
@@ -67,179 +26,14 @@ class VectorizeConfig:
     cpus_per_worker: int | None = None
 
 
-@dataclass(frozen=True)
-class Pool:
-    """The workers of a job: how many, and the CPUs and GPUs of each."""
-
-    workers: int
-    cpus: int
-    gpus: int
-
-
-@dataclass(frozen=True)
-class VectorRows:
-    """The workers' results and times.
-
-    rows: of schemas.vectors_schema. start_s: until a worker had loaded its detector, on average over the workers.
-    work_s: from then to the end.
-    """
-
-    rows: list[dict[str, Any]]
-    start_s: float
-    work_s: float
-
-
 def vectorize(config: VectorizeConfig) -> None:
     """Run the detector over all views and gather each object's positions.
 
     Example: featurelib vectorize --run runs/heads --projection orthographic
     """
-    manifest = open_renders(config.run, config.projection)
-    uri = vectors_uri(config.run, config.projection)
-    version = model_version(read_model(config.run, config.projection))
-    made_from = {"projection": config.projection, "renders": manifest.content_hash, "detector": version}
-    if read_config(uri) == made_from:
-        print_result(f"{uri}: complete; nothing to do", {"vectors": uri, "done_before": True})
-        return
-    found = detect_all(config, manifest)
-    write_vectors(uri, found.rows, len(manifest.spec.rig), made_from)
-    rate = len(found.rows) * len(manifest.spec.rig) / found.work_s
-    print_result(
-        f"{uri}: {len(found.rows)} objects; start {duration(found.start_s)}, then {rate:.0f} images/s",
-        {"vectors": uri, "objects": len(found.rows), "images_per_s": rate},
-    )
+    from jobs.drivers.vectorize import run  # imports take seconds; --help must not
 
-
-def detect_all(config: VectorizeConfig, manifest: Manifest) -> VectorRows:
-    """Run the detector over all shards, on the whole cluster."""
-    cluster.connect_for_data()
-    pool = choose_pool(ray.cluster_resources(), len(manifest.shards), config.cpus_per_worker)
-    progress = Progress(f"vectorize {config.projection}", sum(manifest.objects.values()), "objects")
-    started = time.time()
-    coming = iter(manifest.shard_uris)
-    tasks = [pa.table({"uri": list(islice(coming, size))}) for size in task_sizes(len(manifest.shards), pool.workers)]
-    tables = ray.data.from_arrow(tasks).map_batches(
-        ShardVectorizer,
-        fn_constructor_kwargs={
-            "run": config.run,
-            "projection": config.projection,
-            "num_views": len(manifest.spec.rig),
-            "cpus": pool.cpus,
-        },
-        batch_size=None,
-        batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(size=pool.workers, max_tasks_in_flight_per_actor=TASKS_PER_WORKER),
-        num_cpus=pool.cpus,
-        num_gpus=pool.gpus,
-    )
-    rows, ready = [], []
-    for table in tables.iter_batches(batch_size=None, batch_format="pyarrow"):
-        ready += table[READY].unique().to_pylist()
-        rows += table.drop_columns(READY).to_pylist()
-        progress.add(len(table))
-    progress.end()
-    start_s = float(np.mean(list(set(ready)))) - started if ready else 0.0
-    return VectorRows(rows, start_s, time.time() - started - start_s)
-
-
-def choose_pool(resources: Mapping[str, float], shards: int, cpus_per_worker: int | None = None) -> Pool:
-    """Return the workers: one per GPU of the cluster, without GPUs one per CPU.
-
-    One process per CPU is faster than threads: two threads of one network wait for each other after each layer.
-
-    Args:
-        resources: the cluster's, as Ray counts them.
-        shards: upper limit of the number of workers.
-        cpus_per_worker: in place of 1, or of a GPU's equal share of the CPUs.
-    """
-    all_cpus, all_gpus = (max(0, int(resources.get(name, 0))) for name in ("CPU", "GPU"))
-    cpus = cpus_per_worker or max(1, all_cpus // all_gpus if all_gpus else 1)
-    workers = min(all_gpus or all_cpus // cpus, shards)
-    return Pool(max(1, workers), cpus, 1 if all_gpus else 0)
-
-
-def task_sizes(shards: int, workers: int) -> list[int]:
-    """Return the number of shards of each task, in the order of submission.
-
-    Each task takes one worker's share of half of the remaining shards, at most MAX_SHARDS_PER_TASK and at least one:
-    guided self-scheduling (Polychronopoulos and Kuck, IEEE Transactions on Computers C-36(12), 1987).
-    """
-    sizes: list[int] = []
-    while left := shards - sum(sizes):
-        sizes.append(max(1, min(MAX_SHARDS_PER_TASK, left // (2 * workers))))
-    return sizes
-
-
-class ShardVectorizer:
-    """Runs the detector over whole shards; loads the network once."""
-
-    def __init__(self, run: str, projection: str, num_views: int, cpus: int) -> None:
-        """Load the detector of a run for a number of CPUs, and run it once, which takes 0.6 s longer than later."""
-        limit_threads(cpus)
-        from featurelib.models.detector.model import Detector
-
-        self.detector = Detector.load(run, projection)
-        self.detector([encode_png(np.zeros((2 * self.detector.input_size,) * 2, np.uint8))] * BATCH)
-        self.schema = vectors_schema(num_views).append(pa.field(READY, pa.float64()))
-        self.ready_s = time.time()
-        self.cpus = cpus
-
-    def __call__(self, shards: pa.Table) -> pa.Table:
-        """Column in: uri of a shard. Columns out: those of schemas.vectors_schema, and READY."""
-        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(self.cpus) as decoder:
-            read = partial(read_views, columns=COLUMNS)
-            rows_read = chain.from_iterable(ahead(reader, read, shards["uri"].to_pylist(), 1))
-            coming, views = tee(rows_read)  # the second keeps the rows of the images in the pipeline
-            decode = partial(decode_images, size=self.detector.input_size)
-            batches = ahead(decoder, decode, batched((view["png"] for view in coming), BATCH), self.cpus + 1)
-            found = chain.from_iterable(_by_image(self.detector.find(batch)) for batch in batches)
-            rows = [{**row, READY: self.ready_s} for row in _vectors(zip(found, views, strict=True))]
-        return pa.Table.from_pylist(rows, schema=self.schema)
-
-
-def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Yield lists of `size` items; the last may be shorter."""
-    items = iter(items)
-    return iter(lambda: list(islice(items, size)), [])
-
-
-def ahead(pool: Executor, function: Callable[[Any], Any], items: Iterable[Any], depth: int) -> Iterator[Any]:
-    """Yield function(item) of each item in order, while the pool works on the next `depth` items."""
-    items = iter(items)
-    coming = deque(pool.submit(function, item) for item in islice(items, depth))
-    while coming:
-        result = coming.popleft().result()
-        coming.extend(pool.submit(function, item) for item in islice(items, 1))
-        yield result
-
-
-def _by_image(batch: "LandmarkDetection") -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield the detection in each image: positions (2, 2), spreads (2,) and visibility (2,), left and right."""
-    return zip(batch.xy, batch.spread, batch.visible, strict=True)
-
-
-def _vectors(found: Iterable[tuple[tuple[np.ndarray, ...], dict[str, Any]]]) -> Iterator[dict[str, Any]]:
-    """Yield one row per object from the detections in its views, which are consecutive and in rig order."""
-    for object_id, group in groupby(found, key=lambda pair: pair[1]["object_id"]):
-        detections, views = zip(*group, strict=True)
-        xy, spread, visible = (np.stack(part) for part in zip(*detections, strict=True))
-        near, first = [SIDES.index(view["near_side"]) for view in views], views[0]
-        yield {
-            "object_id": object_id,
-            "split": first["split"],
-            "xy": xy[np.arange(len(near)), near].ravel().tolist(),
-            "xy_true": np.concatenate([view["xy"] for view in views]).tolist(),
-            "target_mm": [*first["left_mm"], *first["right_mm"]],
-            "centre_mm": first["centre_mm"],
-            **_of_sides("xy", xy if np.isfinite(spread).all() else np.full_like(xy, np.nan)),
-            **_of_sides("spread", spread),
-            **_of_sides("visible", visible),
-        }
-
-
-def _of_sides(name: str, values: np.ndarray) -> dict[str, list[float]]:
-    """Return the columns of both sides of values (v, 2, ...)."""
-    return {f"{side}_{name}": values[:, i].ravel().tolist() for i, side in enumerate(SIDES)}
+    run(config)
 
 
 if __name__ == "__main__":

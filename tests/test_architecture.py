@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from featurelib.__main__ import COMMANDS
+
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(path for package in ("featurelib", "jobs", "serve") for path in (ROOT / package).rglob("*.py"))
 TREES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in SOURCES}
@@ -27,6 +29,14 @@ NETWORKS = {
     *(f"featurelib/models/{name}.py" for name in ("heatmaps", "inference", "keras_files", "predictor")),
 }
 """The modules that import TensorFlow."""
+
+HEAVY = {"fastapi", "keras", "numba", "pandas", "pyarrow", "ray", "scipy", "tensorflow"}
+"""Packages that a command imports when it runs, and never for --help. Each takes 0.2 to 4 s."""
+
+COMMAND_MODULES = sorted(
+    {target.partition(":")[0] for target, _ in COMMANDS.values()} - {"jobs.bench", "serve.__main__"}
+)
+"""The modules that `--help` of a command imports."""
 
 MAX_BODY_LINES = 60
 MAX_FILE_LINES = 250
@@ -113,9 +123,23 @@ def test_featurelib_has_only_these_packages():
     assert modules == {"__init__.py", "__main__.py", "errors.py"}
 
 
+def driver_of(command: str) -> str:
+    """Return the module that does the work of a command's module."""
+    package, _, name = command.rpartition(".")
+    return f"{package}.drivers.{name}"
+
+
 def test_imports_have_no_cycle():
-    """No module imports itself indirectly, not even inside a function or for types."""
-    graph = {module: imported_modules(name) - {module} for module, name in MODULES.items() if module != "featurelib"}
+    """No module imports itself indirectly, not even inside a function or for types.
+
+    The exception: the function of a command imports its driver, and the driver imports the flags.
+    """
+    called = {command: {driver_of(command)} for command in COMMAND_MODULES}
+    graph = {
+        module: imported_modules(name) - {module} - called.get(module, set())
+        for module, name in MODULES.items()
+        if module != "featurelib"
+    }
     with contextlib.suppress(StopIteration):
         while True:  # remove modules without imports of remaining modules
             leaf = next(module for module, imports in graph.items() if not imports & set(graph))
@@ -134,6 +158,24 @@ def test_only_the_command_table_names_the_jobs():
     }
 
     assert {name for name in named if name.startswith("featurelib/")} == {"featurelib/__main__.py"}
+
+
+@pytest.mark.parametrize("command", COMMAND_MODULES)
+def test_a_command_imports_its_driver_when_it_is_called(command):
+    """Its module has the flags; the one import inside its function is `run` of its driver."""
+    tree = TREES[MODULES[command]]
+    nested = [ast.unparse(node) for f in tree.body if isinstance(f, ast.FunctionDef) for node in f.body[1:2]]
+
+    assert nested == [f"from {driver_of(command)} import run"]
+    assert driver_of(command) in MODULES
+
+
+def test_help_of_a_command_imports_nothing_heavy():
+    """The modules with the flags of all commands load none of the packages that take long to import."""
+    code = f"import sys, {', '.join(COMMAND_MODULES)}; print(sorted({HEAVY} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+    assert (run.stdout.strip(), run.returncode) == ("[]", 0), run.stderr
 
 
 def test_jobs_and_serve_do_not_import_each_other():
@@ -158,7 +200,7 @@ def test_a_render_worker_imports_no_heavy_package():
     """Rendering imports neither TensorFlow nor, on a machine without a graphics card, OpenGL."""
     code = """
 import sys
-import jobs.render, featurelib.datasets.shards, featurelib.rendering
+import jobs.drivers.render, featurelib.datasets.shards, featurelib.rendering
 featurelib.rendering.open_renderer("raster").close()
 print(sorted({"tensorflow", "keras", "pyrender", "OpenGL"} & set(sys.modules)))
 """

@@ -23,7 +23,7 @@ from featurelib.runtime import cli
 from featurelib.runtime.console import print_result
 from featurelib.runtime.sandbox import SandboxLimits
 from jobs.bench.footprint import Footprint
-from jobs.predict import choose_models, part_stream, plan_parts
+from jobs.drivers.predict import choose_models, part_stream, plan_parts
 from jobs.workers import cluster
 from jobs.workers.predict import Models, PartPredictor
 

@@ -22,7 +22,8 @@ from jobs.bench.memory_plot import memory_plot
 from jobs.bench.renders import RendersConfig, rendered_run
 from jobs.bench.step import Pace, step_alone
 from jobs.bench.tables import cells
-from jobs.train_detector import TrainDetectorConfig, recipe_of, train_on_cluster
+from jobs.drivers.train_detector import recipe_of, train_on_cluster
+from jobs.train_detector import TrainDetectorConfig
 from jobs.workers import cluster
 from jobs.workers.detector_stream import StreamPlan
 

@@ -23,7 +23,8 @@ from featurelib.runtime.threads import limit_threads
 from jobs.bench.renderers import Step, rate
 from jobs.bench.renders import RendersConfig, rendered_run
 from jobs.bench.tables import SPREAD, cells, spread
-from jobs.vectorize import BATCH, Pool, VectorizeConfig, choose_pool, detect_all
+from jobs.drivers.vectorize import Pool, choose_pool, detect_all
+from jobs.vectorize import BATCH, VectorizeConfig
 from jobs.workers import cluster
 
 logger = logging.getLogger(__name__)

@@ -17,9 +17,11 @@ from featurelib.models.detector.files import detector_uri, read_epochs
 from featurelib.models.lifter.vectors import read_vectors
 from featurelib.runtime import cli, storage
 from featurelib.runtime.console import print_result
-from jobs.pipeline import PipelineConfig, flags_of, pipeline
+from jobs.drivers.pipeline import flags_of
+from jobs.drivers.train_detector import recipe_of, train_on_cluster
+from jobs.pipeline import PipelineConfig, pipeline
 from jobs.render import RenderConfig, render
-from jobs.train_detector import DetectorTraining, TrainDetectorConfig, recipe_of, train_on_cluster
+from jobs.train_detector import DetectorTraining, TrainDetectorConfig
 from jobs.vectorize import VectorizeConfig, vectorize
 from jobs.workers import cluster
 

@@ -21,7 +21,7 @@ from featurelib.meshes.registration import angle_deg
 from featurelib.runtime import cli
 from featurelib.runtime.console import print_result
 from featurelib.runtime.sandbox import SandboxLimits
-from jobs.align import find_orientations
+from jobs.drivers.align import find_orientations
 from jobs.workers import cluster
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,8 @@ from featurelib.errors import DataError, UsageError
 from featurelib.geometry import Projection
 from featurelib.runtime import cli, storage
 from featurelib.runtime.console import print_result
-from jobs.pipeline import PipelineConfig, flags_of, pipeline
+from jobs.drivers.pipeline import flags_of
+from jobs.pipeline import PipelineConfig, pipeline
 from jobs.train_detector import DetectorTraining
 
 logger = logging.getLogger(__name__)

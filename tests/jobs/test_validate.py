@@ -11,7 +11,7 @@ import ray
 from featurelib.__main__ import make_app
 from featurelib.runtime import cli
 from featurelib.runtime.sandbox import ProcessLostError, SandboxLimits
-from jobs.validate import work_sandboxed
+from jobs.workers.sandbox import work_sandboxed
 
 
 @pytest.fixture

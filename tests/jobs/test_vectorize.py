@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from jobs.vectorize import MAX_SHARDS_PER_TASK, task_sizes
+from jobs.drivers.vectorize import MAX_SHARDS_PER_TASK, task_sizes
 
 
 @pytest.mark.parametrize(("shards", "workers"), [(1, 4), (7, 2), (32, 2), (400, 16), (65_536, 64)])

@@ -1,9 +1,8 @@
 """The formats of landmark files, by their ending."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
 
-from featurelib.datasets.landmark_files.landmarks import NamedPoints, Space, Xyz
+from featurelib.datasets.landmark_files.landmarks import Format, NamedPoints, Space, Xyz
 from featurelib.datasets.landmark_files.meshlab import pp, read_pp
 from featurelib.datasets.landmark_files.plain import read_json, to_json
 from featurelib.datasets.landmark_files.slicer import fcsv, markups, read_fcsv
@@ -14,8 +13,6 @@ from featurelib.geometry import SIDES
 
 POINT_SUFFIXES = (".mrk.json", ".fcsv", ".pp", ".json", ".csv")
 """Endings of landmark files; a longer ending comes before its own end."""
-
-Format = Literal["slicer", "fcsv", "meshlab", "json", "csv"]
 
 ANY_COLUMNS = Columns()
 

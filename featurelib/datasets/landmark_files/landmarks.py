@@ -12,6 +12,9 @@ Xyz = tuple[float, float, float]
 Space = Literal["LPS", "RAS"]
 """Axes of 3D Slicer: LPS has +x to the patient's left, +y to the back, +z up; RAS has x and y reversed."""
 
+Format = Literal["slicer", "fcsv", "meshlab", "json", "csv"]
+"""Formats that can be written; `formats` has their writers."""
+
 SIDE_WORDS = ({"left", "l", "lt"}, {"right", "r", "rt"})
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pyarrow.parquet as pq
 import pytest
 
-import jobs.render
+import jobs.drivers.render
 from featurelib.datasets.content_tags import with_content_tags
 from featurelib.datasets.dataset import open_dataset
 from featurelib.datasets.shards import open_renders, plan_shards
@@ -31,7 +31,7 @@ def tasks(monkeypatch) -> list:
             yield job, made[-1]
 
     task = SimpleNamespace(remote=make_shards._function)
-    monkeypatch.setattr(jobs.render, "make_shards", SimpleNamespace(options=lambda **_: task))
+    monkeypatch.setattr(jobs.drivers.render, "make_shards", SimpleNamespace(options=lambda **_: task))
     monkeypatch.setattr("jobs.workers.cluster.connect", lambda: None)
     monkeypatch.setattr("jobs.workers.cluster.run_all", run_all)
     monkeypatch.setattr("jobs.workers.render._count", lambda *_: None)
@@ -122,7 +122,7 @@ def test_a_mesh_that_changes_after_the_plan_names_its_shard(tasks, config, is_kn
     dataset = open_dataset(config.dataset)
     body(config, 2).write_bytes(body(config, 1).read_bytes())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jobs.render, "open_dataset", lambda _: dataset)
+        patch.setattr(jobs.drivers.render, "open_dataset", lambda _: dataset)
         render(config)
 
     assert open_renders(config.run, PROJECTION).shards == (planned_name(config),)

@@ -1,0 +1,189 @@
+"""RUN -> RUN/report: errors of all methods and of both baselines on test objects, which took no part in training.
+
+1. For each projection, run all methods on its test objects: those on detections alone, and those that use the mesh.
+2. Check how often the chosen method's regions contain the landmark, and whether the splits share objects.
+3. Write per_object.csv, report.json, report.html and, last, config.json; print the table.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+import numpy as np
+import ray
+from numpy.typing import NDArray
+
+from featurelib.datasets.dataset import open_dataset
+from featurelib.datasets.leakage import find_leaks
+from featurelib.datasets.shards import Manifest, open_renders, read_views, refuse_other_version, renders_uri
+from featurelib.errors import DataError
+from featurelib.evaluation import (
+    REPORT_SCHEMA,
+    ReportImage,
+    WorstObject,
+    detector_report,
+    lifter_report,
+    method_errors_mm,
+    page,
+    table,
+    uncertainty_report,
+    views_to_show,
+    worst_rows,
+)
+from featurelib.geometry import PROJECTIONS, SIDES
+from featurelib.models.lifter.files import is_trained, lifter_version
+from featurelib.models.lifter.files import read_numbers as read_lifter
+from featurelib.models.lifter.vectors import Vectors, read_config, read_vectors, refuse_empty_splits, vectors_uri
+from featurelib.models.refiner.files import current_version, refiner_uri
+from featurelib.models.refiner.files import read_numbers as read_refiner
+from featurelib.models.uncertainty.model import UncertaintyModel
+from featurelib.runtime import completion, storage
+from featurelib.runtime.console import print_result
+from jobs.evaluate import EvaluateConfig
+from jobs.workers import cluster
+from jobs.workers.inference import MeshPrediction, PredictorKey, lifter_pairs, mesh_files, predict_all
+from jobs.workers.leakage import gather_contents, near_duplicates
+
+
+def run(config: EvaluateConfig) -> None:
+    """Write the report, if its inputs are new, and print its table."""
+    run = storage.absolute(config.run)
+    projections = [p for p in PROJECTIONS if is_trained(run, p)]
+    if not projections:
+        raise DataError(f"{run}: no trained lifter; run `featurelib train-lifter`")
+    for projection in projections:
+        refuse_other_version(renders_uri(run, projection))
+    uri = storage.join(run, "report")
+    config_uri = storage.join(uri, "config.json")
+    refiners: dict[str, str | None] = {projection: current_version(run, projection) for projection in projections}
+    made_from: dict[str, Any] = {
+        p: [read_config(vectors_uri(run, p)), lifter_version(run, p), refiners[p]] for p in projections
+    }
+    if not completion.is_complete(config_uri, made_from):
+        completion.invalidate(config_uri)
+        _write([_evaluated(run, projection, version) for projection, version in refiners.items()], uri)
+        completion.mark_complete(config_uri, made_from)
+    report = json.loads(storage.read_bytes(storage.join(uri, "report.json")))
+    print_result(f"{table(report)}\n\n{uri}/report.json\n{uri}/report.html", {"uri": uri, **report})
+
+
+class Evaluated(NamedTuple):
+    """One projection's predictions for n test objects: (n, 2, 3) by method, the chosen method's with uncertainty."""
+
+    manifest: Manifest
+    vectors: Vectors
+    pairs_mm: Mapping[str, NDArray[np.float64]]
+    found: Sequence[MeshPrediction | None]
+    chosen: str
+    uncertainty: UncertaintyModel
+
+    @property
+    def projection(self) -> str:
+        """The projection."""
+        return self.manifest.spec.projection
+
+
+def _evaluated(run: str, projection: str, refiner: str | None) -> Evaluated:
+    """Run all methods on the test objects; `refiner` is the version of the projection's refiner, if it has one."""
+    cluster.connect()
+    manifest, vectors = open_renders(run, projection), read_vectors(run, projection).where("test")
+    refuse_empty_splits(run, projection, vectors, ("test",))
+    lifted = lifter_pairs.remote(run, manifest, vectors, all_methods=True)
+    dataset = open_dataset(manifest.dataset)
+    key = PredictorKey(run, manifest.spec, f"{lifter_version(run, projection)} {refiner}")
+    found = predict_all(f"evaluate {projection}", dataset, key, mesh_files(dataset, vectors.object_ids), vectors)
+    answers = [of_one.prediction for of_one in found if of_one]
+    if not answers:
+        raise DataError(f"{manifest.dataset}: no mesh of the {len(found)} test objects can be read")
+    chosen = answers[0].method
+    numbers = read_refiner(refiner_uri(run, projection)) if chosen == "refined" else read_lifter(run, projection)
+    pairs_mm = {**ray.get(lifted), **_pairs_on_meshes(found)}
+    return Evaluated(manifest, vectors, pairs_mm, found, chosen, UncertaintyModel.from_dict(numbers["uncertainty"]))
+
+
+def _write(evaluated: Sequence[Evaluated], uri: str) -> None:
+    """Write per_object.csv, report.json and report.html."""
+    curves = {part.projection: method_errors_mm(part.pairs_mm, part.vectors) for part in evaluated}
+    report = _report(evaluated)
+    worst = [one for part in evaluated for one in _worst(part, curves[part.projection][part.chosen])]
+    storage.write_bytes(storage.join(uri, "per_object.csv"), _csv([row for part in evaluated for row in _rows(part)]))
+    storage.write_bytes(storage.join(uri, "report.json"), json.dumps(report, indent=1).encode())
+    storage.write_bytes(storage.join(uri, "report.html"), page(report, curves, worst).encode())
+
+
+def _report(evaluated: Sequence[Evaluated]) -> dict[str, Any]:
+    """Return the content of report.json."""
+    contents = [gather_contents(part.manifest).rows for part in evaluated]
+    leaks = {str(leak) for rows in contents for leak in find_leaks(rows)}
+    twins = near_duplicates(open_dataset(evaluated[0].manifest.dataset), contents[0])
+    return {
+        "schema": REPORT_SCHEMA,
+        "objects": evaluated[0].manifest.objects,
+        "frame_mm": {part.projection: part.manifest.spec.frame_mm for part in evaluated},
+        "detector": {part.projection: detector_report(part.vectors, part.manifest.spec.rig) for part in evaluated},
+        "lifter": {
+            part.projection: {
+                **lifter_report(part.pairs_mm, part.vectors, part.chosen),
+                "uncertainty": _uncertainty(part),
+            }
+            for part in evaluated
+        },
+        "audit": {"leaks": sorted(leaks), "near_duplicates": twins},
+    }
+
+
+def _uncertainty(part: Evaluated) -> dict[str, Any]:
+    known = [i for i, of_one in enumerate(part.found) if of_one]
+    answers = [of_one.prediction for of_one in part.found if of_one]
+    return uncertainty_report(
+        part.uncertainty,
+        part.chosen,
+        part.vectors.object_ids[known].tolist(),
+        part.pairs_mm[part.chosen][known] - part.vectors.pair_mm[known],
+        np.array([answer.covariance_mm2 for answer in answers]),
+        [answer.uncertainty.reason for answer in answers],
+    )
+
+
+def _worst(part: Evaluated, errors_mm: NDArray[np.float64]) -> Iterator[WorstObject]:
+    """Yield the objects with the largest errors (n, 2) of the chosen method, with images of the worse side."""
+    spec = part.manifest.spec
+    for i in worst_rows(errors_mm):
+        object_id, side = str(part.vectors.object_ids[i]), SIDES[int(np.nanargmax(errors_mm[i]))]
+        columns = ["object_id", "view", "png"]
+        views = read_views(part.manifest.shard_of(object_id), object_id=object_id, columns=columns)
+        pngs, cameras = {view["view"]: view["png"] for view in views}, spec.cameras(part.vectors.centre_mm[i])
+        pairs_mm = part.pairs_mm[part.chosen][i], part.vectors.pair_mm[i]
+        images = [
+            ReportImage(pngs[view], view, spec.rig.views[view].azimuth_deg, *map(cameras[view].project, pairs_mm))
+            for view in views_to_show(spec.rig, side)
+        ]
+        yield WorstObject(object_id, part.projection, errors_mm[i], tuple(images))
+
+
+def _pairs_on_meshes(found: Sequence[MeshPrediction | None]) -> dict[str, NDArray[np.float64]]:
+    """Return the landmarks (n, 2, 3) in mm of the methods that use the mesh; NaN for objects without a prediction."""
+    by_object = [{**of_one.prediction.pairs_mm, **of_one.fused_mm} if of_one else {} for of_one in found]
+    methods, none = list(dict.fromkeys(chain.from_iterable(by_object))), np.full((2, 3), np.nan)
+    return {method: np.array([pairs_mm.get(method, none) for pairs_mm in by_object]) for method in methods}
+
+
+def _rows(part: Evaluated) -> list[list[Any]]:
+    return [
+        [object_id, part.projection, method, side, *(f"{value:.4f}" for value in found[i, k]), f"{error:.4f}"]
+        for method, found in part.pairs_mm.items()
+        for i, object_id in enumerate(part.vectors.object_ids)
+        for k, side in enumerate(SIDES)
+        for error in [np.linalg.norm(found[i, k] - part.vectors.pair_mm[i, k])]
+    ]
+
+
+def _csv(rows: list[list[Any]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["object_id", "projection", "method", "side", "x_mm", "y_mm", "z_mm", "error_mm"])
+    writer.writerows(rows)
+    return text.getvalue().encode()
