@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from featurelib.__main__ import COMMANDS
+from jobs.bench import COMMANDS as BENCH
+from jobs.experiments import COMMANDS as EXPERIMENTS
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(path for package in ("featurelib", "jobs", "serve") for path in (ROOT / package).rglob("*.py"))
@@ -33,9 +35,8 @@ NETWORKS = {
 HEAVY = {"fastapi", "keras", "numba", "pandas", "pyarrow", "ray", "scipy", "tensorflow"}
 """Packages that a command imports when it runs, and never for --help. Each takes 0.2 to 4 s."""
 
-COMMAND_MODULES = sorted(
-    {target.partition(":")[0] for target, _ in COMMANDS.values()} - {"jobs.bench", "serve.__main__"}
-)
+TARGETS = [target.split(":") for target, _ in (*COMMANDS.values(), *BENCH.values(), *EXPERIMENTS.values())]
+COMMAND_MODULES = sorted(module for module, name in TARGETS if name not in ("app", "serve"))
 """The modules that `--help` of a command imports."""
 
 MAX_BODY_LINES = 60

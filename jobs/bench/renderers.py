@@ -15,9 +15,7 @@ from featurelib.errors import UsageError
 from featurelib.geometry import DEFAULT_RIG, PROJECTIONS, Camera, Perspective, frame_needed_mm, lens_for
 from featurelib.meshes import Mesh
 from featurelib.rendering.backends import open_renderer
-
-VARIANTS = ("raster", "pyrender", "pyrender-default")
-"""Our two back ends, and pyrender as in its documentation: its own shader and flags, four samples per pixel."""
+from jobs.bench.flags import VARIANTS
 
 MARGIN = 1.1
 """Image width over the smallest width that contains the object in every view."""

@@ -3,33 +3,13 @@
 import contextlib
 import io
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 from featurelib.datasets.synthetic import write_dataset
-from featurelib.geometry import Projection
-from featurelib.runtime import cli
+from jobs.bench.flags import RendersConfig
 from jobs.render import RenderConfig, render
 
 logger = logging.getLogger(__name__)
-
-
-@cli.config
-@dataclass(frozen=True, kw_only=True)
-class RendersConfig:
-    """Which renders to measure on.
-
-    Attributes:
-        run: Folder or s3:// URI of a run with renders; default: synthetic bodies, rendered for the measurement.
-        projection: Which images to use.
-        objects: Number of synthetic bodies.
-        image_size: Width and height of their images, in pixels.
-    """
-
-    run: str | None = None
-    projection: Projection = "orthographic"
-    objects: int = 40
-    image_size: int = 512
 
 
 def rendered_run(config: RendersConfig, folder: Path) -> str:

@@ -1,32 +1,10 @@
 """`python -m jobs.experiments learning-curve`: test error over the number of labelled objects."""
 
-import json
-import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-
-from featurelib.datasets.dataset import open_dataset
-from featurelib.datasets.landmark_table import write_landmarks
-from featurelib.datasets.splits import stable_fraction
-from featurelib.errors import DataError, UsageError
 from featurelib.geometry import Projection
-from featurelib.runtime import cli, storage
-from featurelib.runtime.console import print_result
-from jobs.drivers.pipeline import flags_of
-from jobs.pipeline import PipelineConfig, pipeline
+from featurelib.runtime import cli
 from jobs.train_detector import DetectorTraining
-
-logger = logging.getLogger(__name__)
-
-VALIDATION_SHARE = 0.2
-"""Share of the labelled objects, at least two of them; they select the method and fit the uncertainty."""
-
-COLUMNS = {"refined": "refined", "robust": "fused rays", "template": "mean shape"}
-"""Methods of the report, and their names in the table."""
 
 
 @cli.config
@@ -56,68 +34,6 @@ def learning_curve(config: LearningCurveConfig) -> None:
 
     Example: python -m jobs.experiments learning-curve --dataset heads --out runs/labels --labels 5 10 20
     """
-    if storage.is_s3(config.dataset) or storage.is_s3(config.out):
-        raise UsageError(f"--dataset {config.dataset} --out {config.out}: expected local folders")
-    objects = open_dataset(config.dataset).objects
-    print_curve({count: _measure(config, objects, count) for count in config.labels})
+    from jobs.experiments.drivers.learning_curve import run  # imports take seconds; --help must not
 
-
-def _measure(config: LearningCurveConfig, objects: pa.Table, count: int) -> dict[str, Any]:
-    """Return the report of a run with `count` labelled objects."""
-    logger.info("bench: %s labelled objects", count)
-    folder = Path(config.out, f"labels-{count}")
-    write_excerpt(config.dataset, objects, count, folder / "dataset")
-    pipeline(
-        PipelineConfig(
-            **flags_of(DetectorTraining, config),
-            dataset=str(folder / "dataset"),
-            run=str(folder / "run"),
-            projections=(config.projection,),
-            image_size=config.image_size,
-            refiner_crops=config.refiner_crops,
-        )
-    )
-    return dict(json.loads((folder / "run" / "report" / "report.json").read_text())["lifter"][config.projection])
-
-
-def write_excerpt(dataset: str, objects: pa.Table, count: int, folder: Path) -> None:
-    """Write a dataset of all test objects and `count` others; its meshes are a link.
-
-    The choice depends on the names of the objects' groups only, and smaller choices are subsets of larger ones.
-
-    Raises:
-        DataError: if the dataset has too few objects.
-    """
-    rows = [row for row in objects.to_pylist() if row["mesh"]]
-    others = sorted(
-        (row for row in rows if row["split"] != "test"), key=lambda row: stable_fraction(f"label {row['group']}")
-    )
-    if len(others) < count or count < 3:
-        raise DataError(f"{dataset}: --labels {count}: expected 3 to {len(others)}, its objects outside the test split")
-    num_val = max(2 if count > 3 else 1, round(VALIDATION_SHARE * count))
-    chosen = [{**row, "split": "val" if i < num_val else "train"} for i, row in enumerate(others[:count])]
-    chosen += [row for row in rows if row["split"] == "test"]
-    chosen.sort(key=lambda row: row["object_id"])
-    pairs = {row["object_id"]: (row["left"], row["right"]) for row in chosen}
-    extras = {row["object_id"]: (row["group"], row["split"]) for row in chosen}
-    folder.mkdir(parents=True, exist_ok=True)
-    source = Path(storage.absolute(dataset))
-    for name in ("dataset.json", "alignment.csv"):
-        if (source / name).exists():
-            (folder / name).write_bytes((source / name).read_bytes())
-    (folder / "landmarks.csv").write_bytes(write_landmarks(pairs, extras))
-    if not (folder / "meshes").exists():
-        (folder / "meshes").symlink_to(source / "meshes")
-
-
-def print_curve(found: Mapping[int, Mapping[str, Any]]) -> None:
-    """Print a line for each number."""
-    print_result("\nerrors of test objects in mm: mean, median, 95th percentile")
-    print_result(f"{'labels':>6}" + "".join(f"  {name:>18}" for name in COLUMNS.values()))
-    for count, lifter in found.items():
-        cells = [_cell(lifter["test"][method]["error_mm"]) for method in COLUMNS]
-        print_result(f"{count:6}" + "".join(f"  {cell:>18}" for cell in cells))
-
-
-def _cell(error_mm: Mapping[str, float | None]) -> str:
-    return " ".join("-" if error_mm[name] is None else f"{error_mm[name]:.2f}" for name in ("mean", "median", "p95"))
+    run(config)

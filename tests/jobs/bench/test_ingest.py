@@ -7,8 +7,9 @@ import pytest
 from featurelib.datasets.shards import decode_png
 from featurelib.runtime import s3, storage
 from jobs.bench.delivery import Delivery
+from jobs.bench.drivers.ingest import delete_copies, ratio_of, write_images
 from jobs.bench.excerpts import copy_shards, training_excerpt
-from jobs.bench.ingest import BenchIngestConfig, bench_ingest, delete_copies, ratio_of, write_images
+from jobs.bench.ingest import BenchIngestConfig, bench_ingest
 from jobs.bench.tf_pipeline import tf_data
 from jobs.workers.detector_stream import StreamPlan
 

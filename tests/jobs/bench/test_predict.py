@@ -2,7 +2,8 @@ import re
 
 import pytest
 
-from jobs.bench.predict import ROLES, STAGES, BenchPredictConfig, bench_predict
+from jobs.bench.drivers.predict import ROLES, STAGES
+from jobs.bench.predict import BenchPredictConfig, bench_predict
 
 
 @pytest.mark.slow

@@ -3,8 +3,9 @@ import re
 import pytest
 
 from jobs.bench.delivery import Delivery
+from jobs.bench.drivers.train import Measured
 from jobs.bench.step import Pace
-from jobs.bench.train import BenchTrainConfig, Measured, bench_train
+from jobs.bench.train import BenchTrainConfig, bench_train
 
 
 @pytest.mark.slow

@@ -2,7 +2,8 @@ import re
 
 import pytest
 
-from jobs.bench.vectorize import BenchVectorizeConfig, Rates, bench_vectorize
+from jobs.bench.drivers.vectorize import Rates
+from jobs.bench.vectorize import BenchVectorizeConfig, bench_vectorize
 
 
 def test_bench_vectorize_compares_the_job_with_its_parts(cluster, run, capsys):

@@ -5,7 +5,7 @@ import numpy as np
 
 from featurelib.datasets.shards import open_renders, read_views
 from featurelib.geometry import Rig
-from jobs.experiments.ablation import VARIANTS, _write_rig, split_by_view
+from jobs.experiments.drivers.ablation import VARIANTS, _write_rig, split_by_view
 from jobs.pipeline import PipelineConfig
 
 

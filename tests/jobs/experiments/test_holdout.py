@@ -3,7 +3,8 @@ import pyarrow as pa
 
 from featurelib.datasets.dataset import open_dataset
 from featurelib.models.predictions import PREDICTIONS
-from jobs.experiments.holdout import HoldoutConfig, errors_mm, holdout
+from jobs.experiments.drivers.holdout import errors_mm
+from jobs.experiments.holdout import HoldoutConfig, holdout
 
 
 def test_errors_are_millimetres_in_any_unit(bodies):

@@ -2,7 +2,7 @@ import pytest
 
 from featurelib.datasets.dataset import open_dataset
 from featurelib.errors import DataError
-from jobs.experiments.learning_curve import write_excerpt
+from jobs.experiments.drivers.learning_curve import write_excerpt
 
 
 def excerpt(bodies, count, folder):
