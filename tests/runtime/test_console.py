@@ -23,7 +23,7 @@ def test_results_are_text_or_json(capsys, options, values, printed):
     assert capsys.readouterr() == (printed, "")
 
 
-@pytest.mark.parametrize("name", ["featurelib.meshes", "jobs.render", "serve.__main__", "__main__"])
+@pytest.mark.parametrize("name", ["featurelib.meshes", "jobs.drivers.render", "serve.server", "__main__"])
 @pytest.mark.parametrize(("quiet", "shown"), [(False, "note\nwarning\nerror\n"), (True, "error\n")])
 def test_the_log_goes_to_stderr_once(capsys, name, quiet, shown):
     """A command prints each message without decoration; --quiet leaves only errors."""

@@ -50,7 +50,7 @@ def address(settings, cluster, free_ports):
     """The address of a server of the small run."""
     from ray import serve as ray_serve
 
-    from serve.__main__ import start
+    from serve.server import start
 
     (port,) = free_ports(1)
     start(settings, "127.0.0.1", port)

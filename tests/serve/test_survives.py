@@ -57,7 +57,7 @@ def test_a_killed_replica_costs_no_response_of_infer(client, stage):
 @pytest.mark.slow  # a minute: all replicas are replaced while clients send requests
 def test_newer_models_replace_the_old_without_a_failure(client, served, settings):
     """During the replacement each response is 200; afterwards each names the new model."""
-    from serve.__main__ import reloaded
+    from serve.server import reloaded
 
     file = Path(detector_uri(str(served), "orthographic"), "model.keras")
     old = client.post("/infer", json=REQUEST).json()["model"]
