@@ -7,19 +7,24 @@ from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
+import ray
 from ray import serve
 
 from featurelib.datasets.dataset import Dataset, MeshFile, open_dataset
+from featurelib.datasets.shards import encode_png
 from featurelib.datasets.shards.sandboxed import GlbJob, PreparedMesh, UploadJob, as_glb, prepare_mesh
 from featurelib.errors import DataError, FeaturelibError
 from featurelib.geometry import Projection
 from featurelib.meshes import Limits
+from featurelib.models.detector.model import Detector
+from featurelib.models.inference import Device
 from featurelib.models.lifter.files import is_trained as has_lifter
 from featurelib.models.lifter.files import read_template
+from featurelib.models.lifter.model import Lifter
 from featurelib.models.predictions import Detection
+from featurelib.models.predictor import Predictor
 from featurelib.models.versions import ModelVersions
 from featurelib.runtime.sandbox import OverLimitError, ProcessLostError, SandboxedProcess, SandboxLimits
-from featurelib.runtime.threads import limit_threads
 from serve.batching import BatchDetection
 from serve.lifting import (
     MESH_METHODS,
@@ -43,12 +48,8 @@ class DetectorStage:
 
     def __init__(self, run: str, version: str = "") -> None:
         """Load the detectors of a run; a new `version` makes Serve replace the replicas."""
-        limit_threads(os.cpu_count() or 1)
-        from featurelib.datasets.shards import encode_png
-        from featurelib.models.detector.model import Detector
-
         manifests = manifests_of(run)
-        self.detectors = {projection: Detector.load(run, projection) for projection in manifests}
+        self.detectors = {projection: Detector.load(run, projection, _device()) for projection in manifests}
         blank = encode_png(np.full((64, 64), 255, np.uint8))
         for projection, detector in self.detectors.items():
             detector([blank] * len(manifests[projection].spec.rig))
@@ -74,12 +75,10 @@ class LifterStage:
 
     def __init__(self, run: str, dataset: str | None = None, version: str = "") -> None:
         """Load a run's models after the detectors; a new `version` makes Serve replace the replicas."""
-        limit_threads(os.cpu_count() or 1)
-        from featurelib.models.lifter.model import Lifter
-        from featurelib.models.predictor import Predictor
-
-        manifests = manifests_of(run)
-        self.predictors = {p: Predictor.load(run, p, m.spec) for p, m in manifests.items() if has_lifter(run, p)}
+        device, manifests = _device(), manifests_of(run)
+        self.predictors = {
+            p: Predictor.load(run, p, m.spec, device) for p, m in manifests.items() if has_lifter(run, p)
+        }
         self.lifters = {
             p: self.predictors[p].lifter if p in self.predictors else Lifter.load(run, p, m.spec)
             for p, m in manifests.items()
@@ -195,6 +194,11 @@ class RendererStage:
             raise DataError(f"mesh: {error}") from None
         except ProcessLostError:
             raise DataError("mesh: the process that read it died, twice") from None
+
+
+def _device() -> Device:
+    """Return what runs the networks of this replica: the GPU that Ray assigned to it, or all CPUs of its node."""
+    return Device(os.cpu_count() or 1, bool(ray.get_gpu_ids()))
 
 
 def _versions(run: str, projection: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from featurelib.datasets.shards import Manifest, RenderSpec, open_renders, read_views, renders_uri
 from featurelib.errors import DataError
 from featurelib.geometry import PROJECTIONS, Projection
-from featurelib.models.detector.files import is_trained, model_version, read_model
+from featurelib.models.detector.files import is_trained, read_network
 from featurelib.models.lifter.files import is_trained as has_lifter
 from featurelib.models.lifter.files import read_numbers
 from featurelib.models.versions import ModelVersions, validation_mm
@@ -141,7 +141,7 @@ def _versions(run: str, manifest: Manifest, projection: Projection) -> list[str]
     images = [projection, manifest.content_hash]
     if has_lifter(run, projection):
         return [*images, *ModelVersions.of(run, projection).to_dict().values()]
-    return [*images, model_version(read_model(run, projection))]
+    return [*images, read_network(run, projection).version]
 
 
 def _ids(uri: str) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from featurelib.datasets.annotations import read_labels
 from featurelib.datasets.dataset import Dataset, open_dataset
 from featurelib.errors import FeaturelibError, UsageError
 from featurelib.runtime import storage
-from featurelib.runtime.console import print_result
+from featurelib.runtime.console import output_options, print_result
 from serve.__main__ import ServeConfig
 from serve.app import build_app
 from serve.ray_environment import fast_serve
@@ -87,7 +87,9 @@ def start(settings: AppSettings, host: str, port: int) -> None:
         address = os.environ.get("RAY_ADDRESS", "local")  # by default Ray joins the cluster that was last started here
         if address == "local":
             os.environ.update({name: value for name, value in fast_serve().items() if name not in os.environ})
-        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
+        level = logging.INFO if output_options().verbose else logging.ERROR
+        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=level)
+        logging.getLogger("ray.serve").setLevel(level)
     ray_serve.start(http_options={"host": host, "port": port})
     ray_serve.run(build_app(settings), name="featurelib", route_prefix="/")
 

@@ -22,13 +22,9 @@ LAYERS = ("errors", "runtime", "geometry", "meshes", "rendering", "datasets", "m
 """The packages of featurelib; each imports only itself and those before it."""
 
 NETWORKS = {
-    *(f"featurelib/models/detector/{name}.py" for name in ("heads", "metrics_log", "model", "network", "training")),
-    *(
-        f"featurelib/models/refiner/{name}.py"
-        for name in ("calibration", "cascade", "model", "network", "refiner", "training")
-    ),
-    *(f"featurelib/models/lifter/{name}.py" for name in ("network", "model")),
-    *(f"featurelib/models/{name}.py" for name in ("heatmaps", "inference", "keras_files", "predictor")),
+    *(f"featurelib/models/detector/{name}.py" for name in ("heads", "metrics_log", "network", "training")),
+    *(f"featurelib/models/refiner/{name}.py" for name in ("cascade", "network", "training")),
+    *(f"featurelib/models/{name}.py" for name in ("export", "heatmaps", "keras_models", "lifter/network")),
 }
 """The modules that import TensorFlow."""
 

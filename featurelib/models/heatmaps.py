@@ -1,24 +1,19 @@
-"""Heatmaps: the position of a landmark as the mean of a map, and its spread as the covariance.
+"""Heatmaps in training: the position of a landmark as the mean of a map, and the losses of maps.
 
 The mean of a normalised map (soft-argmax) is differentiable, and finer than the map's cells: Nibali et al. 2018,
 https://arxiv.org/abs/1801.07372. Maps are logits (n, h, w, k). Positions are fractions of the image; the cell in row 0
-and column 0 has its centre at (0.5 / w, 0.5 / h). The functions use keras.ops, so they serve networks in training and
-NumPy arrays.
+and column 0 has its centre at (0.5 / w, 0.5 / h). `featurelib.models.soft_argmax` reads maps without Keras.
 """
 
 from typing import Any
 
 import numpy as np
 from keras import ops
-from numpy.typing import DTypeLike, NDArray
+
+from featurelib.models.soft_argmax import cell_centres
 
 Tensor = Any
 """A backend tensor, a symbolic tensor of Keras or a NumPy array."""
-
-
-def cell_centres(count: int, dtype: DTypeLike = np.float32) -> NDArray[np.floating]:
-    """Return the positions (count,) of the centres of `count` cells along an image side, as fractions of the side."""
-    return ((np.arange(count) + 0.5) / count).astype(dtype)
 
 
 def log_probabilities(maps: Tensor) -> Tensor:
@@ -33,18 +28,6 @@ def means(log_p: Tensor) -> Tensor:
     x = ops.einsum("nhwk,w->nk", p, cell_centres(width))
     y = ops.einsum("nhwk,h->nk", p, cell_centres(height))
     return ops.stack([x, y], axis=-1)
-
-
-def covariances(log_p: Tensor, mean_xy: Tensor) -> Tensor:
-    """Return the covariances (n, k, 2, 2) of normalised maps about their means (n, k, 2), in squared fractions."""
-    _, height, width, _ = log_p.shape
-    p = ops.exp(log_p)
-    dx = cell_centres(width)[:, None] - mean_xy[:, None, :, 0]  # (n, w, k)
-    dy = cell_centres(height)[:, None] - mean_xy[:, None, :, 1]  # (n, h, k)
-    xx = ops.einsum("nhwk,nwk->nk", p, dx * dx)
-    yy = ops.einsum("nhwk,nhk->nk", p, dy * dy)
-    xy = ops.einsum("nhwk,nwk,nhk->nk", p, dx, dy)
-    return ops.reshape(ops.stack([xx, xy, xy, yy], axis=-1), (-1, mean_xy.shape[1], 2, 2))
 
 
 def gaussian(xy: Tensor, height: int, width: int, sigma_cells: float) -> Tensor:

@@ -11,6 +11,7 @@ from featurelib.errors import DataError
 from featurelib.geometry import SIDES, near_side
 from featurelib.meshes import Mesh
 from featurelib.meshes.template import LocatedPair, locate
+from featurelib.models.inference import ONE_THREAD, Device
 from featurelib.models.lifter.model import Lifter
 from featurelib.models.predictions import REFINED, Detection, Prediction
 from featurelib.models.refiner.files import current_version, refiner_uri
@@ -29,8 +30,8 @@ class Predictor:
     refiner: Refiner | None = None
 
     @classmethod
-    def load(cls, run: str, projection: str, spec: RenderSpec) -> Self:
-        """Return the predictor of a run.
+    def load(cls, run: str, projection: str, spec: RenderSpec, device: Device = ONE_THREAD) -> Self:
+        """Return the predictor of a run, whose refiner a device runs.
 
         Raises:
             DataError: if no lifter was trained, or a file is damaged.
@@ -39,7 +40,7 @@ class Predictor:
         if lifter.template is None:
             raise DataError(f"{run}: no trained lifter; run `featurelib train-lifter --projection {projection}`")
         version = current_version(run, projection)
-        return cls(lifter, load_refiner(refiner_uri(run, projection)) if version else None)
+        return cls(lifter, load_refiner(refiner_uri(run, projection), device) if version else None)
 
     @property
     def method(self) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
-from featurelib.models.detector.files import model_version, read_model
+from featurelib.models.detector.files import read_network
 from featurelib.models.lifter.files import lifter_version
 from featurelib.models.lifter.files import read_numbers as read_lifter
 from featurelib.models.refiner.files import current_version, refiner_uri
@@ -25,7 +25,7 @@ class ModelVersions:
             DataError: if the detector or the lifter is not trained.
         """
         return cls(
-            model_version(read_model(run, projection)),
+            read_network(run, projection).version,
             lifter_version(run, projection),
             current_version(run, projection) or "",
         )

@@ -15,16 +15,19 @@ from featurelib.geometry import PROJECTIONS
 
 def plain_web(run: str, projection: str) -> FastAPI:
     """Return a server that answers a POST of a PNG to / with the predicted positions."""
-    from featurelib.models.detector.model import Detector
+    from featurelib.models.detector.detection import read_detection
+    from featurelib.models.detector.files import read_network
     from featurelib.models.detector.samples import as_rgb, decode_images
+    from featurelib.models.keras_models import load_model
 
-    detector = Detector.load(run, projection)
+    model = load_model(read_network(run, projection).keras)
     web = FastAPI()
 
     def find(png: bytes) -> list[list[float]]:
-        images = decode_images([png], detector.input_size)
-        outputs = detector.model.predict(as_rgb(images).astype("float32"), verbose=0)
-        xy: list[list[float]] = detector.head.read(outputs).xy.numpy().tolist()
+        images = decode_images([png], model.input_shape[1])
+        outputs = model.predict(as_rgb(images).astype("float32"), verbose=0)
+        named = outputs if isinstance(outputs, dict) else {"output": outputs}
+        xy: list[list[float]] = read_detection(named).xy.tolist()
         return xy
 
     @web.post("/")

@@ -38,7 +38,7 @@ def step_alone(flags: TrainDetectorConfig, batch: Batch, seconds: float) -> Pace
 @ray.remote(max_calls=1)
 def run_step(flags: TrainDetectorConfig, batch: Batch, threads: int, seconds: float) -> Pace:
     """Return the pace of one process."""
-    limit_threads(threads, branches=1)
+    limit_threads(threads)
     import keras
     import tensorflow as tf
 

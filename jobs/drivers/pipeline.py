@@ -13,6 +13,7 @@ from dataclasses import fields
 from typing import Any
 
 from featurelib.geometry import Projection
+from jobs.drivers.train_detector import trains_alone
 from jobs.evaluate import EvaluateConfig, evaluate
 from jobs.pipeline import PipelineConfig
 from jobs.render import RenderConfig, render
@@ -42,15 +43,22 @@ def run(config: PipelineConfig) -> None:
 
 
 def _concurrency(config: PipelineConfig) -> int:
-    """Return how many projections train in parallel; each needs the CPUs of its workers and one for decoding."""
-    trainings = cluster.num_cpus() // (config.workers * (config.cpus_per_worker or 1) + 1)
-    return max(1, min(len(config.projections), trainings))
+    """Return how many projections train in parallel; each needs the CPUs of its workers, and others to decode."""
+    cpus_each = config.workers * (config.cpus_per_worker or 1) + (not trains_alone(config))
+    return max(1, min(len(config.projections), cluster.num_cpus() // cpus_each))
+
+
+def _detector_cpus(config: PipelineConfig) -> int | None:
+    """Return the CPUs of each training of a detector; None leaves the choice to train-detector."""
+    if config.cpus_per_worker or not trains_alone(config):
+        return config.cpus_per_worker
+    return max(1, cluster.largest_node_cpus() // _concurrency(config))
 
 
 def _train(config: PipelineConfig, projection: Projection, first: "Future[None] | None" = None) -> None:
     """Train all models of one projection, with the refiner's networks of the first one, for which it waits."""
     logger.info("pipeline: training on the %s images", projection)
-    training = flags_of(DetectorTraining, config)
+    training = {**flags_of(DetectorTraining, config), "cpus_per_worker": _detector_cpus(config)}
     train_detector(TrainDetectorConfig(run=config.run, projection=projection, **training))
     vectorize(VectorizeConfig(run=config.run, projection=projection))
     train_lifter(TrainLifterConfig(run=config.run, projection=projection, seed=config.seed))

@@ -21,6 +21,7 @@ from featurelib.datasets.landmark_files.slicer import mesh_space
 from featurelib.datasets.shards import RenderSpec, bucket_of, num_buckets, open_renders
 from featurelib.errors import DataError
 from featurelib.geometry import PROJECTIONS, Projection
+from featurelib.models.inference import Device
 from featurelib.models.lifter.files import is_trained, read_template
 from featurelib.models.predictions import PREDICTIONS, to_csv, to_markups
 from featurelib.models.versions import ModelVersions, validation_mm
@@ -30,7 +31,7 @@ from featurelib.runtime.progress import Progress
 from featurelib.runtime.sandbox import SandboxLimits
 from jobs.predict import PredictConfig
 from jobs.workers import cluster
-from jobs.workers.predict import Models, Part, PartPredictor, prepare_part
+from jobs.workers.predict import Models, Part, PartPredictor, predict_part, prepare_part
 
 PREPARE_CPUS, PREDICT_CPUS = 0.25, 0.5
 """One CPU serves a task that prepares and an actor that predicts; the objects determine how they share it. A quarter
@@ -111,6 +112,7 @@ def part_stream(
     """
     template = read_template(models.run, models.spec.projection)
     preparing = {"dataset": dataset, "spec": models.spec, "template": template, "limits": limits}
+    predicting = {"models": models, "device": Device(gpu=gpus > 0)}
     blocks = ray.data.from_arrow([part.to_table() for part in parts])
     blocks.context.target_max_block_size = None  # a block is a part, which must not be split
     return blocks.map_batches(
@@ -121,13 +123,9 @@ def part_stream(
         compute=ray.data.TaskPoolStrategy(size=workers),
         num_cpus=PREPARE_CPUS,
     ).map_batches(
-        PartPredictor,
-        fn_constructor_kwargs={"models": models},
-        batch_size=None,
+        **cluster.network_stage(predict_part, PartPredictor, predicting, workers, gpus),
         batch_format="numpy",
-        compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=2),
         num_cpus=PREDICT_CPUS,
-        num_gpus=gpus,
     )
 
 

@@ -19,10 +19,10 @@ from featurelib.models.detector import files
 from featurelib.models.detector.recipe import RECIPES, Recipe
 from featurelib.runtime import completion, storage
 from featurelib.runtime.console import print_result
-from jobs.train_detector import TrainDetectorConfig
+from jobs.train_detector import DetectorTraining, TrainDetectorConfig
 from jobs.workers import cluster
 from jobs.workers.detector_stream import StreamPlan
-from jobs.workers.detector_training import DetectorTask, fit_on_cluster
+from jobs.workers.detector_training import DetectorTask, fit_alone, fit_on_cluster
 from jobs.workers.leakage import audit_renders
 from jobs.workers.progress_queue import follow, open_queue
 
@@ -77,10 +77,15 @@ def _resolved(config: TrainDetectorConfig, recipe: Recipe, manifest: Manifest) -
     return {**what, **asdict(recipe), "renders": manifest.content_hash}
 
 
+def trains_alone(config: DetectorTraining) -> bool:
+    """Return whether one process trains without Ray Train: a single worker on a CPU, which decodes its own samples."""
+    return config.workers == 1 and not config.gpu
+
+
 def train_on_cluster(
     config: TrainDetectorConfig, recipe: Recipe, manifest: Manifest, uri: str, resolved: dict[str, Any]
 ) -> None:
-    """Train with Ray Train and write the detector's folder.
+    """Train on the cluster and write the detector's folder: a single worker without a GPU alone, others by Ray Train.
 
     Args:
         config: the flags.
@@ -89,8 +94,10 @@ def train_on_cluster(
         uri: the detector's folder.
         resolved: content of config.json; a checkpoint of another configuration is not resumed.
     """
-    cluster.connect_for_data()
-    share = max(1, cluster.num_cpus() - 1) / config.workers
+    is_alone = trains_alone(config)
+    connect = cluster.connect if is_alone else cluster.connect_for_data
+    connect()
+    share = cluster.largest_node_cpus() if is_alone else max(1, cluster.num_cpus() - 1) / config.workers
     threads = config.cpus_per_worker or max(1, int(share))
     queue = open_queue()
     task = DetectorTask(
@@ -118,4 +125,8 @@ def train_on_cluster(
         threads=threads,
         queue=queue,
     )
-    follow(fit_on_cluster.remote(task, min(share, threads)), queue)
+    if is_alone:
+        fit = fit_alone.options(num_cpus=min(share, threads), max_retries=config.max_restarts)
+        follow(fit.remote(task), queue)
+    else:
+        follow(fit_on_cluster.remote(task, min(share, threads)), queue)

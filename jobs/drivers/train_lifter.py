@@ -23,6 +23,7 @@ from featurelib.meshes.template import Template, build_template
 from featurelib.models.fusion import ViewNoise
 from featurelib.models.lifter.files import lifter_uri
 from featurelib.models.lifter.fusing import side_noise
+from featurelib.models.lifter.model import Lifter
 from featurelib.models.lifter.vectors import Vectors, read_config, read_vectors, refuse_empty_splits, vectors_uri
 from featurelib.models.uncertainty import quality
 from featurelib.models.uncertainty.model import UncertaintyModel, fit_uncertainty
@@ -149,15 +150,15 @@ def fit(
     Returns:
         numbers for lifter.json, and the landmarks (n, 2, 3) of validation objects by each method without a mesh.
     """
-    from featurelib.models.keras_files import save_network
-    from featurelib.models.lifter.model import Lifter
+    from featurelib.models.export import export_network
     from featurelib.models.lifter.network import fit_lifter
 
     training, validation = vectors.where("train"), vectors.where("val")
     model, standardiser, noise = fit_lifter(training, validation, config.seed)
-    save_network(model, storage.join(uri, "model.keras"))
+    network = export_network(model)
+    network.write(storage.join(uri, "model"))
     mean_mm = training.target_mm.mean(0)
-    lifter = Lifter(manifest.spec, "mlp", model, mean_mm, view_noise=view_noise)
+    lifter = Lifter(manifest.spec, "mlp", network, mean_mm, view_noise=view_noise)
     numbers = {
         "mean_mm": mean_mm.tolist(),
         "standardiser": {"mean_mm": standardiser.mean_mm.tolist(), "std_mm": standardiser.std_mm.tolist()},

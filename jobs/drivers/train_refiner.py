@@ -2,9 +2,9 @@
 
 1. Estimate the landmarks of validation objects with the run's lifter and template (jobs/workers/inference.py). The
    method with the lower median error gives the estimates that the refiner starts from.
-2. Train two stages in one task (jobs/workers/refiner_training.py) on crops that the rest of the cluster renders
-   meanwhile (jobs/workers/refiner_stream.py). The second stage is trained for the errors that the first one leaves on
-   validation objects (featurelib/models/refiner/cascade.py).
+2. Train two stages in one task (jobs/workers/refiner_training.py) on crops that its threads render meanwhile. The
+   second stage is trained for the errors that the first one leaves on validation objects
+   (featurelib/models/refiner/cascade.py).
 3. Write stage-<i>.keras, refiner.json and, last, config.json.
 """
 

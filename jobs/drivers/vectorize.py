@@ -6,13 +6,12 @@
 """
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain, groupby, islice, tee
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,27 +20,25 @@ import ray
 from featurelib.datasets.schemas import vectors_schema
 from featurelib.datasets.shards import Manifest, open_renders, read_views
 from featurelib.datasets.shards.png import encode_png
+from featurelib.errors import DataError
 from featurelib.geometry import SIDES
-from featurelib.models.detector.files import model_version, read_model
+from featurelib.models.detector.detection import LandmarkDetection
+from featurelib.models.detector.files import detector_uri, read_network
+from featurelib.models.detector.model import Detector
 from featurelib.models.detector.samples import decode_images
+from featurelib.models.inference import Device
 from featurelib.models.lifter.vectors import read_config, vectors_uri, write_vectors
 from featurelib.runtime.console import print_result
+from featurelib.runtime.prefetch import ahead
 from featurelib.runtime.progress import Progress, duration
-from featurelib.runtime.threads import limit_threads
 from jobs.vectorize import BATCH, VectorizeConfig
 from jobs.workers import cluster
-
-if TYPE_CHECKING:
-    from featurelib.models.detector.heads import LandmarkDetection
 
 COLUMNS = ("object_id", "split", "view", "png", "xy", "near_side", "left_mm", "right_mm", "centre_mm")
 
 MAX_SHARDS_PER_TASK = 8
 """Reading and decoding run ahead of the network within a task, but not from task to task, so large tasks are faster.
 The last tasks are small, so that all workers end at the same time (`task_sizes`)."""
-
-TASKS_PER_WORKER = 2
-"""Tasks submitted to a worker at a time. With Ray's four, nearly all were assigned before the first ended."""
 
 READY = "ready_s"
 """A temporary column: the time at which the worker had loaded its detector, in seconds since the epoch."""
@@ -73,12 +70,12 @@ def run(config: VectorizeConfig) -> None:
     """Write the vectors, if renders or detector are new, and print the rate."""
     manifest = open_renders(config.run, config.projection)
     uri = vectors_uri(config.run, config.projection)
-    version = model_version(read_model(config.run, config.projection))
+    version = read_network(config.run, config.projection).version
     made_from = {"projection": config.projection, "renders": manifest.content_hash, "detector": version}
     if read_config(uri) == made_from:
         print_result(f"{uri}: complete; nothing to do", {"vectors": uri, "done_before": True})
         return
-    found = detect_all(config, manifest)
+    found = detect_all(config, manifest, version)
     write_vectors(uri, found.rows, len(manifest.spec.rig), made_from)
     rate = len(found.rows) * len(manifest.spec.rig) / found.work_s
     print_result(
@@ -87,27 +84,25 @@ def run(config: VectorizeConfig) -> None:
     )
 
 
-def detect_all(config: VectorizeConfig, manifest: Manifest) -> VectorRows:
-    """Run the detector over all shards, on the whole cluster."""
+def detect_all(config: VectorizeConfig, manifest: Manifest, version: str) -> VectorRows:
+    """Run the detector of a version over all shards, on the whole cluster."""
     cluster.connect_for_data()
     pool = choose_pool(ray.cluster_resources(), len(manifest.shards), config.cpus_per_worker)
     progress = Progress(f"vectorize {config.projection}", sum(manifest.objects.values()), "objects")
     started = time.time()
     coming = iter(manifest.shard_uris)
     tasks = [pa.table({"uri": list(islice(coming, size))}) for size in task_sizes(len(manifest.shards), pool.workers)]
+    made_by = {
+        "run": config.run,
+        "projection": config.projection,
+        "version": version,
+        "num_views": len(manifest.spec.rig),
+        "device": Device(pool.cpus, bool(pool.gpus)),
+    }
     tables = ray.data.from_arrow(tasks).map_batches(
-        ShardVectorizer,
-        fn_constructor_kwargs={
-            "run": config.run,
-            "projection": config.projection,
-            "num_views": len(manifest.spec.rig),
-            "cpus": pool.cpus,
-        },
-        batch_size=None,
+        **cluster.network_stage(vectorize_shards, ShardVectorizer, made_by, pool.workers, pool.gpus),
         batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(size=pool.workers, max_tasks_in_flight_per_actor=TASKS_PER_WORKER),
         num_cpus=pool.cpus,
-        num_gpus=pool.gpus,
     )
     rows, ready = [], []
     for table in tables.iter_batches(batch_size=None, batch_format="pyarrow"):
@@ -150,16 +145,15 @@ def task_sizes(shards: int, workers: int) -> list[int]:
 class ShardVectorizer:
     """Runs the detector over whole shards; loads the network once."""
 
-    def __init__(self, run: str, projection: str, num_views: int, cpus: int) -> None:
-        """Load the detector of a run for a number of CPUs, and run it once, which takes 0.6 s longer than later."""
-        limit_threads(cpus)
-        from featurelib.models.detector.model import Detector
-
-        self.detector = Detector.load(run, projection)
+    def __init__(self, run: str, projection: str, version: str, num_views: int, device: Device) -> None:
+        """Load a version of a run's detector, and run it once, which takes 0.6 s longer than later."""
+        self.detector = Detector.load(run, projection, device)
+        if self.detector.version != version:
+            raise DataError(f"{detector_uri(run, projection)}: trained again meanwhile; run the command again")
         self.detector([encode_png(np.zeros((2 * self.detector.input_size,) * 2, np.uint8))] * BATCH)
         self.schema = vectors_schema(num_views).append(pa.field(READY, pa.float64()))
         self.ready_s = time.time()
-        self.cpus = cpus
+        self.cpus = device.threads
 
     def __call__(self, shards: pa.Table) -> pa.Table:
         """Column in: uri of a shard. Columns out: those of schemas.vectors_schema, and READY."""
@@ -174,23 +168,23 @@ class ShardVectorizer:
         return pa.Table.from_pylist(rows, schema=self.schema)
 
 
+def vectorize_shards(shards: pa.Table, **made_by: Any) -> pa.Table:
+    """Run the detector over whole shards, as ShardVectorizer does, with the one of this process."""
+    return _vectorizer(**made_by)(shards)
+
+
+@lru_cache(maxsize=1)
+def _vectorizer(**made_by: Any) -> ShardVectorizer:
+    return ShardVectorizer(**made_by)
+
+
 def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
     """Yield lists of `size` items; the last may be shorter."""
     items = iter(items)
     return iter(lambda: list(islice(items, size)), [])
 
 
-def ahead(pool: Executor, function: Callable[[Any], Any], items: Iterable[Any], depth: int) -> Iterator[Any]:
-    """Yield function(item) of each item in order, while the pool works on the next `depth` items."""
-    items = iter(items)
-    coming = deque(pool.submit(function, item) for item in islice(items, depth))
-    while coming:
-        result = coming.popleft().result()
-        coming.extend(pool.submit(function, item) for item in islice(items, 1))
-        yield result
-
-
-def _by_image(batch: "LandmarkDetection") -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _by_image(batch: LandmarkDetection) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yield the detection in each image: positions (2, 2), spreads (2,) and visibility (2,), left and right."""
     return zip(batch.xy, batch.spread, batch.visible, strict=True)
 

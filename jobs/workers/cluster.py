@@ -34,6 +34,10 @@ WAITING_PER_CPU = 4
 """Tasks in Ray's queue per CPU: more than can run, so that an autoscaling cluster sees the demand."""
 
 
+TASKS_PER_ACTOR = 2
+"""Tasks submitted to an actor at a time. With Ray's four, nearly all were assigned before the first ended."""
+
+
 class PauseBetweenSteps:
     """An ExecutionCallback of Ray Data that pauses its scheduling loop after each step."""
 
@@ -92,9 +96,40 @@ def connect_for_data() -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
+def network_stage(
+    task: Callable[..., Any], actor: type, arguments: dict[str, Any], workers: int, gpus: float
+) -> dict[str, Any]:
+    """Return arguments of Ray Data's map_batches for a stage that runs networks on whole blocks.
+
+    Args:
+        task: on CPUs, a function of a block and `arguments`; any process loads the networks in 10 ms and keeps them.
+        actor: on GPUs, a class made with `arguments`, which keeps the networks on its GPU; a function of a block.
+        arguments: of the task, or of the actor's constructor.
+        workers: most tasks or actors at a time.
+        gpus: share of a GPU for each.
+    """
+    from ray.data import ActorPoolStrategy, TaskPoolStrategy
+
+    if not gpus:
+        return {"fn": task, "fn_kwargs": arguments, "batch_size": None, "compute": TaskPoolStrategy(size=workers)}
+    held = ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=TASKS_PER_ACTOR)
+    return {
+        "fn": actor,
+        "fn_constructor_kwargs": arguments,
+        "batch_size": None,
+        "compute": held,
+        "num_gpus": gpus,
+    }
+
+
 def num_cpus() -> int:
     """Return the number of CPUs of the whole cluster."""
     return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+def largest_node_cpus() -> int:
+    """Return the number of CPUs of the cluster's largest node."""
+    return max(int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"])
 
 
 def run_all(

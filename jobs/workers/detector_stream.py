@@ -11,8 +11,9 @@ blocks of a segment are padded with rows that no worker uses.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, groupby, islice
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from ray.data import ExecutionOptions, ExecutionResources
 
 from featurelib.datasets.shards import Manifest, read_views
 from featurelib.models.detector.samples import COLUMNS, Batch, Labels, Sample, batches, shuffled, with_mirrors
+from featurelib.runtime.prefetch import prefetched
 from jobs.workers import cluster
 
 MAX_SEGMENTS = 128
@@ -49,6 +51,10 @@ core."""
 AHEAD_BYTES = 64_000_000
 """Approximate limit of the decoded samples in the object store, per CPU of the cluster. Ray Data's own limit is a share
 of the object store, 3 GB of 23, and a stream eight times as fast as the step fills it."""
+
+
+DECODED_AHEAD = 16
+"""Batches that a training without Ray Train decodes ahead: 8 MB of grey images of 128 px."""
 
 
 def in_order() -> ExecutionOptions:
@@ -160,6 +166,19 @@ def _deal(parts: Sequence[NDArray], count: int, workers: int) -> NDArray:
     for i, part in enumerate(parts):
         rows_by_worker[:, i] = part.reshape(workers, -1, *rows)
     return rows_by_worker.reshape(-1, *rows)
+
+
+def alone_passes(plan: StreamPlan) -> tuple[Callable[[int], Iterator[Batch]], Callable[[int], Iterator[Batch]]]:
+    """Return two functions that open a whole epoch of a plan, for training and for validation.
+
+    The batches are those of `sample_stream`; a thread of this process decodes them.
+    """
+
+    def open_pass(split: str, epoch: int) -> Iterator[Batch]:
+        parts = (plan.batches(Segment(epoch, split, part)) for part in range(plan.num_segments(split)))
+        return prefetched(chain.from_iterable(parts), DECODED_AHEAD)
+
+    return partial(open_pass, "train"), partial(open_pass, "val")
 
 
 def passes_of(

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import ray
@@ -16,16 +16,14 @@ from featurelib.errors import DataError, FeaturelibError
 from featurelib.meshes.template import LocatedPair, Template, locate
 from featurelib.models.fusion import Surface, ViewNoise
 from featurelib.models.lifter.fusing import surface_pairs
+from featurelib.models.lifter.model import Lifter
 from featurelib.models.lifter.vectors import Vectors
 from featurelib.models.predictions import Detection, Prediction
+from featurelib.models.predictor import Predictor
 from featurelib.runtime.progress import Progress
-from featurelib.runtime.threads import limit_threads
 from jobs.workers import cluster
 
 logger = logging.getLogger(__name__)
-
-if TYPE_CHECKING:
-    from featurelib.models.predictor import Predictor
 
 Item = TypeVar("Item")
 
@@ -55,15 +53,9 @@ def without_objects(dataset: Dataset) -> Dataset:
     return Dataset(dataset.uri, dataset.unit, dataset.landmark, dataset.alignment, dataset.objects.slice(0, 0))
 
 
-@ray.remote(num_cpus=1, max_calls=1)
+@ray.remote(num_cpus=1)
 def lifter_pairs(run: str, manifest: Manifest, vectors: Vectors, all_methods: bool) -> dict[str, NDArray[np.float64]]:
-    """Return the landmarks (n, 2, 3) in mm by the chosen method, or with `all_methods` by each method.
-
-    The process ends with the task, because TensorFlow cannot change its number of threads later.
-    """
-    limit_threads(1)
-    from featurelib.models.lifter.model import Lifter
-
+    """Return the landmarks (n, 2, 3) in mm by the chosen method, or with `all_methods` by each method."""
     lifter = Lifter.load(run, manifest.spec.projection, manifest.spec)
     if not all_methods:
         return {lifter.chosen: lifter.pairs(vectors, lifter.chosen)}
@@ -165,7 +157,6 @@ def predict_meshes(
     visible: NDArray[np.floating],
 ) -> list[MeshPrediction | str]:
     """Return the predictions for some meshes, or why there are none."""
-    limit_threads(1)
     predictor = _predictor(key)
 
     def predict(file: MeshFile, detection: Detection) -> MeshPrediction | str:
@@ -185,10 +176,8 @@ def predict_meshes(
 
 
 @lru_cache(maxsize=2)
-def _predictor(key: PredictorKey) -> "Predictor":
+def _predictor(key: PredictorKey) -> Predictor:
     """Load a predictor once per process."""
-    from featurelib.models.predictor import Predictor
-
     return Predictor.load(key.run, key.spec.projection, key.spec)
 
 

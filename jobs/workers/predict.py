@@ -1,14 +1,15 @@
 """The two stages of `predict`, one stream in which each block is one output part.
 
 1. `prepare_part`, a task per part: a sandboxed process loads each mesh, renders its views and registers the mean shape.
-2. `PartPredictor`, an actor with the networks: the detector takes all images of the part in one batch, then each object
-   is refined, and one PUT writes the part. The block that leaves the actor is a receipt.
+2. `predict_part`, a task per part: the detector takes all images of the part, then each object is refined, and one PUT
+   writes the part. The block that leaves the task is a receipt. Each process loads the networks once.
 
 Each stage takes about half of an object's CPU time: 0.23 s and 0.27 s on heads of 34,000 faces.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,12 @@ from featurelib.datasets.shards import RenderSpec
 from featurelib.datasets.shards.sandboxed import PreparedMesh, PrepareJob, prepare_mesh
 from featurelib.errors import FeaturelibError
 from featurelib.meshes.template import Template
+from featurelib.models.detector.model import Detector
+from featurelib.models.inference import ONE_THREAD, Device
 from featurelib.models.predictions import PREDICTIONS, Detection, failure_row, prediction_row
+from featurelib.models.predictor import Predictor
 from featurelib.runtime import parquet, storage
 from featurelib.runtime.sandbox import ProcessLostError, SandboxLimits, shared_sandbox
-from featurelib.runtime.threads import limit_threads
 
 
 @dataclass(frozen=True)
@@ -73,15 +76,11 @@ def prepare_part(
 class PartPredictor:
     """Holds a run's networks and predicts whole parts."""
 
-    def __init__(self, models: Models, cpus: int = 1) -> None:
-        """Load the networks, which use up to `cpus` threads."""
-        limit_threads(cpus)
-        from featurelib.models.detector.model import Detector
-        from featurelib.models.predictor import Predictor
-
+    def __init__(self, models: Models, device: Device = ONE_THREAD) -> None:
+        """Load the networks, to be run by a device."""
         self.spec = models.spec
-        self.detector = Detector.load(models.run, models.spec.projection)
-        self.predictor = Predictor.load(models.run, models.spec.projection, models.spec)
+        self.detector = Detector.load(models.run, models.spec.projection, device)
+        self.predictor = Predictor.load(models.run, models.spec.projection, models.spec, device)
 
     def __call__(self, part: Mapping[str, NDArray]) -> dict[str, NDArray]:
         """Write the part's predictions. Columns in: those of prepare_part. Columns out, one row: objects, rejected."""
@@ -109,6 +108,16 @@ class PartPredictor:
         except FeaturelibError as error:
             return failure_row(object_id, "find", str(error))
         return prediction_row(object_id, prediction, prepared.object_from_source)
+
+
+def predict_part(part: Mapping[str, NDArray], models: Models, device: Device) -> dict[str, NDArray]:
+    """Write the predictions of a part, as PartPredictor does, with the networks of this process."""
+    return _part_predictor(models, device)(part)
+
+
+@lru_cache(maxsize=1)
+def _part_predictor(models: Models, device: Device) -> PartPredictor:
+    return PartPredictor(models, device)
 
 
 def write_part(uri: str, rows: list[dict[str, Any]]) -> None:

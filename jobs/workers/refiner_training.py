@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,15 +15,15 @@ from ray.util.queue import Queue
 from featurelib.datasets.dataset import Dataset, MeshFile
 from featurelib.errors import DataError
 from featurelib.models.refiner.estimates import FirstEstimates
-from featurelib.models.refiner.plan import SamplePlan
+from featurelib.models.refiner.plan import CropBatch, SamplePlan
 from featurelib.models.refiner.refinement import refinement_scores
-from featurelib.models.refiner.stages import NETWORKS, NUM_STAGES, CropSize, InitialErrors
+from featurelib.models.refiner.stages import NUM_STAGES, CropSize, InitialErrors
 from featurelib.models.uncertainty import quality
 from featurelib.models.uncertainty.model import UncertaintyModel, fit_uncertainty
+from featurelib.runtime.prefetch import ahead
 from featurelib.runtime.progress import duration
 from featurelib.runtime.threads import limit_threads
 from jobs.workers import cluster
-from jobs.workers.refiner_stream import batches_of
 
 if TYPE_CHECKING:
     from featurelib.models.refiner.cascade import Samples, ValidationObjects
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 MAX_VALIDATION_CROPS = 1024
 """Validation crops of a stage; they serve the progress lines only."""
+
+TRAINING_PER_RENDERING = 8
+"""Threads that train per thread that renders crops: one core renders as fast as eight train."""
 
 REPORTS = 10
 """Progress lines per stage."""
@@ -45,15 +49,9 @@ class ResourceBudget(NamedTuple):
 
 
 def training_budget(cpus: int | None = None) -> ResourceBudget:
-    """Return the training's share of the cluster: the largest node's CPUs, but one CPU of the cluster renders crops.
-
-    One core renders as fast as eight train. So on a small machine the training also uses the time that rendering
-    leaves.
-    """
-    if cpus is not None:
-        return ResourceBudget(cpus, max(1, cpus))
-    node = max(int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"])
-    return ResourceBudget(min(node, cluster.num_cpus() - 1), max(1, node))
+    """Return the training's share of the cluster: by default all CPUs of its largest node."""
+    threads = max(1, cluster.largest_node_cpus() if cpus is None else cpus)
+    return ResourceBudget(threads if cpus is None else cpus, threads)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -109,7 +107,7 @@ class RefinerTask:
 @ray.remote(max_calls=1)
 def fit_refiner(task: RefinerTask) -> dict[str, float]:
     """Train both stages, write the refiner's folder and return the mean error on validation objects by method."""
-    limit_threads(task.threads, branches=NETWORKS)
+    limit_threads(task.threads)
     from featurelib.models.refiner.cascade import ValidationObjects, calibrate, held_out_results
     from featurelib.models.refiner.model import load_refiner, save_refiner
 
@@ -167,7 +165,7 @@ def _samples(
 
     def train() -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
         is_empty = True
-        for images, xy, skipped in batches_of(replace(plan, seed=(*plan.seed, next(passes)))):
+        for images, xy, skipped in rendered(replace(plan, seed=(*plan.seed, next(passes))), task.threads):
             progress.skipped(skipped)
             is_empty = False
             yield images, xy
@@ -178,6 +176,14 @@ def _samples(
             )
 
     return Samples(train, lambda: kept)
+
+
+def rendered(plan: SamplePlan, training_threads: int) -> Iterator[CropBatch]:
+    """Yield a plan's batches; threads of this process render the next segments."""
+    count = math.ceil(training_threads / TRAINING_PER_RENDERING)
+    with ThreadPoolExecutor(count, thread_name_prefix="render") as pool:
+        segments = ahead(pool, lambda segment: [*plan.batches(segment)], range(plan.num_segments), count + 1)
+        yield from itertools.chain.from_iterable(segments)
 
 
 def uncertainty_of(

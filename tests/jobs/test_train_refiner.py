@@ -1,4 +1,4 @@
-"""train-refiner on a small finished run, and its stream of crops."""
+"""train-refiner on a small finished run, and its crops."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ from jobs.train_lifter import TrainLifterConfig, train_lifter
 from jobs.train_refiner import TrainRefinerConfig, train_refiner
 from jobs.vectorize import VectorizeConfig, vectorize
 from jobs.workers.inference import mesh_files, without_objects
-from jobs.workers.refiner_stream import batches_of
+from jobs.workers.refiner_training import rendered
 
 NUM_CROPS = 64
 
@@ -47,7 +47,8 @@ def test_a_refiner_has_its_files_and_its_start(run):
     folder = run / "refiner" / "orthographic"
     numbers = read_numbers(str(folder))
 
-    assert {path.name for path in folder.iterdir()} == {"stage-0.keras", "stage-1.keras", "refiner.json", "config.json"}
+    networks = {f"stage-{i}.{suffix}" for i in (0, 1) for suffix in ("keras", "tflite")}
+    assert {path.name for path in folder.iterdir()} == {*networks, "refiner.json", "config.json"}
     assert numbers["order"] in ([0, 1], [0, 1, 1])
     assert {numbers["start"], "template", "refined"} <= set(numbers["validation_mm"])
     assert 0 < numbers["stages"][1]["frame"]["width_mm"] <= numbers["stages"][0]["frame"]["width_mm"]
@@ -76,10 +77,11 @@ def test_the_report_has_the_refined_landmarks_of_all_test_objects(run):
     assert sum(",orthographic,refined," in row for row in rows) == 4
 
 
-def test_the_stream_has_the_plans_batches_in_order(plan, cluster):
-    """Blocks are whole batches; the same seed gives the same ones on the cluster."""
+@pytest.mark.parametrize("training_threads", [1, 16])
+def test_rendered_batches_are_the_plans_in_order(plan, training_threads):
+    """The same seed gives the same batches, whatever number of threads renders them."""
     here = [batch for segment in range(plan.num_segments) for batch in plan.batches(segment)]
-    there = list(batches_of(plan))
+    there = list(rendered(plan, training_threads))
 
     assert [len(batch.xy) for batch in there] == [128] * 5
     for one, other in zip(here, there, strict=True):
@@ -109,8 +111,7 @@ def test_the_networks_can_be_reused_for_the_other_projection(run, tmp_path):
     taken, trained = (load_refiner(str(tmp_path / "refiner" / p)) for p in ("perspective", "orthographic"))
     for ours, theirs in zip(taken.distinct_stages, trained.distinct_stages, strict=True):
         assert ours.crop_size == theirs.crop_size
-        for one, other in zip(ours.model.get_weights(), theirs.model.get_weights(), strict=True):
-            assert np.array_equal(one, other)
+        assert (ours.network.keras, ours.network.litert) == (theirs.network.keras, theirs.network.litert)
     assert taken.validation_mm != trained.validation_mm  # the lifter's, at least, differ
     assert taken.uncertainty != trained.uncertainty
 

@@ -1,9 +1,10 @@
-"""Positions, covariances and divergences of heatmaps."""
+"""Positions and divergences of heatmaps, and their agreement with soft_argmax."""
 
 import numpy as np
 import pytest
 
 from featurelib.models import heatmaps
+from featurelib.models.soft_argmax import map_moments
 
 HEIGHT, WIDTH = 24, 32
 CENTRES = np.array([[[0.5, 0.5], [0.4137, 0.6213]], [[0.61, 0.33], [0.3, 0.7]]], np.float32)  # (n, k, 2)
@@ -21,39 +22,6 @@ def test_the_mean_of_a_gaussian_is_its_centre():
     np.testing.assert_allclose(found * (WIDTH, HEIGHT), CENTRES * (WIDTH, HEIGHT), atol=1e-3)
 
 
-def test_the_covariance_of_a_gaussian_is_that_of_its_definition():
-    """In fractions of the image, the standard deviation is sigma / width along x and sigma / height along y."""
-    log_p = log_maps()
-    found = np.asarray(heatmaps.covariances(log_p, heatmaps.means(log_p)))
-
-    expected = np.diag([(1.5 / WIDTH) ** 2, (1.5 / HEIGHT) ** 2])
-    np.testing.assert_allclose(found, np.broadcast_to(expected, (2, 2, 2, 2)), atol=2e-6)
-
-
-def test_two_cells_on_a_diagonal_have_the_known_covariance():
-    """The expected covariance is calculated by hand."""
-    scores = np.full((1, HEIGHT, WIDTH, 1), -np.inf, np.float32)
-    scores[0, 10, 20] = scores[0, 13, 24] = 0.0  # two cells, 4 apart along x and 3 along y
-    log_p = np.maximum(np.asarray(heatmaps.log_probabilities(scores)), -100)
-    mean = np.asarray(heatmaps.means(log_p))
-
-    np.testing.assert_allclose(mean[0, 0], [22.5 / WIDTH, 12.0 / HEIGHT], atol=1e-6)
-    offset = np.array([2 / WIDTH, 1.5 / HEIGHT])
-    np.testing.assert_allclose(heatmaps.covariances(log_p, mean)[0, 0], np.outer(offset, offset), atol=1e-6)
-
-
-def test_a_flipped_map_has_the_flipped_position():
-    """The position is at 1 - x, with the same variances and the opposite correlation."""
-    scores = np.random.default_rng(0).normal(size=(2, HEIGHT, WIDTH, 2)).astype(np.float32)
-    here, there = (heatmaps.log_probabilities(s) for s in (scores, scores[:, :, ::-1]))
-    mean, flipped = np.asarray(heatmaps.means(here)), np.asarray(heatmaps.means(there))
-
-    np.testing.assert_allclose(flipped, mean * (-1, 1) + (1, 0), atol=1e-6)
-    np.testing.assert_allclose(
-        heatmaps.covariances(there, flipped), heatmaps.covariances(here, mean) * np.array([[1, -1], [-1, 1]]), atol=1e-6
-    )
-
-
 def test_maps_are_normalised_for_any_centre():
     """Also far outside the image, where each cell of a Gaussian would underflow to zero."""
     outside = np.array([[[-2.0, 0.5], [0.5, 3.0]]], np.float32)
@@ -69,6 +37,14 @@ def test_the_divergence_is_a_distance_of_distributions():
     np.testing.assert_allclose(heatmaps.jensen_shannon(here, here), 0, atol=1e-6)
     np.testing.assert_allclose(heatmaps.jensen_shannon(here, there), heatmaps.jensen_shannon(there, here), rtol=1e-5)
     np.testing.assert_allclose(apart, np.log(2), rtol=1e-5)
+
+
+def test_training_and_inference_find_the_same_positions():
+    """The Keras operations of the loss and the arrays of inference have the same means."""
+    scores = np.random.default_rng(0).normal(size=(2, HEIGHT, WIDTH, 2)).astype(np.float32)
+    found = map_moments(np.moveaxis(scores, -1, 1)).xy
+
+    np.testing.assert_allclose(found, heatmaps.means(heatmaps.log_probabilities(scores)), atol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e4])

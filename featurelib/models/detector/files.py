@@ -1,14 +1,15 @@
 """Files of a detector in RUN/detector/<projection>/.
 
-model.keras and config.json of a trained detector; metrics.csv and logs/ (TensorBoard) of its training; checkpoint.npz
-until the training ends.
+model.keras, model.tflite and config.json of a trained detector; metrics.csv and logs/ (TensorBoard) of its training;
+checkpoint.npz until the training ends.
 """
 
-from hashlib import sha256
+import json
 from typing import Any
 
 from featurelib.errors import DataError
 from featurelib.models.detector.checkpoint import Checkpoint, Epoch, epochs_of, metrics_csv
+from featurelib.models.inference import ONE_THREAD, Device, Network
 from featurelib.runtime import storage
 
 
@@ -22,8 +23,8 @@ def is_trained(run: str, projection: str) -> bool:
     return storage.exists(storage.join(detector_uri(run, projection), "config.json"))
 
 
-def read_model(run: str, projection: str) -> bytes:
-    """Return the content of a trained detector's model.keras.
+def read_network(run: str, projection: str, device: Device = ONE_THREAD) -> Network:
+    """Return a trained detector's network.
 
     Raises:
         DataError: if the detector is not trained.
@@ -31,7 +32,7 @@ def read_model(run: str, projection: str) -> bytes:
     uri = detector_uri(run, projection)
     if not is_trained(run, projection):
         raise DataError(f"{uri}: no trained detector; run `featurelib train-detector --projection {projection}`")
-    return storage.read_bytes(storage.join(uri, "model.keras"))
+    return Network.read(storage.join(uri, "model"), device)
 
 
 def read_checkpoint(uri: str, config: dict[str, Any]) -> Checkpoint | None:
@@ -57,6 +58,7 @@ def delete_checkpoint(uri: str) -> None:
     storage.delete(storage.join(uri, "checkpoint.npz"))
 
 
-def model_version(content: bytes) -> str:
-    """Return the version of a model: the SHA-256 of its file."""
-    return sha256(content).hexdigest()
+def write_detector(network: Network, uri: str, config: dict[str, Any]) -> None:
+    """Write a trained detector into the folder `uri`; config.json is written last."""
+    network.write(storage.join(uri, "model"))
+    storage.write_bytes(storage.join(uri, "config.json"), json.dumps(config, indent=1).encode())

@@ -1,16 +1,14 @@
-"""The detector's heads: a head builds the outputs on the backbone, and defines their loss, error and meaning.
+"""The detector's heads: a head builds the outputs on the backbone, and defines their loss and error.
 
 `regression` predicts the position of the near instance, which is ambiguous in a front view. `heatmap` predicts one map
 for each instance, left and right.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Protocol
 
 import keras
-import numpy as np
 from keras import ops
-from numpy.typing import NDArray
 
 from featurelib.models import heatmaps
 from featurelib.models.detector.samples import Labels
@@ -27,24 +25,6 @@ TINY = 1e-12
 """Added under the square root of a distance, whose gradient is infinite at 0: (a millionth of the width)^2."""
 
 
-class LandmarkDetection(NamedTuple):
-    """Detections in n images; the second axis is left, right.
-
-    xy: (n, 2, 2). covariance: (n, 2, 2, 2) of xy, in squared fractions of the width. visible: (n, 2) probability, 0 to
-    1, that the instance is not occluded. A head that does not distinguish the sides returns one position for both, and
-    NaN for covariance and visible.
-    """
-
-    xy: Any
-    covariance: Any
-    visible: Any
-
-    @property
-    def spread(self) -> NDArray[np.float32]:
-        """(n, 2) standard deviation of the maps along one axis, as a share of the width; for NumPy arrays."""
-        return np.sqrt(np.trace(self.covariance, axis1=-2, axis2=-1) / 2)
-
-
 class Head(Protocol):
     """A head. Losses and errors are per sample, so that a caller can exclude the samples that pad a batch."""
 
@@ -58,10 +38,6 @@ class Head(Protocol):
 
     def distances(self, outputs: Tensor, labels: Labels) -> Tensor:
         """Return the near instance's errors (n,), in fractions of the width."""
-        ...
-
-    def read(self, outputs: Tensor) -> LandmarkDetection:
-        """Return the detections in the outputs, as tensors."""
         ...
 
 
@@ -84,12 +60,6 @@ class RegressionHead:
     def distances(self, outputs: Tensor, labels: Labels) -> Tensor:
         """Return the near instance's errors (n,)."""
         return _lengths(outputs - _near(labels.points, labels.near))
-
-    def read(self, outputs: Tensor) -> LandmarkDetection:
-        """Return the near position for both sides; covariance and visibility are unknown."""
-        xy = ops.repeat(ops.cast(outputs, "float32")[:, None], 2, axis=1)
-        unknown = float("nan") * xy
-        return LandmarkDetection(xy, ops.stack([unknown, unknown], axis=-1), unknown[..., 0])
 
 
 @dataclass(frozen=True)
@@ -148,15 +118,6 @@ class HeatmapHead:
         """Return the near instance's errors (n,)."""
         xy = heatmaps.means(heatmaps.log_probabilities(outputs["maps"]))
         return _lengths(_near(xy, labels.near) - _near(labels.points, labels.near))
-
-    def read(self, outputs: dict[str, Tensor]) -> LandmarkDetection:
-        """Return both sides' positions, covariances and visibility.
-
-        The covariance mostly follows from the Gaussian in the loss; it hardly predicts the error.
-        """
-        log_p = heatmaps.log_probabilities(ops.cast(outputs["maps"], "float32"))
-        xy = heatmaps.means(log_p)
-        return LandmarkDetection(xy, heatmaps.covariances(log_p, xy), ops.sigmoid(outputs["visible"]))
 
 
 def _near(points: Tensor, near: Tensor) -> Tensor:

@@ -140,10 +140,10 @@ def _finetune_learning_rate(recipe: Recipe) -> float | keras.optimizers.schedule
 def _on_workers(
     step: Callable[..., tf.Tensor], strategy: tf.distribute.Strategy, xla: bool
 ) -> Callable[..., tf.Tensor]:
-    compiled = tf.function(step, reduce_retracing=True, jit_compile=xla or None)
+    compiled = tf.function(step, reduce_retracing=True, autograph=False, jit_compile=xla or None)
     if strategy.num_replicas_in_sync == 1:
         return compiled
-    return tf.function(lambda *batch: strategy.run(step, args=batch), reduce_retracing=True)
+    return tf.function(lambda *batch: strategy.run(step, args=batch), reduce_retracing=True, autograph=False)
 
 
 def _restore(model: keras.Model, phase: Phase, checkpoint: Checkpoint, recipe: Recipe) -> None:

@@ -1,10 +1,9 @@
-"""A trained lifter: model.keras, lifter.json, template.npz and config.json in RUN/lifter/<projection>/."""
+"""A trained lifter in RUN/lifter/<projection>/: model.keras, model.tflite, lifter.json, template.npz, config.json."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +11,7 @@ from featurelib.datasets.shards.spec import RenderSpec
 from featurelib.errors import DataError, GeometryError, UsageError
 from featurelib.meshes.template import Template
 from featurelib.models.fusion import ViewNoise
-from featurelib.models.keras_files import load_network
+from featurelib.models.inference import Network
 from featurelib.models.lifter.files import is_trained, lifter_uri, read_numbers, read_template
 from featurelib.models.lifter.fusing import FUSIONS, WITHOUT_SURFACE, fused_pair
 from featurelib.models.lifter.rays import triangulate_pair
@@ -38,7 +37,7 @@ class Lifter:
 
     spec: RenderSpec
     chosen: str = "triangulation"
-    mlp: keras.Model | None = None
+    mlp: Network | None = None
     mean_mm: NDArray[np.float64] | None = None
     template: Template | None = None
     sigma_mm: Mapping[str, float] = field(default_factory=dict)
@@ -52,7 +51,7 @@ class Lifter:
         if not is_trained(run, projection):
             return cls(spec)
         uri, numbers = lifter_uri(run, projection), read_numbers(run, projection)
-        mlp = load_network(storage.read_bytes(storage.join(uri, "model.keras")))
+        mlp = Network.read(storage.join(uri, "model"))
         return cls(
             spec,
             numbers["chosen"],
@@ -101,7 +100,7 @@ class Lifter:
         if self.mlp is None:
             raise DataError("method mlp: this run has no lifter; run `featurelib train-lifter` or use triangulation")
         positions = np.asarray(xy, dtype=np.float32).reshape(1, -1)
-        return np.asarray(self.mlp(positions, training=False), dtype=np.float64).reshape(2, 3) + centre_mm
+        return self.mlp(positions)["output"].astype(np.float64).reshape(2, 3) + centre_mm
 
     def pairs(self, vectors: Vectors, method: str) -> NDArray[np.float64]:
         """Return the landmarks (n, 2, 3) in mm of n objects; NaN if the method raises GeometryError (parallel rays)."""

@@ -8,12 +8,12 @@ views are kept (`chosen_stage`). The residuals of that stage give the crop size 
 from collections.abc import Sequence
 from dataclasses import replace
 
-import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from featurelib.geometry import View, mirror_pair
 from featurelib.meshes import Mesh
+from featurelib.models.inference import Network
 from featurelib.models.refiner.refinement import Refined
 from featurelib.models.refiner.refiner import Stage, find_rays, ray_errors_mm
 from featurelib.models.refiner.samples import both_sides
@@ -30,9 +30,9 @@ def left_residuals_mm(pairs_mm: ArrayLike, truths_mm: ArrayLike) -> NDArray[np.f
     return np.concatenate([errors[:, 0], mirror_pair(errors)[:, 0]])
 
 
-def candidate_stage(crop_size: CropSize, model: keras.Model) -> Stage:
+def candidate_stage(crop_size: CropSize, network: Network) -> Stage:
     """Return a stage with all candidate views, equally weighted."""
-    return Stage(crop_size, CANDIDATES, np.ones(len(CANDIDATES)), model)
+    return Stage(crop_size, CANDIDATES, np.ones(len(CANDIDATES)), network)
 
 
 def squared_errors_mm2(stage: Stage, mesh: Mesh, truth_mm: ArrayLike, estimate_mm: ArrayLike) -> NDArray[np.float64]:

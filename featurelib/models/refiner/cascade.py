@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurelib.meshes import Mesh
+from featurelib.models.export import export_network
+from featurelib.models.inference import Network
 from featurelib.models.refiner.calibration import (
     candidate_stage,
     chosen_finish,
@@ -31,7 +33,14 @@ from featurelib.models.refiner.stages import (
     initial_errors_within,
     narrower_crop_size,
 )
-from featurelib.models.refiner.training import Batch, StageProgress, StageRecipe, fit_stage
+from featurelib.models.refiner.training import (
+    Batch,
+    StageProgress,
+    StageRecipe,
+    StageTraining,
+    fit_stage,
+    open_training,
+)
 
 Result = TypeVar("Result")
 
@@ -111,16 +120,16 @@ def train_stages(
         on_stage: called after each stage with its number, the stage, and its mean error in mm on validation objects.
     """
     keras.utils.set_random_seed(cascade.seed)
-    crop_size, initial_errors, stages, model = cascade.crop_size, cascade.initial_errors, [], None
+    crop_size, initial_errors, stages, training = cascade.crop_size, cascade.initial_errors, [], None
     for number in range(NUM_STAGES):
-        model = _next_network(crop_size, model)
+        training = _next_training(cascade.recipe, crop_size, training)
         samples = open_samples(number, crop_size, initial_errors)
 
         def report(row: StageProgress, number: int = number, crop_size: CropSize = crop_size) -> None:
             on_progress(number, crop_size, row)
 
-        fit_stage(model, cascade.recipe, samples.train, samples.val, report)
-        stages.append(calibrate_stage(validation, crop_size, model))
+        fit_stage(training, samples.train, samples.val, report)
+        stages.append(calibrate_stage(validation, crop_size, export_network(training.model)))
         results = refine_all(Refiner((stages[-1],)), validation)
         validation = validation.after(results)
         on_stage(number, stages[-1], float(np.linalg.norm(validation.residuals_mm, axis=1).mean()))
@@ -129,9 +138,9 @@ def train_stages(
     return with_finish(tuple(stages), results, validation)
 
 
-def calibrate_stage(validation: ValidationObjects, crop_size: CropSize, model: keras.Model) -> Stage:
+def calibrate_stage(validation: ValidationObjects, crop_size: CropSize, network: Network) -> Stage:
     """Return the stage of a trained network with the views that are best on validation objects."""
-    candidate = candidate_stage(crop_size, model)
+    candidate = candidate_stage(crop_size, network)
     squared = validation.each(
         lambda mesh, i: squared_errors_mm2(candidate, mesh, validation.truths_mm[i], validation.estimates_mm[i])
     )
@@ -182,15 +191,17 @@ def calibrate(stages: Sequence[Stage], validation: ValidationObjects) -> Refiner
     """Return the refiner of trained stages, with views, weights, passes and snap chosen on validation objects."""
     chosen, results = [], list[Refined]()
     for stage in stages:
-        chosen.append(calibrate_stage(validation, stage.crop_size, stage.model))
+        chosen.append(calibrate_stage(validation, stage.crop_size, stage.network))
         results = refine_all(Refiner((chosen[-1],)), validation)
         validation = validation.after(results)
     return with_finish(tuple(chosen), results, validation)
 
 
-def _next_network(crop_size: CropSize, previous: keras.Model | None) -> keras.Model:
-    """Return a network with the weights of the previous stage; untrained for the first stage."""
+def _next_training(recipe: StageRecipe, crop_size: CropSize, previous: StageTraining | None) -> StageTraining:
+    """Return the training of the next stage, which starts from the weights of the previous one."""
+    if previous is not None and previous.model.input_shape[1] == crop_size.size_px:
+        return previous
     model = build_network(crop_size.size_px)
     if previous is not None:
-        model.set_weights(previous.get_weights())
-    return model
+        model.set_weights(previous.model.get_weights())
+    return open_training(model, recipe)

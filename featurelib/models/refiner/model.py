@@ -1,15 +1,14 @@
-"""A trained refiner on disk: stage-<i>.keras and refiner.json in RUN/refiner/<projection>."""
+"""A trained refiner on disk: stage-<i>.keras, stage-<i>.tflite and refiner.json in RUN/refiner/<projection>."""
 
 import json
 from dataclasses import asdict
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
 
 from featurelib.errors import DataError
 from featurelib.geometry import View
-from featurelib.models.keras_files import load_network, save_network
+from featurelib.models.inference import ONE_THREAD, Device, Network
 from featurelib.models.refiner.files import read_numbers, refiner_uri
 from featurelib.models.refiner.refiner import Refiner, Stage
 from featurelib.models.refiner.stages import CropSize
@@ -25,11 +24,10 @@ def save_refiner(refiner: Refiner, uri: str) -> None:
     A stage that is applied twice is written once.
     """
     distinct = refiner.distinct_stages
+    for number, stage in enumerate(distinct):
+        stage.network.write(_network_uri(uri, number))
     numbers = {
-        "stages": [
-            {**_numbers(stage), "sha256": save_network(stage.model, _network_uri(uri, number))}
-            for number, stage in enumerate(distinct)
-        ],
+        "stages": [_numbers(stage) for stage in distinct],
         "order": [distinct.index(stage) for stage in refiner.stages],
         "start": refiner.start,
         "snap": refiner.snap,
@@ -39,15 +37,17 @@ def save_refiner(refiner: Refiner, uri: str) -> None:
     storage.write_bytes(storage.join(uri, "refiner.json"), json.dumps(numbers, indent=1).encode())
 
 
-def load_refiner(uri: str) -> Refiner:
-    """Return the refiner that `save_refiner` wrote.
+def load_refiner(uri: str, device: Device = ONE_THREAD) -> Refiner:
+    """Return the refiner that `save_refiner` wrote, to be run by a device.
 
     Raises:
         DataError: if there is no refiner, or its files do not belong together.
     """
     numbers = read_numbers(uri)
     try:
-        stages = [_stage(of_stage, uri, number) for number, of_stage in enumerate(numbers["stages"])]
+        stages = [
+            _stage(of_stage, _network_uri(uri, number), device) for number, of_stage in enumerate(numbers["stages"])
+        ]
         return Refiner(
             tuple(stages[i] for i in numbers["order"]),
             bool(numbers["snap"]),
@@ -66,17 +66,17 @@ def _numbers(stage: Stage) -> dict[str, Any]:
         "frame": asdict(stage.crop_size),
         "views": [asdict(view) for view in stage.views],
         "variances_mm2": stage.variances_mm2.tolist(),
+        "sha256": stage.network.version,
     }
 
 
 def _network_uri(uri: str, number: int) -> str:
-    return storage.join(uri, f"stage-{number}.keras")
+    return storage.join(uri, f"stage-{number}")
 
 
-def _stage(numbers: dict[str, Any], uri: str, number: int) -> Stage:
-    file_uri = _network_uri(uri, number)
-    content = storage.read_bytes(file_uri)
-    if sha256(content).hexdigest() != numbers["sha256"]:
-        raise DataError(f"{file_uri}: not the network of refiner.json; train the refiner again")
+def _stage(numbers: dict[str, Any], network_uri: str, device: Device) -> Stage:
+    network = Network.read(network_uri, device)
+    if network.version != numbers["sha256"]:
+        raise DataError(f"{network_uri}.keras: not the network of refiner.json; train the refiner again")
     views = tuple(View(**view) for view in numbers["views"])
-    return Stage(CropSize(**numbers["frame"]), views, np.array(numbers["variances_mm2"]), load_network(content))
+    return Stage(CropSize(**numbers["frame"]), views, np.array(numbers["variances_mm2"]), network)

@@ -4,21 +4,15 @@ The networks of a stage have the same input and different initial weights. The d
 measure of uncertainty. They are branches of one graph: on two cores, two branches train on 360 images of 96 pixels per
 second (180 each), and a single network on 205, since the threads of one convolution wait for each other.
 
-The outputs are logits. A position is the mean of their softmax (Nibali et al., Numerical Coordinate Regression with
-Convolutional Neural Networks, 2018, https://arxiv.org/abs/1801.07372), and the spread is its standard deviation.
+The outputs are logits of maps (`featurelib.models.soft_argmax`).
 
 At the default size and width, one core trains one network on 200 images of 96 pixels per second and evaluates 600.
 Without normalisation it trains on a quarter more, with heatmaps at a quarter of the resolution on a third more.
 """
 
-from typing import NamedTuple
-
 import keras
-import numpy as np
-from numpy.typing import NDArray
 
 from featurelib.errors import UsageError
-from featurelib.models.heatmaps import cell_centres
 from featurelib.models.refiner.stages import NETWORKS
 
 STRIDE = 2
@@ -26,16 +20,6 @@ STRIDE = 2
 
 MULTIPLE = 16
 """The image size is a multiple of this, since it is halved four times."""
-
-
-class MapPositions(NamedTuple):
-    """The landmark's positions in maps.
-
-    xy: (..., 2) image positions. spread: (...,) standard deviation of each map along one axis, in image widths.
-    """
-
-    xy: NDArray[np.float64]
-    spread: NDArray[np.float64]
 
 
 def build_network(size_px: int = 96, *, width: int = 16, networks: int = NETWORKS) -> keras.Model:
@@ -69,18 +53,6 @@ def _map(x: keras.KerasTensor, cells: int, width: int) -> keras.KerasTensor:
     x = _conv(x, 2 * width)
     x = _joined(x, half, width)
     return keras.layers.Reshape((1, cells, cells))(keras.layers.Conv2D(1, 3, padding="same")(x))
-
-
-def read_maps(logits: NDArray[np.floating]) -> MapPositions:
-    """Return the positions in maps of logits (..., h, h), in float64."""
-    cells = np.asarray(logits, dtype=np.float64)
-    shares = np.exp(cells - cells.max(axis=(-2, -1), keepdims=True))
-    shares /= shares.sum(axis=(-2, -1), keepdims=True)
-    centres = cell_centres(cells.shape[-1], np.float64)
-    across, down = shares.sum(axis=-2), shares.sum(axis=-1)
-    xy = np.stack([across @ centres, down @ centres], axis=-1)
-    variance = np.stack([across @ centres**2, down @ centres**2], axis=-1) - xy**2
-    return MapPositions(xy, np.sqrt(np.maximum(variance.mean(axis=-1), 0)))
 
 
 def _conv(x: keras.KerasTensor, channels: int, *, strides: int = 1) -> keras.KerasTensor:

@@ -6,26 +6,21 @@ both.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from itertools import chain
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
-import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from featurelib.geometry import Rays, View, mirror_pair
 from featurelib.meshes import Mesh
-from featurelib.models.inference import frozen_graph
+from featurelib.models.inference import Network
 from featurelib.models.refiner.crops import cameras_at, render_crops
 from featurelib.models.refiner.fusion import FusedRays, fuse_rays, snap_along
-from featurelib.models.refiner.network import MapPositions, read_maps
 from featurelib.models.refiner.refinement import Refined
 from featurelib.models.refiner.stages import CropSize
+from featurelib.models.soft_argmax import MapMoments, map_moments
 from featurelib.models.uncertainty.model import UncertaintyModel
-
-BATCH = 64
-"""Images per forward pass; larger batches are not faster."""
 
 EARLY_VIEWS = 5
 """Views of each stage but the last. On 120 heads that the run had never seen, three stages of 9 views each had a mean
@@ -38,30 +33,22 @@ class Stage:
     """One stage of the cascade.
 
     crop_size: of its crops. views: for the left instance. variances_mm2: (v,) mean squared error of each view on
-    validation objects, along one image axis. model: from build_network, of m networks.
+    validation objects, along one image axis. network: m networks as one, with the maps' logits as its output.
     """
 
     crop_size: CropSize
     views: tuple[View, ...]
     variances_mm2: NDArray[np.float64]
-    model: keras.Model
+    network: Network
 
     def from_best(self, count: int) -> Self:
         """Return the stage with the `count` views that have the least error on validation objects."""
         best = np.argsort(self.variances_mm2, kind="stable")[:count]
         return replace(self, views=tuple(self.views[i] for i in best), variances_mm2=self.variances_mm2[best])
 
-    def find(self, images: NDArray[np.uint8]) -> MapPositions:
+    def find(self, images: NDArray[np.uint8]) -> MapMoments:
         """Return each network's positions in images (n, s, s, 3): xy (n, m, 2) and spread (n, m)."""
-        logits = _logits(self.model)
-        parts = [logits(images[i : i + BATCH]).numpy() for i in range(0, len(images), BATCH)]
-        return read_maps(np.concatenate(parts))
-
-
-@lru_cache(maxsize=4)
-def _logits(model: keras.Model) -> Any:
-    """Return a network as a frozen graph; stages that differ only in their views share it."""
-    return frozen_graph(model, 3, lambda logits: logits)
+        return map_moments(self.network(images)["output"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +135,7 @@ def _stage_estimate(stage: Stage, rays: Rays, spread_mm: NDArray[np.float64]) ->
     return StageEstimate(fused, spread_mm, np.array([fuse_rays(each, stage.variances_mm2).point_mm for each in alone]))
 
 
-def find_rays(stage: Stage, sides: Sequence[Mesh], centres_mm: NDArray[np.float64]) -> tuple[MapPositions, Rays]:
+def find_rays(stage: Stage, sides: Sequence[Mesh], centres_mm: NDArray[np.float64]) -> tuple[MapMoments, Rays]:
     """Return the positions and rays of the left landmark in each view of each mesh.
 
     All meshes share one forward pass.

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from featurelib.models.heatmaps import cell_centres
+from featurelib.models.soft_argmax import cell_centres
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
 """Images (n, s, s, 3) and the landmark's positions xy (n, 2)."""
@@ -47,20 +47,42 @@ class StageProgress(NamedTuple):
     seconds: float
 
 
+Step = Callable[..., tf.Tensor]
+"""Takes images and positions; returns (sum of losses, sum of distances, count)."""
+
+
+class StageTraining(NamedTuple):
+    """A model with its recipe, its optimizer and its compiled steps, which all stages of a crop size share."""
+
+    model: keras.Model
+    recipe: StageRecipe
+    optimizer: keras.optimizers.Optimizer
+    train_step: Step
+    val_step: Step
+
+
+def open_training(model: keras.Model, recipe: StageRecipe) -> StageTraining:
+    """Compile the training of a model from build_network; the first step of each kind takes 4 to 7 s longer."""
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, recipe.steps - recipe.warm_up, warmup_target=recipe.learning_rate, warmup_steps=recipe.warm_up
+    )
+    optimizer = keras.optimizers.Adam(schedule)
+    optimizer.build(model.trainable_variables)  # otherwise the step creates them, which takes 5 s and a second tracing
+    return StageTraining(model, recipe, optimizer, *_steps(model, optimizer, recipe))
+
+
 def fit_stage(
-    model: keras.Model,
-    recipe: StageRecipe,
+    training: StageTraining,
     train_batches: Callable[[], Iterable[Batch]],
     val_batches: Callable[[], Iterable[Batch]],
     on_progress: Callable[[StageProgress], None],
 ) -> StageProgress:
-    """Train `model` in place and return the last row of its progress.
+    """Train the model in place, from its present weights, and return the last row of its progress.
 
     The learning rate ends at zero, so the last weights are the best; no earlier ones are kept.
 
     Args:
-        model: from build_network, with any weights.
-        recipe: how to train.
+        training: from open_training; its optimizer starts anew.
         train_batches: opens a pass over training samples of one batch size; reopened whenever it ends.
         val_batches: opens a pass over validation samples.
         on_progress: called after each validation.
@@ -68,21 +90,19 @@ def fit_stage(
     Raises:
         ValueError: if a training pass has no batches, or the recipe no steps.
     """
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, recipe.steps - recipe.warm_up, warmup_target=recipe.learning_rate, warmup_steps=recipe.warm_up
-    )
-    optimizer = keras.optimizers.Adam(schedule)
-    train_step, val_step = _steps(model, optimizer, recipe)
+    recipe = training.recipe
+    for variable in training.optimizer.variables:
+        variable.assign(np.zeros(variable.shape, variable.dtype))
     step, row, sums, started, begun = 0, None, [], time.monotonic(), time.monotonic()
     while step < recipe.steps:
         before = step
         for images, xy in train_batches():
-            sums.append(train_step(images, xy))
+            sums.append(training.train_step(images, xy))
             step += 1
             if step % recipe.report_steps == 0 or step == recipe.steps:
                 loss, error, count = _mean(sums)
                 rate = count / (time.monotonic() - started)
-                val_error = _mean(val_step(*batch) for batch in val_batches())[1]
+                val_error = _mean(training.val_step(*batch) for batch in val_batches())[1]
                 row = StageProgress(step, loss, 100 * error, 100 * val_error, rate, time.monotonic() - begun)
                 on_progress(row)
                 sums, started = [], time.monotonic()
@@ -95,11 +115,8 @@ def fit_stage(
     return row
 
 
-Step = Callable[..., tf.Tensor]
-
-
 def _steps(model: keras.Model, optimizer: keras.optimizers.Optimizer, recipe: StageRecipe) -> tuple[Step, Step]:
-    """Return the compiled training and validation steps; each returns (sum of losses, sum of distances, count)."""
+    """Return the compiled training and validation steps."""
 
     def measure(logits: tf.Tensor, xy: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         losses, distances = _losses(logits, xy, recipe)
@@ -115,7 +132,8 @@ def _steps(model: keras.Model, optimizer: keras.optimizers.Optimizer, recipe: St
     def validate(images: tf.Tensor, xy: tf.Tensor) -> tf.Tensor:
         return measure(model(tf.cast(images, tf.float32), training=False), xy)[1]
 
-    return tf.function(train, reduce_retracing=True), tf.function(validate, reduce_retracing=True)
+    compiled = [tf.function(step, reduce_retracing=True, autograph=False) for step in (train, validate)]
+    return compiled[0], compiled[1]
 
 
 def _losses(logits: tf.Tensor, xy: tf.Tensor, recipe: StageRecipe) -> tuple[tf.Tensor, tf.Tensor]:

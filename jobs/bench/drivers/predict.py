@@ -28,7 +28,7 @@ from jobs.workers.predict import Models, PartPredictor
 
 logger = logging.getLogger(__name__)
 
-ROLES = {"prepare_part": "preparing", "PartPredictor": "predicting", "driver": "driver"}
+ROLES = {"prepare_part": "preparing", "predict_part": "predicting", "driver": "driver"}
 """Roles by a part of the process title. Sandboxed processes are omitted, because their memory is limited."""
 
 STAGES = ("load, render and encode", "register", "detect", "refine")
@@ -91,8 +91,6 @@ def costs_of_stages_ms(dataset: Dataset, models: Models, sample: int, processes:
 
 def stage_costs_ms(dataset: Dataset, models: Models, sample: int) -> dict[str, float]:
     """Return the CPU milliseconds per object by stage, on one thread after a warm-up.
-
-    Call this before TensorFlow is imported, because it limits its threads.
 
     Raises:
         DataError: if none of the objects can be read.

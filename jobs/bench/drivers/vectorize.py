@@ -14,11 +14,12 @@ import numpy as np
 import ray
 
 from featurelib.datasets.shards import Manifest, open_renders, read_views
-from featurelib.models.detector.files import detector_uri
+from featurelib.models.detector.files import detector_uri, read_network, write_detector
+from featurelib.models.detector.model import Detector
 from featurelib.models.detector.samples import decode_images
+from featurelib.models.inference import Device
 from featurelib.models.lifter.vectors import write_vectors
 from featurelib.runtime.console import print_result
-from featurelib.runtime.threads import limit_threads
 from jobs.bench.renderers import Step, rate
 from jobs.bench.renders import rendered_run
 from jobs.bench.tables import SPREAD, cells, spread
@@ -79,18 +80,18 @@ def run(config: BenchVectorizeConfig) -> None:
 
 def make_run(config: BenchVectorizeConfig, folder: Path) -> str:
     """Render synthetic bodies, write an untrained detector, and return the run's folder."""
-    from featurelib.models.detector.model import save_detector
     from featurelib.models.detector.network import build_detector
+    from featurelib.models.export import export_network
 
     run = rendered_run(config, folder)
     model = build_detector(alpha=config.alpha, input_size=config.input_size, weights="none")
-    save_detector(model, detector_uri(run, config.projection), {"alpha": config.alpha})
+    write_detector(export_network(model), detector_uri(run, config.projection), {"alpha": config.alpha})
     return run
 
 
 def measure(config: BenchVectorizeConfig, run: str, manifest: Manifest, pool: Pool) -> Rates:
     """Return all rates; repeats alternate between the figures, so a slow minute affects all."""
-    size = _input_size(run, config.projection)
+    size = Detector.load(run, config.projection).input_size
     rates = Rates({batch: [] for batch in config.batch_sizes}, [], [], [])
     for _ in range(config.repeats):
         for batch, found in rates.forward.items():
@@ -109,10 +110,7 @@ def measure(config: BenchVectorizeConfig, run: str, manifest: Manifest, pool: Po
 
 def forward_step(run: str, projection: str, uris: Sequence[str], batch: int, cpus: int) -> Step:
     """Return a step that runs the network on a batch of decoded images."""
-    limit_threads(cpus)
-    from featurelib.models.detector.model import Detector
-
-    detector = Detector.load(run, projection)
+    detector = Detector.load(run, projection, Device(cpus))
     images = decode_images(_sample(uris, min(batch, SAMPLE)), detector.input_size)
     images = np.resize(images, (batch, *images.shape[1:]))
     return lambda: len(detector.find(images).xy)
@@ -130,19 +128,14 @@ def _sample(uris: Sequence[str], count: int) -> list[bytes]:
     return [view["png"] for view in islice(views, count)]
 
 
-def _input_size(run: str, projection: str) -> int:
-    from featurelib.models.detector.model import Detector
-
-    return Detector.load(run, projection).input_size
-
-
 def _job(config: BenchVectorizeConfig, run: str, manifest: Manifest) -> tuple[float, float]:
     """Run the job into a temporary folder; return images per second after its start, and the start in seconds."""
     flags = VectorizeConfig(run=run, projection=config.projection, cpus_per_worker=config.cpus_per_worker)
     num_views = len(manifest.spec.rig)
     with tempfile.TemporaryDirectory() as folder:
+        version = read_network(run, config.projection).version
         started = time.perf_counter()
-        found = detect_all(flags, manifest)
+        found = detect_all(flags, manifest, version)
         write_vectors(f"{folder}/vectors.parquet", found.rows, num_views, {})
         seconds = time.perf_counter() - started - found.start_s
     return len(found.rows) * num_views / seconds, found.start_s

@@ -7,7 +7,7 @@ import ray
 
 from featurelib.datasets.shards import open_renders, read_views
 from jobs.workers.cluster import connect_for_data
-from jobs.workers.detector_stream import StreamPlan, passes_of, sample_stream
+from jobs.workers.detector_stream import StreamPlan, alone_passes, passes_of, sample_stream
 
 SIZE, BATCH = 32, 16
 
@@ -76,6 +76,19 @@ def test_the_number_of_segments_is_limited(plan):
     counts = Counter((s.epoch, s.split) for s in replace(plan, manifest=large).segments())
 
     assert set(counts.values()) == {128}
+
+
+def test_a_training_alone_gets_the_batches_of_the_stream(plan):
+    """A training that decodes its own samples has the same ones in the same order."""
+    training, validation = alone_passes(plan)
+    found = [batch for epoch in range(plan.epochs) for one_pass in (training, validation) for batch in one_pass(epoch)]
+    expected = [batch for segment in plan.segments() for batch in plan.batches(segment)]
+
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert np.array_equal(one.images, other.images)
+        for ours, theirs in zip(one.labels, other.labels, strict=True):
+            assert np.array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

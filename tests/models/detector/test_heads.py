@@ -8,6 +8,7 @@ from keras import ops
 
 from featurelib.geometry import mirror_xy
 from featurelib.models import heatmaps
+from featurelib.models.detector.detection import read_detection
 from featurelib.models.detector.heads import HEADS, TAPS, HeatmapHead, RegressionHead
 from featurelib.models.detector.samples import Labels
 
@@ -92,7 +93,7 @@ def test_mirroring_does_not_change_the_loss():
     np.testing.assert_allclose(
         head.distances(flipped, in_the_mirror(labels)), head.distances(outputs, labels), atol=1e-6
     )
-    detection, mirrored = head.read(outputs), head.read(flipped)
+    detection, mirrored = read_detection(outputs), read_detection(flipped)
     np.testing.assert_allclose(mirrored.xy, mirror_xy(detection.xy)[:, ::-1], atol=1e-6)
     np.testing.assert_allclose(mirrored.visible, detection.visible[:, ::-1], atol=1e-6)
     np.testing.assert_allclose(mirrored.covariance, (detection.covariance * [[1, -1], [-1, 1]])[:, ::-1], atol=1e-6)
@@ -101,7 +102,7 @@ def test_mirroring_does_not_change_the_loss():
 def test_perfect_maps_give_the_labels():
     """Gaussians at the labels give their positions, covariances and visibility, without loss."""
     head, labels = HeatmapHead(), labels_of()
-    detection = head.read(perfect(labels))
+    detection = read_detection(arrays(perfect(labels)))
 
     np.testing.assert_allclose(detection.xy, labels.points, atol=1e-3 / CELLS)
     np.testing.assert_allclose(detection.visible, labels.visible, atol=1e-6)
@@ -109,6 +110,11 @@ def test_perfect_maps_give_the_labels():
     np.testing.assert_allclose(np.asarray(detection.covariance), spread, rtol=1e-2, atol=1e-5)
     np.testing.assert_allclose(head.losses(perfect(labels), labels), 0, atol=1e-4)
     np.testing.assert_allclose(head.distances(perfect(labels), labels), 0, atol=1e-4)
+
+
+def arrays(outputs):
+    """Return outputs as arrays."""
+    return {name: np.asarray(output) for name, output in outputs.items()}
 
 
 def near(labels):
@@ -147,7 +153,7 @@ def test_the_regression_head_predicts_the_near_position():
     head, labels = RegressionHead(), labels_of()
     model = attached(head)
     xy = np.asarray(model(np.random.default_rng(0).uniform(-1, 1, (5, SIZE, SIZE, 3)), training=False))
-    detection = head.read(xy)
+    detection = read_detection({"output": xy})
 
     assert model.output_shape == (None, 2)
     assert ((xy > 0) & (xy < 1)).all()

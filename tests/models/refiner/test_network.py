@@ -1,14 +1,14 @@
-"""The network's output shape, the positions in its maps, and its loss."""
+"""The network's output shape, and its loss."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from featurelib.errors import UsageError
-from featurelib.models.heatmaps import cell_centres
-from featurelib.models.refiner.network import build_network, read_maps
+from featurelib.models.refiner.network import build_network
 from featurelib.models.refiner.stages import NETWORKS
 from featurelib.models.refiner.training import StageRecipe, _losses
+from featurelib.models.soft_argmax import cell_centres, map_moments
 
 
 def _bells(xy: np.ndarray, count: int, sigma_cells: float) -> np.ndarray:
@@ -38,29 +38,13 @@ def test_sizes_that_cannot_be_halved_are_refused() -> None:
         build_network(40)
 
 
-def test_the_position_in_a_gaussian_map_is_its_mean_and_standard_deviation() -> None:
-    xy = np.random.default_rng(0).uniform(0.3, 0.7, (20, 2))
-    found = read_maps(_bells(xy, 32, 1.5))
-
-    assert np.allclose(found.xy, xy, atol=1e-6)
-    assert np.allclose(found.spread, 1.5 / 32, rtol=1e-3)
-
-
-def test_a_flipped_map_has_the_mirrored_position() -> None:
-    logits = np.random.default_rng(0).normal(size=(5, 12, 12))
-    found, flipped = read_maps(logits), read_maps(logits[:, :, ::-1])
-
-    assert np.allclose(flipped.xy, found.xy * (-1, 1) + (1, 0))
-    assert np.allclose(flipped.spread, found.spread)
-
-
 def test_training_and_inference_find_the_same_positions() -> None:
     """The distance of an image in training is the mean over its networks."""
     logits = np.random.default_rng(0).normal(size=(4, 3, 16, 16)).astype(np.float32)
     xy = np.random.default_rng(1).uniform(size=(4, 2)).astype(np.float32)
     distances = _losses(tf.constant(logits), tf.constant(xy), StageRecipe())[1].numpy()
 
-    expected = np.linalg.norm(read_maps(logits).xy - xy[:, None], axis=-1).mean(axis=1)
+    expected = np.linalg.norm(map_moments(logits).xy - xy[:, None], axis=-1).mean(axis=1)
     assert np.allclose(distances, expected, atol=1e-5)
 
 

@@ -8,12 +8,15 @@ import pytest
 
 from featurelib.errors import DataError
 from featurelib.geometry import View, mirror_pair
+from featurelib.models.export import export_network
+from featurelib.models.keras_models import load_model
 from featurelib.models.refiner.model import load_refiner, save_refiner
-from featurelib.models.refiner.network import build_network, read_maps
+from featurelib.models.refiner.network import build_network
 from featurelib.models.refiner.refiner import EARLY_VIEWS, Refiner, Stage, find_rays, ray_errors_mm, refine
 from featurelib.models.refiner.samples import both_sides, crop_samples
 from featurelib.models.refiner.stages import CropSize, InitialErrors
-from featurelib.models.refiner.training import StageRecipe, fit_stage
+from featurelib.models.refiner.training import StageRecipe, fit_stage, open_training
+from featurelib.models.soft_argmax import map_moments
 from featurelib.models.uncertainty.model import fit_uncertainty
 
 VIEWS = (View(40.0), View(70.0, 20.0), View(90.0, -20.0), View(110.0))
@@ -21,7 +24,7 @@ CROP_SIZE = CropSize(50.0, 32)
 
 
 def _stage(model: keras.Model, crop_size: CropSize = CROP_SIZE) -> Stage:
-    return Stage(crop_size, VIEWS, np.linspace(0.8, 1.2, len(VIEWS)), model)
+    return Stage(crop_size, VIEWS, np.linspace(0.8, 1.2, len(VIEWS)), export_network(model))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,7 @@ def trained(ball) -> Refiner:
     keras.utils.set_random_seed(0)
     model = build_network(32, width=8)
     recipe = StageRecipe(steps=120, learning_rate=5e-3, warm_up=10, report_steps=120)
-    fit_stage(model, recipe, lambda: batches, lambda: batches[:2], lambda row: None)
+    fit_stage(open_training(model, recipe), lambda: batches, lambda: batches[:2], lambda row: None)
     stage = _stage(model)
     against = [{"move": random.gamma(2, size=2)} for _ in range(30)]
     uncertainty = fit_uncertainty(random.normal(size=(30, 2, 3)), np.broadcast_to(np.eye(3), (30, 2, 3, 3)), against)
@@ -99,7 +102,7 @@ def test_a_loaded_refiner_is_the_saved_one(trained, tmp_path) -> None:
     assert (loaded.snap, loaded.uncertainty) == (True, trained.uncertainty)
     for before, after in zip(trained.stages, loaded.stages, strict=True):
         images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
-        assert np.array_equal(before.model(images), after.model(images))
+        assert np.array_equal(before.network(images)["output"], after.network(images)["output"])
         assert np.array_equal(before.variances_mm2, after.variances_mm2)
 
 
@@ -114,7 +117,7 @@ def test_a_missing_or_broken_refiner_is_rejected(tmp_path) -> None:
 def test_a_network_of_another_training_is_rejected(trained, tmp_path) -> None:
     """A training that was killed while it wrote leaves files of two trainings; they are not mixed."""
     save_refiner(trained, str(tmp_path))
-    _stage(build_network(32, width=4)).model.save(tmp_path / "stage-0.keras")
+    _stage(build_network(32, width=4)).network.write(str(tmp_path / "stage-0"))
     with pytest.raises(DataError, match=r"stage-0\.keras: not the network of refiner\.json"):
         load_refiner(str(tmp_path))
 
@@ -130,22 +133,22 @@ def test_rays_pass_through_the_found_positions(bumpy) -> None:
         right, up, _ = view.object_from_view.T @ (point - pair_mm[0] - 1.0) / CROP_SIZE.width_mm
         assert np.allclose(xy, [0.5 + right, 0.5 - up], atol=1e-6)
     assert np.allclose(ray_errors_mm(rays, along[0, 2, 1])[0, 2, 1], 0, atol=1e-6)
-    assert found.xy.shape == read_maps(np.zeros((4, 2, 16, 16))).xy.shape == (4, 2, 2)
+    assert found.xy.shape == map_moments(np.zeros((4, 2, 16, 16))).xy.shape == (4, 2, 2)
 
 
 def test_the_spread_of_the_networks_measures_their_disagreement(ball, trained) -> None:
     """Two equal networks give the result of one and agree; an untrained network disagrees."""
     mesh, pair_mm = ball(13.0)
     stage = trained.stages[0]
-    images = keras.Input(stage.model.input_shape[1:])
-    first = stage.model(images)[:, :1]
+    images, model = keras.Input(stage.network.input_shape), load_model(stage.network.keras)
+    first = model(images)[:, :1]
     untrained = build_network(32, width=8, networks=1)
     untrained.name = "untrained"
     odd = untrained(images)
 
     def found(*maps):
         model = keras.Model(images, keras.ops.concatenate(maps, axis=1))
-        return refine(replace(trained, stages=(replace(stage, model=model),)), mesh, pair_mm + 1.0)
+        return refine(replace(trained, stages=(replace(stage, network=export_network(model)),)), mesh, pair_mm + 1.0)
 
     of_one, of_two, of_odd = found(first), found(first, first), found(first, odd)
     assert np.allclose(of_one.unsnapped_mm, of_two.unsnapped_mm, atol=1e-4)
