@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import ray
 
 from jobs.bench.footprint import Footprint
-from jobs.workers.detector_stream import StreamPlan, in_order, passes_of, sample_stream
+from jobs.workers.detector_samples import StreamPlan
+from jobs.workers.detector_stream import in_order, passes_of, sample_stream
 
 Arrivals = list[tuple[float, int]]
 """For each batch, the time of its arrival (time.time()) and its number of samples."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from featurelib.runtime import storage
 from jobs.bench.delivery import Arrivals, Delivery, measure_delivery
-from jobs.workers.detector_stream import StreamPlan
+from jobs.workers.detector_samples import StreamPlan
 
 FILE_READERS, OBJECT_READERS = 4, 16
 """Parallel readers; an object store takes far longer to answer than a disk."""

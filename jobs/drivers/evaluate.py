@@ -45,7 +45,8 @@ from featurelib.runtime.console import print_result
 from jobs.evaluate import EvaluateConfig
 from jobs.workers import cluster
 from jobs.workers.inference import MeshPrediction, PredictorKey, lifter_pairs, mesh_files, predict_all
-from jobs.workers.leakage import gather_contents, near_duplicates
+from jobs.workers.leakage import gather_contents
+from jobs.workers.near_duplicates import near_duplicates
 
 
 def run(config: EvaluateConfig) -> None:

@@ -12,7 +12,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import fields
 from typing import Any
 
+import ray
+
 from featurelib.geometry import Projection
+from featurelib.models.detector.files import is_trained
 from jobs.drivers.train_detector import trains_alone
 from jobs.evaluate import EvaluateConfig, evaluate
 from jobs.pipeline import PipelineConfig
@@ -22,6 +25,7 @@ from jobs.train_lifter import TrainLifterConfig, train_lifter
 from jobs.train_refiner import TrainRefinerConfig, train_refiner
 from jobs.vectorize import VectorizeConfig, vectorize
 from jobs.workers import cluster
+from jobs.workers.detector_training import warm_up_training
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +33,12 @@ logger = logging.getLogger(__name__)
 def run(config: PipelineConfig) -> None:
     """Run all steps; each skips what is complete."""
     cluster.connect()
+    untrained = [projection for projection in config.projections if not is_trained(config.run, projection)]
+    warm = [warm_up_training.remote() for _ in untrained[:1]]
     render(RenderConfig(**flags_of(RenderConfig, config)))
+    if untrained:
+        ray.wait(warm)  # the process that was idle last gets the next task
+        cluster.warm_up_data()
     executor = ThreadPoolExecutor(_concurrency(config))
     first, *others = config.projections
     trained = executor.submit(_train, config, first)  # leaves the queue before the others, which wait for it

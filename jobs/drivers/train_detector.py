@@ -1,12 +1,12 @@
-"""RUN/renders -> RUN/detector: train the network that finds the landmarks in one image, on Ray Train.
+"""RUN/renders -> RUN/detector: train the network that finds the landmarks in one image.
 
 1. Open the manifest. An unfinished rendering, an empty split or a leaking split is rejected.
-2. Stream samples from the shards (jobs/workers/detector_stream.py): CPU tasks mirror, shuffle and decode; each worker
-   takes its share of every step.
-3. Train on every worker (jobs/workers/detector_training.py). After each epoch the first worker writes checkpoint.npz,
-   metrics.csv and the TensorBoard log. After a failure the training resumes from there, also in a later run of the
-   command.
-4. The first worker writes model.keras with the best weights and, last, config.json.
+2. A single worker without a GPU trains in one task and decodes its own samples (jobs/workers/detector_training.py).
+   Otherwise Ray Train starts the workers, CPU tasks decode a stream of samples, and each worker takes its share of
+   every step (jobs/workers/detector_group.py).
+3. After each epoch the first worker writes checkpoint.npz, metrics.csv and the TensorBoard log. After a failure the
+   training resumes from there, also in a later run of the command.
+4. The first worker writes the network with the best weights and, last, config.json.
 """
 
 from dataclasses import asdict, replace
@@ -21,8 +21,8 @@ from featurelib.runtime import completion, storage
 from featurelib.runtime.console import print_result
 from jobs.train_detector import DetectorTraining, TrainDetectorConfig
 from jobs.workers import cluster
-from jobs.workers.detector_stream import StreamPlan
-from jobs.workers.detector_training import DetectorTask, fit_alone, fit_on_cluster
+from jobs.workers.detector_samples import StreamPlan
+from jobs.workers.detector_training import DetectorTask, fit_alone
 from jobs.workers.leakage import audit_renders
 from jobs.workers.progress_queue import follow, open_queue
 
@@ -129,4 +129,6 @@ def train_on_cluster(
         fit = fit_alone.options(num_cpus=min(share, threads), max_retries=config.max_restarts)
         follow(fit.remote(task), queue)
     else:
+        from jobs.workers.detector_group import fit_on_cluster  # imports Ray Train and Ray Data
+
         follow(fit_on_cluster.remote(task, min(share, threads)), queue)

@@ -38,6 +38,11 @@ TASKS_PER_ACTOR = 2
 """Tasks submitted to an actor at a time. With Ray's four, nearly all were assigned before the first ended."""
 
 
+IDLE_WORKERS_PER_CPU = 3
+"""Idle processes that a local Ray keeps for later tasks, per CPU. Ray's default is one, actors included; it ended
+processes with TensorFlow or numba between two steps of a pipeline, and started others."""
+
+
 class PauseBetweenSteps:
     """An ExecutionCallback of Ray Data that pauses its scheduling loop after each step."""
 
@@ -58,6 +63,7 @@ class PauseBetweenSteps:
 def connect() -> None:
     """Join the cluster at RAY_ADDRESS, or start a local Ray; do nothing if connected already."""
     os.environ.update(WORKER_ENV)
+    os.environ.setdefault("RAY_num_workers_soft_limit", str(IDLE_WORKERS_PER_CPU * (os.cpu_count() or 1)))
     if not ray.is_initialized():
         verbose = output_options().verbose
         level = logging.INFO if verbose else logging.ERROR
@@ -94,6 +100,16 @@ def connect_for_data() -> None:
     context.print_on_execution_start = False
     context.custom_execution_callback_classes = [PauseBetweenSteps]
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def warm_up_data() -> None:
+    """Start Ray Data while something else is computed; its import and its two actors take 12 s of CPU."""
+
+    def start() -> None:
+        connect_for_data()
+        ray.data.range(1, override_num_blocks=1).materialize()
+
+    threading.Thread(target=start, name="warm-up", daemon=True).start()
 
 
 def network_stage(

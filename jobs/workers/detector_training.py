@@ -4,25 +4,19 @@ After the loss of a worker, a node or a connection Ray starts the task again, or
 writes a checkpoint after each epoch, and the restarted training resumes from it.
 """
 
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import ray
-import ray.train
-from ray.train import DataConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.util.queue import Queue
 
-from featurelib.errors import FeaturelibError
 from featurelib.models.detector import files
 from featurelib.models.detector.checkpoint import Checkpoint, Epoch
 from featurelib.models.detector.recipe import Recipe
-from featurelib.runtime import storage
 from featurelib.runtime.progress import duration
 from featurelib.runtime.threads import limit_threads
-from jobs.workers import cluster
-from jobs.workers.detector_stream import StreamPlan, alone_passes, in_order, passes_of, sample_stream
+from jobs.workers.detector_samples import StreamPlan, alone_passes
 
 if TYPE_CHECKING:
     import keras
@@ -60,12 +54,6 @@ class DetectorTask:
         """Return the checkpoint of the last epoch that ended; None before the first."""
         return files.read_checkpoint(self.uri, self.resolved)
 
-    def stream(self) -> ray.data.Dataset:
-        """Return the samples of the epochs to come; Ray Train calls it at each start of the workers."""
-        checkpoint = self.checkpoint()
-        first_epoch = checkpoint.next_epoch if checkpoint else 0
-        return sample_stream(replace(self.plan, first_epoch=first_epoch), self.workers)
-
     def build(self, weights: str) -> "keras.Model":
         """Return the untrained network."""
         from featurelib.models.detector.network import build_detector
@@ -77,6 +65,13 @@ class DetectorTask:
         self.queue.put(f"{self.name}: {line}")
 
 
+@ray.remote(num_cpus=0)
+def warm_up_training() -> None:
+    """Import what trains, which takes 10 s of CPU, in a worker process that is likely to train."""
+    from featurelib.models.detector import network, training  # noqa: F401
+    from featurelib.models.export import export_network  # noqa: F401
+
+
 @ray.remote(retry_exceptions=[OSError])
 def fit_alone(task: DetectorTask) -> None:
     """Train in one process that decodes its samples in a thread.
@@ -84,79 +79,10 @@ def fit_alone(task: DetectorTask) -> None:
     Decoding is 25 times as fast as a step on a CPU. The six actors of Ray Train take 45 s of CPU to start.
     """
     passes = alone_passes(task.plan)
-    _fit_worker(task, rank=0, open_passes=lambda: passes)
+    fit_worker(task, rank=0, open_passes=lambda: passes)
 
 
-@ray.remote(num_cpus=0, max_retries=0)
-def fit_on_cluster(task: DetectorTask, cpus: float) -> None:
-    """Run Ray Train to its end; a separate task, since TensorflowTrainer imports TensorFlow and prints its logs."""
-    from ray.train.tensorflow import TensorflowTrainer
-
-    cluster.connect_for_data()
-    filesystem, path = storage.arrow_filesystem(task.uri)
-    TensorflowTrainer(
-        _run_worker,
-        train_loop_config={"task": task},
-        scaling_config=ScalingConfig(
-            num_workers=task.workers,
-            use_gpu=task.gpu,
-            resources_per_worker={"CPU": cpus, "GPU": int(task.gpu)},
-        ),
-        run_config=RunConfig(
-            name="train",
-            storage_path=path,
-            storage_filesystem=filesystem,
-            failure_config=FailureConfig(max_failures=task.max_restarts),
-            callbacks=[ReportLosses(task)],
-        ),
-        datasets={"samples": task.stream},
-        dataset_config=DataConfig(execution_options=in_order(), enable_shard_locality=False),
-    ).fit()
-
-
-class ReportLosses(ray.train.UserCallback):
-    """Tells the user why Ray Train restarts the workers."""
-
-    def __init__(self, task: DetectorTask) -> None:
-        self.task = task
-
-    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
-        """Report which worker failed, and its error."""
-        for rank, error in worker_exceptions.items():
-            self.task.report(f"worker {rank} failed: {str(error).strip().splitlines()[0][:200]}")
-
-
-def _run_worker(settings: dict[str, Any]) -> None:
-    """Train in one worker's process.
-
-    A loss is raised, so that Ray Train restarts the workers. Any other error goes to the driver, which ends.
-    """
-    task: DetectorTask = settings["task"]
-    try:
-        rank = ray.train.get_context().get_world_rank()
-        ray.train.report(_fit_worker(task, rank, lambda: _shared_passes(task))._asdict())
-    except Exception as error:
-        mistake = next((cause for cause in _causes(error) if isinstance(cause, FeaturelibError)), None)
-        if mistake is None and _is_loss(error):
-            raise
-        task.queue.put(mistake or RuntimeError("".join(traceback.format_exception(error))))
-
-
-def _is_loss(error: Exception) -> bool:
-    """Return whether a worker, a node or a connection was lost; TensorFlow's error is of a step without its partner."""
-    import tensorflow as tf
-
-    return isinstance(error, (tf.errors.OpError, ray.exceptions.RayError, OSError))
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and its causes, through Ray's wrappers."""
-    if error is not None:
-        yield error
-        yield from _causes(getattr(error, "cause", None) or error.__cause__)
-
-
-def _fit_worker(task: DetectorTask, rank: int, open_passes: Callable[[], tuple[Pass, Pass]]) -> Epoch:
+def fit_worker(task: DetectorTask, rank: int, open_passes: Callable[[], tuple[Pass, Pass]]) -> Epoch:
     """Train on this worker's share of each step and return the best epoch; the first worker writes the files.
 
     Args:
@@ -209,19 +135,6 @@ def dtype_policy(precision: str) -> str:
     has_bfloat16 = bool(details) and all(d.get("compute_capability", (0, 0)) >= (8, 0) for d in details)
     is_mixed = has_bfloat16 if precision == "auto" else precision == "bfloat16"
     return "mixed_bfloat16" if is_mixed else "float32"
-
-
-def _shared_passes(task: DetectorTask) -> tuple[Pass, Pass]:
-    """Return two functions that open this worker's share of the stream, for training and for validation, in turn."""
-    passes = passes_of(ray.train.get_dataset_shard("samples"), task.plan.batch_size // task.workers)
-
-    def open_pass(split: str, epoch: int) -> Iterator[Any]:
-        key, batches = next(passes)
-        if key != (epoch, split):
-            raise RuntimeError(f"the stream is at {key}; expected {(epoch, split)}")
-        return batches
-
-    return lambda epoch: open_pass("train", epoch), lambda epoch: open_pass("val", epoch)
 
 
 def _save(task: DetectorTask, model: "keras.Model", best: Epoch) -> None:

@@ -18,7 +18,7 @@ from jobs.bench.renders import rendered_run
 from jobs.bench.tables import SPREAD, cells, spread
 from jobs.bench.tf_pipeline import tf_data_delivery
 from jobs.workers import cluster
-from jobs.workers.detector_stream import BUFFERS_PER_SEGMENT, StreamPlan
+from jobs.workers.detector_samples import BUFFERS_PER_SEGMENT, StreamPlan
 
 logger = logging.getLogger(__name__)
 

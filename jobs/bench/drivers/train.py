@@ -26,12 +26,13 @@ from jobs.bench.train import BenchTrainConfig
 from jobs.drivers.train_detector import recipe_of, train_on_cluster
 from jobs.train_detector import TrainDetectorConfig
 from jobs.workers import cluster
-from jobs.workers.detector_stream import StreamPlan
+from jobs.workers.detector_samples import StreamPlan
 
 logger = logging.getLogger(__name__)
 
 ROLES = {
     "RayTrainWorker": "train worker",
+    "fit_alone": "train worker",
     "_read_segment": "data worker",
     "SplitCoordinator": "split coordinator",
     "fit_on_cluster": "training task",

@@ -9,7 +9,7 @@ from jobs.bench.delivery import stream_delivery
 from jobs.bench.excerpts import repeat_shards
 from jobs.bench.footprint import Footprint
 from jobs.workers.cluster import connect_for_data
-from jobs.workers.detector_stream import StreamPlan
+from jobs.workers.detector_samples import StreamPlan
 
 STREAM_ROLES = {"_read_segment": "data worker", "SplitCoordinator": "coordinator", "consume": "consumer"}
 

@@ -11,7 +11,7 @@ from jobs.bench.drivers.ingest import delete_copies, ratio_of, write_images
 from jobs.bench.excerpts import copy_shards, training_excerpt
 from jobs.bench.ingest import BenchIngestConfig, bench_ingest
 from jobs.bench.tf_pipeline import tf_data
-from jobs.workers.detector_stream import StreamPlan
+from jobs.workers.detector_samples import StreamPlan
 
 
 @pytest.fixture

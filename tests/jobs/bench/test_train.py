@@ -35,7 +35,7 @@ def test_bench_train_measures_memory_over_the_dataset(cluster, run, capsys):
     bench_train(BenchTrainConfig(run=str(run), input_size=32, batch_size=16, epochs=1, images=(90, 180)))
 
     text = capsys.readouterr().out
-    for role in ("train worker", "data worker", "split coordinator", "driver"):
+    for role in ("train worker", "driver"):
         small, large, growth = map(
             float, re.search(rf"^{role} +(\d+) +(\d+) +(-?[0-9.]+)%$", text, re.MULTILINE).groups()
         )

@@ -7,7 +7,8 @@ import ray
 
 from featurelib.datasets.shards import open_renders, read_views
 from jobs.workers.cluster import connect_for_data
-from jobs.workers.detector_stream import StreamPlan, alone_passes, passes_of, sample_stream
+from jobs.workers.detector_samples import StreamPlan, alone_passes
+from jobs.workers.detector_stream import passes_of, sample_stream
 
 SIZE, BATCH = 32, 16
 

@@ -19,7 +19,8 @@ from featurelib.errors import DataError
 from featurelib.geometry import DEFAULT_RIG, PROJECTIONS, Alignment
 from featurelib.runtime import cli
 from jobs.render import RenderConfig, render
-from jobs.workers.leakage import SHARDS_IN_PROCESS, audit_renders, gather_contents, near_duplicates
+from jobs.workers.leakage import SHARDS_IN_PROCESS, audit_renders, gather_contents
+from jobs.workers.near_duplicates import near_duplicates
 
 
 def label(folder, **columns):
