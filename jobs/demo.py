@@ -17,7 +17,7 @@ class DemoConfig:
     """
 
     run: str = "runs/demo"
-    objects: int = 80
+    objects: int = 60
     serve: bool = False
 
 

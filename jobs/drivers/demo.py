@@ -1,8 +1,10 @@
 """A small synthetic dataset and the whole pipeline on it: the first command of a new user."""
 
 import logging
+import multiprocessing
 import os
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from featurelib.datasets.synthetic import write_dataset
@@ -21,15 +23,17 @@ def run(config: DemoConfig) -> None:
         raise UsageError(f"--run {config.run}: expected a local folder")
     dataset = Path(config.run, "dataset")
     progress = Progress("demo: bodies", config.objects, "made")
-    write_dataset(dataset, config.objects, progress=lambda made: progress.add(made - progress.done))
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("forkserver")) as pool:
+        write_dataset(dataset, config.objects, progress=lambda made: progress.add(made - progress.done), pool=pool)
     progress.end()
     pipeline(
         PipelineConfig(
             dataset=str(dataset),
             run=config.run,
             image_size=256,
+            input_size=96,
             weights="none",
-            refiner_crops=3_840,  # enough for synthetic bodies, as are the epochs
+            refiner_crops=3_072,  # enough for synthetic bodies, as are input_size and epochs
             epochs=6,
         )
     )

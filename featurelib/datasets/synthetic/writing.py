@@ -1,6 +1,8 @@
 """A dataset of random bodies in the layout of a user's dataset."""
 
 from collections.abc import Callable
+from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ import numpy as np
 from featurelib.datasets.csv_table import write_rows
 from featurelib.datasets.dataset_json import settings_json
 from featurelib.datasets.landmark_table import COLUMNS, coordinate_cells
-from featurelib.datasets.synthetic.body import make_body
+from featurelib.datasets.synthetic.body import Body, make_body
 from featurelib.errors import UsageError
 from featurelib.geometry import Alignment, apply, inverse
 from featurelib.meshes.writers.ply import ply
@@ -29,6 +31,7 @@ def write_dataset(
     unit: str = "mm",
     alignment: Alignment | None = None,
     progress: Callable[[int], None] | None = None,
+    pool: Executor | None = None,
 ) -> None:
     """Write `dataset.json`, `landmarks.csv` and `meshes/body-00000.ply`, `meshes/body-00001.ply` and so on.
 
@@ -42,6 +45,7 @@ def write_dataset(
         alignment: from the files' frame to the object frame; the files are rotated by its inverse. Without it the
             files are in the object frame.
         progress: called with the number of bodies written so far.
+        pool: makes the bodies, which takes 0.4 s of CPU each; default: this process, one after the other.
 
     Raises:
         UsageError: if `num_objects` or `seed` is out of range, or the folder has meshes of another dataset.
@@ -53,8 +57,8 @@ def write_dataset(
     names = [f"body-{index:05d}" for index in range(num_objects)]
     _refuse_other_files(folder / "meshes", {f"{name}.ply" for name in names})
     rows = []
-    for index, name in enumerate(names):
-        body = make_body(np.random.default_rng([seed, index]))
+    bodies = (pool.map if pool else map)(partial(_body, seed), range(num_objects))
+    for index, (name, body) in enumerate(zip(names, bodies, strict=True)):
         vertices = apply(source_from_object, body.vertices_mm).astype(np.float32)
         storage.write_bytes(str(folder / "meshes" / f"{name}.ply"), ply(vertices, body.faces))
         rows.append({"object_id": name, **coordinate_cells(apply(source_from_object, body.pair_mm), DIGITS)})
@@ -63,6 +67,10 @@ def write_dataset(
     settings = {"unit": unit, "landmark": LANDMARK} | ({"alignment": alignment.to_dict()} if alignment else {})
     storage.write_bytes(str(folder / "landmarks.csv"), write_rows(COLUMNS, rows))
     storage.write_bytes(str(folder / "dataset.json"), settings_json(settings))
+
+
+def _body(seed: int, index: int) -> Body:
+    return make_body(np.random.default_rng([seed, index]))
 
 
 def _refuse_other_files(meshes: Path, expected: set[str]) -> None:
