@@ -9,11 +9,8 @@ from featurelib.errors import GeometryError
 from featurelib.geometry import Rays
 from featurelib.meshes import Mesh
 from featurelib.meshes.surface import closest_points
+from featurelib.models.fusion.consensus import CAUCHY_SIGMAS
 from featurelib.models.fusion.lines import perpendicular_projector
-
-CAUCHY = 2.385
-"""Standard deviations at which a ray counts half; 95 % efficient where errors are normal (Holland and Welsch, Robust
-regression using iteratively reweighted least-squares, 1977)."""
 
 ROUNDS = 10
 
@@ -53,7 +50,8 @@ class FusedRays(NamedTuple):
 def fuse_rays(rays: Rays, variances_mm2: ArrayLike) -> FusedRays:
     """Return the point with the least Cauchy loss of its distances from n rays (n, 3).
 
-    Iteratively reweighted least squares: each ray's weight is divided by 1 + (distance / (CAUCHY sigma))^2.
+    Iteratively reweighted least squares (Holland and Welsch, Robust regression using iteratively reweighted
+    least-squares, 1977): each ray's weight is divided by 1 + (distance / (CAUCHY_SIGMAS sigma))^2.
 
     Args:
         rays: at least two.
@@ -76,7 +74,7 @@ def fuse_rays(rays: Rays, variances_mm2: ArrayLike) -> FusedRays:
             float((distances**2 / variances).sum()) / max(AXES * len(variances) - 3, 1), MIN_REDUCED_CHI2
         )
         fused = FusedRays(point, information, distances, reduced_chi2)
-        weights = 1 / variances / (1 + distances**2 / (CAUCHY**2 * variances))
+        weights = 1 / variances / (1 + distances**2 / (CAUCHY_SIGMAS**2 * variances))
     if fused is None:
         raise GeometryError(f"the {len(weights)} rays of a crop are nearly parallel; add views")
     return fused

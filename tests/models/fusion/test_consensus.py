@@ -2,9 +2,32 @@
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
 
 from featurelib.geometry import DEFAULT_RIG, lens_for
 from featurelib.models.fusion import from_cameras, fuse
+from featurelib.models.fusion.consensus import CAUCHY_SIGMAS, HUBER_SIGMAS
+
+
+@pytest.mark.parametrize(
+    ("weight", "kinks"),
+    [
+        (lambda r: min(1.0, HUBER_SIGMAS / r), [HUBER_SIGMAS]),
+        (lambda r: 1 / (1 + (r / CAUCHY_SIGMAS) ** 2), []),
+    ],
+    ids=["huber", "cauchy"],
+)
+def test_the_weights_have_95_percent_efficiency_in_the_plane(weight, kinks) -> None:
+    """For normal errors e in a plane and influence e w(|e|), the efficiency is (E[div]/2)^2 / (E[|e|^2 w^2]/2).
+
+    By Stein's identity E[div] = E[|e|^2 w], and |e| has the density r exp(-r^2 / 2).
+    """
+    moments = [
+        quad(lambda r, p=power: r**3 * weight(r) ** p * np.exp(-(r**2) / 2), 1e-9, 12, points=kinks)[0]
+        for power in (1, 2)
+    ]
+
+    assert (moments[0] / 2) ** 2 / (moments[1] / 2) == pytest.approx(0.95, abs=5e-4)
 
 
 def _with_outliers(count: int, seed: int, noise_mm: float = 0.3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
