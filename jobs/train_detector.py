@@ -1,4 +1,4 @@
-"""RUN/renders -> RUN/detector: train the network that finds the landmarks in one image, on Ray Train."""
+"""RUN/renders -> RUN/detector: train the network that finds the landmarks in one image."""
 
 import os
 from dataclasses import dataclass
