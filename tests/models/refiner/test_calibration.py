@@ -3,6 +3,7 @@
 import numpy as np
 
 from featurelib.geometry import View, mirror_pair
+from featurelib.models.export import export_network
 from featurelib.models.refiner.calibration import (
     candidate_stage,
     choose_views,
@@ -35,7 +36,7 @@ def test_residuals_of_mirrored_pairs_differ_only_in_their_order() -> None:
 
 def test_the_kept_views_have_their_own_errors(bumpy) -> None:
     mesh, pair_mm = bumpy
-    stage = candidate_stage(CropSize(40.0, 32), build_network(32, width=4))
+    stage = candidate_stage(CropSize(40.0, 32), export_network(build_network(32, width=4)))
 
     squared = squared_errors_mm2(stage, mesh, pair_mm, pair_mm + 1.0)
     kept = chosen_stage(stage, squared.mean(axis=0), 4)
