@@ -37,12 +37,12 @@ def renders(run, tmp_path):
     return tmp_path
 
 
-@pytest.fixture(scope="module")
-def undisturbed(run, tmp_path_factory):
-    """The metrics of an uninterrupted training on two workers."""
+@pytest.fixture
+def undisturbed(run, workers, tmp_path_factory):
+    """The metrics of an uninterrupted training on as many workers."""
     folder = tmp_path_factory.mktemp("undisturbed")
     shutil.copytree(run / "renders", folder / "renders")
-    train_detector(TrainDetectorConfig(run=str(folder), workers=2, **FLAGS))
+    train_detector(TrainDetectorConfig(run=str(folder), workers=workers, **FLAGS))
     return curve(folder)
 
 
@@ -80,7 +80,7 @@ def test_a_killed_worker_costs_no_more_than_an_epoch(
     messages = capsys.readouterr().err
     assert len(killed) == workers
     assert "resumes after epoch" in messages
-    assert ("failed" in messages) == (workers > 1)
+    assert "failed" in messages
     assert [int(row["epoch"]) for row in curve(renders)] == list(range(EPOCHS))
     np.testing.assert_allclose(figures(curve(renders)), figures(undisturbed), rtol=1e-4)
     assert not (renders / "detector/orthographic/checkpoint.npz").exists()
