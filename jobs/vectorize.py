@@ -6,8 +6,7 @@ from featurelib.geometry import Projection
 from featurelib.runtime import cli
 
 BATCH = 32
-"""Images per forward pass; a batch may span shards. On one core the time per image is the same with 16 and 64, and a
-quarter to a half longer with 8 and 128."""
+"""Images decoded together, and run at once on a GPU; a batch may span shards. LiteRT takes one image at a time."""
 
 
 @cli.config

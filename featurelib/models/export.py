@@ -6,16 +6,16 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from featurelib.models.inference import ONE_THREAD, Device, Network
+from featurelib.models.inference import Network
 from featurelib.models.keras_models import constant_forward
 
 
-def export_network(model: keras.Model, device: Device = ONE_THREAD) -> Network:
+def export_network(model: keras.Model) -> Network:
     """Return a model with its present weights as a trained network, without its optimizer."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
         model.save(path)
-        return Network(path.read_bytes(), _litert(model), device)
+        return Network(path.read_bytes(), _litert(model))
 
 
 def _litert(model: keras.Model) -> bytes:

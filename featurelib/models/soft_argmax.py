@@ -4,10 +4,12 @@ Nibali et al., Numerical Coordinate Regression with Convolutional Neural Network
 https://arxiv.org/abs/1801.07372. `featurelib.models.heatmaps` has the same formulas for training, as Keras operations.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+Float = TypeVar("Float", bound=np.floating)
 
 
 class MapMoments(NamedTuple):
@@ -22,7 +24,13 @@ class MapMoments(NamedTuple):
     @property
     def spread(self) -> NDArray[np.float64]:
         """(...) standard deviation along one axis, as a share of the width."""
-        return np.asarray(np.sqrt(np.trace(self.covariance, axis1=-2, axis2=-1) / 2))
+        return spread_of(self.covariance)
+
+
+def spread_of(covariance: NDArray[Float]) -> NDArray[Float]:
+    """Return the standard deviations (...) along one axis of covariances (..., 2, 2)."""
+    spread: NDArray[Float] = np.sqrt(np.trace(covariance, axis1=-2, axis2=-1) / 2)
+    return spread
 
 
 def cell_centres(count: int, dtype: DTypeLike = np.float32) -> NDArray[np.floating]:

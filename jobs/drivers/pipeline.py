@@ -33,11 +33,11 @@ logger = logging.getLogger(__name__)
 def run(config: PipelineConfig) -> None:
     """Run all steps; each skips what is complete."""
     cluster.connect()
-    untrained = [projection for projection in config.projections if not is_trained(config.run, projection)]
-    warm = [warm_up_training.remote() for _ in untrained[:1]]
+    is_trained_already = all(is_trained(config.run, projection) for projection in config.projections)
+    warm_up = None if is_trained_already or not trains_alone(config) else warm_up_training.remote()
     render(RenderConfig(**flags_of(RenderConfig, config)))
-    if untrained:
-        ray.wait(warm)  # the process that was idle last gets the next task
+    if warm_up:
+        ray.wait([warm_up])  # the process that was idle last gets the next task
         cluster.warm_up_data()
     executor = ThreadPoolExecutor(_concurrency(config))
     first, *others = config.projections

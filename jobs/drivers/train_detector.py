@@ -126,7 +126,7 @@ def train_on_cluster(
         queue=queue,
     )
     if is_alone:
-        fit = fit_alone.options(num_cpus=min(share, threads), max_retries=config.max_restarts)
+        fit = fit_alone.options(num_cpus=min(cluster.training_cpus(), threads), max_retries=config.max_restarts)
         follow(fit.remote(task), queue)
     else:
         from jobs.workers.detector_group import fit_on_cluster  # imports Ray Train and Ray Data

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -33,10 +34,8 @@ the consumer is slower than the stream (measured on two cores). 50 steps per sec
 WAITING_PER_CPU = 4
 """Tasks in Ray's queue per CPU: more than can run, so that an autoscaling cluster sees the demand."""
 
-
 TASKS_PER_ACTOR = 2
 """Tasks submitted to an actor at a time. With Ray's four, nearly all were assigned before the first ended."""
-
 
 IDLE_WORKERS_PER_CPU = 3
 """Idle processes that a local Ray keeps for later tasks, per CPU. Ray's default is one, actors included; it ended
@@ -106,8 +105,9 @@ def warm_up_data() -> None:
     """Start Ray Data while something else is computed; its import and its two actors take 12 s of CPU."""
 
     def start() -> None:
-        connect_for_data()
-        ray.data.range(1, override_num_blocks=1).materialize()
+        with suppress(Exception):  # the next to use Ray Data meets the error, or the command has ended
+            connect_for_data()
+            ray.data.range(1, override_num_blocks=1).materialize()
 
     threading.Thread(target=start, name="warm-up", daemon=True).start()
 
@@ -141,6 +141,11 @@ def network_stage(
 def num_cpus() -> int:
     """Return the number of CPUs of the whole cluster."""
     return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+def training_cpus() -> int:
+    """Return the CPUs that a training reserves: its node's but one, since a server may hold a share of one."""
+    return max(1, largest_node_cpus() - 1)
 
 
 def largest_node_cpus() -> int:

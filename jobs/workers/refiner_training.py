@@ -50,9 +50,10 @@ class ResourceBudget(NamedTuple):
 
 
 def training_budget(cpus: int | None = None) -> ResourceBudget:
-    """Return the training's share of the cluster: by default all CPUs of its largest node."""
-    threads = max(1, cluster.largest_node_cpus() if cpus is None else cpus)
-    return ResourceBudget(threads if cpus is None else cpus, threads)
+    """Return the training's share of the cluster: by default a thread for each CPU of its largest node."""
+    if cpus is None:
+        return ResourceBudget(cluster.training_cpus(), cluster.largest_node_cpus())
+    return ResourceBudget(cpus, max(1, cpus))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

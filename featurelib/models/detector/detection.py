@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from featurelib.models.inference import Outputs
-from featurelib.models.soft_argmax import map_moments
+from featurelib.models.soft_argmax import map_moments, spread_of
 
 
 class LandmarkDetection(NamedTuple):
@@ -25,7 +25,7 @@ class LandmarkDetection(NamedTuple):
     @property
     def spread(self) -> NDArray[np.float32]:
         """(n, 2) standard deviation of the maps along one axis, as a share of the width."""
-        return np.sqrt(np.trace(self.covariance, axis1=-2, axis2=-1) / 2)
+        return spread_of(self.covariance)
 
 
 NOTHING = LandmarkDetection(*(np.empty((0, 2, *shape), np.float32) for shape in ((2,), (2, 2), ())))
