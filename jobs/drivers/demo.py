@@ -33,7 +33,7 @@ def run(config: DemoConfig) -> None:
             image_size=256,
             input_size=96,
             weights="none",
-            refiner_crops=3_072,  # enough for synthetic bodies, as are input_size and epochs
+            refiner_crops=3_840,  # enough for synthetic bodies, as are input_size and epochs
             epochs=6,
         )
     )
