@@ -21,7 +21,9 @@ setup: $(READY) $(VIEWER)/vendor/LICENSE ## create .venv from requirements.lock,
 
 $(READY): requirements.lock pyproject.toml $(filter .uv/%,$(UV))
 	test -x $(BIN)/python || $(UVRUN) venv --quiet --python $(PYTHON) $(VENV)
-	$(UVRUN) pip sync --quiet --python $(BIN)/python requirements.lock
+# Without bytecode, and with PYTHONDONTWRITEBYTECODE as containers often set it, each of Ray's processes compiles its
+# imports anew: predicting one mesh took 24.6 s, with bytecode 11.6 s.
+	$(UVRUN) pip sync --quiet --compile-bytecode --python $(BIN)/python requirements.lock
 	$(UVRUN) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $(READY)
 

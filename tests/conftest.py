@@ -10,6 +10,7 @@ import urllib.request
 import venv
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ import pytest
 from featurelib.datasets.synthetic import write_dataset
 from featurelib.geometry import Alignment
 from featurelib.runtime.console import OutputOptions, set_output_options
+from jobs.pipeline import PipelineConfig
 
 OBJECTS = 14
 
@@ -64,8 +66,6 @@ def bodies(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def recipe(bodies, tmp_path_factory):
     """The flags of the fixture `run`: one projection, trained too briefly for a useful accuracy."""
-    from jobs.pipeline import PipelineConfig
-
     return PipelineConfig(
         dataset=str(bodies),
         run=str(tmp_path_factory.mktemp("run")),
@@ -81,14 +81,39 @@ def recipe(bodies, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def run(cluster, recipe) -> Path:
-    """A complete run on the bodies, rendered in both projections; takes two to three minutes on two cores."""
-    from jobs.pipeline import pipeline
+def output_of() -> Callable[..., list[str]]:
+    """A function that runs a command of featurelib on a Ray of its own, and returns the lines that it shows."""
+    return _output_of
+
+
+def _output_of(*flags: str) -> list[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    command = [sys.executable, "-m", "featurelib", *flags]
+    ended = subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900
+    )
+    assert ended.returncode == 0, ended.stdout
+    return ended.stdout.splitlines()
+
+
+@pytest.fixture(scope="session")
+def run_and_output(cluster, recipe, output_of) -> tuple[Path, list[str]]:
+    """The fixture `run`, and the lines that its pipeline showed."""
     from jobs.render import RenderConfig, render
 
     render(RenderConfig(dataset=recipe.dataset, run=recipe.run, image_size=recipe.image_size))
-    pipeline(recipe)
-    return Path(recipe.run)
+    flags = [
+        (f"--{name.replace('_', '-')}", *(value if isinstance(value, tuple) else [str(value)]))
+        for name, value in vars(recipe).items()
+        if value != getattr(PipelineConfig(dataset="", run=""), name)
+    ]
+    return Path(recipe.run), output_of("pipeline", *chain.from_iterable(flags))
+
+
+@pytest.fixture(scope="session")
+def run(run_and_output) -> Path:
+    """A complete run on the bodies, rendered in both projections; takes about a minute on two cores."""
+    return run_and_output[0]
 
 
 class Store(NamedTuple):

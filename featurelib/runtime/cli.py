@@ -45,6 +45,11 @@ def single_command(main: Callable[..., Any], name: str) -> App:
     return app
 
 
+RETRY_NOTE = "so the task will be retried"
+"""In Ray's line on a task of a lost process. It prints that line with log_to_driver=False too, for each retried part
+and each time that Ray Serve is shut down (`Task ServeController.graceful_shutdown failed`)."""
+
+
 def run(app: App, tokens: list[str] | None = None) -> None:
     """Parse `tokens` (default: the process's arguments), run the command and end the process.
 
@@ -57,6 +62,8 @@ def run(app: App, tokens: list[str] | None = None) -> None:
     if {"--help", "-h"} & set(given):
         _use_own_help(app, given)
     set_output_options(OutputOptions(**{OUTPUT_FLAGS[token]: True for token in given if token in OUTPUT_FLAGS}))
+    if not output_options().verbose:
+        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", RETRY_NOTE)  # Ray reads it when it is imported
     try:
         app(
             [token for token in given if token not in OUTPUT_FLAGS],

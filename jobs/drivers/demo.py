@@ -31,9 +31,8 @@ def run(config: DemoConfig) -> None:
             dataset=str(dataset),
             run=config.run,
             image_size=256,
-            input_size=96,
             weights="none",
-            refiner_crops=3_840,  # enough for synthetic bodies, as are input_size and epochs
+            refiner_crops=64 * config.objects,  # enough for synthetic bodies, as are the epochs
             epochs=6,
         )
     )

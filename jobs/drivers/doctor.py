@@ -14,6 +14,7 @@ from featurelib.validation.machine.files import check_dataset, check_run
 from featurelib.validation.machine.networks import check_tensorflow
 from featurelib.validation.machine.renderers import check_backend, check_gl, check_raster
 from featurelib.validation.machine.system import (
+    check_bytecode,
     check_disk,
     check_memory,
     check_node,
@@ -46,6 +47,7 @@ def run(config: DoctorConfig) -> None:
 def _checks(config: DoctorConfig) -> Iterator[Check]:
     yield check_python()
     yield check_packages()
+    yield check_bytecode()
     yield check_memory()
     for folder in disk_folders([uri for uri in (config.run,) if uri]):
         yield check_disk(folder)

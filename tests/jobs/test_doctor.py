@@ -5,7 +5,19 @@ import pytest
 from featurelib.__main__ import make_app
 from featurelib.runtime import cli
 
-NAMES = {"Python", "packages", "memory", "disk", "Ray", "TensorFlow", "renderer", "raster", "GL context", "run"}
+NAMES = {
+    "Python",
+    "packages",
+    "bytecode",
+    "memory",
+    "disk",
+    "Ray",
+    "TensorFlow",
+    "renderer",
+    "raster",
+    "GL context",
+    "run",
+}
 
 
 def checked(capsys, *flags: str) -> tuple[int, str]:

@@ -1,5 +1,7 @@
 """Each check finds what is there, and names a fix."""
 
+import subprocess
+
 import pytest
 
 from featurelib.datasets.synthetic import write_dataset
@@ -7,7 +9,14 @@ from featurelib.errors import DataError
 from featurelib.validation.machine.check import Check, run_code
 from featurelib.validation.machine.files import check_dataset, check_run
 from featurelib.validation.machine.renderers import check_backend, check_raster
-from featurelib.validation.machine.system import check_disk, check_memory, check_packages, check_python, disk_folders
+from featurelib.validation.machine.system import (
+    check_bytecode,
+    check_disk,
+    check_memory,
+    check_packages,
+    check_python,
+    disk_folders,
+)
 
 GB = 2**30
 
@@ -17,6 +26,17 @@ GB = 2**30
 )
 def test_pythons_that_the_packages_exist_for(version, status):
     assert check_python(version).status == status
+
+
+def test_packages_without_bytecode_are_slow_until_they_are_compiled(tmp_path):
+    module = tmp_path / "package" / "__init__.py"
+    module.parent.mkdir()
+    module.write_text("")
+    check = check_bytecode(module)
+    assert (check.status, str(tmp_path) in check.message) == ("slow", True)
+
+    subprocess.run(check.fix.split(), check=True)
+    assert check_bytecode(module).status == "ok"
 
 
 @pytest.mark.parametrize(("free_gb", "status"), [(1.0, "broken"), (4.0, "slow"), (64.0, "ok")])
