@@ -9,7 +9,7 @@ UVRUN := $(if $(filter .uv/%,$(UV)),PYTHONPATH=.uv $(UV),$(UV))
 READY := $(VENV)/.ready
 VIEWER := serve/viewer
 
-.PHONY: help setup demo test test-slow coverage viewer-screenshot lint docs lock clean
+.PHONY: help setup demo test test-library test-cluster test-bench test-slow coverage viewer-screenshot lint docs lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -35,9 +35,18 @@ $(VIEWER)/vendor/LICENSE: $(VIEWER)/package-lock.json $(VIEWER)/vendor.mjs
 demo: setup ## generate a small dataset and run the whole pipeline on it
 	$(BIN)/featurelib demo --run runs/demo
 
-test: setup ## run the test suite, and list its slowest tests
-	$(BIN)/python -m pytest --durations=10 tests/rendering
-	$(BIN)/python -m pytest --durations=30 -m "not slow" --ignore=tests/rendering # two processes: Mesa's llvmpipe and TensorFlow crash in one
+test: setup ## run the test suite, its two halves side by side; each half prints its output when it ends
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-library test-cluster
+
+test-library:
+	$(BIN)/python -m pytest --durations=10 tests/rendering # alone: Mesa's llvmpipe and TensorFlow crash in one process
+	$(BIN)/python -m pytest --durations=30 -m "not slow" --ignore=tests/rendering --ignore=tests/jobs --ignore=tests/serve
+
+test-cluster:
+	$(BIN)/python -m pytest --durations=30 -m "not slow" --ignore=tests/jobs/bench --ignore=tests/jobs/experiments tests/jobs tests/serve
+
+test-bench: setup ## run the tests of the benchmarks and experiments
+	$(BIN)/python -m pytest --durations=10 -m "not slow" tests/jobs/bench tests/jobs/experiments
 
 test-slow: setup ## run the slow tests: repeated and killed trainings, memory
 	$(BIN)/python -m pytest -m slow --ignore=tests/rendering

@@ -19,11 +19,11 @@ from featurelib.errors import DataError
 from featurelib.geometry import PROJECTIONS
 from jobs.render import RenderConfig, render
 
-OBJECTS, VIEWS = 200, 9
+OBJECTS, VIEWS = 120, 9
 
 
 def write_balls(folder, count):
-    """Write a dataset of ellipsoids, large enough that rendering two hundred of them takes some seconds."""
+    """Write a dataset of ellipsoids, large enough that rendering all of them takes some seconds."""
     rng = np.random.default_rng(0)
     (folder / "meshes").mkdir(parents=True)
     rows = ["object_id,left_x,left_y,left_z,right_x,right_y,right_z"]
@@ -39,7 +39,7 @@ def write_balls(folder, count):
 
 @pytest.fixture(scope="module")
 def balls(tmp_path_factory):
-    """Two hundred objects."""
+    """More objects than are rendered before the first shards exist."""
     folder = tmp_path_factory.mktemp("balls")
     write_balls(folder, OBJECTS)
     return folder

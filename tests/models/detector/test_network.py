@@ -120,17 +120,25 @@ def test_the_model_ends_with_its_best_weights(model):
     assert 100 * np.mean(errors) == pytest.approx(last.best_row.val_error_pct, rel=1e-4)
 
 
-@pytest.mark.parametrize("stop_after", [1, 2, 3])
-def test_a_resumed_training_equals_an_uninterrupted_one(model, stop_after):
-    """Metrics and weights are equal if it resumes before, at or after the change of phases."""
-    recipe = {"epochs": 4, "frozen_epochs": 2}
-    undisturbed = trained(model, **recipe)
-    weights = model.get_weights()
+RESUMED = {"epochs": 4, "frozen_epochs": 2}
 
+
+@pytest.fixture(scope="module")
+def uninterrupted():
+    """The checkpoints of a training of two phases, and its final weights."""
+    keras.utils.set_random_seed(0)
+    network = build_detector(head="regression", alpha=0.35, input_size=32, weights="none")
+    return trained(network, **RESUMED), network.get_weights()
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 3])
+def test_a_resumed_training_equals_an_uninterrupted_one(uninterrupted, stop_after):
+    """Metrics and weights are equal if it resumes before, at or after the change of phases."""
+    undisturbed, weights = uninterrupted
     keras.utils.set_random_seed(5)
     other = build_detector(head="regression", alpha=0.35, input_size=32, weights="none")
     again = Checkpoint.from_bytes(undisturbed[stop_after - 1].to_bytes({"a": 1}), {"a": 1})
-    resumed = trained(other, again, **recipe)
+    resumed = trained(other, again, **RESUMED)
 
     assert again.next_epoch == stop_after
     assert len(resumed) == 4 - stop_after
