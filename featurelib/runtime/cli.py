@@ -45,9 +45,9 @@ def single_command(main: Callable[..., Any], name: str) -> App:
     return app
 
 
-RETRY_NOTE = "so the task will be retried"
-"""In Ray's line on a task of a lost process. It prints that line with log_to_driver=False too, for each retried part
-and each time that Ray Serve is shut down (`Task ServeController.graceful_shutdown failed`)."""
+RETRY_NOTES = "A worker died or was killed while executing|so the task will be retried"
+"""In Ray's lines on a lost process, whose task it starts again. It prints them with log_to_driver=False too, also each
+time that Ray Serve is shut down (`Task ServeController.graceful_shutdown failed`)."""
 
 
 def run(app: App, tokens: list[str] | None = None) -> None:
@@ -63,7 +63,7 @@ def run(app: App, tokens: list[str] | None = None) -> None:
         _use_own_help(app, given)
     set_output_options(OutputOptions(**{OUTPUT_FLAGS[token]: True for token in given if token in OUTPUT_FLAGS}))
     if not output_options().verbose:
-        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", RETRY_NOTE)  # Ray reads it when it is imported
+        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", RETRY_NOTES)  # Ray reads it when it is imported
     try:
         app(
             [token for token in given if token not in OUTPUT_FLAGS],

@@ -13,6 +13,7 @@ class BenchRenderConfig:
 
     Attributes:
         dataset: Folder of a dataset; default: 40 synthetic bodies.
+        objects: Number of objects of the whole job; the dataset's are repeated under other names. Default: as they are.
         image_size: Width and height of an image, in pixels.
         processes: Number of parallel processes; default: one for each CPU of this machine.
         seconds: Duration of each figure and repeat.
@@ -22,6 +23,7 @@ class BenchRenderConfig:
     """
 
     dataset: str | None = None
+    objects: int | None = None
     image_size: int = 512
     processes: int | None = None
     seconds: float = 4.0
@@ -34,6 +36,7 @@ def bench_render(config: BenchRenderConfig = BenchRenderConfig()) -> None:
     """Measure views per second of each renderer, the share of PNG, and the whole job against the bare loop.
 
     Example: featurelib bench render --dataset heads --image-size 512
+    Example: featurelib bench render --dataset heads --objects 4000 --image-size 256 --variants raster
     """
     from jobs.bench.drivers.render import run  # imports take seconds; --help must not
 

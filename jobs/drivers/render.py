@@ -2,13 +2,14 @@
 
 1. Read the dataset's table and settle what shapes the pixels: one spec per projection.
 2. Plan the shards. Their names are a function of the inputs, so an existing shard is never rendered again.
-3. Make the missing shards, one task per bucket (jobs/workers/render.py), and collect their receipts. The tasks read
-   the meshes: a local file that is new or changed has no known content before, so its bucket is always missing.
+3. Make the missing shards, one task of Ray Data per bucket (jobs/workers/render.py), and collect their receipts. The
+   tasks read the meshes: a local file that is new or changed has no known content before, so its bucket is always
+   missing.
 4. Commit: rejects.parquet, then manifest.json.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,8 +36,7 @@ from featurelib.runtime import storage
 from featurelib.runtime.console import print_result
 from featurelib.runtime.progress import Progress
 from jobs.render import RenderConfig
-from jobs.workers import cluster
-from jobs.workers.render import MadeShards, ShardJob, make_shards
+from jobs.workers.render import Rendering, ShardJob, shard_stream
 
 logger = logging.getLogger(__name__)
 
@@ -112,12 +112,18 @@ def _make_missing(
     receipts = {p: folder.receipts([plan.names[p] for plan in plans]) for p, folder in folders.items()}
     if existing := sum(map(len, receipts.values())):
         logger.info(f"render: {existing} shards exist already")
-    jobs = [job for plan in plans if (job := _job(config, dataset, folders, plan)).specs]
-    progress = Progress("render", sum(len(job.dataset.objects) * len(job.specs) for job in jobs), "objects")
+    jobs = [job for plan in plans if (job := _job(folders, plan)).missing]
+    progress = Progress("render", sum(len(job.objects) * len(job.missing) for job in jobs), "objects")
     tags: dict[str, str | None] = {}
     views = rejected = 0
     failed = {p: sum(len(receipt.rejects) for receipt in receipts[p]) for p in folders}
-    for made in _fan_out(config, jobs):
+    rendering = Rendering(
+        dataset=replace(dataset, objects=dataset.objects.slice(0, 0)),
+        folders={p: folder.uri for p, folder in folders.items()},
+        specs={p: folder.spec for p, folder in folders.items()},
+        limits=config.child_limits,
+    )
+    for made in shard_stream(rendering, jobs, config.max_workers, config.gpus_per_worker) if jobs else ():
         tags |= made.tags
         for projection, receipt in made.receipts.items():
             receipts[projection].append(receipt)
@@ -133,17 +139,11 @@ def _make_missing(
     return receipts, tags
 
 
-def _job(config: RenderConfig, dataset: Dataset, folders: Mapping[str, Folder], plan: ShardPlan) -> ShardJob:
-    """Return the task of a bucket; its specs are those of the projections whose planned shard does not exist."""
-    missing = {p: folder for p, folder in folders.items() if plan.names[p] not in folder.tags}
-    return ShardJob(
-        bucket=plan.bucket,
-        dataset=replace(dataset, objects=plan.objects),
-        folders={p: folder.uri for p, folder in missing.items()},
-        specs={p: folder.spec for p, folder in missing.items()},
-        existing={p: folder.shards_of(plan.bucket) for p, folder in missing.items()},
-        limits=config.child_limits,
-    )
+def _job(folders: Mapping[str, Folder], plan: ShardPlan) -> ShardJob:
+    """Return the task of a bucket; it makes the shards of the projections whose planned shard does not exist."""
+    missing = [p for p, folder in folders.items() if plan.names[p] not in folder.tags]
+    existing = [name for p in missing for name in folders[p].shards_of(plan.bucket)]
+    return ShardJob(plan.bucket, plan.objects, missing, existing)
 
 
 def _refuse_too_many_rejects(config: RenderConfig, dataset: Dataset, receipts: Sequence[Receipt], uri: str) -> None:
@@ -154,16 +154,6 @@ def _refuse_too_many_rejects(config: RenderConfig, dataset: Dataset, receipts: S
             f"{uri}: {len(rejects)} of {len(dataset.objects)} objects failed, more than --max-reject-fraction "
             f"{config.max_reject_fraction:g}; the first, {rejects[0]['object_id']}: {rejects[0]['reason']}"
         )
-
-
-def _fan_out(config: RenderConfig, jobs: Sequence[ShardJob]) -> Iterator[MadeShards]:
-    """Run the tasks on the cluster and yield their results in the order of completion."""
-    if not jobs:
-        return
-    cluster.connect()
-    task = make_shards.options(num_gpus=config.gpus_per_worker)
-    for _, made in cluster.run_all(task.remote, jobs, config.max_workers):
-        yield made
 
 
 def _commit(config: RenderConfig, dataset: Dataset, folder: Folder, receipts: Sequence[Receipt]) -> bool:

@@ -33,12 +33,16 @@ from featurelib.runtime.prefetch import ahead
 from featurelib.runtime.progress import Progress, duration
 from jobs.vectorize import BATCH, VectorizeConfig
 from jobs.workers import cluster
+from jobs.workers.block_stream import LOST, block_stream, has_lost_all, results, returns_block
 
 COLUMNS = ("object_id", "split", "view", "png", "xy", "near_side", "left_mm", "right_mm", "centre_mm")
 
 MAX_SHARDS_PER_TASK = 8
 """Reading and decoding run ahead of the network within a task, but not from task to task, so large tasks are faster.
 The last tasks are small, so that all workers end at the same time (`task_sizes`)."""
+
+TASKS_PER_ACTOR = 2
+"""Tasks submitted to an actor at a time. With Ray's four, nearly all were assigned before the first ended."""
 
 READY = "ready_s"
 """A temporary column: the time at which the worker had loaded its detector, in seconds since the epoch."""
@@ -86,12 +90,12 @@ def run(config: VectorizeConfig) -> None:
 
 def detect_all(config: VectorizeConfig, manifest: Manifest, version: str) -> VectorRows:
     """Run the detector of a version over all shards, on the whole cluster."""
-    cluster.connect_for_data()
+    cluster.connect()
     pool = choose_pool(ray.cluster_resources(), len(manifest.shards), config.cpus_per_worker)
     progress = Progress(f"vectorize {config.projection}", sum(manifest.objects.values()), "objects")
     started = time.time()
     coming = iter(manifest.shard_uris)
-    tasks = [pa.table({"uri": list(islice(coming, size))}) for size in task_sizes(len(manifest.shards), pool.workers)]
+    blocks = [pa.table({"uri": list(islice(coming, size))}) for size in task_sizes(len(manifest.shards), pool.workers)]
     made_by = {
         "run": config.run,
         "projection": config.projection,
@@ -99,19 +103,32 @@ def detect_all(config: VectorizeConfig, manifest: Manifest, version: str) -> Vec
         "num_views": len(manifest.spec.rig),
         "device": Device(pool.cpus, bool(pool.gpus)),
     }
-    tables = ray.data.from_arrow(tasks).map_batches(
-        **cluster.network_stage(vectorize_shards, ShardVectorizer, made_by, pool.workers, pool.gpus),
-        batch_format="pyarrow",
-        num_cpus=pool.cpus,
+    tables = block_stream(blocks, slowest_s=0.0).map_batches(
+        **_stage(pool, made_by), batch_size=None, batch_format="pyarrow", num_cpus=pool.cpus
     )
     rows, ready = [], []
-    for table in tables.iter_batches(batch_size=None, batch_format="pyarrow"):
+    for table in results(tables):
         ready += table[READY].unique().to_pylist()
         rows += table.drop_columns(READY).to_pylist()
         progress.add(len(table))
     progress.end()
     start_s = float(np.mean(list(set(ready)))) - started if ready else 0.0
     return VectorRows(rows, start_s, time.time() - started - start_s)
+
+
+def _stage(pool: Pool, made_by: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments of map_batches: tasks on all CPUs there are at a time, or an actor for each GPU.
+
+    A process loads the network in 10 ms on a CPU and keeps it.
+    """
+    if not pool.gpus:
+        return {"fn": vectorize_shards, "fn_kwargs": made_by, "compute": ray.data.TaskPoolStrategy()}
+    return {
+        "fn": ShardVectorizer,
+        "fn_constructor_kwargs": made_by,
+        "compute": ray.data.ActorPoolStrategy(size=pool.workers, max_tasks_in_flight_per_actor=TASKS_PER_ACTOR),
+        "num_gpus": pool.gpus,
+    }
 
 
 def choose_pool(resources: Mapping[str, float], shards: int, cpus_per_worker: int | None = None) -> Pool:
@@ -155,8 +172,19 @@ class ShardVectorizer:
         self.ready_s = time.time()
         self.cpus = device.threads
 
+    @returns_block
     def __call__(self, shards: pa.Table) -> pa.Table:
-        """Column in: uri of a shard. Columns out: those of schemas.vectors_schema, and READY."""
+        """Vectorize the shards of a block."""
+        return self.vectorize(shards)
+
+    def vectorize(self, shards: pa.Table) -> pa.Table:
+        """Column in: uri of a shard. Columns out: those of schemas.vectors_schema, and READY.
+
+        Raises:
+            DataError: if TRIES workers died on these shards.
+        """
+        if has_lost_all():
+            raise DataError(f"{shards['uri'][0]}: it or one of {len(shards) - 1} more shards {LOST}")
         with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(self.cpus) as decoder:
             read = partial(read_views, columns=COLUMNS)
             rows_read = chain.from_iterable(ahead(reader, read, shards["uri"].to_pylist(), 1))
@@ -168,9 +196,10 @@ class ShardVectorizer:
         return pa.Table.from_pylist(rows, schema=self.schema)
 
 
+@returns_block
 def vectorize_shards(shards: pa.Table, **made_by: Any) -> pa.Table:
     """Run the detector over whole shards, as ShardVectorizer does, with the one of this process."""
-    return _vectorizer(**made_by)(shards)
+    return _vectorizer(**made_by).vectorize(shards)
 
 
 @lru_cache(maxsize=1)

@@ -34,9 +34,6 @@ the consumer is slower than the stream (measured on two cores). 50 steps per sec
 WAITING_PER_CPU = 4
 """Tasks in Ray's queue per CPU: more than can run, so that an autoscaling cluster sees the demand."""
 
-TASKS_PER_ACTOR = 2
-"""Tasks submitted to an actor at a time. With Ray's four, nearly all were assigned before the first ended."""
-
 IDLE_WORKERS_PER_CPU = 3
 """Idle processes that a local Ray keeps for later tasks, per CPU. Ray's default is one, actors included; it ended
 processes with TensorFlow or numba between two steps of a pipeline, and started others."""
@@ -110,32 +107,6 @@ def warm_up_data() -> None:
             ray.data.range(1, override_num_blocks=1).materialize()
 
     threading.Thread(target=start, name="warm-up", daemon=True).start()
-
-
-def network_stage(
-    task: Callable[..., Any], actor: type, arguments: dict[str, Any], workers: int, gpus: float
-) -> dict[str, Any]:
-    """Return arguments of Ray Data's map_batches for a stage that runs networks on whole blocks.
-
-    Args:
-        task: on CPUs, a function of a block and `arguments`; any process loads the networks in 10 ms and keeps them.
-        actor: on GPUs, a class made with `arguments`, which keeps the networks on its GPU; a function of a block.
-        arguments: of the task, or of the actor's constructor.
-        workers: most tasks or actors at a time.
-        gpus: share of a GPU for each.
-    """
-    from ray.data import ActorPoolStrategy, TaskPoolStrategy
-
-    if not gpus:
-        return {"fn": task, "fn_kwargs": arguments, "batch_size": None, "compute": TaskPoolStrategy(size=workers)}
-    held = ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=TASKS_PER_ACTOR)
-    return {
-        "fn": actor,
-        "fn_constructor_kwargs": arguments,
-        "batch_size": None,
-        "compute": held,
-        "num_gpus": gpus,
-    }
 
 
 def num_cpus() -> int:

@@ -1,99 +1,139 @@
-"""The two stages of `predict`, one stream in which each block is one output part.
+"""The two stages of `predict`, a stream of Ray Data in which each block is one output part.
 
-1. `prepare_part`, a task per part: a sandboxed process loads each mesh, renders its views and registers the mean shape.
-2. `predict_part`, a task per part: the detector takes all images of the part, then each object is refined, and one PUT
-   writes the part. The block that leaves the task is a receipt. Each process loads the networks once.
+1. `prepare` (jobs/workers/prepare.py): a sandboxed process loads and hashes each mesh, renders its views and registers
+   the mean shape.
+2. `PartPredictor`: the detector takes all images of the part, then each object is refined, and one PUT writes the part.
 
-Each stage takes about half of an object's CPU time: 0.23 s and 0.27 s on heads of 34,000 faces.
+On CPUs one task does both: the networks take 10 ms to load, and each process keeps them. On GPUs the second stage has
+actors, which keep them on their GPU. Each stage takes about half of an object's CPU time: 0.23 s and 0.27 s on heads of
+34,000 faces.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
+import ray
 from numpy.typing import NDArray
 
-from featurelib.datasets.shards import RenderSpec
-from featurelib.datasets.shards.sandboxed import PreparedMesh, PrepareJob, prepare_mesh
+from featurelib.datasets.shards.sandboxed import PreparedMesh
 from featurelib.errors import FeaturelibError
-from featurelib.meshes.template import Template
 from featurelib.models.detector.model import Detector
 from featurelib.models.inference import ONE_THREAD, Device
-from featurelib.models.predictions import PREDICTIONS, Detection, failure_row, prediction_row
+from featurelib.models.prediction_parts import PartPlan, PartReceipt, parts_uri, write_part
+from featurelib.models.predictions import Detection, failure_row, prediction_row
 from featurelib.models.predictor import Predictor
-from featurelib.runtime import parquet, storage
-from featurelib.runtime.sandbox import ProcessLostError, SandboxLimits, shared_sandbox
+from featurelib.runtime import storage
+from jobs.workers.block_stream import (
+    LOST,
+    block_stream,
+    has_lost_all,
+    job_block,
+    result_of,
+    results,
+    returns_block,
+    slowest_block_s,
+)
+from jobs.workers.prepare import Models, Predicting, PreparedPart, prepare
+
+TASK_CPUS = 0.75
+"""Of a task that does both stages. It uses one CPU; a quarter less is reserved, so that two run on two CPUs although a
+server's replicas reserve a little of the same machine."""
+
+PREPARE_CPUS, PREDICT_CPUS = 0.25, 0.5
+"""Of a task that prepares and an actor that predicts on a GPU; the objects determine how the two share a CPU."""
 
 
-@dataclass(frozen=True)
-class Models:
-    """Which models predict: the run's folder, how its images are rendered, and the hashes of its trained files."""
+class MadePart(NamedTuple):
+    """A part's receipt, and the content tags of its objects by id."""
 
-    run: str
-    spec: RenderSpec
-    versions: tuple[str, ...]
+    receipt: PartReceipt
+    tags: Mapping[str, str | None]
 
 
-@dataclass(frozen=True, eq=False)
-class Part:
-    """Some objects of a dataset (rows of schemas.OBJECTS) and the URI of the file for their predictions."""
+def part_stream(
+    predicting: Predicting, parts: Sequence[tuple[PartPlan, Sequence[str]]], workers: int | None = None, gpus: float = 0
+) -> Iterator[MadePart]:
+    """Make parts on the cluster, and yield what was made in the order of completion.
 
-    uri: str
-    objects: pa.Table
+    Args:
+        predicting: what the tasks share.
+        parts: each with the names of the existing parts of its bucket; one may hold this very content.
+        workers: most tasks at a time, on GPUs the number of actors; default: as many as the cluster has CPUs (at that
+            time), on GPUs at the start.
+        gpus: share of a GPU for each actor; 0 for networks on CPUs.
+    """
+    largest = max((len(part.objects) for part, _ in parts), default=0)
+    blocks = [job_block(part.objects, bucket=part.bucket, existing=list(existing)) for part, existing in parts]
+    stream = block_stream(blocks, slowest_block_s(largest, predicting.limits))
+    tasks = {
+        "batch_size": None,
+        "batch_format": "pyarrow",
+        "fn_kwargs": {"predicting": predicting},
+        "compute": ray.data.TaskPoolStrategy(size=workers),
+    }
+    if not gpus:
+        return results(stream.map_batches(make_part, num_cpus=TASK_CPUS, **tasks))
+    actors = workers or max(1, int(ray.cluster_resources().get("GPU", 0) / gpus))
+    prepared = stream.map_batches(prepare_part, num_cpus=PREPARE_CPUS, **tasks)
+    made = prepared.map_batches(
+        PartPredictor,
+        fn_constructor_args=(predicting.models, predicting.out, Device(gpu=True)),
+        batch_size=None,
+        batch_format="numpy",
+        compute=ray.data.ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=2),
+        num_cpus=PREDICT_CPUS,
+        num_gpus=gpus,
+    )
+    return results(made)
 
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return self.uri.rpartition("/")[2]
 
-    def to_table(self) -> pa.Table:
-        """Return the part as the stream's block: object_id, mesh (file name), rotation_wxyz and uri (of the part)."""
-        uris = pa.array([self.uri] * len(self.objects))
-        return self.objects.select(["object_id", "mesh", "rotation_wxyz"]).append_column("uri", uris)
+@returns_block
+def make_part(block: pa.Table, predicting: Predicting) -> MadePart:
+    """Make the part of a block's job in one process."""
+    return _part_predictor(predicting.models, predicting.out).make(prepare(block, predicting))
 
 
-def prepare_part(
-    part: pa.Table, dataset: str, spec: RenderSpec, template: Template, limits: SandboxLimits
-) -> dict[str, NDArray]:
-    """Columns in: those of Part.to_table. Columns out: object_id, uri, prepared (PreparedMesh or a failed row)."""
-    ids, meshes, rotations = (part[name].to_pylist() for name in ("object_id", "mesh", "rotation_wxyz"))
-    uris = [storage.join(dataset, "meshes", mesh) for mesh in meshes]
-    jobs = [PrepareJob(uri, spec, template, wxyz) for uri, wxyz in zip(uris, rotations, strict=True)]
-    prepared = np.empty(len(jobs), dtype=object)
-    process = shared_sandbox(limits, "featurelib.datasets.shards.warm")
-    for i, result in enumerate(process.map(prepare_mesh, jobs)):
-        if isinstance(result, ProcessLostError):
-            prepared[i] = failure_row(ids[i], "process", f"meshes/{meshes[i]}: {result}")
-        else:
-            prepared[i] = failure_row(ids[i], "load", result) if isinstance(result, str) else result
-    columns = {name: np.array(part[name].to_pylist(), dtype=object) for name in ("object_id", "uri")}
-    return {**columns, "prepared": prepared}
+@returns_block
+def prepare_part(block: pa.Table, predicting: Predicting) -> PreparedPart:
+    """Prepare the part of a block's job for an actor of the second stage."""
+    return prepare(block, predicting)
 
 
 class PartPredictor:
-    """Holds a run's networks and predicts whole parts."""
+    """Holds a run's networks and makes whole parts."""
 
-    def __init__(self, models: Models, device: Device = ONE_THREAD) -> None:
-        """Load the networks, to be run by a device."""
-        self.spec = models.spec
+    def __init__(self, models: Models, out: str, device: Device = ONE_THREAD) -> None:
+        """Load the networks, to be run by a device; parts are written to the folder `out`."""
+        self.spec, self.out = models.spec, out
         self.detector = Detector.load(models.run, models.spec.projection, device)
         self.predictor = Predictor.load(models.run, models.spec.projection, models.spec, device)
 
-    def __call__(self, part: Mapping[str, NDArray]) -> dict[str, NDArray]:
-        """Write the part's predictions. Columns in: those of prepare_part. Columns out, one row: objects, rejected."""
-        prepared = part["prepared"].tolist()
-        detections = self.detect([each for each in prepared if isinstance(each, PreparedMesh)])
-        objects = zip(part["object_id"].tolist(), prepared, strict=True)
+    @returns_block
+    def __call__(self, block: Mapping[str, NDArray]) -> MadePart:
+        """Make the part of a block of prepare_part."""
+        prepared = result_of({name: column[0] for name, column in block.items()})
+        return self.reject(prepared) if has_lost_all() else self.make(prepared)
+
+    def make(self, part: PreparedPart) -> MadePart:
+        """Write a part's predictions, unless it exists."""
+        if part.receipt:
+            return MadePart(part.receipt, part.tags)
+        detections = self.detect([each for each in part.objects.values() if isinstance(each, PreparedMesh)])
         rows = [
             self._row(object_id, each, next(detections)) if isinstance(each, PreparedMesh) else each
-            for object_id, each in objects
+            for object_id, each in part.objects.items()
         ]
-        write_part(part["uri"][0], rows)
-        rejected = sum(not row["accepted"] for row in rows)
-        return {"objects": np.array([len(rows)]), "rejected": np.array([rejected])}
+        return MadePart(write_part(storage.join(parts_uri(self.out), part.name), rows), part.tags)
+
+    def reject(self, part: PreparedPart) -> MadePart:
+        """Write a part without predictions, because it ended its worker each time."""
+        rows = [
+            failure_row(object_id, "process", f"one of the {len(part.objects)} objects of its part {LOST}")
+            for object_id in part.objects
+        ]
+        return MadePart(write_part(storage.join(parts_uri(self.out), part.name), rows), part.tags)
 
     def detect(self, meshes: Sequence[PreparedMesh]) -> Iterator[Detection]:
         """Yield the detection of each object; the detector runs once for all."""
@@ -110,16 +150,6 @@ class PartPredictor:
         return prediction_row(object_id, prediction, prepared.object_from_source)
 
 
-def predict_part(part: Mapping[str, NDArray], models: Models, device: Device) -> dict[str, NDArray]:
-    """Write the predictions of a part, as PartPredictor does, with the networks of this process."""
-    return _part_predictor(models, device)(part)
-
-
 @lru_cache(maxsize=1)
-def _part_predictor(models: Models, device: Device) -> PartPredictor:
-    return PartPredictor(models, device)
-
-
-def write_part(uri: str, rows: list[dict[str, Any]]) -> None:
-    """Write rows of PREDICTIONS as a part."""
-    parquet.write_table(uri, pa.Table.from_pylist(rows, schema=PREDICTIONS))
+def _part_predictor(models: Models, out: str) -> PartPredictor:
+    return PartPredictor(models, out)

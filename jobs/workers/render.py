@@ -3,16 +3,14 @@
 A sandboxed process reads, hashes and loads each mesh once and renders it in all projections; a mesh that ends the
 process is rejected. A shard is named after the content that was rendered, so a mesh that changes in the meantime gives
 a shard with another name. Each shard is written with one PUT. Images never travel through Ray.
-
-These are plain Ray tasks: nothing streams from one to another, and importing Ray Data took each worker 2.4 s of a
-rendering that takes 30 s.
 """
 
 import functools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
 
+import pyarrow as pa
 import ray
 from ray.util.metrics import Counter
 
@@ -22,25 +20,50 @@ from featurelib.datasets.shards import Receipt, RenderSpec, read_receipt, shard_
 from featurelib.datasets.shards.sandboxed import ObjectJob, RenderedObject, reject, render_object
 from featurelib.runtime import storage
 from featurelib.runtime.sandbox import ProcessLostError, SandboxLimits, shared_sandbox
+from jobs.workers.block_stream import (
+    LOST,
+    block_stream,
+    has_lost_all,
+    job_block,
+    job_of,
+    results,
+    returns_block,
+    slowest_block_s,
+)
 
-LOST_WORKERS = 5
-"""Number of times that a bucket is started again because its worker or node died."""
+
+@dataclass(frozen=True, eq=False)
+class Rendering:
+    """What all tasks of a rendering share: the dataset, without objects, and by projection the folders and specs."""
+
+    dataset: Dataset
+    folders: Mapping[str, str]
+    specs: Mapping[str, RenderSpec]
+    limits: SandboxLimits
 
 
 @dataclass(frozen=True, eq=False)
 class ShardJob:
-    """The shards of one bucket that are not known to exist, and all that any worker needs to make them.
+    """The shards of one bucket that are not known to exist.
 
-    dataset: with the bucket's objects. folders, specs: URIs and specs by projection.
-    existing: by projection, the names of the bucket's shards in the folder; one may hold this very content.
+    objects: of the bucket, rows of schemas.OBJECTS. missing: the projections whose planned shard does not exist.
+    existing: names of the bucket's shards in the folders; one may hold this very content.
     """
 
     bucket: int
-    dataset: Dataset
-    folders: Mapping[str, str]
-    specs: Mapping[str, RenderSpec]
-    existing: Mapping[str, frozenset[str]]
-    limits: SandboxLimits
+    objects: pa.Table
+    missing: Sequence[str]
+    existing: Sequence[str]
+
+    def to_block(self) -> pa.Table:
+        """Return the job as a block."""
+        return job_block(self.objects, bucket=self.bucket, missing=self.missing, existing=self.existing)
+
+    @classmethod
+    def from_block(cls, block: pa.Table) -> Self:
+        """Return the job of a block."""
+        objects, values = job_of(block)
+        return cls(objects=objects, **values)
 
 
 class MadeShards(NamedTuple):
@@ -50,27 +73,71 @@ class MadeShards(NamedTuple):
     tags: Mapping[str, str | None]
 
 
-@ray.remote(num_cpus=1, max_retries=LOST_WORKERS)
-def make_shards(job: ShardJob) -> MadeShards:
-    """Make the shards of a bucket that do not exist."""
-    dataset, receipts = job.dataset, dict[str, Receipt]()
-    if any(job.existing.values()):
+def shard_stream(
+    rendering: Rendering, jobs: Sequence[ShardJob], workers: int | None = None, gpus: float = 0.0
+) -> Iterator[MadeShards]:
+    """Make shards on the cluster, and yield what was made in the order of completion.
+
+    Args:
+        rendering: what the jobs share.
+        jobs: one per bucket.
+        workers: most tasks at a time; default: as many as the cluster has CPUs at that time.
+        gpus: share of a GPU for each task.
+    """
+    largest = max((len(job.objects) for job in jobs), default=0)
+    stream = block_stream([job.to_block() for job in jobs], slowest_block_s(largest, rendering.limits)).map_batches(
+        make_shards,
+        fn_kwargs={"rendering": rendering},
+        batch_size=None,
+        batch_format="pyarrow",
+        compute=ray.data.TaskPoolStrategy(size=workers),
+        num_cpus=1,
+        num_gpus=gpus or None,
+    )
+    return results(stream)
+
+
+@returns_block
+def make_shards(block: pa.Table, rendering: Rendering) -> MadeShards:
+    """Make the shards of a block's job that do not exist."""
+    job = ShardJob.from_block(block)
+    return reject_all(rendering, job) if has_lost_all() else _make(rendering, job)
+
+
+def _make(rendering: Rendering, job: ShardJob) -> MadeShards:
+    planned, receipts = replace(rendering.dataset, objects=job.objects), dict[str, Receipt]()
+    dataset = planned
+    if job.existing:
         dataset = with_content_tags(dataset)
-        receipts = _read_receipts(job, dataset)
-    missing = {projection: spec for projection, spec in job.specs.items() if projection not in receipts}
+        receipts = _read_receipts(rendering, job, dataset)
+    missing = [p for p in job.missing if p not in receipts]
     if missing:
-        objects = _object_jobs(job.dataset, missing)
-        rendered = _render(objects, job.limits)
-        dataset = _as_rendered(job.dataset, objects, rendered)
-        receipts |= _write_shards(job, shard_names(job.bucket, dataset.objects, missing), rendered)
+        objects = _object_jobs(planned, {p: rendering.specs[p] for p in missing})
+        rendered = _render(objects, rendering.limits)
+        dataset = _as_rendered(planned, objects, rendered)
+        receipts |= _write_shards(rendering, job.bucket, dataset, missing, rendered)
+    return _made(dataset, receipts)
+
+
+def reject_all(rendering: Rendering, job: ShardJob) -> MadeShards:
+    """Write the shards of a bucket with all its objects rejected, because it ended its worker each time."""
+    planned = replace(rendering.dataset, objects=job.objects)
+    objects = _object_jobs(planned, {p: rendering.specs[p] for p in job.missing})
+    rejected = [_lost(each, f"one of the {len(objects)} objects of its shard {LOST}") for each in objects]
+    dataset = _as_rendered(planned, objects, rejected)
+    return _made(dataset, _write_shards(rendering, job.bucket, dataset, job.missing, rejected))
+
+
+def _made(dataset: Dataset, receipts: Mapping[str, Receipt]) -> MadeShards:
     ids, tags = (dataset.objects[name].to_pylist() for name in ("object_id", "mesh_tag"))
     return MadeShards(receipts, dict(zip(ids, tags, strict=True)))
 
 
-def _read_receipts(job: ShardJob, dataset: Dataset) -> dict[str, Receipt]:
+def _read_receipts(rendering: Rendering, job: ShardJob, dataset: Dataset) -> dict[str, Receipt]:
     """Return the receipts of the existing shards that hold this content."""
-    names = shard_names(job.bucket, dataset.objects, job.specs)
-    return {p: read_receipt(storage.join(job.folders[p], name)) for p, name in names.items() if name in job.existing[p]}
+    names = shard_names(job.bucket, dataset.objects, {p: rendering.specs[p] for p in job.missing})
+    uris = {p: storage.join(rendering.folders[p], name) for p, name in names.items() if name in job.existing}
+    return {p: read_receipt(uri) for p, uri in uris.items()}
 
 
 def _object_jobs(dataset: Dataset, specs: Mapping[str, RenderSpec]) -> list[ObjectJob]:
@@ -83,13 +150,13 @@ def _object_jobs(dataset: Dataset, specs: Mapping[str, RenderSpec]) -> list[Obje
 def _render(objects: Sequence[ObjectJob], limits: SandboxLimits) -> list[RenderedObject]:
     process = shared_sandbox(limits, "featurelib.datasets.shards.warm")
     return [
-        _lost(job, found) if isinstance(found, ProcessLostError) else found
+        _lost(job, str(found)) if isinstance(found, ProcessLostError) else found
         for job, found in zip(objects, process.map(render_object, objects), strict=True)
     ]
 
 
-def _lost(job: ObjectJob, error: ProcessLostError) -> RenderedObject:
-    rejected = reject(job.labels, "process", f"{job.name}: {error}")
+def _lost(job: ObjectJob, reason: str) -> RenderedObject:
+    rejected = reject(job.labels, "process", f"{job.name}: {reason}")
     return RenderedObject(dict.fromkeys(job.specs, rejected), None)
 
 
@@ -104,15 +171,17 @@ def _as_rendered(dataset: Dataset, objects: Sequence[ObjectJob], rendered: Seque
     return with_tags(dataset, [content_tag(mesh_sha256) for mesh_sha256 in hashes])
 
 
-def _write_shards(job: ShardJob, names: Mapping[str, str], rendered: Sequence[RenderedObject]) -> dict[str, Receipt]:
+def _write_shards(
+    rendering: Rendering, bucket: int, dataset: Dataset, projections: Sequence[str], rendered: Sequence[RenderedObject]
+) -> dict[str, Receipt]:
     """Write one shard per projection and return the receipts."""
-    receipts = {}
+    names, receipts = shard_names(bucket, dataset.objects, {p: rendering.specs[p] for p in projections}), {}
     for projection, name in names.items():
         outcomes = [found.outcomes[projection] for found in rendered]
         rows = [row for outcome in outcomes if isinstance(outcome, list) for row in outcome]
         rejects = tuple(outcome for outcome in outcomes if isinstance(outcome, dict))
-        uri = storage.join(job.folders[projection], name)
-        receipts[projection] = write_shard(uri, rows, Receipt(name, job.bucket, rejects=rejects))
+        uri = storage.join(rendering.folders[projection], name)
+        receipts[projection] = write_shard(uri, rows, Receipt(name, bucket, rejects=rejects))
         _count(projection, receipts[projection])
     return receipts
 

@@ -1,4 +1,4 @@
-"""One of three nodes is killed during a prediction: each object has one prediction."""
+"""Nodes and workers are killed during a prediction: each object has one prediction, or the reason for none."""
 
 import os
 import shutil
@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.predict import PredictConfig, predict
+from jobs.workers.block_stream import TRIES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -71,6 +72,34 @@ def test_a_lost_node_changes_no_prediction(cluster, run, bodies, copies, tmp_pat
     for row in found:
         original = row["object_id"].partition("-copy-")[0]
         assert row | {"object_id": original} == expected[original]
+
+
+def test_a_part_that_ends_its_worker_each_time_is_rejected(cluster, run, bodies, saboteur, tmp_path):
+    """After four workers its objects have no prediction and that reason; all others have theirs."""
+    predict(PredictConfig(dataset=str(bodies), run=str(run), out=str(tmp_path / "expected")))
+    expected = {row["object_id"]: row for row in rows(tmp_path / "expected")}
+    folder = tmp_path / "scans"
+    (folder / "meshes").mkdir(parents=True)
+    shutil.copy(bodies / "dataset.json", folder)
+    for path in (bodies / "meshes").iterdir():
+        for i in range(3):
+            shutil.copy(path, folder / "meshes" / f"{path.stem}-copy-{i:02d}.ply")
+    poison = folder / "meshes" / "body-00003-copy-01.ply"
+    with saboteur(poison, "make_part", TRIES) as sabotage:
+        predict(PredictConfig(dataset=str(folder), run=str(run), out=str(tmp_path / "out"), max_workers=1))
+    found = {row["object_id"]: row for row in rows(tmp_path / "out")}
+    lost = {object_id for object_id, row in found.items() if row["reason"].startswith("process: ")}
+
+    assert sabotage.ended == TRIES
+    assert len(found) == 3 * len(expected)
+    assert poison.stem in lost
+    for object_id, row in found.items():
+        if object_id in lost:
+            assert row["reason"].endswith(f"one of the {len(lost)} objects of its part ended its worker {TRIES} times")
+            assert row["left_x"] is None
+        else:
+            original = object_id.partition("-copy-")[0]
+            assert row | {"object_id": original} == expected[original]
 
 
 def rows(out):

@@ -18,6 +18,7 @@ from featurelib.datasets.shards import open_renders
 from featurelib.errors import DataError
 from featurelib.geometry import PROJECTIONS
 from jobs.render import RenderConfig, render
+from jobs.workers.block_stream import TRIES
 
 OBJECTS, VIEWS = 120, 9
 
@@ -149,6 +150,7 @@ cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
 second, third = cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)
 ray.init(address=cluster.address, log_to_driver=False)
 from jobs.render import RenderConfig, render
+from jobs.workers.block_stream import TRIES
 dataset, run = sys.argv[1:]
 outcome = []
 thread = threading.Thread(target=lambda: outcome.append(render(RenderConfig(dataset=dataset, run=run, image_size=128))))
@@ -172,6 +174,34 @@ def test_a_lost_node_is_replaced(balls, tmp_path):
 
     assert ended.returncode == 0, ended.stderr[-3000:]
     assert_exact(tmp_path)
+
+
+def test_a_shard_that_ends_its_worker_each_time_is_rejected(cluster, saboteur, tmp_path):
+    """After four workers its objects are rejects with that reason; all other objects are rendered."""
+    write_balls(tmp_path / "balls", 40)
+    config = RenderConfig(
+        dataset=str(tmp_path / "balls"),
+        run=str(tmp_path),
+        image_size=64,
+        frame_mm=300,
+        max_workers=1,
+        max_reject_fraction=1,
+    )
+    poison = tmp_path / "balls" / "meshes" / "ball-0007.ply"
+    with saboteur(poison, "make_shards", TRIES) as sabotage:
+        render(config)
+    manifest = open_renders(str(tmp_path), "orthographic")
+    rejects = pq.read_table(tmp_path / "renders/orthographic/rejects.parquet").to_pylist()
+    rendered = {row["object_id"] for uri in manifest.shard_uris for row in pq.read_table(uri).to_pylist()}
+
+    assert sabotage.ended == TRIES
+    assert "ball-0007" in {row["object_id"] for row in rejects}
+    assert {row["stage"] for row in rejects} == {"process"}
+    assert {row["reason"].partition(": ")[2] for row in rejects} == {
+        f"one of the {len(rejects)} objects of its shard ended its worker {TRIES} times"
+    }
+    assert rendered == {f"ball-{i:04d}" for i in range(40)} - {row["object_id"] for row in rejects}
+    assert 0 < len(rendered) < 40
 
 
 @pytest.fixture

@@ -15,7 +15,15 @@ from featurelib.datasets.shards.manifest import (
     refuse_other_version,
     renders_uri,
 )
-from featurelib.datasets.shards.plan import ShardPlan, bucket_of, num_buckets, plan_shards, shard_names, shard_prefix
+from featurelib.datasets.shards.plan import (
+    ShardPlan,
+    bucket_of,
+    by_bucket,
+    num_buckets,
+    plan_shards,
+    shard_names,
+    shard_prefix,
+)
 from featurelib.datasets.shards.png import decode_png, encode_png
 from featurelib.datasets.shards.spec import RenderSpec
 from featurelib.datasets.shards.views import object_views
@@ -26,6 +34,7 @@ __all__ = [
     "RenderSpec",
     "ShardPlan",
     "bucket_of",
+    "by_bucket",
     "commit",
     "decode_png",
     "encode_png",

@@ -42,6 +42,19 @@ def bucket_of(object_id: str, buckets: int) -> int:
     return int(stable_fraction(object_id) * buckets)
 
 
+def by_bucket(objects: pa.Table, buckets: int) -> list[pa.Table]:
+    """Return the members of each bucket, in the order of the table.
+
+    Args:
+        objects: with the column object_id.
+        buckets: their number, from num_buckets.
+    """
+    places = np.fromiter((bucket_of(object_id.as_py(), buckets) for object_id in objects["object_id"]), dtype=np.int64)
+    ordered = objects.take(np.argsort(places, kind="stable")).combine_chunks()
+    ends = np.cumsum(np.bincount(places, minlength=buckets))
+    return [ordered.slice(start, end - start) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
 def plan_shards(objects: pa.Table, specs: Mapping[str, RenderSpec], buckets: int) -> list[ShardPlan]:
     """Return one plan for each bucket, in order; objects within a shard are in the order of their ids.
 
@@ -50,10 +63,7 @@ def plan_shards(objects: pa.Table, specs: Mapping[str, RenderSpec], buckets: int
         specs: by projection.
         buckets: their number, from num_buckets.
     """
-    places = np.fromiter((bucket_of(object_id.as_py(), buckets) for object_id in objects["object_id"]), dtype=np.int64)
-    by_bucket = objects.take(np.argsort(places, kind="stable")).combine_chunks()
-    ends = np.cumsum(np.bincount(places, minlength=buckets))
-    members = [by_bucket.slice(start, end - start) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+    members = by_bucket(objects, buckets)
     return [ShardPlan(bucket, shard_names(bucket, table, specs), table) for bucket, table in enumerate(members)]
 
 

@@ -98,9 +98,13 @@ class PrepareJob:
         """(4, 4) from the mesh file to the object frame in mm."""
         return self.spec.object_from_source_of(self.rotation_wxyz)
 
-    def load(self) -> Mesh:
+    def read(self) -> bytes:
+        """Return the content of the file."""
+        return storage.read_bytes(self.mesh_uri)
+
+    def load(self, content: bytes) -> Mesh:
         """Return the mesh in the object frame."""
-        return read_mesh(self.mesh_uri, self.object_from_source)
+        return parse_mesh(content, self.mesh_uri, self.object_from_source)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,25 +125,30 @@ class UploadJob:
         """(4, 4) from the mesh file to the object frame in mm."""
         return self.spec.object_from_source
 
-    def load(self) -> Mesh:
+    def read(self) -> bytes:
+        """Return the content."""
+        return self.content
+
+    def load(self, content: bytes) -> Mesh:
         """Return the mesh in the object frame; no file is opened."""
-        suffix = mesh_suffix_of(self.content) or self.file_type
-        if suffix.endswith("obj") and OUTWARD.search(self.content):
+        suffix = mesh_suffix_of(content) or self.file_type
+        if suffix.endswith("obj") and OUTWARD.search(content):
             raise DataError("mesh: its mtllib names a file outside its folder; expected a file next to the mesh")
-        return load_mesh(self.content, suffix, self.object_from_source, name="mesh", limits=self.limits)
+        return load_mesh(content, suffix, self.object_from_source, name="mesh", limits=self.limits)
 
 
 class PreparedMesh(NamedTuple):
     """What a predictor needs of a mesh.
 
     mesh: in the object frame. pngs: the rig's views of it. located: the landmarks of the registered mean shape.
-    object_from_source: (4, 4) from the mesh file to the object frame in mm.
+    object_from_source: (4, 4) from the mesh file to the object frame in mm. mesh_sha256: of the file's content.
     """
 
     mesh: Mesh
     pngs: tuple[bytes, ...]
     located: LocatedPair
     object_from_source: NDArray[np.float64]
+    mesh_sha256: str
 
 
 def prepare_mesh(job: PrepareJob | UploadJob) -> PreparedMesh | str:
@@ -149,7 +158,8 @@ def prepare_mesh(job: PrepareJob | UploadJob) -> PreparedMesh | str:
     """
     spec = job.spec
     try:
-        mesh = job.load()
+        content = job.read()
+        mesh = job.load(content)
         check_fits(mesh.vertices_mm, mesh, spec)
     except DataError as error:
         return str(error)
@@ -157,7 +167,8 @@ def prepare_mesh(job: PrepareJob | UploadJob) -> PreparedMesh | str:
         located = pool.submit(locate, job.template, mesh.vertices_mm, mesh.faces)
         images = _renderer(spec.backend).render(mesh, spec.cameras(mesh.centre_mm), spec.image_size)
         pngs = tuple(encode_png(image.pixels) for image in images)
-        return PreparedMesh(mesh, pngs, located.result(), job.object_from_source)
+        digest = hashlib.sha256(content).hexdigest()
+        return PreparedMesh(mesh, pngs, located.result(), job.object_from_source, digest)
 
 
 @dataclass(frozen=True, eq=False)

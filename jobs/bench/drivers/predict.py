@@ -13,22 +13,23 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 
-from featurelib.datasets.content_tags import with_content_tags
 from featurelib.datasets.dataset import Dataset, open_dataset
 from featurelib.datasets.shards.sandboxed import PrepareJob, prepare_mesh
 from featurelib.errors import DataError
 from featurelib.models.lifter.files import read_template
+from featurelib.models.prediction_parts import plan_parts
 from featurelib.runtime.console import print_result
 from featurelib.runtime.sandbox import SandboxLimits
 from jobs.bench.footprint import Footprint
 from jobs.bench.predict import BenchPredictConfig
-from jobs.drivers.predict import choose_models, part_stream, plan_parts
+from jobs.drivers.predict import choose_models
 from jobs.workers import cluster
-from jobs.workers.predict import Models, PartPredictor
+from jobs.workers.predict import PartPredictor, part_stream
+from jobs.workers.prepare import Models, Predicting
 
 logger = logging.getLogger(__name__)
 
-ROLES = {"prepare_part": "preparing", "predict_part": "predicting", "driver": "driver"}
+ROLES = {"make_part": "worker", "driver": "driver"}
 """Roles by a part of the process title. Sandboxed processes are omitted, because their memory is limited."""
 
 STAGES = ("load, render and encode", "register", "detect", "refine")
@@ -65,7 +66,7 @@ class JobTiming:
 def run(config: BenchPredictConfig) -> None:
     """Measure the stages and the job for each number of workers, and print the tables."""
     os.environ.setdefault("RAY_worker_niceness", "0")  # Ray runs workers at niceness 15, the stages alone run at 0
-    dataset = with_content_tags(open_dataset(config.dataset, labelled=False))
+    dataset = open_dataset(config.dataset, labelled=False)
     models = choose_models(config.run, config.projection, dataset)
     cluster.connect_for_data()
     cores = psutil.cpu_count() or 1
@@ -95,7 +96,8 @@ def stage_costs_ms(dataset: Dataset, models: Models, sample: int) -> dict[str, f
     Raises:
         DataError: if none of the objects can be read.
     """
-    part_predictor, template = PartPredictor(models), read_template(models.run, models.spec.projection)
+    part_predictor = PartPredictor(models, out="")
+    template = read_template(models.run, models.spec.projection)
     jobs = [
         PrepareJob(dataset.mesh_uri(row["mesh"]), models.spec, template, row["rotation_wxyz"])
         for row in dataset.objects.slice(0, sample).to_pylist()
@@ -127,14 +129,15 @@ def measure(dataset: Dataset, models: Models, workers: int) -> JobTiming:
         started = time.perf_counter()
         ended: list[float] = []
         limits = SandboxLimits(seconds=120, memory_mb=8192)
-        rows = iter(part_stream(dataset.uri, models, limits, plan_parts(dataset, models, out), workers).iter_rows())
+        parts = [(plan, ()) for plan in plan_parts(dataset.objects, models.made_by)]
+        made = part_stream(Predicting.of(dataset, models, out, limits), parts, workers)
         for objects in (total // 2, total):
             with Footprint(ROLES, pause_s=5.0) as footprint:  # long, so that sampling costs 1 %
                 while done < objects:
-                    done += next(rows)["objects"]
+                    done += next(made).receipt.objects
                     ended.append(time.perf_counter() - started)
             peaks.append(footprint.peak_mb)
-        next(rows, None)  # lets the stream close
+        next(made, None)  # lets the stream close
     return JobTiming(workers=workers, objects=total, start_s=ended[0], seconds=ended[-1], peak_mb=(peaks[0], peaks[1]))
 
 

@@ -13,12 +13,14 @@ from typing import TypeVar
 import psutil
 
 from featurelib.datasets.dataset import Dataset, open_dataset
+from featurelib.datasets.landmark_table import write_landmarks
 from featurelib.datasets.shards import RenderSpec, decode_png, encode_png
 from featurelib.datasets.shards.frame import FrameJob, needed_frames_mm
 from featurelib.datasets.shards.sandboxed import ObjectJob, render_object
 from featurelib.datasets.synthetic import write_dataset
 from featurelib.errors import UsageError
 from featurelib.geometry import DEFAULT_RIG, PROJECTIONS
+from featurelib.runtime import storage
 from featurelib.runtime.console import print_result
 from jobs.bench.render import BenchRenderConfig
 from jobs.bench.renderers import Step, rate, views_per_second
@@ -39,9 +41,13 @@ def run(config: BenchRenderConfig) -> None:
         dataset = _dataset(config.dataset, folder)
         _print_variants(config, dataset, processes)
         specs = _specs(dataset, config.image_size)
-        loop = _print_loop(config, dataset, specs, processes)
+        loops = [_print_loop(config, dataset, specs, processes)]
         if config.job:
-            _print_job(config, dataset, specs, loop, Path(folder, "run"))
+            few = repeated(dataset, 16 * (psutil.cpu_count() or 1), Path(folder, "few"))
+            whole = repeated(dataset, config.objects, Path(folder, "whole")) if config.objects else dataset
+            rate = _print_job(config, few, whole, specs, Path(folder, "run"))
+            loops.append(_print_loop(config, dataset, specs, processes))
+            print_result(f"the job is at {rate / statistics.mean(loops):.2f} of the bare loop, before and after it")
 
 
 def _dataset(uri: str | None, folder: str) -> Dataset:
@@ -49,6 +55,26 @@ def _dataset(uri: str | None, folder: str) -> Dataset:
         logger.info("bench: making 40 synthetic bodies")
         write_dataset(Path(folder, "bodies"), 40)
     return open_dataset(uri or f"{folder}/bodies")
+
+
+def repeated(dataset: Dataset, count: int, folder: Path) -> Dataset:
+    """Return a dataset of `count` objects: those of a local dataset under other names, their meshes as links.
+
+    Raises:
+        UsageError: if the dataset is not local.
+    """
+    if storage.is_s3(dataset.uri):
+        raise UsageError(f"--dataset {dataset.uri}: expected a local folder")
+    rows = [row for row in dataset.objects.to_pylist() if row["mesh"]]
+    source, pairs = Path(dataset.uri), {}
+    (folder / "meshes").mkdir(parents=True)
+    for i, row in enumerate(itertools.islice(itertools.cycle(rows), count)):
+        mesh = Path(row["mesh"])
+        (folder / "meshes" / f"copy-{i:07d}{''.join(mesh.suffixes)}").symlink_to(source / "meshes" / mesh)
+        pairs[f"copy-{i:07d}"] = (row["left"], row["right"])
+    (folder / "dataset.json").write_bytes((source / "dataset.json").read_bytes())
+    (folder / "landmarks.csv").write_bytes(write_landmarks(pairs))
+    return open_dataset(str(folder))
 
 
 def _specs(dataset: Dataset, image_size: int) -> dict[str, RenderSpec]:
@@ -136,19 +162,19 @@ def _cpu_s(work: Callable[[], Result]) -> tuple[float, Result]:
 
 
 def _print_job(
-    config: BenchRenderConfig, dataset: Dataset, specs: dict[str, RenderSpec], loop: float, run: Path
-) -> None:
-    """Print the rate of the whole job on a warm cluster, and its ratio to the bare loop."""
-    cluster.connect()
+    config: BenchRenderConfig, few: Dataset, dataset: Dataset, specs: dict[str, RenderSpec], run: Path
+) -> float:
+    """Print the rate of the whole job on a warm cluster, after one on a few objects, and return it."""
+    cluster.connect_for_data()
     frame_mm = max(spec.frame_mm for spec in specs.values())
     flags = RenderConfig(
         dataset=dataset.uri, run=str(run), image_size=config.image_size, frame_mm=frame_mm, backend="raster"
     )
-    few = replace(flags, run=f"{run}-warm", projections=("orthographic",), image_size=16)
-    render_silently(few)  # a new cluster is still starting processes
+    # A new cluster is still starting processes.
+    render_silently(replace(flags, run=f"{run}-few", projections=("orthographic",), image_size=16, dataset=few.uri))
     started = time.perf_counter()
     render_silently(flags)
     seconds = time.perf_counter() - started
     views = len(PROJECTIONS) * len(DEFAULT_RIG) * len(dataset.objects)
     print_result(f"whole job: {views} views in {seconds:.1f} s, {views / seconds:.0f} views/s")
-    print_result(f"that is {views / seconds / loop:.2f} of the bare loop")
+    return views / seconds

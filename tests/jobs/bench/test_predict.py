@@ -20,4 +20,4 @@ def test_bench_predict_compares_the_job_with_its_stages(cluster, run, bodies, ca
     assert sum(costs) == pytest.approx(float(whole), abs=0.3)
     assert objects_per_s == pytest.approx(14 / seconds, rel=0.1)
     assert of_stages == pytest.approx(objects_per_s / float(rate), abs=0.02)
-    assert re.search(rf"^ +1 workers: .*{ROLES['predict_part']} [0-9]+, [0-9]+", text, re.MULTILINE)
+    assert re.search(rf"^ +1 workers: .*{ROLES['make_part']} [0-9]+, [0-9]+", text, re.MULTILINE)

@@ -25,15 +25,12 @@ def tasks(monkeypatch) -> list:
     """Run tasks in this process, one after the other, and collect their results."""
     made = []
 
-    def run_all(submit, jobs, _):
-        for job in jobs:
-            made.append(submit(job))
-            yield job, made[-1]
+    def shard_stream(rendering, shard_jobs, *_):
+        for job in shard_jobs:
+            made.append(make_shards(job.to_block(), rendering)["result"][0])
+            yield made[-1]
 
-    task = SimpleNamespace(remote=make_shards._function)
-    monkeypatch.setattr(jobs.drivers.render, "make_shards", SimpleNamespace(options=lambda **_: task))
-    monkeypatch.setattr("jobs.workers.cluster.connect", lambda: None)
-    monkeypatch.setattr("jobs.workers.cluster.run_all", run_all)
+    monkeypatch.setattr(jobs.drivers.render, "shard_stream", shard_stream)
     monkeypatch.setattr("jobs.workers.render._count", lambda *_: None)
     return made
 

@@ -1,0 +1,120 @@
+"""Nodes that join in the middle of a job get work within ten seconds, and nodes that leave cost what is in hand."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+
+from featurelib.datasets.shards import open_renders
+from featurelib.models.prediction_parts import read_predictions
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+COPIES, WITHIN_S = 12, 10.0
+
+GROW_AND_SHRINK = """
+import json, sys, threading, time
+import psutil, ray
+from ray.cluster_utils import Cluster
+from jobs.predict import PredictConfig, predict
+from jobs.render import RenderConfig, render
+from jobs.vectorize import VectorizeConfig, vectorize
+JOBS = {
+    "render": (lambda a: render(RenderConfig(**a)), "make_shards"),
+    "vectorize": (lambda a: vectorize(VectorizeConfig(**a)), "vectorize_shards"),
+    "predict": (lambda a: predict(PredictConfig(**a)), "make_part"),
+}
+name, arguments = sys.argv[1], json.loads(sys.argv[2])
+job, title = JOBS[name]
+
+def works(node):
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    for process in raylet.children(recursive=True):
+        try:
+            if title in "".join(process.cmdline()[:1]):
+                return True
+        except psutil.Error:
+            pass
+    return False
+
+def wait_for(node, seconds=120):
+    started = time.monotonic()
+    while not works(node):
+        assert thread.is_alive() and time.monotonic() - started < seconds
+        time.sleep(0.05)
+    return time.monotonic() - started
+
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+ray.init(address=cluster.address, log_to_driver=False)
+outcome = []
+thread = threading.Thread(target=lambda: outcome.append(job(arguments)))
+thread.start()
+wait_for(cluster.head_node)
+joined = cluster.add_node(num_cpus=1)
+took_s = wait_for(joined)
+cluster.remove_node(joined, allow_graceful=False)
+thread.join()
+print(json.dumps({"took_s": took_s}), flush=True)
+ray.shutdown()
+cluster.shutdown()
+sys.exit(0 if outcome == [None] else 1)
+"""
+
+
+def seconds_to_work(job, **arguments):
+    """Run a job on one node, let a second one join and, once it works, leave; return how long it took to get work."""
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    command = [sys.executable, "-c", GROW_AND_SHRINK, job, json.dumps(arguments)]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    return json.loads(ended.stdout.splitlines()[-1])["took_s"]
+
+
+@pytest.fixture(scope="module")
+def copies(bodies, tmp_path_factory):
+    """The bodies, each a dozen times under other names, with their labels."""
+    folder = tmp_path_factory.mktemp("copies")
+    shutil.copy(bodies / "dataset.json", folder)
+    (folder / "meshes").mkdir()
+    header, *rows = (bodies / "landmarks.csv").read_text().splitlines()
+    lines = [header]
+    for row in rows:
+        name, _, rest = row.partition(",")
+        for i in range(COPIES):
+            shutil.copy(bodies / "meshes" / f"{name}.ply", folder / "meshes" / f"{name}-copy-{i:02d}.ply")
+            lines.append(f"{name}-copy-{i:02d},{rest}")
+    (folder / "landmarks.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_render_uses_a_node_that_joins(copies, tmp_path):
+    assert seconds_to_work("render", dataset=str(copies), run=str(tmp_path), image_size=256) < WITHIN_S
+
+    for projection in ("orthographic", "perspective"):
+        manifest = open_renders(str(tmp_path), projection)
+        assert sum(manifest.views.values()) == sum(pq.read_metadata(uri).num_rows for uri in manifest.shard_uris)
+        assert sum(manifest.objects.values()) == 14 * COPIES
+
+
+def test_predict_uses_a_node_that_joins(run, copies, tmp_path):
+    assert seconds_to_work("predict", dataset=str(copies), run=str(run), out=str(tmp_path)) < WITHIN_S
+
+    ids = read_predictions(str(tmp_path))["object_id"].to_pylist()
+    assert len(ids) == len(set(ids)) == 14 * COPIES
+
+
+def test_vectorize_uses_a_node_that_joins(run, tmp_path):
+    """The manifest names the run's shards many times, so that the job takes a while."""
+    long = shutil.copytree(run, tmp_path / "run")
+    (long / "vectors" / "orthographic.parquet").unlink()
+    file = long / "renders" / "orthographic" / "manifest.json"
+    manifest = json.loads(file.read_text())
+    times = 60
+    file.write_text(json.dumps(manifest | {"shards": manifest["shards"] * times}))
+
+    assert seconds_to_work("vectorize", run=str(long), projection="orthographic") < WITHIN_S
+    assert pq.read_metadata(long / "vectors" / "orthographic.parquet").num_rows == 14 * times
