@@ -34,6 +34,9 @@ the consumer is slower than the stream (measured on two cores). 50 steps per sec
 WAITING_PER_CPU = 4
 """Tasks in Ray's queue per CPU: more than can run, so that an autoscaling cluster sees the demand."""
 
+ACCELERATOR_LABEL = "ray.io/accelerator-type"
+"""Label that Ray sets on nodes with accelerators."""
+
 IDLE_WORKERS_PER_CPU = 3
 """Idle processes that a local Ray keeps for later tasks, per CPU. Ray's default is one, actors included; it ended
 processes with TensorFlow or numba between two steps of a pipeline, and started others."""
@@ -107,6 +110,15 @@ def warm_up_data() -> None:
             ray.data.range(1, override_num_blocks=1).materialize()
 
     threading.Thread(target=start, name="warm-up", daemon=True).start()
+
+
+def off_gpu_nodes() -> dict[str, str] | None:
+    """Return a label selector that keeps tasks off nodes with GPUs; None unless the cluster has both kinds."""
+    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+    kinds = {node["Labels"].get(ACCELERATOR_LABEL) for node in nodes if node["Resources"].get("GPU")} - {None}
+    if not kinds or all(node["Resources"].get("GPU") for node in nodes):
+        return None
+    return {ACCELERATOR_LABEL: f"!in({','.join(sorted(kinds))})"}
 
 
 def num_cpus() -> int:

@@ -54,9 +54,13 @@ def sample_stream(plan: StreamPlan, workers: int = 1) -> ray.data.Dataset:
     count = len(plan.segments())
     segments = ray.data.range(count, override_num_blocks=count)
     segments.context.target_max_block_size = BLOCK_BYTES  # a task's output buffer; 128 MB by default
-    return segments.map_batches(_read_segment, batch_size=1, fn_kwargs={"plan": plan, "workers": workers}).repartition(
-        target_num_rows_per_block=steps_per_block(plan, workers) * (plan.batch_size // workers)
+    read = segments.map_batches(
+        _read_segment,
+        batch_size=1,
+        fn_kwargs={"plan": plan, "workers": workers},
+        label_selector=cluster.off_gpu_nodes(),
     )
+    return read.repartition(target_num_rows_per_block=steps_per_block(plan, workers) * (plan.batch_size // workers))
 
 
 def _read_segment(batch: dict[str, NDArray], plan: StreamPlan, workers: int) -> Iterator[dict[str, Any]]:

@@ -25,6 +25,7 @@ from featurelib.models.prediction_parts import PartPlan, PartReceipt, parts_uri,
 from featurelib.models.predictions import Detection, failure_row, prediction_row
 from featurelib.models.predictor import Predictor
 from featurelib.runtime import storage
+from jobs.workers import cluster
 from jobs.workers.block_stream import (
     LOST,
     block_stream,
@@ -72,6 +73,7 @@ def part_stream(
         "batch_format": "pyarrow",
         "fn_kwargs": {"predicting": predicting},
         "compute": ray.data.TaskPoolStrategy(size=workers),
+        "label_selector": cluster.off_gpu_nodes(),
     }
     if not gpus:
         return results(stream.map_batches(make_part, num_cpus=TASK_CPUS, **tasks))

@@ -20,6 +20,7 @@ from featurelib.datasets.shards import Receipt, RenderSpec, read_receipt, shard_
 from featurelib.datasets.shards.sandboxed import ObjectJob, RenderedObject, reject, render_object
 from featurelib.runtime import storage
 from featurelib.runtime.sandbox import ProcessLostError, SandboxLimits, shared_sandbox
+from jobs.workers import cluster
 from jobs.workers.block_stream import (
     LOST,
     block_stream,
@@ -93,6 +94,7 @@ def shard_stream(
         compute=ray.data.TaskPoolStrategy(size=workers),
         num_cpus=1,
         num_gpus=gpus or None,
+        label_selector=None if gpus else cluster.off_gpu_nodes(),
     )
     return results(stream)
 

@@ -65,13 +65,47 @@ sys.exit(0 if outcome == [None] else 1)
 """
 
 
+KEEP_OFF_GPUS = """
+import pyarrow as pa, ray
+from ray.cluster_utils import Cluster
+from jobs.workers import cluster
+from jobs.workers.block_stream import block_stream, results, returns_block
+whole = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+ray.init(address=whole.address, log_to_driver=False)
+alone = cluster.off_gpu_nodes()
+gpu = whole.add_node(num_cpus=4, num_gpus=1, labels={"ray.io/accelerator-type": "H200"})
+whole.wait_for_nodes()
+
+@returns_block
+def where(block):
+    import time
+    time.sleep(0.3)
+    return ray.get_runtime_context().get_node_id()
+
+stream = block_stream([pa.table({"a": [i]}) for i in range(8)], 1.0).map_batches(
+    where, batch_size=None, batch_format="pyarrow", num_cpus=1, label_selector=cluster.off_gpu_nodes())
+assert alone is None
+assert set(results(stream)) == {whole.head_node.node_id}
+ray.shutdown()
+whole.shutdown()
+"""
+
+
+def test_rendering_and_decoding_keep_off_gpu_nodes():
+    """Where there are nodes without GPUs, tasks that need none run there."""
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    command = [sys.executable, "-c", KEEP_OFF_GPUS]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+
+
 def seconds_to_work(job, **arguments):
     """Run a job on one node, let a second one join and, once it works, leave; return how long it took to get work."""
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     command = [sys.executable, "-c", GROW_AND_SHRINK, job, json.dumps(arguments)]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
     assert ended.returncode == 0, ended.stderr[-3000:]
-    return json.loads(ended.stdout.splitlines()[-1])["took_s"]
+    return next(json.loads(line)["took_s"] for line in ended.stdout.splitlines() if line.startswith("{"))
 
 
 @pytest.fixture(scope="module")

@@ -44,9 +44,9 @@ def test_a_job_comes_back_from_its_block(objects):
 
 @returns_block
 def times_of(block):
-    """Work for half a second; the result is when that was."""
+    """Work for two seconds; the result is when that began."""
     started = time.time()
-    time.sleep(0.5)
+    time.sleep(2)
     return (job_of(block)[1]["number"], started)
 
 
@@ -58,7 +58,7 @@ def test_all_cpus_work_from_the_start(cluster):
     assert not stream.context.op_resource_reservation_enabled
     assert sorted(found) == [0, 1, 2, 3]
     first, second, *_ = sorted(found.values())
-    assert second - first < 0.4
+    assert second - first < 1.5
 
 
 @returns_block
