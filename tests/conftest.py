@@ -82,12 +82,13 @@ def recipe(bodies, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def output_of() -> Callable[..., list[str]]:
-    """A function that runs a command of featurelib on a Ray of its own, and returns the lines that it shows."""
+    """A function that runs a command, on a Ray of its own or at an address, and returns the lines that it shows."""
     return _output_of
 
 
-def _output_of(*flags: str) -> list[str]:
+def _output_of(*flags: str, address: str | None = None) -> list[str]:
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    environment |= {"RAY_ADDRESS": address} if address else {}
     command = [sys.executable, "-m", "featurelib", *flags]
     ended = subprocess.run(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900
@@ -99,15 +100,18 @@ def _output_of(*flags: str) -> list[str]:
 @pytest.fixture(scope="session")
 def run_and_output(cluster, recipe, output_of) -> tuple[Path, list[str]]:
     """The fixture `run`, and the lines that its pipeline showed."""
+    import ray
+
     from jobs.render import RenderConfig, render
 
+    address = ray.get_runtime_context().gcs_address
     render(RenderConfig(dataset=recipe.dataset, run=recipe.run, image_size=recipe.image_size))
     flags = [
         (f"--{name.replace('_', '-')}", *(value if isinstance(value, tuple) else [str(value)]))
         for name, value in vars(recipe).items()
         if value != getattr(PipelineConfig(dataset="", run=""), name)
     ]
-    return Path(recipe.run), output_of("pipeline", *chain.from_iterable(flags))
+    return Path(recipe.run), output_of("pipeline", *chain.from_iterable(flags), address=address)
 
 
 @pytest.fixture(scope="session")

@@ -105,10 +105,15 @@ def write_part(uri: str, rows: list[dict[str, Any]]) -> PartReceipt:
 
 
 def read_receipts(out: str, names: Iterable[str]) -> list[PartReceipt]:
-    """Return the receipts of existing parts."""
-    names = list(names)
-    tables = _read_parts(out, names)
-    return [PartReceipt(name, len(table), _accepted(table)) for name, table in zip(names, tables, strict=True)]
+    """Return the receipts of existing parts; no more than REQUESTS of them are in memory at a time."""
+    folder = parts_uri(out)
+
+    def read(name: str) -> PartReceipt:
+        table = parquet.read_table(storage.join(folder, name))
+        return PartReceipt(name, len(table), int(pc.sum(table["accepted"]).as_py() or 0))
+
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        return list(pool.map(read, names))
 
 
 def read_predictions(out: str) -> pa.Table:
@@ -159,7 +164,3 @@ def _read_parts(out: str, names: Sequence[str]) -> list[pa.Table]:
     folder = parts_uri(out)
     with ThreadPoolExecutor(REQUESTS) as pool:
         return list(pool.map(lambda name: parquet.read_table(storage.join(folder, name)), names))
-
-
-def _accepted(table: pa.Table) -> int:
-    return int(pc.sum(table["accepted"]).as_py() or 0)
