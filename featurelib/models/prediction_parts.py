@@ -127,7 +127,10 @@ def read_predictions(out: str) -> pa.Table:
 
 def gather(out: str, names: Sequence[str]) -> pa.Table:
     """Return the rows of some parts, sorted by object_id."""
-    return pa.concat_tables([PREDICTIONS.empty_table(), *_read_parts(out, names)]).sort_by("object_id")
+    folder = parts_uri(out)
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        tables = list(pool.map(lambda name: parquet.read_table(storage.join(folder, name)), names))
+    return pa.concat_tables([PREDICTIONS.empty_table(), *tables]).sort_by("object_id")
 
 
 def open_predictions(out: str) -> PredictionManifest:
@@ -158,9 +161,3 @@ def commit(out: str, manifest: PredictionManifest) -> None:
     stale = [entry.name for entry in storage.list_files(folder) if entry.name not in named]
     with ThreadPoolExecutor(REQUESTS) as pool:
         list(pool.map(lambda name: storage.delete(storage.join(folder, name)), stale))
-
-
-def _read_parts(out: str, names: Sequence[str]) -> list[pa.Table]:
-    folder = parts_uri(out)
-    with ThreadPoolExecutor(REQUESTS) as pool:
-        return list(pool.map(lambda name: parquet.read_table(storage.join(folder, name)), names))

@@ -6,7 +6,8 @@ from featurelib.datasets.landmark_files.landmarks import Space
 from featurelib.datasets.landmark_files.slicer import mesh_space
 from featurelib.errors import DataError
 from featurelib.geometry import SIDES
-from featurelib.runtime import parquet, storage
+from featurelib.models.prediction_parts import read_predictions
+from featurelib.runtime import storage
 from featurelib.runtime.console import print_result
 from jobs.export_landmarks import ExportConfig
 
@@ -37,8 +38,8 @@ def _labels(rows: list[dict]) -> Pairs:
 
 
 def _predicted(folder: str) -> Pairs:
-    uri = storage.join(storage.absolute(folder), "predictions.parquet")
-    rows = parquet.read_table(uri).to_pylist()
+    uri = storage.absolute(folder)
+    rows = read_predictions(uri).to_pylist()
     found = {row["object_id"]: _pair(row) for row in rows if row["left_x"] is not None}
     if not found:
         raise DataError(f"{uri}: none of its {len(rows)} objects has a prediction")

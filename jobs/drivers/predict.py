@@ -117,17 +117,17 @@ def _predict(
 def _write_tables(config: PredictConfig, dataset: Dataset, manifest: PredictionManifest, out: str) -> None:
     """Write all predictions as one table in two formats, up to MAX_TABLE_OBJECTS, and markups on request."""
     uris = [storage.join(out, f"predictions.{suffix}") for suffix in ("parquet", "csv")]
-    table = None
-    if manifest.objects <= MAX_TABLE_OBJECTS or config.slicer:
-        table = gather(out, manifest.parts)
-    if table is not None and manifest.objects <= MAX_TABLE_OBJECTS:
-        parquet.write_table(uris[0], table)
-        storage.write_bytes(uris[1], to_csv(table))
-    else:
+    is_one_table = manifest.objects <= MAX_TABLE_OBJECTS
+    if not is_one_table:
         for uri in uris:
             storage.delete(uri)  # of fewer objects
-    if config.slicer and table is not None:
-        _write_markups(dataset, table, out)
+    if is_one_table or config.slicer:
+        table = gather(out, manifest.parts)
+        if is_one_table:
+            parquet.write_table(uris[0], table)
+            storage.write_bytes(uris[1], to_csv(table))
+        if config.slicer:
+            _write_markups(dataset, table, out)
 
 
 def _write_markups(dataset: Dataset, table: pa.Table, out: str) -> None:

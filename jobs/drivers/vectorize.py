@@ -33,7 +33,7 @@ from featurelib.runtime.prefetch import ahead
 from featurelib.runtime.progress import Progress, duration
 from jobs.vectorize import BATCH, VectorizeConfig
 from jobs.workers import cluster
-from jobs.workers.block_stream import LOST, block_stream, has_lost_all, results, returns_block
+from jobs.workers.block_stream import LOST, block_stream, is_out_of_tries, results, returns_block
 
 COLUMNS = ("object_id", "split", "view", "png", "xy", "near_side", "left_mm", "right_mm", "centre_mm")
 
@@ -183,7 +183,7 @@ class ShardVectorizer:
         Raises:
             DataError: if TRIES workers died on these shards.
         """
-        if has_lost_all():
+        if is_out_of_tries():
             raise DataError(f"{shards['uri'][0]}: it or one of {len(shards) - 1} more shards {LOST}")
         with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(self.cpus) as decoder:
             read = partial(read_views, columns=COLUMNS)

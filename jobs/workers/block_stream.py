@@ -1,8 +1,8 @@
 """A stream of Ray Data in which each block is one file of a result: `render` makes shards so, and `predict` parts.
 
 Ray Data starts the task of a lost worker again, for ever, and ends an execution after half an hour without a finished
-block. Here a block that has lost TRIES workers is rejected by its next one (`has_lost_all`), and the half hour becomes
-as long as the slowest block may lawfully take.
+block. Here a block that has lost TRIES workers is rejected by its next one (`is_out_of_tries`), and the half hour
+becomes as long as the slowest block may lawfully take.
 """
 
 import functools
@@ -53,7 +53,7 @@ def slowest_block_s(num_objects: int, limits: SandboxLimits) -> float:
     return 2 * num_objects * limits.seconds
 
 
-def has_lost_all() -> bool:
+def is_out_of_tries() -> bool:
     """Return whether TRIES workers died on this task's block; called within a task of Ray Data."""
     worker = ray._private.worker.global_worker  # Ray has no public name for the number of a task's attempts
     return bool(worker.connected and worker.core_worker.get_current_task_attempt_number() >= TRIES)

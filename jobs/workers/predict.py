@@ -29,7 +29,7 @@ from jobs.workers import cluster
 from jobs.workers.block_stream import (
     LOST,
     block_stream,
-    has_lost_all,
+    is_out_of_tries,
     job_block,
     result_of,
     results,
@@ -116,7 +116,7 @@ class PartPredictor:
     def __call__(self, block: Mapping[str, NDArray]) -> MadePart:
         """Make the part of a block of prepare_part."""
         prepared = result_of({name: column[0] for name, column in block.items()})
-        return self.reject(prepared) if has_lost_all() and not prepared.receipt else self.make(prepared)
+        return self.reject(prepared) if is_out_of_tries() and not prepared.receipt else self.make(prepared)
 
     def make(self, part: PreparedPart) -> MadePart:
         """Write a part's predictions, unless it exists."""

@@ -19,7 +19,7 @@ from featurelib.models.prediction_parts import PartReceipt, part_name, read_rece
 from featurelib.models.predictions import failure_row
 from featurelib.runtime import storage
 from featurelib.runtime.sandbox import ProcessLostError, SandboxLimits, shared_sandbox
-from jobs.workers.block_stream import LOST, has_lost_all, job_of
+from jobs.workers.block_stream import LOST, is_out_of_tries, job_of
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def prepare(block: pa.Table, predicting: Predicting) -> PreparedPart:
             (receipt,) = read_receipts(predicting.out, [name])
             return PreparedPart(name, _tags(dataset), {}, receipt)
     rows = objects.to_pylist()
-    prepared = _reject_all(rows) if has_lost_all() else _prepare(predicting, rows)
+    prepared = _reject_all(rows) if is_out_of_tries() else _prepare(predicting, rows)
     dataset = _as_prepared(planned, prepared)
     name = part_name(job["bucket"], dataset.objects, predicting.models.made_by)
     return PreparedPart(name, _tags(dataset), dict(zip(objects["object_id"].to_pylist(), prepared, strict=True)))

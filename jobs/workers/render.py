@@ -24,7 +24,7 @@ from jobs.workers import cluster
 from jobs.workers.block_stream import (
     LOST,
     block_stream,
-    has_lost_all,
+    is_out_of_tries,
     job_block,
     job_of,
     results,
@@ -103,7 +103,7 @@ def shard_stream(
 def make_shards(block: pa.Table, rendering: Rendering) -> MadeShards:
     """Make the shards of a block's job that do not exist."""
     job = ShardJob.from_block(block)
-    return reject_all(rendering, job) if has_lost_all() else _make(rendering, job)
+    return reject_all(rendering, job) if is_out_of_tries() else _make(rendering, job)
 
 
 def _make(rendering: Rendering, job: ShardJob) -> MadeShards:

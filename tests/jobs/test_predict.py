@@ -11,7 +11,9 @@ import pytest
 from featurelib.datasets.dataset import open_dataset
 from featurelib.errors import DataError
 from featurelib.geometry import apply
+from featurelib.models.prediction_parts import read_predictions
 from featurelib.models.predictions import PREDICTIONS
+from jobs.export_landmarks import ExportConfig, export_landmarks
 from jobs.predict import PredictConfig, predict
 
 
@@ -97,6 +99,31 @@ def test_a_repeated_command_predicts_only_new_meshes(predicted, run, scans, bodi
     predict(more)
     table = pq.read_table(tmp_path / "out" / "predictions.parquet")
     assert "body-00005" in table["object_id"].to_pylist()
+
+
+def test_beyond_a_number_of_objects_the_parts_are_the_result(predicted, run, scans, tmp_path, monkeypatch, capsys):
+    """The tables of a smaller prediction are deleted, and the message says why; readers read the parts."""
+    monkeypatch.setattr("jobs.drivers.predict.MAX_TABLE_OBJECTS", 4)
+    out = shutil.copytree(predicted, tmp_path / "out")
+    expected = pq.read_table(out / "predictions.parquet")
+    (out / "manifest.json").unlink()
+    predict(PredictConfig(dataset=str(scans), run=str(run), out=str(out), projection="orthographic", slicer=True))
+
+    assert not list(out.glob("predictions.*"))
+    assert read_predictions(str(out)).equals(expected)
+    assert f"{out}/parts: 5 objects, " in (printed := capsys.readouterr().out)
+    assert "a Parquet dataset, since one table has at most 4 objects" in printed
+    export_landmarks(ExportConfig(dataset=str(scans), predictions=str(out), out=str(tmp_path / "files")))
+    assert len(list((tmp_path / "files").iterdir())) == 4
+
+
+def test_an_incomplete_prediction_is_not_read(predicted, scans, tmp_path):
+    """Without its manifest a folder of predictions is refused; the message names the command."""
+    out = shutil.copytree(predicted, tmp_path / "out")
+    (out / "manifest.json").unlink()
+
+    with pytest.raises(DataError, match=r"manifest\.json: missing; `featurelib predict --out .* has not finished"):
+        export_landmarks(ExportConfig(dataset=str(scans), predictions=str(out), out=str(tmp_path / "files")))
 
 
 def test_without_models_the_error_names_the_command(scans, tmp_path):

@@ -16,7 +16,8 @@ from featurelib.evaluation.corruptions import KINDS
 from featurelib.geometry import SIDES
 from featurelib.meshes.writers.ply import ply
 from featurelib.models.lifter.vectors import Vectors, read_vectors, refuse_empty_splits
-from featurelib.runtime import parquet, storage
+from featurelib.models.prediction_parts import read_predictions
+from featurelib.runtime import storage
 from featurelib.runtime.console import print_result
 from jobs.experiments.corruptions import CorruptionsConfig
 from jobs.predict import PredictConfig, predict
@@ -44,7 +45,7 @@ def run(config: CorruptionsConfig) -> None:
         predict(
             PredictConfig(dataset=str(Path(folder, "corrupted")), run=config.run, out=out, projection=config.projection)
         )
-        table = parquet.read_table(storage.join(out, "predictions.parquet"))
+        table = read_predictions(out)
     outcomes = [_outcome(row, *truths[row["object_id"]]) for row in table.to_pylist()]
     print_outcomes(config, sorted(outcomes, key=lambda outcome: list(KINDS).index(outcome.kind)))
 

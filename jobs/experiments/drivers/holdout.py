@@ -15,8 +15,8 @@ from featurelib.datasets.dataset import Dataset, open_dataset
 from featurelib.errors import DataError
 from featurelib.evaluation.bootstrap import interval
 from featurelib.geometry import SIDES
+from featurelib.models.prediction_parts import read_predictions
 from featurelib.models.uncertainty.conformal import CHI_68, CHI_95
-from featurelib.runtime import parquet, storage
 from featurelib.runtime.console import print_result
 from jobs.experiments.holdout import HoldoutConfig
 from jobs.predict import PredictConfig, predict
@@ -30,7 +30,7 @@ def run(config: HoldoutConfig) -> None:
         started = time.perf_counter()
         predict(PredictConfig(dataset=config.dataset, run=config.run, out=out, projection=config.projection))
         seconds = time.perf_counter() - started
-        table = parquet.read_table(storage.join(out, "predictions.parquet"))
+        table = read_predictions(out)
     print_outcome(table, errors_mm(dataset, table), seconds)
 
 

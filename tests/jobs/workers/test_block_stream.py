@@ -17,7 +17,7 @@ from jobs.workers.block_stream import (
     NO_PROGRESS_S,
     TRIES,
     block_stream,
-    has_lost_all,
+    is_out_of_tries,
     job_block,
     job_of,
     results,
@@ -63,12 +63,12 @@ def test_all_cpus_work_from_the_start(cluster):
 
 @returns_block
 def end_the_worker(block, folder):
-    """Leave a file, and end the worker of block 1 until it is said to have lost all."""
+    """Leave a file, and end the worker of block 1 until it is out of tries."""
     number = job_of(block)[1]["number"]
-    if number == 1 and not has_lost_all():
+    if number == 1 and not is_out_of_tries():
         Path(folder, f"{time.time_ns()}").touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return (number, has_lost_all())
+    return (number, is_out_of_tries())
 
 
 def test_a_block_that_ends_its_worker_is_tried_a_bounded_number_of_times(cluster, tmp_path):
