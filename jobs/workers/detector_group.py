@@ -1,6 +1,7 @@
 """The training of a detector by a group of workers: a task that runs Ray Train, and what each worker does.
 
-After the loss of a worker, a node or a connection Ray Train restarts the workers, which resume from the checkpoint.
+After the loss of a worker, a node or a connection Ray Train restarts the workers, which resume from the checkpoint. It
+tells them when a node is about to be preempted, counts such losses apart and, by default, without a limit.
 """
 
 import traceback
@@ -67,12 +68,16 @@ def _run_worker(settings: dict[str, Any]) -> None:
     task: DetectorTask = settings["task"]
     try:
         rank = ray.train.get_context().get_world_rank()
-        ray.train.report(fit_worker(task, rank, lambda: _shared_passes(task))._asdict())
+        ray.train.report(fit_worker(task, rank, lambda: _shared_passes(task), _is_preempted)._asdict())
     except Exception as error:
         mistake = next((cause for cause in _causes(error) if isinstance(cause, FeaturelibError)), None)
         if mistake is None and _is_loss(error):
             raise
         task.queue.put(mistake or RuntimeError("".join(traceback.format_exception(error))))
+
+
+def _is_preempted() -> bool:
+    return ray.train.get_preemption_info() is not None
 
 
 def _is_loss(error: Exception) -> bool:

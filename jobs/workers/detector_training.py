@@ -1,7 +1,7 @@
 """The training of a detector on the cluster: one task that trains alone, or Ray Train with a group of workers.
 
 After the loss of a worker, a node or a connection Ray starts the task again, or Ray Train its workers. The first worker
-writes a checkpoint after each epoch, and the restarted training resumes from it.
+writes a checkpoint after each epoch and when a preemption is announced, and the restarted training resumes from it.
 """
 
 from collections.abc import Callable, Iterator
@@ -82,13 +82,19 @@ def fit_alone(task: DetectorTask) -> None:
     fit_worker(task, rank=0, open_passes=lambda: passes)
 
 
-def fit_worker(task: DetectorTask, rank: int, open_passes: Callable[[], tuple[Pass, Pass]]) -> Epoch:
+def fit_worker(
+    task: DetectorTask,
+    rank: int,
+    open_passes: Callable[[], tuple[Pass, Pass]],
+    is_preempted: Callable[[], bool] = lambda: False,
+) -> Epoch:
     """Train on this worker's share of each step and return the best epoch; the first worker writes the files.
 
     Args:
         task: what to train.
         rank: of this worker.
         open_passes: returns two functions that open this worker's share of an epoch, for training and for validation.
+        is_preempted: as of featurelib.models.detector.training.fit.
     """
     limit_threads(task.threads)
     import keras
@@ -109,14 +115,15 @@ def fit_worker(task: DetectorTask, rank: int, open_passes: Callable[[], tuple[Pa
     recipe = replace(task.recipe, compiled=bool(tf.config.list_physical_devices("GPU")))
     checkpoint, is_first = task.checkpoint(), rank == 0
     if is_first and checkpoint and not is_over(recipe, checkpoint):
-        task.report(f"resumes after epoch {checkpoint.next_epoch}")
+        task.report(f"resumes after {_position(checkpoint)}")
 
-    def on_epoch(checkpoint: Checkpoint) -> None:
+    def save(checkpoint: Checkpoint) -> None:
         if is_first:
             files.write_checkpoint(task.uri, checkpoint, task.resolved, tensorboard_events(checkpoint.rows))
-            task.report(_epoch_line(recipe, checkpoint.rows[-1]))
+            notice = f"a node will be preempted; saved after {_position(checkpoint)}"
+            task.report(notice if checkpoint.steps else _epoch_line(recipe, checkpoint.rows[-1]))
 
-    best = fit(model, HEADS[task.head], recipe, *open_passes(), on_epoch, strategy, checkpoint)
+    best = fit(model, HEADS[task.head], recipe, *open_passes(), save, strategy, checkpoint, is_preempted)
     if is_first:
         _save(task, model, best)
     return best
@@ -150,6 +157,11 @@ def _save(task: DetectorTask, model: "keras.Model", best: Epoch) -> None:
     write_detector(export_network(trained), task.uri, task.resolved)
     files.delete_checkpoint(task.uri)
     task.report(f"best epoch {best.epoch + 1}, {best.val_error_pct:.2f} % of the width on validation views")
+
+
+def _position(checkpoint: Checkpoint) -> str:
+    steps = checkpoint.steps
+    return f"{steps} steps of epoch {checkpoint.next_epoch + 1}" if steps else f"epoch {checkpoint.next_epoch}"
 
 
 def _epoch_line(recipe: Recipe, row: Epoch) -> str:

@@ -152,3 +152,73 @@ def test_vectorize_uses_a_node_that_joins(run, tmp_path):
 
     assert seconds_to_work("vectorize", run=str(long), projection="orthographic") < WITHIN_S
     assert pq.read_metadata(long / "vectors" / "orthographic.parquet").num_rows == 14 * times
+
+
+PREEMPT = """
+import csv, io, json, subprocess, sys, threading, time
+from pathlib import Path
+import ray
+from ray.cluster_utils import Cluster
+from jobs.train_detector import TrainDetectorConfig, train_detector
+
+arguments = json.loads(sys.argv[1])
+metrics = Path(arguments["run"], "detector/orthographic/metrics.csv")
+checkpoint = metrics.with_name("checkpoint.npz")
+
+def position():
+    import numpy as np
+    with np.load(checkpoint) as arrays:
+        about = json.loads(arrays["about"].tobytes())
+    return len(about["rows"]), about["steps"]
+
+def wait(condition):
+    while not condition():
+        assert thread.is_alive()
+        time.sleep(0.02)
+
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+leaving = cluster.add_node(num_cpus=2)
+ray.init(address=cluster.address, log_to_driver=False)
+outcome = []
+thread = threading.Thread(target=lambda: outcome.append(train_detector(TrainDetectorConfig(**arguments))))
+thread.start()
+wait(checkpoint.exists)
+subprocess.run(["ray", "drain-node", "--address", cluster.address, "--node-id", leaving.node_id, "--reason",
+    "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "spot", "--deadline-remaining-seconds", "300"], check=True)
+wait(lambda: position()[1])
+print(json.dumps(position()), flush=True)
+cluster.remove_node(leaving, allow_graceful=False)
+cluster.add_node(num_cpus=2)
+thread.join()
+ray.shutdown()
+cluster.shutdown()
+sys.exit(0 if outcome == [None] else 1)
+"""
+
+
+def test_a_training_saves_before_its_node_is_preempted(run, tmp_path):
+    """It resumes from the step that it had saved, within the epoch, and no restart counts as a failure."""
+    shutil.copytree(run / "renders", tmp_path / "renders")
+    arguments = {
+        "run": str(tmp_path),
+        "weights": "none",
+        "head": "regression",
+        "alpha": 0.35,
+        "input_size": 32,
+        "batch_size": 8,
+        "epochs": 40,
+        "patience": 40,
+        "workers": 2,
+        "max_restarts": 0,
+    }
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    command = [sys.executable, "-c", PREEMPT, json.dumps(arguments)]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    epochs, steps = next(json.loads(line) for line in ended.stdout.splitlines() if line.startswith("["))
+    position = f"{steps} steps of epoch {epochs + 1}"
+
+    assert steps > 0
+    assert f"a node will be preempted; saved after {position}" in ended.stderr
+    assert f"resumes after {position}" in ended.stderr
+    assert len((tmp_path / "detector/orthographic/metrics.csv").read_text().splitlines()) == 1 + 40

@@ -1,4 +1,4 @@
-"""The state of a training after an epoch, in one file: a training that resumes from it gives the same result."""
+"""The state of a training in one file: a training that resumes from it gives the same network."""
 
 import csv
 import io
@@ -33,17 +33,19 @@ class Epoch(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """The state of a training between two epochs.
+    """The state of a training after an epoch or, before a preemption, after a step.
 
-    rows: of all epochs so far. variables: of the model, including the states of its random generators. optimizer: its
-    variables. best: the model's weights after the best epoch.
+    rows: of all epochs that ended. variables: of the model, including the states of its random generators; none before
+    the first step. optimizer: its variables. best: the model's weights after the best epoch. steps: that the next epoch
+    has done.
     The order of the samples needs no state: it is a function of seed and epoch.
     """
 
-    rows: tuple[Epoch, ...]
-    variables: Arrays
-    optimizer: Arrays
-    best: Arrays
+    rows: tuple[Epoch, ...] = ()
+    variables: Arrays = ()
+    optimizer: Arrays = ()
+    best: Arrays = ()
+    steps: int = 0
 
     @property
     def next_epoch(self) -> int:
@@ -57,7 +59,7 @@ class Checkpoint:
 
     def to_bytes(self, config: dict[str, Any]) -> bytes:
         """Return the file's content; `config` identifies the training."""
-        about = json.dumps({"config": config, "rows": self.rows}).encode()
+        about = json.dumps({"config": config, "rows": self.rows, "steps": self.steps}).encode()
         named = {
             f"{name}/{i}": array
             for name in ("variables", "optimizer", "best")
@@ -80,7 +82,8 @@ class Checkpoint:
                 return tuple(arrays[f"{name}/{i}"] for i in range(count))
 
             rows = tuple(Epoch(*row) for row in about["rows"])
-            return cls(rows, numbered("variables"), numbered("optimizer"), numbered("best"))
+            arrays_of = (numbered("variables"), numbered("optimizer"), numbered("best"))
+            return cls(rows, *arrays_of, about.get("steps", 0))
 
 
 def metrics_csv(rows: Sequence[Epoch]) -> str:

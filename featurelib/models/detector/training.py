@@ -5,8 +5,9 @@ a TensorFlow distribution strategy.
 """
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 
 import keras
 import numpy as np
@@ -22,13 +23,16 @@ from featurelib.models.detector.samples import Batch, Labels
 Pass = Callable[[int], Iterable[Batch]]
 """Opens a worker's batches of an epoch, all of one size."""
 
+NOTICE_STEPS = 16
+"""Steps between two questions whether a preemption is announced, at which all workers wait for each other."""
+
 Step = Callable[..., tf.Tensor]
 """Takes images and labels; returns (sum of losses, sum of distances, sum of weights) of a worker's share."""
 
 
 def is_over(recipe: Recipe, checkpoint: Checkpoint | None) -> bool:
     """Return whether a training has run all its epochs, or none of the last `patience` epochs was the best."""
-    if checkpoint is None:
+    if checkpoint is None or not checkpoint.rows:
         return False
     last = checkpoint.next_epoch - 1
     return last + 1 >= recipe.epochs or last - checkpoint.best_row.epoch >= recipe.patience
@@ -50,9 +54,10 @@ def fit(
     recipe: Recipe,
     train_pass: Pass,
     val_pass: Pass,
-    on_epoch: Callable[[Checkpoint], None],
+    save: Callable[[Checkpoint], None],
     strategy: tf.distribute.Strategy | None = None,
     checkpoint: Checkpoint | None = None,
+    is_preempted: Callable[[], bool] = lambda: False,
 ) -> Epoch:
     """Train `model` in place, set its best weights and return their epoch.
 
@@ -62,34 +67,57 @@ def fit(
         recipe: how to train.
         train_pass: opens an epoch's training batches.
         val_pass: opens an epoch's validation batches; called after train_pass.
-        on_epoch: called after each epoch with its checkpoint, which is equal on all workers.
+        save: called after each epoch, and once in an epoch in which a preemption is announced, with the checkpoint,
+            which is equal on all workers. Figures of an epoch that was resumed are of the steps since then.
         strategy: distributes each step over the workers; None for a single worker.
         checkpoint: state to resume from; None for a new training.
+        is_preempted: returns whether a worker is about to be lost; called by all workers after the same steps.
 
     Raises:
         ValueError: if the recipe has no epochs, or a pass has no samples.
     """
     strategy = strategy or tf.distribute.get_strategy()
-    phase = None
-    while not is_over(recipe, checkpoint):
-        epoch = checkpoint.next_epoch if checkpoint else 0
+    phase, state = None, checkpoint or Checkpoint()
+    while not is_over(recipe, state):
+        epoch = state.next_epoch
         if phase is None or phase.name != recipe.phase(epoch):
             phase = open_phase(model, head, recipe, epoch, strategy)
-            if checkpoint:
-                _restore(model, phase, checkpoint, recipe)
-        row = _run_epoch(epoch, phase, train_pass, val_pass, strategy)
-        is_best = checkpoint is None or row.val_error_pct < checkpoint.best_row.val_error_pct
-        checkpoint = Checkpoint(
-            rows=(*(checkpoint.rows if checkpoint else ()), row),
-            variables=_arrays(model.variables),
-            optimizer=_arrays(phase.optimizer.variables),
-            best=_arrays(model.weights) if is_best else checkpoint.best,  # type: ignore[union-attr]
-        )
-        on_epoch(checkpoint)
-    if checkpoint is None:
+            if state.variables:
+                _restore(model, phase, state, recipe)
+        state_after = partial(_state_after, model, phase, state)
+        batches = _after(train_pass(epoch), state.steps, is_preempted, partial(_save, save, state_after))
+        row = _run_epoch(epoch, phase, batches, partial(val_pass, epoch), strategy)
+        is_best = not state.rows or row.val_error_pct < state.best_row.val_error_pct
+        best = _arrays(model.weights) if is_best else state.best
+        state = replace(state_after(0), rows=(*state.rows, row), best=best)
+        save(state)
+    if not state.rows:
         raise ValueError(f"{recipe}: expected at least one epoch")
-    model.set_weights(list(checkpoint.best))
-    return checkpoint.best_row
+    model.set_weights(list(state.best))
+    return state.best_row
+
+
+def _state_after(model: keras.Model, phase: Phase, state: Checkpoint, steps: int) -> Checkpoint:
+    """Return the state after some steps of the epoch that follows `state`."""
+    return Checkpoint(state.rows, _arrays(model.variables), _arrays(phase.optimizer.variables), state.best, steps)
+
+
+def _save(save: Callable[[Checkpoint], None], state_after: Callable[[int], Checkpoint], steps: int) -> None:
+    save(state_after(steps))
+
+
+def _after(
+    batches: Iterable[Batch], first: int, is_preempted: Callable[[], bool], save: Callable[[int], None]
+) -> Iterator[Batch]:
+    """Yield the batches of an epoch after its first steps; save once, with the steps done, before a preemption."""
+    is_saved = False
+    for steps, batch in enumerate(batches):
+        if steps < first:
+            continue
+        if steps > first and steps % NOTICE_STEPS == 0 and not is_saved and is_preempted():
+            save(steps)
+            is_saved = True
+        yield batch
 
 
 def open_phase(model: keras.Model, head: Head, recipe: Recipe, epoch: int, strategy: tf.distribute.Strategy) -> Phase:
@@ -149,16 +177,22 @@ def _on_workers(
 def _restore(model: keras.Model, phase: Phase, checkpoint: Checkpoint, recipe: Recipe) -> None:
     """Restore all variables; at the start of a phase the optimizer is new."""
     _assign(model.variables, checkpoint.variables)
-    if recipe.phase(checkpoint.next_epoch - 1) == phase.name:
+    if checkpoint.steps or recipe.phase(checkpoint.next_epoch - 1) == phase.name:
         _assign(phase.optimizer.variables, checkpoint.optimizer)
 
 
-def _run_epoch(epoch: int, phase: Phase, train_pass: Pass, val_pass: Pass, strategy: tf.distribute.Strategy) -> Epoch:
+def _run_epoch(
+    epoch: int,
+    phase: Phase,
+    batches: Iterable[Batch],
+    open_validation: Callable[[], Iterable[Batch]],
+    strategy: tf.distribute.Strategy,
+) -> Epoch:
     started = time.monotonic()
     waits: list[float] = []
-    loss, error, count = _mean(phase.train_step, _timed(train_pass(epoch), waits), strategy)
+    loss, error, count = _mean(phase.train_step, _timed(batches, waits), strategy)
     seconds = time.monotonic() - started
-    val_loss, val_error, _ = _mean(phase.val_step, val_pass(epoch), strategy)
+    val_loss, val_error, _ = _mean(phase.val_step, open_validation(), strategy)
     return Epoch(
         epoch=epoch,
         phase=phase.name,

@@ -1,10 +1,13 @@
 """The detector's network and its two phases, at the smallest size."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
 
 from featurelib.errors import DataError, UsageError
+from featurelib.models.detector import training
 from featurelib.models.detector.checkpoint import Checkpoint
 from featurelib.models.detector.heads import HEADS
 from featurelib.models.detector.network import batch_norms, build_detector
@@ -145,6 +148,26 @@ def test_a_resumed_training_equals_an_uninterrupted_one(uninterrupted, stop_afte
     for row, expected in zip(resumed[-1].rows, undisturbed[-1].rows, strict=True):
         assert row[:6] == expected[:6]
     assert all(np.array_equal(a, b) for a, b in zip(weights, other.get_weights(), strict=True))
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_a_preempted_training_resumes_within_its_epoch(monkeypatch, epoch):
+    """It saves once in each epoch after the notice; what resumes from there ends with the same weights."""
+    monkeypatch.setattr(training, "NOTICE_STEPS", 2)
+    passes = partial(batches, count=6)
+    recipe = Recipe(batch_size=8, **RESUMED)
+    saved, weights = [], []
+    for start in (None, epoch):
+        keras.utils.set_random_seed(0)
+        model = build_detector(head="regression", alpha=0.35, input_size=32, weights="none")
+        of_epoch = [c for c in saved if c.next_epoch == start and c.steps]
+        checkpoint = Checkpoint.from_bytes(of_epoch[0].to_bytes({}), {}) if of_epoch else None
+        fit(model, HEAD, recipe, passes, passes, saved.append, checkpoint=checkpoint, is_preempted=lambda: not weights)
+        weights.append(model.get_weights())
+
+    assert [(c.next_epoch, c.steps) for c in saved[:8]] == [(e + (not s), s) for e in range(4) for s in (2, 0)]
+    assert [c.next_epoch for c in saved[8:]] == list(range(epoch + 1, 5))
+    assert all(np.array_equal(a, b) for a, b in zip(*weights, strict=True))
 
 
 def test_resuming_a_finished_training_sets_its_best_weights(model):
