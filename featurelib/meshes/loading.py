@@ -1,6 +1,7 @@
 """Load a mesh file into the object frame, or raise an error of one line."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +95,7 @@ def _checked(raw: RawMesh, object_from_source: NDArray[np.floating], limits: Lim
     mesh = Mesh.smooth(vertices_mm, raw.faces, colours=raw.colours, uv=raw.uv, texture=raw.texture)
     if not mesh.normals.any() and not _has_area(vertices_mm, raw.faces):
         raise DataError(f"none of its {len(raw.faces):,} faces has an area; expected a surface, not lines or points")
-    return mesh
+    return replace(mesh, notes=raw.notes) if raw.notes else mesh
 
 
 def _without_strays(raw: RawMesh) -> RawMesh:
@@ -105,7 +106,8 @@ def _without_strays(raw: RawMesh) -> RawMesh:
         return raw
     colours = None if raw.colours is None else raw.colours[used]
     uv = None if raw.uv is None else raw.uv[used]
-    return RawMesh(raw.vertices[used], (np.cumsum(used) - 1)[raw.faces], colours, uv, raw.texture)
+    faces = (np.cumsum(used) - 1)[raw.faces]
+    return raw._replace(vertices=raw.vertices[used], faces=faces, colours=colours, uv=uv)
 
 
 def _refuse_implausible(vertices_mm: NDArray[np.float64], limits: Limits) -> None:

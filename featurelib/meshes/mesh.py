@@ -19,6 +19,7 @@ class Mesh:
     colours: (n, 3) uint8 RGB of the vertices, or None.
     uv: (n, 2) float32 texture position, (0, 0) the bottom-left corner of the texture, or None.
     texture: (h, w, 3) uint8 RGB, row 0 at the top, or None. A mesh with uv and texture ignores its colours.
+    notes: what was repaired or left out when its file was read, a phrase each.
     """
 
     vertices_mm: NDArray[np.float32]
@@ -27,6 +28,7 @@ class Mesh:
     colours: NDArray[np.uint8] | None = None
     uv: NDArray[np.float32] | None = None
     texture: NDArray[np.uint8] | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def smooth(

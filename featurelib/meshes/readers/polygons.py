@@ -17,6 +17,7 @@ class RawMesh(NamedTuple):
     colours: (n, 3) uint8 RGB, or None.
     uv: (n, 2) floats, with (0, 0) at the bottom-left corner of the texture, or None.
     texture: (h, w, 3) uint8 RGB, row 0 at the top, or None.
+    notes: what the reader repaired or left out, a phrase each.
     """
 
     vertices: NDArray[np.floating]
@@ -24,6 +25,7 @@ class RawMesh(NamedTuple):
     colours: NDArray[np.uint8] | None = None
     uv: NDArray[np.floating] | None = None
     texture: NDArray[np.uint8] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def fans(counts: NDArray[np.integer], corners: NDArray[np.integer], limits: Limits) -> NDArray[np.int64]:
