@@ -17,6 +17,7 @@ from featurelib.meshes.readers.ply import read_ply
 from featurelib.meshes.readers.polygons import RawMesh, refuse_missing_vertices
 from featurelib.meshes.readers.sniffing import refuse_other_content
 from featurelib.meshes.readers.stl import read_stl
+from featurelib.meshes.readers.text import undefined_word
 from featurelib.runtime import storage
 
 __all__ = ["MESH_SUFFIXES", "load_mesh", "parse_mesh", "read_mesh"]
@@ -59,7 +60,10 @@ def load_mesh(
     """
     try:
         with np.errstate(all="ignore"):  # values that overflow are rejected below
-            return _checked(_read(data, "." + file_type.lower().removeprefix("."), limits), object_from_source, limits)
+            raw = _read(data, "." + file_type.lower().removeprefix("."), limits)
+            if not np.isfinite(raw.vertices).all():
+                raw = _without_undefined(raw, data, limits)
+            return _checked(raw, object_from_source, limits)
     except (DataError, GeometryError) as error:
         raise DataError(f"{name}: {error}") from None
     except Exception as error:  # noqa: BLE001 (damaged bytes make NumPy and Pillow raise any error, also MemoryError)
@@ -83,19 +87,36 @@ def _read(data: bytes, suffix: str, limits: Limits) -> RawMesh:
 def _checked(raw: RawMesh, object_from_source: NDArray[np.floating], limits: Limits) -> Mesh:
     """Return the mesh in the object frame; raise DataError or GeometryError if it cannot be rendered."""
     limits.check_counts(len(raw.vertices), len(raw.faces))
-    finite = np.isfinite(raw.vertices)
-    if not finite.all():
-        bad = int((~finite).any(axis=1).argmax())
-        place = ", ".join(f"{value:g}" for value in raw.vertices[bad])
-        raise DataError(f"vertex {bad} is NaN or infinite: ({place}); expected finite numbers (export it again)")
     refuse_missing_vertices(raw.faces, len(raw.vertices))
     raw = _without_strays(raw)
     vertices_mm = apply(object_from_source, raw.vertices)
-    _refuse_implausible(vertices_mm, limits)
+    _refuse_implausible(vertices_mm, raw.vertices.dtype == np.float32, limits)
     mesh = Mesh.smooth(vertices_mm, raw.faces, colours=raw.colours, uv=raw.uv, texture=raw.texture)
     if not mesh.normals.any() and not _has_area(vertices_mm, raw.faces):
         raise DataError(f"none of its {len(raw.faces):,} faces has an area; expected a surface, not lines or points")
     return replace(mesh, notes=raw.notes) if raw.notes else mesh
+
+
+def _without_undefined(raw: RawMesh, data: bytes, limits: Limits) -> RawMesh:
+    """Remove the faces with a NaN or infinite corner, of which there may be few; vertices of no face are removed later.
+
+    Raises:
+        DataError: naming the first such corner if there are many, or if a face refers to a missing vertex.
+    """
+    refuse_missing_vertices(raw.faces, len(raw.vertices))
+    undefined = ~np.isfinite(raw.vertices).all(axis=1)
+    left_out = undefined[raw.faces].any(axis=1)
+    count, total = int(left_out.sum()), len(left_out)
+    if count > limits.max_undefined_share * total:
+        bad = int(np.flatnonzero(undefined)[np.isin(np.flatnonzero(undefined), raw.faces[left_out])][0])
+        place = ", ".join(f"{value:g}" for value in raw.vertices[bad])
+        word = undefined_word(data)
+        raise DataError(
+            f"vertex {bad} is NaN or infinite: ({place}){f', written {word}' if word else ''}; "
+            "expected finite numbers (export it again)"
+        )
+    note = (f"left out {count:,} of {total:,} faces with a NaN or infinite corner",) if count else ()
+    return raw._replace(faces=raw.faces[~left_out], notes=raw.notes + note)
 
 
 def _without_strays(raw: RawMesh) -> RawMesh:
@@ -110,8 +131,8 @@ def _without_strays(raw: RawMesh) -> RawMesh:
     return raw._replace(vertices=raw.vertices[used], faces=faces, colours=colours, uv=uv)
 
 
-def _refuse_implausible(vertices_mm: NDArray[np.float64], limits: Limits) -> None:
-    """Raise DataError if the size or the position in millimetres is implausible for an object."""
+def _refuse_implausible(vertices_mm: NDArray[np.float64], is_single: bool, limits: Limits) -> None:
+    """Raise DataError if the size or the position in millimetres is implausible, or too far for single precision."""
     size_mm = float(np.ptp(vertices_mm, axis=0).max())
     farthest_mm = float(np.abs(vertices_mm).max())
     if size_mm == 0:
@@ -122,11 +143,13 @@ def _refuse_implausible(vertices_mm: NDArray[np.float64], limits: Limits) -> Non
             f"{size_mm:g} mm along its longest edge; expected {limits.min_size_mm:g} to {limits.max_size_mm:g} mm "
             "(check the unit)"
         )
-    farthest_allowed_mm = min(limits.max_coordinate_mm, limits.max_offset_sizes * size_mm)
+    farthest_single_mm = limits.max_offset_sizes * size_mm if is_single else limits.max_coordinate_mm
+    farthest_allowed_mm = min(limits.max_coordinate_mm, farthest_single_mm)
     if not farthest_mm <= farthest_allowed_mm:
+        is_stepped = farthest_single_mm < limits.max_coordinate_mm
         raise DataError(
             f"a vertex is {farthest_mm:g} mm from the origin, in a mesh of {size_mm:g} mm; expected at most "
-            f"{farthest_allowed_mm:g} mm (move it to the origin)"
+            f"{farthest_allowed_mm:g} mm{' in single precision' if is_stepped else ''} (move it to the origin)"
         )
 
 

@@ -138,11 +138,6 @@ def test_a_file_without_its_last_byte_is_cut_off(kind, ellipsoid, exported):
             "0.0002 mm along its longest edge; expected 0.1 to 100000 mm (check the unit)",
         ),
         (
-            b"v 1e5 0 0\nv 100001 0 0\nv 1e5 2 0\nf 1 2 3\n",
-            "a vertex is 100001 mm from the origin, in a mesh of 2 mm; expected at most 20000 mm "
-            "(move it to the origin)",
-        ),
-        (
             b"v 2e7 0 0\nv 20009000 0 0\nv 2e7 9000 0\nf 1 2 3\n",
             "a vertex is 2.0009e+07 mm from the origin, in a mesh of 9000 mm; expected at most 1e+07 mm "
             "(move it to the origin)",
@@ -247,3 +242,30 @@ def test_an_unexpected_error_of_a_reader_is_one_line():
 
     with pytest.raises(DataError, match=r"\Aa: cannot be read, \w+Error: .* \(the file is damaged\)\Z"):
         load_mesh(TRIANGLE, ".obj", np.eye(3, 2), name="a", limits=huge)
+
+
+def test_undefined_vertices_that_no_face_uses_do_not_matter():
+    """They are removed like all others without a face."""
+    mesh = load_mesh(TRIANGLE.replace(b"f ", b"v nan nan nan\nv 1 inf 0\nf "), ".obj", SAME, name="a")
+
+    assert len(mesh.vertices_mm) == 3
+    assert mesh.notes == ()
+
+
+@pytest.mark.parametrize(("count", "fits"), [(999, False), (1000, True), (4000, True)])
+def test_a_negligible_share_of_faces_may_have_an_undefined_corner(count, fits):
+    """One face in a thousand is left out with a note, with its vertices."""
+    vertices = np.random.default_rng(0).uniform(-50, 50, (3 * count, 3))
+    vertices[4, 1] = np.nan
+    rows = np.zeros(count, [("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
+    rows["corners"] = vertices.reshape(count, 3, 3)
+    data = bytes(80) + count.to_bytes(4, "little") + rows.tobytes()
+
+    if fits:
+        mesh = load_mesh(data, ".stl", SAME, name="a")
+        assert len(mesh.faces) == count - 1
+        assert np.isfinite(mesh.vertices_mm).all()
+        assert mesh.notes == (f"left out 1 of {count:,} faces with a NaN or infinite corner",)
+    else:
+        with pytest.raises(DataError, match="vertex 4 is NaN or infinite"):
+            load_mesh(data, ".stl", SAME, name="a")

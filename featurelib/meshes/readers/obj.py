@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from featurelib.errors import DataError
 from featurelib.meshes.limits import Limits
-from featurelib.meshes.readers.polygons import RawMesh, fans, rgb_uint8, whole_numbers
+from featurelib.meshes.readers.cutting import triangles
+from featurelib.meshes.readers.polygons import RawMesh, rgb_uint8, whole_numbers
 from featurelib.meshes.readers.text import numbers, table, without_comments, words_in_lines
 
 _VERTEX = re.compile(rb"^[ \t]*v[ \t]+(.*)$", re.MULTILINE)
 _FACE = re.compile(rb"^[ \t]*f[ \t]+(.*)$", re.MULTILINE)
+_NO_FACE = re.compile(rb"^[ \t]*(l|p|curv|curv2|surf)[ \t]", re.MULTILINE)
 _TEXTURE_AND_NORMAL = re.compile(rb"/\S*")
 
 
@@ -34,6 +36,8 @@ def read_obj(data: bytes, limits: Limits) -> RawMesh:
     counts = words_in_lines(faces)
     if not len(vertices) and not len(counts):
         raise DataError("no line of a vertex (v) or a face (f); expected an OBJ file with geometry")
+    if not len(counts) and (other := _NO_FACE.search(text)):
+        raise DataError(f"no face (f), only lines of type {other[1].decode()!r}; export its surface as triangles")
     limits.check_counts(len(vertices), len(counts))
     corners = whole_numbers(numbers(faces), "a face's corner")
     _refuse_missing(corners, len(vertices))
@@ -42,7 +46,7 @@ def read_obj(data: bytes, limits: Limits) -> RawMesh:
     else:
         corners = corners - 1
     colours = rgb_uint8(vertices[:, 3:6]) if vertices.shape[1] >= 6 else None
-    return RawMesh(vertices[:, :3], fans(counts, corners, limits), colours)
+    return RawMesh(vertices[:, :3], triangles(counts, corners, vertices[:, :3], limits), colours)
 
 
 def _refuse_missing(corners: NDArray[np.integer], num_vertices: int) -> None:

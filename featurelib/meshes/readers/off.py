@@ -1,6 +1,7 @@
 """OFF: a text file of counts, vertices and polygons.
 
-Source: http://www.geomview.org/docs/html/OFF.html. Colours in it are not read.
+Source: http://www.geomview.org/docs/html/OFF.html. The letters before OFF announce what follows a vertex's position:
+N a normal, C a colour, ST a texture position, in this order. Colours of vertices are read; those of faces are not.
 """
 
 import re
@@ -10,10 +11,14 @@ from numpy.typing import NDArray
 
 from featurelib.errors import DataError
 from featurelib.meshes.limits import Limits
-from featurelib.meshes.readers.polygons import RawMesh, fans, whole_numbers
+from featurelib.meshes.readers.cutting import triangles
+from featurelib.meshes.readers.polygons import RawMesh, rgb_uint8, whole_numbers
 from featurelib.meshes.readers.text import numbers, quoted, table, without_comments, words_in_lines
 
-_HEADER = re.compile(rb"\s*(?:ST)?C?N?OFF\s+(-?\d{1,18})\s+(-?\d{1,18})(?:[ \t]+-?\d+)?[ \t]*(?=\n|$)")
+_HEADER = re.compile(rb"\s*(?:((?:ST)?[CN]*)OFF\s*)?(-?\d{1,18})\s+(-?\d{1,18})(?:[ \t]+-?\d+)?[ \t]*(?=\n|$)")
+"""The word OFF may be missing, or be written together with the first number."""
+
+_OTHER_KIND = re.compile(rb"\s*(?:ST)?[CN]*(4?n?)OFF\s+(BINARY\b)?")
 
 
 def read_off(data: bytes, limits: Limits) -> RawMesh:
@@ -25,8 +30,8 @@ def read_off(data: bytes, limits: Limits) -> RawMesh:
     text = without_comments(data)
     header = _HEADER.match(text)
     if not header:
-        raise DataError(f"begins with {quoted(text)}; expected 'OFF' and the numbers of vertices, faces and edges")
-    num_vertices, num_faces = int(header[1]), int(header[2])
+        raise DataError(_what_else(text))
+    num_vertices, num_faces = int(header[2]), int(header[3])
     limits.check_counts(num_vertices, num_faces)
     lines = [line for line in text[header.end() :].split(b"\n") if line and not line.isspace()]
     if len(lines) < num_vertices + num_faces:
@@ -34,13 +39,31 @@ def read_off(data: bytes, limits: Limits) -> RawMesh:
             f"{len(lines):,} lines of data; its {num_vertices:,} vertices and {num_faces:,} faces have "
             f"{num_vertices + num_faces:,} (the file is cut off)"
         )
-    return RawMesh(
-        table(b"\n".join(lines[:num_vertices]), 3, "vertex")[:, :3],
-        _faces(b"\n".join(lines[num_vertices : num_vertices + num_faces]), limits),
-    )
+    columns = table(b"\n".join(lines[:num_vertices]), 3, "vertex")
+    vertices = columns[:, :3]
+    faces = _faces(b"\n".join(lines[num_vertices : num_vertices + num_faces]), vertices, limits)
+    return RawMesh(vertices, faces, _colours(columns, header[1] or b""))
 
 
-def _faces(text: bytes, limits: Limits) -> NDArray[np.int64]:
+def _what_else(text: bytes) -> str:
+    """Return the message about a text that does not begin as a readable OFF file."""
+    found = _OTHER_KIND.match(text)
+    if found and found[2]:
+        return "a binary OFF, which is not read; export it as text"
+    if found and found[1]:
+        return "vertices with a number of dimensions other than three (nOFF, 4OFF); expected three"
+    return f"begins with {quoted(text)}; expected 'OFF' and the numbers of vertices, faces and edges"
+
+
+def _colours(columns: NDArray[np.float64], letters: bytes) -> NDArray[np.uint8] | None:
+    """Return the colours (n, 3) of vertices whose columns the header's letters announce, or None."""
+    first = 6 if b"N" in letters else 3
+    if b"C" not in letters or columns.shape[1] < first + 3:
+        return None
+    return rgb_uint8(columns[:, first : first + 3])
+
+
+def _faces(text: bytes, vertices: NDArray[np.float64], limits: Limits) -> NDArray[np.int64]:
     """Return the (m, 3) triangles of lines with a count, that number of indices, and optionally a colour."""
     values = numbers(text)
     widths = words_in_lines(text)
@@ -55,4 +78,4 @@ def _faces(text: bytes, limits: Limits) -> NDArray[np.int64]:
         )
     offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     corners = values[np.repeat(starts + 1, counts) + offset]
-    return fans(counts, whole_numbers(corners, "a face's corner"), limits)
+    return triangles(counts, whole_numbers(corners, "a face's corner"), vertices, limits)

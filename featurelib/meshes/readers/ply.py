@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from featurelib.errors import DataError
 from featurelib.meshes.limits import Limits
+from featurelib.meshes.readers.cutting import triangles
 from featurelib.meshes.readers.ply_rows import Body, Column, Element, Property, read_element
-from featurelib.meshes.readers.polygons import RawMesh, fans, refuse_missing_vertices, rgb_uint8, whole_numbers
+from featurelib.meshes.readers.polygons import RawMesh, refuse_missing_vertices, rgb_uint8, strips, whole_numbers
 from featurelib.meshes.readers.text import numbers, quoted
 
 MAX_HEADER_BYTES = 1 << 16
@@ -33,7 +34,16 @@ _REMARKS = ("comment", "obj_info")
 
 _INDEX_NAMES = ("vertex_indices", "vertex_index")
 
+_STRIPS = "tristrips"
+"""Triangle strips in one list, which -1 separates, as in the Stanford 3D Scanning Repository."""
+
+_COLOURS = (("red", "green", "blue"), ("diffuse_red", "diffuse_green", "diffuse_blue"), ("r", "g", "b"))
+
+_MAC = re.compile(rb"ply[ \t]*\r(?!\n)")
+"""Begins a header whose lines end with CR alone."""
+
 _END = re.compile(rb"\nend_header[ \t]*\r?\n")
+_MAC_END = re.compile(rb"\rend_header[ \t]*\r")
 
 
 def read_ply(data: bytes, limits: Limits) -> RawMesh:
@@ -44,24 +54,45 @@ def read_ply(data: bytes, limits: Limits) -> RawMesh:
     """
     is_text, elements, start = _read_header(data)
     counts = {element.name: element.num_rows for element in elements}
-    limits.check_counts(counts.get("vertex", 0), counts.get("face", 0))
+    limits.check_counts(counts.get("vertex", 0), max(counts.get("face", 0), 1))
+    surface = _surface(elements)
     if is_text:
         elements = [_as_doubles(element) for element in elements]
-        body = Body(numbers(data[start:]).tobytes(), 0, "numbers", 8)
+        body = Body(numbers(data[start:].rstrip(b" \t\r\n\0\x1a")).tobytes(), 0, "numbers", 8)
     else:
         body = Body(data, start, "bytes", 1)
     columns = {}
     for element in elements:
         columns[element.name], body = read_element(body, element)
-    body.refuse_rest()
-    return _mesh(columns.get("vertex", {}), columns.get("face", {}), limits)
+    notes = body.notes_on_rest(elements[-1])
+    if surface not in ("face", _STRIPS):
+        notes = (f"faces are read from the element {surface!r}", *notes)
+    mesh = _mesh(columns.get("vertex", {}), columns[surface], surface == _STRIPS, limits)
+    return mesh._replace(notes=notes)
+
+
+def _surface(elements: list[Element]) -> str:
+    """Return the name of the element that has the faces: face, strips, or any other with a list of vertices.
+
+    Raises:
+        DataError: saying what there is instead.
+    """
+    rows = {element.name: element.num_rows for element in elements if element.num_rows}
+    lists = [e.name for e in elements if any(p.name in _INDEX_NAMES and p.count_dtype for p in e.properties)]
+    for name in ("face", _STRIPS, *lists):
+        if name in rows:
+            return name
+    others = ", ".join(f"{count:,} {name!r}" for name, count in rows.items() if name != "vertex")
+    if others:
+        raise DataError(f"no faces, but elements {others[:60]}; expected an element 'face' with a list vertex_indices")
+    raise DataError("no faces; a point cloud cannot be rendered (reconstruct its surface)")
 
 
 def _read_header(data: bytes) -> tuple[bool, list[Element], int]:
     """Return whether the body is text, the elements, and the position of the body."""
     if not data.startswith(b"ply"):
         raise DataError(f"begins with {quoted(data)}; expected 'ply'")
-    end = _END.search(data, 0, MAX_HEADER_BYTES)
+    end = (_MAC_END if _MAC.match(data) else _END).search(data, 0, MAX_HEADER_BYTES)
     if not end:
         raise DataError(f"no end_header in its first {MAX_HEADER_BYTES:,} bytes (the file is cut off or damaged)")
     kind, elements = "", []
@@ -104,21 +135,35 @@ def _as_doubles(element: Element) -> Element:
     return Element(element.name, element.num_rows, properties)
 
 
-def _mesh(vertex: dict[str, Column], face: dict[str, Column], limits: Limits) -> RawMesh:
-    """Return the mesh of the columns of the elements vertex and face."""
+def _mesh(vertex: dict[str, Column], face: dict[str, Column], is_strips: bool, limits: Limits) -> RawMesh:
+    """Return the mesh of the columns of the elements with the vertices and with the faces or strips."""
     if any(name not in vertex or vertex[name].counts is not None for name in "xyz"):
         raise DataError(f"vertices have {_listed(vertex)}; expected the properties x, y and z")
     indices = next((face[name] for name in _INDEX_NAMES if name in face), None)
     if indices is None or indices.counts is None:
         raise DataError(f"faces have {_listed(face)}; expected a list named vertex_indices")
     vertices = np.stack([vertex[name].values for name in "xyz"], axis=1)
-    corners = whole_numbers(indices.values, "a face's corner")
-    faces = corners.reshape(-1, 3) if (indices.counts == 3).all() else fans(indices.counts, corners, limits)
-    colours = _colours(vertex)
+    corners, colours = whole_numbers(indices.values, "a face's corner"), _colours(vertex)
+    if is_strips:
+        return RawMesh(vertices, _of_strips(corners, indices.counts, limits), colours)
+    if (indices.counts == 3).all():
+        faces = corners.reshape(-1, 3)
+    else:
+        faces = triangles(indices.counts, corners, vertices, limits)
     if colours is None and (of_faces := _colours(face)) is not None:
         refuse_missing_vertices(corners, len(vertices))
         colours = _mean_around(np.repeat(of_faces, indices.counts, axis=0), corners, len(vertices))
     return RawMesh(vertices, faces, colours)
+
+
+def _of_strips(corners: NDArray[np.integer], counts: NDArray[np.int64], limits: Limits) -> NDArray[np.int64]:
+    """Return the (m, 3) triangles of lists of strips, whose lengths are `counts`."""
+    corners = np.where(corners == 2**32 - 1, -1, corners)  # -1 in an unsigned type
+    faces = strips(np.insert(corners, np.cumsum(counts)[:-1], -1))
+    if not len(faces):
+        raise DataError("its triangle strips have no triangle; export the surface again")
+    limits.check_counts(0, len(faces))
+    return faces
 
 
 def _listed(columns: dict[str, Column]) -> str:
@@ -128,8 +173,9 @@ def _listed(columns: dict[str, Column]) -> str:
 
 def _colours(columns: dict[str, Column]) -> NDArray[np.uint8] | None:
     """Return the (n, 3) colours of an element, or None."""
-    rgb = [columns[name] for name in ("red", "green", "blue") if name in columns]
-    if len(rgb) < 3 or any(column.counts is not None for column in rgb):
+    names = next((names for names in _COLOURS if all(name in columns for name in names)), ())
+    rgb = [columns[name] for name in names]
+    if not rgb or any(column.counts is not None for column in rgb):
         return None
     return rgb_uint8(np.stack([column.values for column in rgb], axis=1))
 

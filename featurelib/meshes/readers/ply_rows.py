@@ -1,6 +1,7 @@
 """Read the rows of a PLY file's elements as columns of numbers."""
 
 import math
+import re
 import struct
 from array import array
 from dataclasses import dataclass, replace
@@ -10,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurelib.errors import DataError
+from featurelib.meshes.readers.polygons import is_padding
+
+_PRINTABLE = re.compile(rb"[ -~\t\r\n]*\0?")
 
 _STRUCT_CODES = {
     "i1": "b", "u1": "B", "i2": "h", "u2": "H", "i4": "i", "u4": "I", "i8": "q", "u8": "Q", "f8": "d",
@@ -30,6 +34,11 @@ class Element(NamedTuple):
     name: str
     num_rows: int
     properties: list[Property]
+
+    @property
+    def triangle_bytes(self) -> int:
+        """The size of a row whose lists have three values."""
+        return sum(3 * dtype.itemsize + kind.itemsize if kind else dtype.itemsize for _, dtype, kind in self.properties)
 
 
 class Column(NamedTuple):
@@ -57,11 +66,20 @@ class Body:
         """The number of unread bytes."""
         return len(self.data) - self.start
 
-    def refuse_rest(self) -> None:
-        """Raise DataError if there are unread bytes."""
-        if self.num_left:
-            left = f"{self.num_left // self.unit_bytes:,} {self.unit}"
-            raise DataError(f"{left} more than its header announces (the file is damaged)")
+    def notes_on_rest(self, last: Element) -> tuple[str, ...]:
+        """Return a note on unread bytes that cannot be a row of the last element: a few, or printable text.
+
+        Raises:
+            DataError: if there are other unread bytes, or unread numbers of a text.
+        """
+        rest = self.data[self.start :]
+        is_binary = self.unit_bytes == 1
+        if not rest or (is_binary and is_padding(rest)):
+            return ()
+        left = f"{self.num_left // self.unit_bytes:,} {self.unit}"
+        if is_binary and (len(rest) < last.triangle_bytes or _PRINTABLE.fullmatch(rest)):
+            return (f"left out {left} after the last element",)
+        raise DataError(f"{left} more than its header announces (the file is damaged)")
 
     def refuse_short(self, element: Element, needed: int) -> None:
         """Raise DataError if there are fewer unread bytes than an element needs."""

@@ -1,4 +1,4 @@
-"""The result of all readers, and the triangulation and checks that they share."""
+"""The result of all readers, and the conversions and checks that they share."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurelib.errors import DataError
-from featurelib.meshes.limits import Limits
 
 
 class RawMesh(NamedTuple):
@@ -28,24 +27,24 @@ class RawMesh(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def fans(counts: NDArray[np.integer], corners: NDArray[np.integer], limits: Limits) -> NDArray[np.int64]:
-    """Return the (m, 3) triangles of polygons, each a fan around its first corner.
+def strips(corners: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return the (m, 3) triangles of triangle strips (n,), which negative numbers separate.
 
-    Args:
-        counts: (p,) number of corners of each polygon; fewer than three give no triangle.
-        corners: (sum of counts,) indices of vertices, polygon after polygon.
-        limits: for the number of triangles.
-
-    Raises:
-        DataError: if there are no triangles, or more than the limit.
+    Every second triangle of a strip is reversed, so that all have the winding of the first. Triangles with a repeated
+    corner, which only lead to the next part of a strip, are omitted.
     """
-    starts = np.cumsum(counts) - counts
-    num_triangles = np.maximum(counts - 2, 0)
-    total = int(num_triangles.sum())
-    limits.check_counts(0, total)
-    first = np.repeat(starts, num_triangles)
-    step = np.arange(total) - np.repeat(np.cumsum(num_triangles) - num_triangles, num_triangles)
-    return np.stack([corners[first], corners[first + step + 1], corners[first + step + 2]], axis=1).astype(np.int64)
+    places = np.arange(len(corners))
+    place_in_strip = places - np.maximum.accumulate(np.where(corners < 0, places, -1)) - 1
+    thirds = np.flatnonzero(place_in_strip >= 2)
+    is_reversed = place_in_strip[thirds] % 2 == 1
+    firsts, seconds = thirds - 2 + is_reversed, thirds - 1 - is_reversed
+    faces = np.stack([corners[firsts], corners[seconds], corners[thirds]], axis=1).astype(np.int64)
+    return faces[(faces != np.roll(faces, 1, axis=1)).all(axis=1)]
+
+
+def is_padding(rest: bytes) -> bool:
+    """Whether bytes after the data mean nothing: white space and zeros."""
+    return not rest.strip(b" \t\r\n\0")
 
 
 def refuse_missing_vertices(corners: NDArray[np.integer], num_vertices: int) -> None:

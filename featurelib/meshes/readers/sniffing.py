@@ -12,8 +12,8 @@ _LOOK_AT = 4096
 
 _MESHES = (
     (".glb", re.compile(rb"glTF[\x01\x02]\0\0\0")),
-    (".ply", re.compile(rb"ply\s*?\r?\n\s*(format|comment|obj_info|element)\b")),
-    (".off", re.compile(rb"\s*(?:#[^\n]*\n\s*)*(?:ST)?C?N?4?n?OFF\b")),
+    (".ply", re.compile(rb"ply[ \t]*[\r\n]\s*(format|comment|obj_info|element)\b")),
+    (".off", re.compile(rb"\s*(?:#[^\n]*\n\s*)*(?:ST)?[CN]*4?n?OFF(?![A-Za-z_])")),
     (".stl", re.compile(rb"\s*solid\b[^\0]*?\bfacet\s+normal\b", re.IGNORECASE)),
     (".obj", re.compile(rb"(?:\s*(?:#|(?:mtllib|usemtl|o|g|s|vn|vt)\b)[^\n\0]*\n)*\s*v[ \t]+[-+.\d]+[ \t]+[-+.\d]")),
 )

@@ -16,6 +16,10 @@ def _load(text: str):
     [
         QUAD,
         QUAD.replace("OFF\n", "OFF "),
+        QUAD.replace("OFF\n", "OFF"),
+        QUAD.replace("OFF\n", "STOFF"),
+        QUAD.replace("OFF\n", "NCOFF\r\n# a\n\n"),
+        QUAD.replace("OFF\n", ""),
         QUAD.replace("4 2 0\n", "4 2\n"),
         "# by hand\n" + QUAD.replace("0 0 0\n", "0 0 0 # corner\n\n").replace("\n", "\r\n"),
         QUAD.replace("4 0 1 2 3\n", "4 0 1 2 3 255 0 0\n"),
@@ -43,6 +47,9 @@ def test_all_variants_of_off_are_read(text):
             "begins with 'OFF four 2 0 0 0 3 0 0 3 2 0 0 2 1 4 0 1...'; expected 'OFF' and the numbers of "
             "vertices, faces and edges",
         ),
+        ("OFF\n", "4OFF\n", "vertices with a number of dimensions other than three (nOFF, 4OFF); expected three"),
+        ("OFF\n", "OFF BINARY\n", "a binary OFF, which is not read; export it as text"),
+        ("0 2 1\n", "0 2,5 1\n", "'2,5' has a decimal comma; export it with decimal points (2.5)"),
         ("0 2 1\n", "0 2\n", "vertex 4 of 4 is '0 2'; expected 3 numbers"),
         ("0 2 1\n", "0 2 l\n", "'l'; expected a number (the file is damaged)"),
         ("3 0 1 2\n", "3 0 1", "face 2 of 2 announces 3 corners and has 2 (the file is cut off or damaged)"),
@@ -61,3 +68,26 @@ def test_a_damaged_off_is_rejected(old, new, reason):
         _load(QUAD.replace(old, new))
 
     assert str(error.value) == f"a.off: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("letters", "columns"),
+    [
+        ("C", "{}"),
+        ("C", "{} 255"),
+        ("NC", "0 0 1 {}"),
+        ("CN", "0 0 1 {} 255"),
+        ("STNC", "-nan(ind) 0 1 {} 255 0.5 0.5"),
+    ],
+)
+@pytest.mark.parametrize("colour", ["255 51 0", "1.0 0.2 0.0"])
+def test_colours_of_vertices_follow_the_normal(letters, columns, colour):
+    """The letters before OFF announce them; they have three or four numbers, up to 255 or up to one."""
+    columns = columns.format(colour).replace(" 255 0.5", " 1.0 0.5") if "." in colour else columns.format(colour)
+    columns = columns.removesuffix(" 255") + " 1.0" if "." in colour and columns.endswith(" 255") else columns
+    vertices = "".join(f"{point} {columns}\n" for point in ("0 0 0", "3 0 0", "0 2 0"))
+
+    mesh = _load(f"{letters}OFF\n3 1 0\n{vertices}3 0 1 2\n")
+
+    assert mesh.colours.tolist() == [[255, 51, 0]] * 3
+    assert _load(f"OFF\n3 1 0\n{vertices}3 0 1 2\n").colours is None

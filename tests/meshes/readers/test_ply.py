@@ -101,7 +101,11 @@ def test_other_elements_are_skipped():
         ),
         (b"face 2", b"face 0", "no faces; a point cloud cannot be rendered (reconstruct its surface)"),
         (b"face 2", b"face 1", "13 bytes more than its header announces (the file is damaged)"),
-        (b"element face", b"element thing", "no faces; a point cloud cannot be rendered (reconstruct its surface)"),
+        (
+            b"element face 2\nproperty list uchar int vertex_indices",
+            b"element edge 2\nproperty list uchar int ends",
+            "no faces, but elements 2 'edge'; expected an element 'face' with a list vertex_indices",
+        ),
         (
             b"list uchar",
             b"list float",
@@ -182,3 +186,107 @@ def test_wrong_numbers_in_text_are_rejected(row, reason):
     """The number is an index, a count, missing or too many."""
     with pytest.raises(DataError, match=rf"\Aa.ply: .*{reason}"):
         _load(_ply([[0, 1, 2]]).replace(b"3 0 1 2\n", row + b"\n"))
+
+
+def _strip_ply(strips: list[int], index_type: str = "int", kind: str = "binary_little_endian") -> bytes:
+    """Return a PLY of VERTICES and one list of triangle strips."""
+    data = _ply([strips], kind=kind, count_type="int", index_type=index_type)
+    return data.replace(b"element face", b"element tristrips")
+
+
+@pytest.mark.parametrize("kind", ["ascii", "binary_little_endian", "binary_big_endian"])
+def test_triangle_strips_alternate_their_winding(kind):
+    """Every second triangle is reversed, -1 begins a strip, and triangles with a repeated corner are omitted."""
+    mesh = _load(_strip_ply([0, 1, 2, 3, -1, 1, 2, 4, 4, 3, 0], kind=kind))
+
+    assert mesh.faces.tolist() == [[0, 1, 2], [2, 1, 3], [1, 2, 4], [3, 4, 0]]
+    assert mesh.notes == ()
+
+
+def test_a_strip_in_an_unsigned_type_restarts_at_its_highest_number():
+    """-1 as uint is 4,294,967,295."""
+    mesh = _load(_strip_ply([0, 1, 2, 2**32 - 1, 2, 3, 4], index_type="uint"))
+
+    assert mesh.faces.tolist() == [[0, 1, 2], [2, 3, 4]]
+
+
+def test_damaged_strips_are_rejected():
+    """They have no triangle, or refer to a missing vertex."""
+    with pytest.raises(DataError, match="its triangle strips have no triangle"):
+        _load(_strip_ply([0, 1, -1, 2, 3, -1]))
+    with pytest.raises(DataError, match="a face refers to vertex 9 of 5"):
+        _load(_strip_ply([0, 1, 9]))
+
+
+@pytest.mark.parametrize("kind", ["ascii", "binary_little_endian"])
+@pytest.mark.parametrize("first_byte", [b"\n", b"\r", b" ", b"x"])
+def test_lines_of_a_header_end_with_any_line_end(kind, first_byte):
+    """CR, LF and CRLF; the body begins behind one line end, whatever its first byte is."""
+    header, end, body = _ply([[0, 1, 2]], kind=kind).partition(b"end_header\n")
+    if kind != "ascii":
+        body = first_byte + body[1:]  # the lowest byte of the first vertex's x
+    meshes = [_load((header + end).replace(b"\n", line_end) + body) for line_end in (b"\r", b"\n", b"\r\n")]
+
+    assert meshes[0].faces.tolist() == [[0, 1, 2]]
+    assert all((mesh.vertices_mm == meshes[0].vertices_mm).all() for mesh in meshes)
+
+
+@pytest.mark.parametrize("rest", [b"\n", b"\r\n\0\0", b" " * 50, b"\0" * 500])
+def test_padding_after_the_body_is_ignored(rest):
+    """White space and zeros mean nothing."""
+    for kind in ("ascii", "binary_little_endian"):
+        mesh = _load(_ply([[0, 1, 2]], kind=kind) + rest)
+        assert (len(mesh.faces), mesh.notes) == (1, ())
+
+
+@pytest.mark.parametrize("rest", [b"\xfe\x01\x02\x03", b"written by Scan 3.1, 2024-05-01\n\0"])
+def test_other_bytes_after_the_body_are_left_out_with_a_note(rest):
+    """They are too few for a row, or text. A whole row more means that a count is wrong."""
+    data = _ply([[0, 1, 2]], kind="binary_little_endian")
+
+    assert _load(data + rest).notes == (f"left out {len(rest)} bytes after the last element",)
+    with pytest.raises(DataError, match="13 bytes more than its header announces"):
+        _load(data + b"\3" + np.array([0, 2, 3], "<i4").tobytes())
+
+
+@pytest.mark.parametrize("names", ["red green blue", "diffuse_red diffuse_green diffuse_blue", "r g b"])
+@pytest.mark.parametrize(("scalar", "values"), [("uchar", "255 51 0"), ("float", "1 0.2 0"), ("float", "255 51 0")])
+def test_colours_have_several_names_and_types(names, scalar, values):
+    """Integers up to 255, and floats up to 1 or 255."""
+    properties = "".join(f"property {scalar} {name}\n" for name in names.split())
+    header = (
+        "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
+        f"{properties}element face 1\nproperty list uchar int vertex_index\nend_header\n"
+    )
+    mesh = _load((header + f"0 0 0 {values}\n1 0 0 {values}\n0 1 0 {values}\n3 0 1 2\n").encode())
+
+    assert mesh.colours.tolist() == [[255, 51, 0]] * 3
+
+
+def test_faces_in_an_element_of_another_name_are_read_with_a_note():
+    """The list of vertices shows that its rows are faces."""
+    mesh = _load(_ply([[0, 1, 2]]).replace(b"element face", b"element polygon"))
+
+    assert mesh.faces.tolist() == [[0, 1, 2]]
+    assert mesh.notes == ("faces are read from the element 'polygon'",)
+
+
+@pytest.mark.parametrize("word", ["-nan(ind)", "nan(snan)", "1.#QNAN", "-1.#IND00", "NaN", "nan(0x8000)", "1.#INF"])
+def test_a_nan_in_a_column_that_is_not_used_does_not_matter(word):
+    """Normals are not read; the same word as a coordinate is named."""
+    header = (
+        b"ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
+        b"property float nx\nelement face 1\nproperty list uchar int vertex_index\nend_header\n"
+    )
+    rows = f"0 0 0 {word}\n1 0 0 0\n0 1 0 {word}\n3 0 1 2\n"
+
+    assert _load(header + rows.encode()).notes == ()
+    with pytest.raises(DataError, match="vertex 1 is NaN or infinite") as error:
+        _load(header + rows.replace("1 0 0", f"1 {word} 0").encode())
+    assert word == "NaN" or repr(word) in str(error.value)
+
+
+def test_bytes_that_are_no_text_are_shown_as_hexadecimal():
+    """The message shows them so that they can be recognised."""
+    with pytest.raises(DataError, match="begins with the bytes fd 8f 00 01 9c 40 02 e1"):
+        _load(bytes.fromhex("fd8f00019c4002e1"))
