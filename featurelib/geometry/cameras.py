@@ -7,14 +7,14 @@ Image position `xy`: (0, 0) is the top-left corner of the square image and (1, 1
 of pixel i of W is at (i + 0.5) / W, so that mirroring is exactly x -> 1 - x.
 """
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from featurelib.errors import GeometryError
-from featurelib.geometry.transforms import apply, inverse
+from featurelib.geometry.transforms import apply, inverse, rigid
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,10 @@ class Camera:
     def position_mm(self) -> NDArray[np.float64]:
         """(3,) position of the camera, object frame."""
         return self.object_from_camera[:3, 3]
+
+    def relative_to(self, origin_mm: NDArray[np.float64]) -> Self:
+        """Return the camera in the object frame moved to an origin (3,)."""
+        return replace(self, object_from_camera=rigid(self.object_from_camera[:3, :3], self.position_mm - origin_mm))
 
     @property
     def axis(self) -> NDArray[np.float64]:

@@ -8,6 +8,9 @@ from featurelib.errors import DataError
 from featurelib.meshes.loading import MESH_SUFFIXES
 from featurelib.meshes.writers.ply import ply
 
+MAX_SINGLE_SIZES = 64
+"""Coordinates up to this many sizes of the mesh are written in single precision: steps of 1/130,000 of the size."""
+
 
 def foreign_suffixes() -> tuple[str, ...]:
     """Return the file endings that only trimesh reads, with the packages that are installed."""
@@ -17,7 +20,7 @@ def foreign_suffixes() -> tuple[str, ...]:
 
 
 def as_ply(content: bytes, suffix: str, name: str) -> bytes:
-    """Return a mesh file as PLY in its own axes and unit, with coordinates in single precision.
+    """Return a mesh file as PLY in its own axes and unit, in single precision unless it is far from its origin.
 
     Raises:
         DataError: if trimesh cannot read the file, or it has no faces.
@@ -26,9 +29,10 @@ def as_ply(content: bytes, suffix: str, name: str) -> bytes:
 
     try:
         mesh = trimesh.load(io.BytesIO(content), file_type=suffix.removeprefix("."), force="mesh", process=False)
-        vertices, faces = np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int32)
+        vertices, faces = np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces, np.int32)
     except Exception as error:  # noqa: BLE001 (each reader of trimesh raises its own errors)
         raise DataError(f"{name}: cannot be read, {type(error).__name__}: {error}; export it as PLY") from None
     if not len(faces):
         raise DataError(f"{name}: no faces; export a surface, as PLY")
-    return ply(vertices, faces)
+    is_far = np.abs(vertices).max(initial=0) > MAX_SINGLE_SIZES * np.ptp(vertices, axis=0).max(initial=0)
+    return ply(vertices if is_far else vertices.astype(np.float32), faces)

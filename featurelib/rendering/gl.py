@@ -54,13 +54,14 @@ class GLRenderer:
     def render(self, mesh: Mesh, cameras: Sequence[Camera], size: int) -> Iterator[RenderedView]:
         """Yield the image of each camera, `size` pixels wide and high; the mesh is uploaded once."""
         scene = pyrender.Scene(bg_color=np.full(4, BACKGROUND / 255))
-        primitive = _primitive(mesh)
+        vertices_mm, origin_mm = mesh.in_single_precision()
+        primitive = _primitive(mesh, vertices_mm)
         scene.add(pyrender.Mesh([primitive]))
         is_coloured = bool(primitive.buf_flags & (BufFlags.COLOR_0 | BufFlags.TEXCOORD_0))
         corners_mm = np.array(np.meshgrid(*mesh.bounds_mm.T)).reshape(3, -1).T  # (8, 3)
         for camera in cameras:
             frustum = _Frustum(camera, corners_mm)
-            node = scene.add(frustum, pose=camera.object_from_camera)
+            node = scene.add(frustum, pose=camera.relative_to(origin_mm).object_from_camera)
             scene.main_camera_node = node
             self._platform.make_current()
             yield self._painter.image(scene, frustum, size, is_coloured)
@@ -187,8 +188,11 @@ class _Painter(PyrenderRenderer):  # type: ignore[misc]  # pyrender has no types
 _LOCATIONS = ("NORMAL_LOC", "TEXCOORD_0_LOC", "COLOR_0_LOC")
 
 
-def _primitive(mesh: Mesh) -> pyrender.Primitive:
-    """Return the mesh as a pyrender primitive with its texture, else with its colours if it has any."""
+def _primitive(mesh: Mesh, vertices_mm: NDArray[np.float32]) -> pyrender.Primitive:
+    """Return the mesh as a pyrender primitive with its texture, else with its colours if it has any.
+
+    vertices_mm: (n, 3) relative to any origin.
+    """
     material = pyrender.MetallicRoughnessMaterial(doubleSided=True, alphaMode="OPAQUE")
     uv = colours = None
     if mesh.uv is not None and mesh.texture is not None:
@@ -199,5 +203,5 @@ def _primitive(mesh: Mesh) -> pyrender.Primitive:
         colours = np.ones((len(mesh.colours), 4), np.float32)
         colours[:, :3] = mesh.colours / 255
     return pyrender.Primitive(
-        mesh.vertices_mm, mesh.normals, indices=mesh.faces, material=material, texcoord_0=uv, color_0=colours
+        vertices_mm, mesh.normals, indices=mesh.faces, material=material, texcoord_0=uv, color_0=colours
     )

@@ -61,10 +61,13 @@ class RasterRenderer:
 class _Prepared:
     """A mesh with buffers for its n projected vertices (`corners` in `kernels`) and its appearance.
 
+    vertices_mm: (n, 3) of the mesh relative to `origin_mm` (3,).
     appearance: colours (n, 3), uv (n, 2) and texture (h, w, 3); of length zero where the mesh has none.
     """
 
     mesh: Mesh
+    vertices_mm: NDArray[np.float32]
+    origin_mm: NDArray[np.float64]
     is_coloured: bool
     corners: tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]
     appearance: tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8]]
@@ -79,7 +82,7 @@ class _Prepared:
         elif mesh.colours is not None:
             colours = mesh.colours
         corners = np.zeros((count, 2), np.int32), np.zeros(count, np.float32), np.zeros(count, np.float32)
-        return cls(mesh, len(colours) + len(texture) > 0, corners, (colours, uv, texture))
+        return cls(mesh, *mesh.in_single_precision(), len(colours) + len(texture) > 0, corners, (colours, uv, texture))
 
 
 def _view(prepared: _Prepared, camera: Camera, size: int, z_buffer: NDArray[Any]) -> RenderedView:
@@ -90,9 +93,9 @@ def _view(prepared: _Prepared, camera: Camera, size: int, z_buffer: NDArray[Any]
     # Rounding by + 0.5 costs nothing in the vertices' shades; colours are rounded when their pixels are shaded.
     scale, half = (1.0, 0.0) if prepared.is_coloured else (255 * ALBEDO, 0.5)
     gain, offset = scale * (1 - AMBIENT), scale * AMBIENT + half
-    pose = np.ascontiguousarray(camera.camera_from_object[:3])
+    pose = np.ascontiguousarray(camera.relative_to(prepared.origin_mm).camera_from_object[:3])
     span_mm = project(
-        mesh.vertices_mm, mesh.normals, pose, is_perspective, NEAR_MM, px_per_unit, size, gain, offset, corners
+        prepared.vertices_mm, mesh.normals, pose, is_perspective, NEAR_MM, px_per_unit, size, gain, offset, corners
     )
     levels = (is_perspective, *_depth_scale(*span_mm))
     draw(mesh.faces, corners, levels, z_buffer, size, stride)

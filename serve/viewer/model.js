@@ -144,11 +144,12 @@ export function createModel(canvas) {
       const color = map || vertexColors ? 0xffffff : 0xb9bcc2;
       mesh.material = new THREE.MeshLambertMaterial({ map, vertexColors, color, side: THREE.DoubleSide });
       scene.add(mesh);
+      mesh.updateMatrixWorld();
       applyStyle();
     },
-    /** The mesh's bounding box: its centre and its longest side. */
+    /** The mesh's bounding box: its centre and its longest side. A mesh far from the origin has a translation. */
     bounds() {
-      const box = mesh.geometry.boundingBox ?? new THREE.Box3().setFromObject(mesh);
+      const box = new THREE.Box3().setFromObject(mesh);
       return { centre: box.getCenter(new THREE.Vector3()).toArray(), size: Math.max(...box.getSize(new THREE.Vector3()).toArray()) };
     },
     /** Take the pose and the lens of a view's camera. */
@@ -205,7 +206,7 @@ export function createModel(canvas) {
     },
     /** The point of the surface closest to a point. */
     closest(point) {
-      const from = new THREE.Vector3(...point);
+      const from = mesh.worldToLocal(new THREE.Vector3(...point));
       const { position } = mesh.geometry.attributes;
       const index = mesh.geometry.index.array;
       const triangle = new THREE.Triangle();
@@ -216,7 +217,7 @@ export function createModel(canvas) {
         const distance = triangle.closestPointToPoint(from, found).distanceToSquared(from);
         if (distance < least) [least] = [distance, best.copy(found)];
       }
-      return { point: best.toArray(), distance: Math.sqrt(least) };
+      return { point: mesh.localToWorld(best).toArray(), distance: Math.sqrt(least) };
     },
   };
 }

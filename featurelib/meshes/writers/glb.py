@@ -24,9 +24,10 @@ def write_glb(mesh: Mesh) -> bytes:
     The axes of glTF are those of the object frame: +y is up, +z is out of the face, and +x is the object's left.
     """
     gltf = _Writer()
-    low, high = mesh.bounds_mm.tolist()
+    vertices_mm, origin_mm = mesh.in_single_precision()
+    low, high = (vertices_mm.min(axis=0).tolist(), vertices_mm.max(axis=0).tolist())
     attributes = {
-        "POSITION": gltf.accessor(mesh.vertices_mm, _FLOAT, "VEC3", min=low, max=high),
+        "POSITION": gltf.accessor(vertices_mm, _FLOAT, "VEC3", min=low, max=high),
         "NORMAL": gltf.accessor(mesh.normals, _FLOAT, "VEC3"),
     }
     material: dict[str, Any] = {"pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 0.9}}
@@ -37,7 +38,8 @@ def write_glb(mesh: Mesh) -> bytes:
         rgba = np.pad(mesh.colours, ((0, 0), (0, 1)), constant_values=255)  # rows must be multiples of 4 bytes
         attributes["COLOR_0"] = gltf.accessor(rgba, _UINT8, "VEC4", normalized=True)
     indices = gltf.accessor(mesh.faces.reshape(-1), _UINT32, "SCALAR")
-    return gltf.file({"attributes": attributes, "indices": indices, "material": 0}, material)
+    primitive = {"attributes": attributes, "indices": indices, "material": 0}
+    return gltf.file(primitive, material, {"translation": origin_mm.tolist()} if origin_mm.any() else {})
 
 
 class _Writer:
@@ -64,13 +66,13 @@ class _Writer:
         self.sections["textures"] = [{"source": 0}]
         return 0
 
-    def file(self, primitive: dict[str, Any], material: dict[str, Any]) -> bytes:
-        """Return the file of one primitive with its material."""
+    def file(self, primitive: dict[str, Any], material: dict[str, Any], place: dict[str, Any]) -> bytes:
+        """Return the file of one primitive with its material, at the place of its node."""
         content = {
             "asset": {"version": "2.0", "generator": "featurelib"},
             "scene": 0,
             "scenes": [{"nodes": [0]}],
-            "nodes": [{"mesh": 0}],
+            "nodes": [{"mesh": 0, **place}],
             "meshes": [{"primitives": [primitive]}],
             "materials": [material],
             "buffers": [{"byteLength": len(self.binary)}],

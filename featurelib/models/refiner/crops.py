@@ -48,15 +48,16 @@ def cameras_at(views: Sequence[View], centre_mm: NDArray[np.float64], width_mm: 
 def render_crops(mesh: Mesh, cameras: Sequence[Camera], size_px: int) -> NDArray[np.uint8]:
     """Return the images (n, size_px, size_px, 3) of n cameras from `crop_camera`."""
     images = np.empty((len(cameras), size_px, size_px, CHANNELS), np.uint8)
-    count, stride = len(mesh.vertices_mm), size_px + LANES
+    vertices_mm, origin_mm = mesh.in_single_precision()
+    count, stride = len(vertices_mm), size_px + LANES
     corners = np.empty((count, 2), np.int32), np.empty(count, np.float32), np.empty(count, np.float32)
     z_buffer = np.full(size_px * stride, EMPTY_FACE)
     for camera, image in zip(cameras, images, strict=True):
         half_mm = float(camera.lens.half_height_at(1.0))
-        pose = np.ascontiguousarray(camera.camera_from_object[:3])
+        pose = np.ascontiguousarray(camera.relative_to(origin_mm).camera_from_object[:3])
         gain, offset = 255 * ALBEDO * (1 - AMBIENT), 255 * ALBEDO * AMBIENT
         nearest, farthest = project(
-            mesh.vertices_mm, mesh.normals, pose, False, NEAR_MM, size_px / 2 / half_mm, size_px, gain, offset, corners
+            vertices_mm, mesh.normals, pose, False, NEAR_MM, size_px / 2 / half_mm, size_px, gain, offset, corners
         )
         margin_mm = 1e-5 * (farthest - nearest + abs(nearest) + abs(farthest)) + 1e-9
         first_mm, span_mm = nearest - margin_mm, farthest - nearest + 2 * margin_mm
