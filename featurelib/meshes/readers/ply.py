@@ -125,7 +125,7 @@ def _property(name: str, description: list[str], byte_order: str) -> Property:
         case [value_type] if value_type in _TYPES:
             return Property(name, np.dtype(byte_order + _TYPES[value_type]))
     raise DataError(
-        f"property {quoted(' '.join([*description, name]).encode())}; expected a type such as float and a name"
+        f"property {quoted(' '.join([*description, name]).encode('latin-1'))}; expected a type such as float and a name"
     )
 
 

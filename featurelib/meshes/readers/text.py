@@ -64,7 +64,7 @@ def quoted(text: bytes) -> str:
     """Return the beginning of some bytes for a message of one line: text in quotes, other bytes as hexadecimal."""
     beginning = text.lstrip()[:60]
     words = " ".join(beginning.decode("latin-1").split())
-    if sum(not " " <= letter <= "~" for letter in words) > len(words) // 8:
+    if sum(not " " <= letter <= "~" for letter in words) > len(words) // 3:
         return f"the bytes {beginning[:12].hex(' ')}"
     words = re.sub(r"[^ -~]", lambda found: f"\\x{ord(found[0]):02x}", words)
     return "'" + (words[:40] + "..." if len(words) > 40 else words) + "'"

@@ -90,3 +90,16 @@ def test_vertex_colours_are_scaled_from_one():
     mesh = _load("v 0 0 0 1 0 0\nv 3 0 0 0 0.5 0\nv 0 2 0 0 0 0.2\nf 1 2 3\n")
 
     assert mesh.colours.tolist() == [[255, 0, 0], [0, 128, 0], [0, 0, 51]]
+
+
+def test_a_face_line_without_corners_is_ignored():
+    """It may be the last line, which is cut off, also after corners that count backwards."""
+    assert _load(QUAD.replace("f 1 2 3 4", "f -4 -3 -2\nf ")).faces.tolist() == [[0, 1, 2]]
+    assert _load(QUAD.replace("f 1 2 3 4", "f \nf -4 -3 -2\nf \\\n")).faces.tolist() == [[0, 1, 2]]
+
+
+def test_a_comment_ends_where_its_line_ends():
+    """Also directly behind a number; the # of 1.#QNAN is none."""
+    mesh = _load("# head\n" + QUAD.replace("v 3 0 0", "v 3 0 0# corner").replace("f", "vn 1.#QNAN 0 1 # x\nf"))
+
+    assert mesh.vertices_mm.tolist() == [[0, 0, 0], [3, 0, 0], [3, 2, 0], [0, 2, 1]]
