@@ -11,13 +11,17 @@ from PIL import Image
 from featurelib.errors import DataError
 from featurelib.meshes import Limits, Mesh, load_mesh
 
-KINDS = ("ply", "ply_ascii", "stl", "stl_ascii", "off", "obj", "glb", "glb_textured")
+KINDS = ("ply", "ply_ascii", "stl", "stl_ascii", "off", "obj", "glb", "glb_textured", "obj_concave")
 LIMITS = Limits(max_faces=10_000, max_texture_pixels=10_000)
 ROUNDS = 80
 
 
 def _valid(kind, exported):
     mesh = trimesh.creation.box(extents=[3, 2, 1])
+    if kind == "obj_concave":  # an L whose six corners give four triangles, three times
+        return b"".join(b"v %d %d 0\n" % place for place in ((0, 0), (3, 0), (3, 1), (1, 1), (1, 3), (0, 3))) + (
+            b"f 2 3 4 5 6 1\nf -1 -2 -3 -4 -5 -6\nf 3 4 5 6 1 2\n"
+        )
     if kind == "glb_textured":
         material = trimesh.visual.material.PBRMaterial(baseColorTexture=Image.new("RGB", (4, 4), "red"))
         mesh.visual = trimesh.visual.TextureVisuals(uv=mesh.vertices[:, :2], material=material)

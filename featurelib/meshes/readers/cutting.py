@@ -4,9 +4,6 @@ A fan around the first corner covers a convex polygon, and only some concave one
 that a ring reaches by a keyhole (an edge there and back), are cut by mapbox-earcut in the plane of their corners.
 """
 
-import math
-from collections.abc import Iterator
-
 import mapbox_earcut
 import numpy as np
 from numpy.typing import NDArray
@@ -115,15 +112,21 @@ def _with_ears(
     of_polygons = faces[np.repeat(counts > 4, np.maximum(counts - 2, 0))]
     refuse_missing_vertices(of_polygons, len(vertices))
     polygons = polygons[_with_backward_triangle(doubled_areas(vertices, of_polygons), counts[polygons] - 2)]
-    starts = (np.cumsum(counts) - counts)[polygons]
+    if not len(polygons):
+        return faces
+    first_corners, rows, counts = (np.cumsum(counts) - counts)[polygons], rows[polygons], counts[polygons]
+    rings = corners[_runs(first_corners, counts)]
+    ears, num_ears = _ears(vertices[rings].astype(np.float64), counts)
+    ears_kept = np.where(num_ears > 0, num_ears, counts - 2)
+    faces[_runs(rows, num_ears)] = rings[ears]
     kept = np.ones(len(faces), dtype=bool)
-    for row, count, ears in zip(
-        rows[polygons], counts[polygons], _ears(counts[polygons], starts, corners, vertices), strict=True
-    ):
-        if ears is not None:
-            faces[row : row + len(ears)] = ears
-            kept[row + len(ears) : row + count - 2] = False
-    return faces if kept.all() else faces[kept]
+    kept[_runs(rows + ears_kept, counts - 2 - ears_kept)] = False
+    return faces[kept]
+
+
+def _runs(firsts: NDArray[np.integer], lengths: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return the numbers of runs that begin at `firsts` (p,), one run after the other."""
+    return np.arange(int(lengths.sum())) + np.repeat(firsts - np.cumsum(lengths) + lengths, lengths)
 
 
 def _with_backward_triangle(areas: list[NDArray[np.float64]], num_triangles: NDArray[np.integer]) -> NDArray[np.bool_]:
@@ -139,40 +142,54 @@ def _with_backward_triangle(areas: list[NDArray[np.float64]], num_triangles: NDA
     return np.asarray(np.minimum.reduceat(along, starts) < -ROUNDING * squared)
 
 
-def _ears(
-    counts: NDArray[np.integer],
-    starts: NDArray[np.integer],
-    corners: NDArray[np.integer],
-    vertices: NDArray[np.floating],
-) -> Iterator[NDArray[np.int64] | None]:
-    """Yield the triangles (m, 3) of each polygon, given the number and the first place of its corners.
+def _ears(points: NDArray[np.float64], counts: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the ears (m, 3) of rings, as indices of their points, and the number (p,) of each ring; 0 leaves the fan.
 
-    None if its ears do not cover it. Corners on a straight line may belong to no triangle.
+    A ring's ears are omitted if they do not cover it. Corners on a straight line may belong to no triangle.
+
+    Args:
+        points: (sum of counts, 3) corners, ring after ring.
+        counts: (p,) number of corners of each ring.
     """
     _refuse_endless(counts)
-    for count, start in zip(counts, starts, strict=True):
-        ring = corners[start : start + count]
-        flat, doubled_area = _flattened(vertices[ring].astype(np.float64))
-        found = mapbox_earcut.triangulate_float64(flat, np.array([count], np.uint32)).reshape(-1, 3)
-        (ax, ay), (bx, by) = (flat[found[:, 1:]] - flat[found[:, :1]]).transpose(1, 2, 0)
-        areas = ax * by - ay * bx
-        covers = abs(np.abs(areas).sum() - doubled_area) < COVERED * doubled_area
-        yield ring[found if areas.sum() > 0 else found[:, ::-1]] if covers else None
+    firsts = np.cumsum(counts) - counts
+    flat, whole = _flattened(points, firsts, counts)
+    ends = counts.astype(np.uint32)
+    cut = [
+        mapbox_earcut.triangulate_float64(flat[first : first + count], ends[ring : ring + 1])
+        for ring, (first, count) in enumerate(zip(firsts.tolist(), counts.tolist(), strict=True))
+    ]
+    num_ears = np.array([len(found) // 3 for found in cut])
+    ring_of_ear = np.repeat(np.arange(len(counts)), num_ears)
+    ears = np.concatenate(cut).reshape(-1, 3) + firsts[ring_of_ear, None]
+    (ax, ay), (bx, by) = (flat[ears[:, 1:]] - flat[ears[:, :1]]).transpose(1, 2, 0)
+    areas = ax * by - ay * bx
+    total, signed = (np.bincount(ring_of_ear, values, len(counts)) for values in (np.abs(areas), areas))
+    backwards = (signed < 0)[ring_of_ear]
+    ears[backwards] = ears[backwards, ::-1]
+    covers = np.abs(total - whole) < COVERED * whole
+    return ears[covers[ring_of_ear]], np.where(covers, num_ears, 0)
 
 
-def _flattened(ring: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """Return the corners (n, 2) of a ring (n, 3), counter-clockwise in its plane, and twice its area."""
-    x, y, z = (ring - ring[0]).T
-    nx, ny, nz = (float(u[:-1] @ v[1:] - v[:-1] @ u[1:]) for u, v in ((y, z), (z, x), (x, y)))  # Newell's normal
-    length = math.hypot(nx, ny, nz)
-    nx, ny, nz = (n / (length or 1.0) for n in (nx, ny, nz))  # rounding may have made a normal of a ring without one
+def _flattened(
+    points: NDArray[np.float64], firsts: NDArray[np.integer], counts: NDArray[np.integer]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the points (n, 2) of rings, counter-clockwise in their planes, and twice the area (p,) of each."""
+    x, y, z = (points - np.repeat(points[firsts], counts, axis=0)).T
+    following = np.arange(1, len(points) + 1)
+    following[firsts + counts - 1] = firsts
+    newell = [np.add.reduceat(u * v[following] - v * u[following], firsts) for u, v in ((y, z), (z, x), (x, y))]
+    lengths = np.sqrt(sum(axis**2 for axis in newell))
+    # Rounding may have made a normal of a ring without one, whose length is zero here.
+    nx, ny, nz = (axis / np.where(lengths > 0, lengths, 1) for axis in newell)
     # Two axes at right angles to the normal (Duff et al., Building an Orthonormal Basis, Revisited, 2017). Sums, and no
     # matrix product, which may round equal corners differently, so that the two edges of a keyhole would cross.
-    sign = math.copysign(1.0, nz)
+    sign = np.copysign(1.0, nz)
     a = -1 / (sign + nz)
     b = nx * ny * a
     right, up = (1 + sign * nx * nx * a, sign * b, -sign * nx), (b, sign + ny * ny * a, -ny)
-    return np.stack([x * u + y * v + z * w for u, v, w in (right, up)], axis=1), length
+    at = [sum(c * np.repeat(w, counts) for c, w in zip((x, y, z), axis, strict=True)) for axis in (right, up)]
+    return np.stack(at, axis=1), lengths
 
 
 def _refuse_endless(counts: NDArray[np.integer]) -> None:
