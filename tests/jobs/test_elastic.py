@@ -155,12 +155,13 @@ def test_vectorize_uses_a_node_that_joins(run, tmp_path):
 
 
 PREEMPT = """
-import csv, io, json, subprocess, sys, threading, time
+import json, logging, subprocess, sys, threading, time
 from pathlib import Path
 import ray
 from ray.cluster_utils import Cluster
 from jobs.train_detector import TrainDetectorConfig, train_detector
 
+logging.basicConfig(level=logging.INFO)
 arguments = json.loads(sys.argv[1])
 metrics = Path(arguments["run"], "detector/orthographic/metrics.csv")
 checkpoint = metrics.with_name("checkpoint.npz")
@@ -172,28 +173,34 @@ def position():
     return len(about["rows"]), about["steps"]
 
 def wait(condition):
-    while not condition():
+    while not (found := condition()):
         assert thread.is_alive()
         time.sleep(0.02)
+    return found
 
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
 leaving = cluster.add_node(num_cpus=2)
 ray.init(address=cluster.address, log_to_driver=False)
 outcome = []
-thread = threading.Thread(target=lambda: outcome.append(train_detector(TrainDetectorConfig(**arguments))))
+train = lambda: outcome.append(train_detector(TrainDetectorConfig(**arguments)))
+thread = threading.Thread(target=train, daemon=True)
 thread.start()
 wait(checkpoint.exists)
-subprocess.run(["ray", "drain-node", "--address", cluster.address, "--node-id", leaving.node_id, "--reason",
-    "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "spot", "--deadline-remaining-seconds", "300"], check=True)
-wait(lambda: position()[1])
-print(json.dumps(position()), flush=True)
+drain = [sys.executable, "-m", "ray.scripts.scripts", "drain-node", "--address", cluster.address]
+drain += ["--node-id", leaving.node_id, "--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "spot"]
+subprocess.run([*drain, "--deadline-remaining-seconds", "300"], check=True)
+saved = wait(lambda: (found := position())[1] and found)
 cluster.remove_node(leaving, allow_graceful=False)
+print(json.dumps(saved), flush=True)
 cluster.add_node(num_cpus=2)
 thread.join()
 ray.shutdown()
 cluster.shutdown()
 sys.exit(0 if outcome == [None] else 1)
 """
+
+
+EPOCHS = 12
 
 
 def test_a_training_saves_before_its_node_is_preempted(run, tmp_path):
@@ -205,13 +212,14 @@ def test_a_training_saves_before_its_node_is_preempted(run, tmp_path):
         "head": "regression",
         "alpha": 0.35,
         "input_size": 32,
-        "batch_size": 8,
-        "epochs": 40,
-        "patience": 40,
+        "batch_size": 4,  # an epoch has 45 steps, 29 of them after the checkpoint
+        "epochs": EPOCHS,
+        "patience": EPOCHS,
         "workers": 2,
         "max_restarts": 0,
     }
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    environment |= {"RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S": "0.5"}
     command = [sys.executable, "-c", PREEMPT, json.dumps(arguments)]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
     assert ended.returncode == 0, ended.stderr[-3000:]
@@ -221,4 +229,4 @@ def test_a_training_saves_before_its_node_is_preempted(run, tmp_path):
     assert steps > 0
     assert f"a node will be preempted; saved after {position}" in ended.stderr
     assert f"resumes after {position}" in ended.stderr
-    assert len((tmp_path / "detector/orthographic/metrics.csv").read_text().splitlines()) == 1 + 40
+    assert len((tmp_path / "detector/orthographic/metrics.csv").read_text().splitlines()) == 1 + EPOCHS
