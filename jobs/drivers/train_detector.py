@@ -131,4 +131,5 @@ def train_on_cluster(
     else:
         from jobs.workers.detector_group import fit_on_cluster  # imports Ray Train and Ray Data
 
-        follow(fit_on_cluster.remote(task, min(share, threads)), queue)
+        fit_group = fit_on_cluster.options(scheduling_strategy=cluster.on_this_node())
+        follow(fit_group.remote(task, min(share, threads)), queue)

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from featurelib.runtime.console import output_options
 from featurelib.runtime.progress import Progress
@@ -110,6 +111,11 @@ def warm_up_data() -> None:
             ray.data.range(1, override_num_blocks=1).materialize()
 
     threading.Thread(target=start, name="warm-up", daemon=True).start()
+
+
+def on_this_node() -> NodeAffinitySchedulingStrategy:
+    """Return the placement of what has to live as long as this process: on its node, which others may leave."""
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
 
 
 def off_gpu_nodes() -> dict[str, str] | None:

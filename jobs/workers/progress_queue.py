@@ -6,12 +6,14 @@ from typing import Any
 import ray
 from ray.util.queue import Queue
 
+from jobs.workers import cluster
+
 logger = logging.getLogger(__name__)
 
 
 def open_queue() -> Queue:
-    """Return a queue that takes lines of progress, and exceptions that end the command; it occupies no CPU."""
-    return Queue(actor_options={"num_cpus": 0})
+    """Return a queue on this node for lines of progress, and exceptions that end the command; it occupies no CPU."""
+    return Queue(actor_options={"num_cpus": 0, "scheduling_strategy": cluster.on_this_node()})
 
 
 def follow(task: ray.ObjectRef, queue: Queue) -> Any:

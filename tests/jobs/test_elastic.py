@@ -22,11 +22,13 @@ import psutil, ray
 from ray.cluster_utils import Cluster
 from jobs.predict import PredictConfig, predict
 from jobs.render import RenderConfig, render
+from jobs.train_detector import TrainDetectorConfig, train_detector
 from jobs.vectorize import VectorizeConfig, vectorize
 JOBS = {
     "render": (lambda a: render(RenderConfig(**a)), "make_shards"),
     "vectorize": (lambda a: vectorize(VectorizeConfig(**a)), "vectorize_shards"),
     "predict": (lambda a: predict(PredictConfig(**a)), "make_part"),
+    "train": (lambda a: train_detector(TrainDetectorConfig(**a)), "_read_segment"),
 }
 name, arguments = sys.argv[1], json.loads(sys.argv[2])
 job, title = JOBS[name]
@@ -48,7 +50,7 @@ def wait_for(node, seconds=120):
         time.sleep(0.05)
     return time.monotonic() - started
 
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 3 if name == "train" else 1})
 ray.init(address=cluster.address, log_to_driver=False)
 outcome = []
 thread = threading.Thread(target=lambda: outcome.append(job(arguments)))
@@ -154,6 +156,18 @@ def test_vectorize_uses_a_node_that_joins(run, tmp_path):
     assert pq.read_metadata(long / "vectors" / "orthographic.parquet").num_rows == 14 * times
 
 
+TRAINING = {"weights": "none", "head": "regression", "alpha": 0.35, "input_size": 32, "batch_size": 4, "workers": 2}
+
+
+def test_a_training_decodes_on_a_node_that_joins(run, tmp_path):
+    """Its two workers and one decoding task fill the first node."""
+    shutil.copytree(run / "renders", tmp_path / "renders")
+    recipe = TRAINING | {"epochs": 20, "patience": 20, "shuffle_buffer": 4, "max_restarts": 0}
+    assert seconds_to_work("train", run=str(tmp_path), **recipe) < WITHIN_S
+
+    assert len((tmp_path / "detector/orthographic/metrics.csv").read_text().splitlines()) == 1 + 20
+
+
 PREEMPT = """
 import json, logging, subprocess, sys, threading, time
 from pathlib import Path
@@ -178,7 +192,7 @@ def wait(condition):
         time.sleep(0.02)
     return found
 
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})  # too few for both workers
 leaving = cluster.add_node(num_cpus=2)
 ray.init(address=cluster.address, log_to_driver=False)
 outcome = []
@@ -206,18 +220,8 @@ EPOCHS = 12
 def test_a_training_saves_before_its_node_is_preempted(run, tmp_path):
     """It resumes from the step that it had saved, within the epoch, and no restart counts as a failure."""
     shutil.copytree(run / "renders", tmp_path / "renders")
-    arguments = {
-        "run": str(tmp_path),
-        "weights": "none",
-        "head": "regression",
-        "alpha": 0.35,
-        "input_size": 32,
-        "batch_size": 4,  # an epoch has 45 steps, 29 of them after the checkpoint
-        "epochs": EPOCHS,
-        "patience": EPOCHS,
-        "workers": 2,
-        "max_restarts": 0,
-    }
+    recipe = TRAINING | {"epochs": EPOCHS, "patience": EPOCHS, "max_restarts": 0}  # 45 steps, 29 after the checkpoint
+    arguments = {"run": str(tmp_path), **recipe}
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     environment |= {"RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S": "0.5"}
     command = [sys.executable, "-c", PREEMPT, json.dumps(arguments)]
