@@ -10,7 +10,7 @@ from featurelib.errors import DataError, GeometryError
 from featurelib.geometry import apply
 from featurelib.meshes.limits import Limits
 from featurelib.meshes.mesh import Mesh
-from featurelib.meshes.readers.glb import read_glb
+from featurelib.meshes.readers.glb import read_glb, read_gltf
 from featurelib.meshes.readers.obj import read_obj
 from featurelib.meshes.readers.off import read_off
 from featurelib.meshes.readers.ply import read_ply
@@ -28,6 +28,7 @@ _READERS: dict[str, Callable[[bytes, Limits], RawMesh]] = {
     ".stl": read_stl,
     ".glb": read_glb,
     ".off": read_off,
+    ".gltf": read_gltf,
 }
 
 MESH_SUFFIXES = tuple(_READERS)

@@ -10,8 +10,15 @@ STL_HEADER_BYTES, STL_FACE_BYTES = 84, 50
 
 _LOOK_AT = 4096
 
+_GLTF_KEYS = (
+    b"accessors", b"animations", b"asset", b"buffers", b"bufferViews", b"cameras", b"extensions(?:Used|Required)?",
+    b"images", b"materials", b"meshes", b"nodes", b"samplers", b"scenes?", b"skins", b"textures",
+)  # fmt: skip
+"""One of these is the first key of a glTF."""
+
 _MESHES = (
     (".glb", re.compile(rb"glTF[\x01\x02]\0\0\0")),
+    (".gltf", re.compile(rb"\s*\{\s*\"(?:" + b"|".join(_GLTF_KEYS) + rb")\"\s*:")),
     (".ply", re.compile(rb"ply[ \t]*[\r\n]\s*(format|comment|obj_info|element)\b")),
     (".off", re.compile(rb"\s*(?:#[^\n]*\n\s*)*(?:ST)?[CN]*4?n?OFF(?![A-Za-z_])")),
     (".stl", re.compile(rb"\s*solid\b[^\0]*?\bfacet\s+normal\b", re.IGNORECASE)),

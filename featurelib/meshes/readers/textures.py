@@ -23,6 +23,22 @@ FORMATS = ("PNG", "JPEG", "WEBP")
 _ONE_AT_A_TIME = threading.Lock()
 
 
+def unread_kind(data: bytes) -> str:
+    """Return the name of an image's format if it is not decoded; empty if it is."""
+    if data.startswith((b"\x89PNG", b"\xff\xd8\xff")):
+        return ""
+    if data.startswith(b"\xabKTX"):
+        return "KTX2"
+    with _quiet():
+        try:
+            with Image.open(io.BytesIO(data), formats=FORMATS):
+                return ""
+        except Image.DecompressionBombError:
+            return ""  # its size is refused
+        except Exception:  # noqa: BLE001 (damaged bytes make Pillow raise any error)
+            return "of an unknown format"
+
+
 def image_size(data: bytes) -> tuple[int, int]:
     """Return the width and height from an image's header, without decoding it.
 
