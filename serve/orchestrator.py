@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from pathlib import PurePosixPath
 from time import perf_counter
 from typing import Any
 
@@ -15,6 +14,7 @@ from featurelib.datasets.dataset import Dataset, open_dataset
 from featurelib.errors import FeaturelibError
 from featurelib.geometry import SIDES, Projection
 from featurelib.meshes import MESH_SUFFIXES
+from featurelib.meshes.file_names import split_mesh_name
 from serve.api.errors import ApiError
 from serve.api.images import read_image
 from serve.api.limiter import ConcurrencyLimiter
@@ -156,7 +156,7 @@ class Orchestrator:
         """Predict both landmarks of an uploaded mesh."""
         started, timings_ms = perf_counter(), dict[str, float]()
         projection = self.index.projection(options.projection)
-        suffix = PurePosixPath(filename).suffix.lower()
+        _, suffix = split_mesh_name(filename)
         file_type = suffix if suffix in MESH_SUFFIXES else ".ply"
         with self.meshes(), self.meters.stage("prepare", timings_ms):
             prepared = await self._call(self.renderer.prepare.remote, projection, content, file_type, options.unit)

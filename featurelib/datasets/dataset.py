@@ -19,6 +19,7 @@ from featurelib.datasets.schemas import OBJECTS, QUATERNION
 from featurelib.errors import DataError
 from featurelib.geometry import Alignment
 from featurelib.meshes import MESH_SUFFIXES, Mesh, read_mesh
+from featurelib.meshes.file_names import split_mesh_name
 from featurelib.runtime import storage
 
 
@@ -150,8 +151,8 @@ def _mesh_files(listing: Iterable[storage.Entry], name: str, faults: list[Fault]
     """Return `file/tag` of the mesh files by object id; one string per file, since there may be millions."""
     meshes: dict[str, str] = {}
     for entry in listing:
-        object_id, dot, suffix = entry.name.rpartition(".")
-        if dot + suffix.lower() not in MESH_SUFFIXES:
+        object_id, suffix = split_mesh_name(entry.name)
+        if suffix not in MESH_SUFFIXES:
             continue
         if object_id in meshes:
             other = meshes[object_id].partition("/")[0]

@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from featurelib.errors import DataError, GeometryError
 from featurelib.geometry import apply
+from featurelib.meshes.file_names import split_mesh_name
 from featurelib.meshes.limits import Limits
 from featurelib.meshes.mesh import Mesh
 from featurelib.meshes.readers.glb import read_glb, read_gltf
+from featurelib.meshes.readers.gzipped import gunzip
 from featurelib.meshes.readers.obj import read_obj
 from featurelib.meshes.readers.off import read_off
 from featurelib.meshes.readers.ply import read_ply
@@ -18,6 +20,8 @@ from featurelib.meshes.readers.polygons import RawMesh, refuse_missing_vertices
 from featurelib.meshes.readers.sniffing import refuse_other_content
 from featurelib.meshes.readers.stl import read_stl
 from featurelib.meshes.readers.text import undefined_word
+from featurelib.meshes.readers.vtk import read_vtk
+from featurelib.meshes.readers.vtp import read_vtp
 from featurelib.runtime import storage
 
 __all__ = ["MESH_SUFFIXES", "load_mesh", "parse_mesh", "read_mesh"]
@@ -29,9 +33,11 @@ _READERS: dict[str, Callable[[bytes, Limits], RawMesh]] = {
     ".glb": read_glb,
     ".off": read_off,
     ".gltf": read_gltf,
+    ".vtk": read_vtk,
+    ".vtp": read_vtp,
 }
 
-MESH_SUFFIXES = tuple(_READERS)
+MESH_SUFFIXES = (*_READERS, ".ply.gz", ".obj.gz", ".stl.gz", ".off.gz", ".vtk.gz")
 """Lower-case endings of the mesh files that can be read."""
 
 DEFAULT_LIMITS = Limits()
@@ -74,14 +80,17 @@ def load_mesh(
 
 def _read(data: bytes, suffix: str, limits: Limits) -> RawMesh:
     """Return the unchecked mesh of a file."""
-    if suffix not in _READERS:
+    if suffix not in MESH_SUFFIXES:
         known = ", ".join(MESH_SUFFIXES)
         raise DataError(f"type {suffix.removeprefix('.')!r} cannot be read; expected one of {known}")
     if not data:
         raise DataError("the file is empty; copy it again")
     if len(data) > limits.max_file_bytes:
         raise DataError(f"{len(data):,} bytes; expected at most {limits.max_file_bytes:,} (simplify the mesh)")
-    refuse_other_content(data, suffix)
+    packed = ".gz" if suffix.endswith(".gz") else ""
+    if packed:
+        data, suffix = gunzip(data, limits), suffix.removesuffix(packed)
+    refuse_other_content(data, suffix, packed)
     return _READERS[suffix](data, limits)
 
 
@@ -176,4 +185,4 @@ def parse_mesh(content: bytes, uri: str, object_from_source: NDArray[np.float64]
         DataError: if the content is not a usable mesh.
     """
     name = uri.rpartition("/")[2]
-    return load_mesh(content, name.rpartition(".")[2], object_from_source, name=f"meshes/{name}")
+    return load_mesh(content, split_mesh_name(name)[1], object_from_source, name=f"meshes/{name}")

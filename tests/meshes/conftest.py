@@ -1,5 +1,6 @@
 """Meshes as the bytes of files, and ellipsoids with bumps whose landmarks are known exactly."""
 
+import gzip
 import json
 import struct
 from collections.abc import Callable
@@ -10,6 +11,11 @@ import numpy as np
 import pytest
 import trimesh
 from scipy.spatial.transform import Rotation
+from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
+from vtkmodules.vtkCommonCore import vtkPoints
+from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
+from vtkmodules.vtkIOLegacy import vtkPolyDataWriter
+from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 
 from featurelib.meshes.template import Template, build_template
 
@@ -72,11 +78,39 @@ def exported() -> Callable[..., bytes]:
     """A function that returns a mesh as the bytes of a file; `ply_ascii` and `stl_ascii` are text."""
 
     def exported(mesh: trimesh.Trimesh, kind: str) -> bytes:
+        kind = kind.removeprefix(".")
+        if kind.endswith(".gz"):
+            return gzip.compress(exported(mesh, kind.removesuffix(".gz")))
+        if kind in ("vtk", "vtp"):
+            return vtk_file(mesh, kind)
+        if kind == "gltf":
+            files = trimesh.exchange.gltf.export_gltf(trimesh.Scene([mesh]), merge_buffers=True, embed_buffers=True)
+            return files["model.gltf"]
         options = {"encoding": "ascii"} if kind == "ply_ascii" else {}
-        written = mesh.export(file_type=kind.removeprefix(".").replace("ply_ascii", "ply"), **options)
+        written = mesh.export(file_type=kind.replace("ply_ascii", "ply"), **options)
         return written.encode() if isinstance(written, str) else written
 
     return exported
+
+
+def vtk_file(mesh: trimesh.Trimesh, kind: str) -> bytes:
+    """Return a mesh as VTK writes it by default: legacy text, or XML with appended base64 that zlib compressed."""
+    surface = vtkPolyData()
+    points, cells = vtkPoints(), vtkCellArray()
+    ends = np.arange(0, 3 * len(mesh.faces) + 1, 3)
+    points.SetData(numpy_to_vtk(np.ascontiguousarray(mesh.vertices, np.float64), deep=True))
+    cells.SetData(*(numpy_to_vtkIdTypeArray(np.int64(values), deep=True) for values in (ends, mesh.faces.ravel())))
+    surface.SetPoints(points)
+    surface.SetPolys(cells)
+    if mesh.visual.kind == "vertex":
+        colours = numpy_to_vtk(np.ascontiguousarray(mesh.visual.vertex_colors[:, :3]), deep=True)
+        colours.SetName("RGB")
+        surface.GetPointData().SetScalars(colours)
+    writer = vtkPolyDataWriter() if kind == "vtk" else vtkXMLPolyDataWriter()
+    writer.SetInputData(surface)
+    writer.WriteToOutputStringOn()
+    writer.Write()
+    return writer.GetOutputString().encode()
 
 
 @pytest.fixture(scope="session")

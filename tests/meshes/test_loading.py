@@ -20,7 +20,7 @@ TRIANGLE = b"v 0 0 0\nv 3 0 0\nv 0 2 0\nf 1 2 3\n"
 @pytest.mark.parametrize("kind", [*MESH_SUFFIXES, ".ply_ascii", ".stl_ascii"])
 def test_every_file_type_gives_the_same_surface(kind, ellipsoid, exported):
     """A mesh written as any of the accepted types is read with the same triangles, in millimetres."""
-    mesh = load_mesh(exported(ellipsoid, kind), kind[:4], IN_OBJECT_FRAME, name="e")
+    mesh = load_mesh(exported(ellipsoid, kind), kind.removesuffix("_ascii"), IN_OBJECT_FRAME, name="e")
 
     expected = (ellipsoid.triangles @ IN_OBJECT_FRAME[:3, :3].T).astype(np.float32)
     assert mesh.vertices_mm[mesh.faces] == pytest.approx(expected, abs=2e-5)

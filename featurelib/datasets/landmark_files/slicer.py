@@ -14,6 +14,9 @@ from typing import Any
 
 from featurelib.datasets.landmark_files.landmarks import NamedPoints, Space, Xyz
 from featurelib.errors import DataError
+from featurelib.meshes.readers.gzipped import beginning
+from featurelib.meshes.readers.sniffing import mesh_suffix_of
+from featurelib.meshes.readers.vtp import field_text
 
 SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
@@ -30,8 +33,13 @@ HEADER_BYTES = 4096
 
 
 def mesh_space(content: bytes) -> Space | None:
-    """Return the axes that a mesh file's header or first comments name, as Slicer writes them; None without a name."""
-    head = content[:HEADER_BYTES]
+    """Return the axes that a mesh file names, as Slicer writes them; None without a name.
+
+    They are in the header or in the first comments, in VTP files in the field SPACE.
+    """
+    head = beginning(content, HEADER_BYTES)
+    if mesh_suffix_of(head) == ".vtp":
+        head += b"SPACE=" + field_text(content, "SPACE").encode()
     return "RAS" if b"SPACE=RAS" in head else "LPS" if b"SPACE=LPS" in head else None
 
 

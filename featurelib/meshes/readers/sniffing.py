@@ -19,6 +19,8 @@ _GLTF_KEYS = (
 _MESHES = (
     (".glb", re.compile(rb"glTF[\x01\x02]\0\0\0")),
     (".gltf", re.compile(rb"\s*\{\s*\"(?:" + b"|".join(_GLTF_KEYS) + rb")\"\s*:")),
+    (".vtk", re.compile(rb"# vtk DataFile Version")),
+    (".vtp", re.compile(rb"\s*(?:<\?xml[^>]*>)?\s*(?:<!--[^>]*-->\s*)*<VTKFile\b")),
     (".ply", re.compile(rb"ply[ \t]*[\r\n]\s*(format|comment|obj_info|element)\b")),
     (".off", re.compile(rb"\s*(?:#[^\n]*\n\s*)*(?:ST)?[CN]*4?n?OFF(?![A-Za-z_])")),
     (".stl", re.compile(rb"\s*solid\b[^\0]*?\bfacet\s+normal\b", re.IGNORECASE)),
@@ -39,19 +41,19 @@ _OTHERS = (
     (re.compile(rb"\s*<(!doctype html|html|head|body)\b", re.IGNORECASE), "an HTML page", "download the file itself"),
     (re.compile(rb"version https://git-lfs"), "a Git LFS pointer", "run `git lfs pull` to get the mesh"),
     (re.compile(rb"\s*\{\s*\""), "JSON", "export a glTF as one .glb, with everything inside"),
-    (re.compile(rb"\s*<\?xml"), "XML", "export it as .ply, .obj, .stl, .glb or .off"),
+    (re.compile(rb"\s*<\?xml"), "XML", "export it as .ply, .obj, .stl, .glb, .off or .vtp"),
 )
 
 
-def refuse_other_content(data: bytes, suffix: str) -> None:
-    """Raise DataError if the bytes are certainly not a file of the type `suffix` (".ply")."""
+def refuse_other_content(data: bytes, suffix: str, packed: str = "") -> None:
+    """Raise DataError if the bytes are certainly not a file of the type `suffix` (".ply"); packed: a second ending."""
     if suffix == ".stl" and is_binary_stl(data):  # its first 80 bytes are free, and may be "solid" or "PK"
         return
     found = mesh_suffix_of(data)
     if found == suffix:
         return
     if found:
-        raise DataError(f"is {_a(found)} file, not {_a(suffix)}; rename it to end in {found}")
+        raise DataError(f"is {_a(found)} file, not {_a(suffix)}; rename it to end in {found}{packed}")
     for pattern, what, fix in _OTHERS:
         if pattern.match(data[:_LOOK_AT]):
             raise DataError(f"is {what}, not {_a(suffix)}; {fix}")
