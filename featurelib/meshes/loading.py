@@ -11,6 +11,7 @@ from featurelib.geometry import apply
 from featurelib.meshes.file_names import split_mesh_name
 from featurelib.meshes.limits import Limits
 from featurelib.meshes.mesh import Mesh
+from featurelib.meshes.plain_colours import without_plain_colours
 from featurelib.meshes.readers.glb import read_glb, read_gltf
 from featurelib.meshes.readers.gzipped import gunzip
 from featurelib.meshes.readers.obj import read_obj
@@ -98,7 +99,7 @@ def _checked(raw: RawMesh, object_from_source: NDArray[np.floating], limits: Lim
     """Return the mesh in the object frame; raise DataError or GeometryError if it cannot be rendered."""
     limits.check_counts(len(raw.vertices), len(raw.faces))
     refuse_missing_vertices(raw.faces, len(raw.vertices))
-    raw = _without_strays(raw)
+    raw = without_plain_colours(_without_strays(raw))
     vertices_mm = apply(object_from_source, raw.vertices)
     _refuse_implausible(vertices_mm, raw.vertices.dtype == np.float32, limits)
     mesh = Mesh.smooth(vertices_mm, raw.faces, colours=raw.colours, uv=raw.uv, texture=raw.texture)

@@ -78,9 +78,7 @@ class _Writer:
             "buffers": [{"byteLength": len(self.binary)}],
             **self.sections,
         }
-        text = json.dumps(content, separators=(",", ":")).encode()
-        chunks = _chunk(_JSON, text, b" ") + _chunk(_BIN, bytes(self.binary), b"\0")
-        return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
+        return pack(content, bytes(self.binary))
 
     def _view(self, content: bytes) -> int:
         self.binary += bytes(-len(self.binary) % 4)
@@ -88,6 +86,13 @@ class _Writer:
         self.binary += content
         self.sections["bufferViews"].append({"buffer": 0, "byteOffset": start, "byteLength": len(content)})
         return len(self.sections["bufferViews"]) - 1
+
+
+def pack(document: dict[str, Any], binary: bytes) -> bytes:
+    """Return the JSON and the binary part of a glTF as one GLB."""
+    text = json.dumps(document, separators=(",", ":")).encode()
+    chunks = _chunk(_JSON, text, b" ") + _chunk(_BIN, binary, b"\0")
+    return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
 
 
 def _chunk(kind: bytes, content: bytes, padding: bytes) -> bytes:

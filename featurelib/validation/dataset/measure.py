@@ -24,6 +24,9 @@ SIDE_VIEWS = Rig((View(90.0), View(-90.0)))
 SIDE_PX = 128
 """Width of the images that decide whether a landmark is occluded: 3 mm per pixel on a head."""
 
+OBLIQUE_VIEWS = Rig((View(50.0, 25.0), View(0.0, -20.0), View(-50.0, 25.0)))
+"""Views from which also a flat object has two shades, and a box several."""
+
 OCCLUDED_SHARE = 0.01
 """A landmark farther behind the surface than this share of the image width is occluded, as in `render`."""
 
@@ -72,6 +75,8 @@ class Measurement:
     frames_mm: the image width that the mesh needs, by projection.
     invariants: see `featurelib.meshes.shape`. labels: None without labels.
     fit: None without a reference, or if the reference cannot be registered.
+    flat_share: largest share of its pixels in three views that are of one grey value.
+    notes: what was repaired or left out when the file was read.
     """
 
     object_id: str
@@ -82,6 +87,8 @@ class Measurement:
     invariants: NDArray[np.float64]
     labels: Labelled | None
     fit: Fit | None
+    flat_share: float = 0.0
+    notes: tuple[str, ...] = ()
 
     @property
     def size_mm(self) -> float:
@@ -125,6 +132,8 @@ def measure_mesh(mesh: Mesh, job: MeasureJob, sha256: str = "") -> Measurement:
         invariants=invariants(mesh.vertices_mm, mesh.faces),
         labels=None if job.pair_mm is None else _labelled(mesh, job.pair_mm),
         fit=None if job.reference is None else fit_to(mesh, job.reference, job.pair_mm),
+        flat_share=_flat_share(mesh),
+        notes=mesh.notes,
     )
 
 
@@ -149,6 +158,17 @@ def _labelled(mesh: Mesh, pair_mm: NDArray[np.float64]) -> Labelled:
     ]
     off_mm = closest_points(pair_mm, mesh.vertices_mm, mesh.faces)[1]
     return Labelled(pair_mm, off_mm, np.array(is_occluded), _frames_mm(pair_mm, mesh))
+
+
+def _flat_share(mesh: Mesh) -> float:
+    """Return the largest share of the object's pixels whose grey values differ by at most 2 levels of 255."""
+    frame_mm = frame_needed_mm(mesh.vertices_mm, mesh.centre_mm, OBLIQUE_VIEWS, "orthographic")
+    cameras = OBLIQUE_VIEWS.cameras(mesh.centre_mm, Orthographic(frame_mm / 2), frame_mm)
+    counts = np.zeros(256)
+    for image in renderer().render(mesh, cameras, SIDE_PX):
+        grey = image.pixels if image.pixels.ndim == 2 else image.pixels.mean(axis=-1).astype(np.uint8)
+        counts += np.bincount(grey[np.isfinite(image.depth_mm)], minlength=256)
+    return float(np.convolve(counts, np.ones(3)).max() / max(counts.sum(), 1))
 
 
 def _frames_mm(points_mm: ArrayLike, mesh: Mesh) -> dict[str, float]:

@@ -83,11 +83,13 @@ def test_a_damaged_off_is_rejected(old, new, reason):
 @pytest.mark.parametrize("colour", ["255 51 0", "1.0 0.2 0.0"])
 def test_colours_of_vertices_follow_the_normal(letters, columns, colour):
     """The letters before OFF announce them; they have three or four numbers, up to 255 or up to one."""
-    columns = columns.format(colour).replace(" 255 0.5", " 1.0 0.5") if "." in colour else columns.format(colour)
-    columns = columns.removesuffix(" 255") + " 1.0" if "." in colour and columns.endswith(" 255") else columns
-    vertices = "".join(f"{point} {columns}\n" for point in ("0 0 0", "3 0 0", "0 2 0"))
+    if "." in colour:
+        columns = columns.replace("{} 255", "{} 1.0")
+    colours = (colour, colour, "0.0 0.0 0.0" if "." in colour else "0 0 0")
+    points = zip(("0 0 0", "3 0 0", "0 2 0"), colours, strict=True)
+    vertices = "".join(f"{point} {columns.format(its_colour)}\n" for point, its_colour in points)
 
     mesh = _load(f"{letters}OFF\n3 1 0\n{vertices}3 0 1 2\n")
 
-    assert mesh.colours.tolist() == [[255, 51, 0]] * 3
+    assert mesh.colours.tolist() == [[255, 51, 0], [255, 51, 0], [0, 0, 0]]
     assert _load(f"OFF\n3 1 0\n{vertices}3 0 1 2\n").colours is None

@@ -258,9 +258,9 @@ def test_colours_have_several_names_and_types(names, scalar, values):
         "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
         f"{properties}element face 1\nproperty list uchar int vertex_index\nend_header\n"
     )
-    mesh = _load((header + f"0 0 0 {values}\n1 0 0 {values}\n0 1 0 {values}\n3 0 1 2\n").encode())
+    mesh = _load((header + f"0 0 0 {values}\n1 0 0 {values}\n0 1 0 0 0 0\n3 0 1 2\n").encode())
 
-    assert mesh.colours.tolist() == [[255, 51, 0]] * 3
+    assert mesh.colours.tolist() == [[255, 51, 0], [255, 51, 0], [0, 0, 0]]
 
 
 def test_faces_in_an_element_of_another_name_are_read_with_a_note():

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from featurelib.validation.dataset.finding import SEVERITIES, Finding
-from featurelib.validation.dataset.rules import duplicates, files, labels, poses, sizes
+from featurelib.validation.dataset.rules import appearance, duplicates, files, labels, poses, sizes
 from featurelib.validation.dataset.survey import Survey
 
 Rule = Callable[[Survey], Iterable[Finding]]
@@ -14,6 +14,8 @@ RULES: tuple[Rule, ...] = (
     files.labels_without_a_mesh,
     files.meshes_without_a_label,
     files.unused_files,
+    appearance.repaired_meshes,
+    appearance.flat_images,
     sizes.size_of_the_dataset,
     sizes.wrong_units,
     sizes.frame_of_the_images,
