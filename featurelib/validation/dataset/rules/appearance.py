@@ -9,7 +9,7 @@ FLAT_SHARE = 0.7
 """Share of an object's pixels of one grey value, beyond which a detector has nothing to see.
 
 A grey head has 6 %, a coloured one 5 %, a box 3 %, a plate 20 %. A head with colours from 0 to 8 has 77 %, one with a
-grey of 5 that varies by 20 % has 84 %, and a black one has 100 %; so has a flat sheet, on which there is nothing to see.
+grey of 5 that varies by 20 % has 84 %, and a black one has 100 %; so has a flat sheet, which shows nothing.
 """
 
 
