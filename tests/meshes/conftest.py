@@ -3,8 +3,10 @@
 import gzip
 import json
 import struct
+import tempfile
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,40 @@ from featurelib.meshes.template import Template, build_template
 
 SIDE_BUMP = np.array([0.95, 0.1, 0.2]) / np.linalg.norm([0.95, 0.1, 0.2])
 NOSE = np.array([0.0, -0.1, 1.0]) / np.linalg.norm([0.0, -0.1, 1.0])
+
+
+COMPONENTS = {"i1": 5120, "u1": 5121, "i2": 5122, "u2": 5123, "u4": 5125, "f4": 5126}
+KINDS = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
+
+
+class Scene:
+    """The document of a glTF with one node and one mesh, its accessors, and its binary part."""
+
+    def __init__(self) -> None:
+        self.binary = b""
+        self.document: dict[str, Any] = {"bufferViews": [], "accessors": [], "scenes": [{"nodes": [0]}], "scene": 0}
+
+    def view(self, content: bytes, **more: Any) -> int:
+        """Add bytes and return the index of their bufferView."""
+        self.binary += bytes(-len(self.binary) % 4)
+        view = {"buffer": 0, "byteOffset": len(self.binary), "byteLength": len(content), **more}
+        self.binary += content
+        self.document["bufferViews"].append(view)
+        self.document["buffers"] = [{"byteLength": len(self.binary)}]
+        return len(self.document["bufferViews"]) - 1
+
+    def add(self, values: Any, dtype: str = "f4", **more: Any) -> int:
+        """Add numbers and return the index of their accessor."""
+        values = np.asarray(values, "<" + dtype)
+        kind = KINDS[values.shape[1] if values.ndim > 1 else 1]
+        accessor = {"componentType": COMPONENTS[dtype], "count": len(values), "type": kind, **more}
+        self.document["accessors"].append({"bufferView": self.view(values.tobytes()), **accessor})
+        return len(self.document["accessors"]) - 1
+
+    def place(self, *primitives: dict[str, Any], **node: Any) -> None:
+        """Set the primitives of the one mesh, and the keys of its node."""
+        self.document["meshes"] = [{"primitives": list(primitives)}]
+        self.document["nodes"] = [{"mesh": 0, **node}]
 
 
 @cache
@@ -81,7 +117,7 @@ def exported() -> Callable[..., bytes]:
         kind = kind.removeprefix(".")
         if kind.endswith(".gz"):
             return gzip.compress(exported(mesh, kind.removesuffix(".gz")))
-        if kind in ("vtk", "vtp"):
+        if kind[:3] in ("vtk", "vtp"):
             return vtk_file(mesh, kind)
         if kind == "gltf":
             files = trimesh.exchange.gltf.export_gltf(trimesh.Scene([mesh]), merge_buffers=True, embed_buffers=True)
@@ -94,7 +130,7 @@ def exported() -> Callable[..., bytes]:
 
 
 def vtk_file(mesh: trimesh.Trimesh, kind: str) -> bytes:
-    """Return a mesh as VTK writes it by default: legacy text, or XML with appended base64 that zlib compressed."""
+    """Return a mesh as legacy text or binary, or as XML with appended data: compressed base64, or raw."""
     surface = vtkPolyData()
     points, cells = vtkPoints(), vtkCellArray()
     ends = np.arange(0, 3 * len(mesh.faces) + 1, 3)
@@ -106,11 +142,16 @@ def vtk_file(mesh: trimesh.Trimesh, kind: str) -> bytes:
         colours = numpy_to_vtk(np.ascontiguousarray(mesh.visual.vertex_colors[:, :3]), deep=True)
         colours.SetName("RGB")
         surface.GetPointData().SetScalars(colours)
-    writer = vtkPolyDataWriter() if kind == "vtk" else vtkXMLPolyDataWriter()
-    writer.SetInputData(surface)
-    writer.WriteToOutputStringOn()
-    writer.Write()
-    return writer.GetOutputString().encode()
+    writer = vtkPolyDataWriter() if kind[:3] == "vtk" else vtkXMLPolyDataWriter()
+    if kind == "vtk_binary":
+        writer.SetFileTypeToBinary()
+    if kind == "vtp_raw":
+        writer.EncodeAppendedDataOff()
+    with tempfile.TemporaryDirectory() as folder:
+        writer.SetInputData(surface)
+        writer.SetFileName(f"{folder}/a")
+        writer.Write()
+        return Path(folder, "a").read_bytes()
 
 
 @pytest.fixture(scope="session")
@@ -167,3 +208,15 @@ def family() -> Callable[..., list[tuple[np.ndarray, np.ndarray, np.ndarray]]]:
 def mean() -> Template:
     """The template of six heads."""
     return build_template(_family(6), num_points=800)
+
+
+@pytest.fixture
+def scene() -> Scene:
+    """An empty glTF."""
+    return Scene()
+
+
+@pytest.fixture
+def scene_glb(glb) -> Callable[[Scene], bytes]:
+    """A function that returns a Scene as a GLB."""
+    return lambda scene: glb(json.loads(json.dumps(scene.document)), scene.binary)

@@ -1,6 +1,8 @@
 """Corrupted files give a mesh or an error of one line."""
 
+import json
 import random
+import re
 import zlib
 
 import numpy as np
@@ -11,8 +13,11 @@ from PIL import Image
 from featurelib.errors import DataError
 from featurelib.meshes import Limits, Mesh, load_mesh
 
-KINDS = ("ply", "ply_ascii", "stl", "stl_ascii", "off", "obj", "glb", "glb_textured", "obj_concave")
-LIMITS = Limits(max_faces=10_000, max_texture_pixels=10_000)
+KINDS = (
+    "ply", "ply_ascii", "stl", "stl_ascii", "off", "obj", "glb", "glb_textured", "obj_concave", "gltf", "vtk", "vtk_binary", "vtp",
+    "vtp_raw", "ply.gz", "vtk.gz",
+)  # fmt: skip
+LIMITS = Limits(max_faces=10_000, max_texture_pixels=10_000, max_file_bytes=100_000)
 ROUNDS = 80
 
 
@@ -25,7 +30,7 @@ def _valid(kind, exported):
     if kind == "glb_textured":
         material = trimesh.visual.material.PBRMaterial(baseColorTexture=Image.new("RGB", (4, 4), "red"))
         mesh.visual = trimesh.visual.TextureVisuals(uv=mesh.vertices[:, :2], material=material)
-    elif kind in ("ply", "ply_ascii", "obj", "glb"):
+    elif kind not in ("stl", "stl_ascii", "off"):
         mesh.visual.vertex_colors = np.arange(24).reshape(8, 3)
     return exported(mesh, kind.removesuffix("_textured"))
 
@@ -66,10 +71,11 @@ def test_a_corrupted_file_gives_a_mesh_or_one_line(kind, exported, recwarn):
     """Flipped, cut, inserted and dropped bytes give a valid mesh, or an error of one line that begins with the name."""
     data = _valid(kind, exported)
     rng = random.Random(zlib.crc32(kind.encode()))
-    assert len(load_mesh(data, kind[:3], np.eye(4), name="a", limits=LIMITS).faces) == 12
+    file_type = kind.partition("_")[0]
+    assert len(load_mesh(data, file_type, np.eye(4), name="a", limits=LIMITS).faces) == 12
 
     for _ in range(ROUNDS):
-        result = _result(_corrupted(data, rng), kind[:3])
+        result = _result(_corrupted(data, rng), file_type)
         if isinstance(result, str):
             assert result.startswith("meshes/a: ")
             assert result.isprintable()
@@ -84,3 +90,44 @@ def test_a_corrupted_file_gives_a_mesh_or_one_line(kind, exported, recwarn):
                 assert values is None or len(values) == len(result.vertices_mm)
             assert result.uv is None or np.isfinite(result.uv).all()
     assert not [str(warning.message) for warning in recwarn]
+
+
+def _skinned(scene) -> None:
+    """Place a quad with a skin, a morph target, a sparse accessor and instances."""
+    corners = np.array([[0, 0, 0], [4, 0, 0], [4, 3, 0], [0, 3, 0]])
+    sparse = scene.add(corners)
+    values, places = scene.view(np.ones((1, 3), "<f4").tobytes()), scene.view(np.array([2], "<u2").tobytes())
+    scene.document["accessors"][sparse]["sparse"] = {
+        "count": 1,
+        "indices": {"bufferView": places, "componentType": 5123},
+        "values": {"bufferView": values},
+    }
+    attributes = {
+        "POSITION": scene.add(corners),
+        "JOINTS_0": scene.add(np.zeros((4, 4)), "u1"),
+        "WEIGHTS_0": scene.add(np.ones((4, 4))),
+    }
+    scene.place({"attributes": attributes, "mode": 6, "targets": [{"POSITION": sparse}]}, weights=[0.5], skin=0)
+    instances = {"TRANSLATION": scene.add(corners), "ROTATION": scene.add(np.tile([0, 0, 0, 1], (4, 1)))}
+    scene.document["nodes"] += [{"mesh": 0, "extensions": {"EXT_mesh_gpu_instancing": {"attributes": instances}}}]
+    scene.document["scenes"] = [{"nodes": [0, 1]}]
+    bind = scene.add(np.eye(4).reshape(1, 16))
+    scene.document["skins"] = [{"joints": [1], "inverseBindMatrices": bind}]
+
+
+def test_a_corrupted_scene_gives_a_mesh_or_one_line(scene, scene_glb):
+    """Every number of the document of a skinned scene is replaced by unusual ones."""
+    _skinned(scene)
+    text = json.dumps(scene.document)
+    assert len(_result(scene_glb(scene), "glb").faces) == 10
+
+    for found in re.finditer(r"(?<=[ \[])-?\d+(\.\d+)?(?=[,\]}])", text):
+        for value in ("-1", "7", "1e300", "2147483647", "null", '"x"', "[]", "{}", "true"):
+            scene.document = json.loads(text[: found.start()] + value + text[found.end() :])
+            result = _result(scene_glb(scene), "glb")
+            if isinstance(result, str):
+                assert result.startswith("meshes/a: ")
+                assert "cannot be read, " not in result
+                assert "None" not in result
+            else:
+                assert np.isfinite(result.vertices_mm).all()
