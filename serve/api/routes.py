@@ -70,7 +70,7 @@ def _add_inference(web: FastAPI, graph: Orchestrator, limits: LimitSettings) -> 
 
     @web.post("/infer/3d", responses=errors, openapi_extra=_request_body(Infer3dRequest, "mesh", MeshOptions))
     async def infer_3d(request: Request) -> Infer3dResponse:
-        """Find both landmarks in millimetres: of an object, or of a PLY, OBJ, STL, GLB or OFF file."""
+        """Find both landmarks in millimetres: of an object, or of a PLY, OBJ, STL, GLB, OFF, VTK or VTP file."""
         body = await read_body(request, limits, Infer3dRequest, "mesh", MeshOptions)
         if isinstance(body, Infer3dRequest):
             return await graph.predict_object(body)
