@@ -12,6 +12,7 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from featurelib.datasets.coordinates import is_missing
 from featurelib.datasets.csv_table import Row, write_rows
 from featurelib.datasets.landmark_table import COLUMNS, COORDINATES, coordinate_cells, read_text
 from featurelib.errors import ConflictError
@@ -28,7 +29,7 @@ TRIES = 20
 class Label:
     """One object's row.
 
-    pair: (2, 3) left and right, source frame and unit; None if the row is missing or incomplete.
+    pair: (2, 3) left and right, source frame and unit; None if the row is missing, incomplete or marks a missing value.
     version: changes with the row's coordinates.
     """
 
@@ -90,7 +91,8 @@ def _label(row: Row) -> Label:
     except ValueError:
         pair = np.full((2, 3), np.nan)
     version = sha256(",".join(cells).encode()).hexdigest()[:16]
-    return Label(pair if np.isfinite(pair).all() else None, version)
+    is_complete = np.isfinite(pair).all() and not any(is_missing(xyz) for xyz in pair.tolist())
+    return Label(pair if is_complete else None, version)
 
 
 def _row_of(dataset_uri: str, object_id: str) -> Row:

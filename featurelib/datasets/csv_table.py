@@ -1,15 +1,31 @@
-"""CSV tables with one object per row: rows as text, in and out, and numbers with their place in error messages."""
+"""CSV tables in and out: rows as text, by column, and numbers with their place in error messages.
+
+All tables of datasets and runs are read and written here. Columns are separated by commas, semicolons, tabs or
+vertical bars, as spreadsheets of different countries write them; a first line `sep=;` names the separator. Cells are
+stripped, and rows without any value are skipped. Blanks, case and underscores of the known column names do not matter.
+"""
 
 import csv
 import io
 import math
+import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from featurelib.datasets.coordinates import with_points
+from featurelib.datasets.decoding import decode
 from featurelib.errors import DataError
 
 Row = dict[str, str]
 """The cells of a row by column, as they are in the file."""
+
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+"""The first line by which Excel learns the separator."""
+
+HEADER_LENGTH = 65536
+"""Number of characters in which the header is looked for to find the separator."""
 
 
 class Line(NamedTuple):
@@ -19,44 +35,83 @@ class Line(NamedTuple):
     row: Row
 
 
-def read_rows(content: bytes, name: str, required: Sequence[str]) -> tuple[list[str], Iterator[Line]]:
-    """Return a table's columns and rows; blank lines are skipped and missing cells are empty.
+class Table(NamedTuple):
+    """A table: columns, rows, the separator, and notes on what was unusual in the file."""
+
+    columns: list[str]
+    lines: Iterator[Line]
+    separator: str = ","
+    notes: tuple[str, ...] = ()
+
+
+def read_table(content: bytes, name: str = "") -> Table:
+    """Return a table with any columns.
 
     Args:
-        content: of the file, UTF-8 with or without a byte order mark.
+        content: of the file.
         name: of the file, for error messages.
-        required: columns that the table must have.
 
     Raises:
-        DataError: if the file is not UTF-8, is not CSV or lacks a required column; from the iterator, if a later row
-            is not CSV.
+        DataError: if the file is not text, or its first row is not CSV or names a column twice; from the iterator, if
+            a later row is not CSV.
     """
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{name}: byte {error.start} is not UTF-8; save the table as UTF-8") from None
-    reader = csv.DictReader(io.StringIO(text, newline=""), restval="")
+        text, notes = decode(content)
+    except DataError as error:
+        raise DataError(_of(name, str(error))) from None
+    separator = _separator(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
     try:
-        columns = list(reader.fieldnames or ())
+        columns = next(
+            (row for cells in reader if any(row := _stripped(cells)) and not _is_separator_line(separator.join(cells))),
+            [],
+        )
     except csv.Error as error:
-        raise DataError(f"{name} line 1: {error}; check the quotes") from None
+        raise DataError(f"{name} line {reader.line_num}: {error}; check the quotes".strip()) from None
+    if twice := next((column for i, column in enumerate(columns) if column and column in columns[:i]), None):
+        raise DataError(_of(name, f"column {twice!r} twice; rename or remove one"))
+    return Table(columns, _lines(reader, columns, name), separator, notes)
+
+
+def read_rows(content: bytes, name: str, required: Sequence[str], optional: Sequence[str] = ()) -> Table:
+    """Return a table with known columns; the decimal mark of the required ones after the first becomes a point.
+
+    Args:
+        content: of the file.
+        name: of the file, for error messages.
+        required: columns that the table must have; the first has no numbers.
+        optional: columns whose names are known.
+
+    Raises:
+        DataError: as `read_table`, or if the table lacks a required column.
+    """
+    table = read_table(content, name)
+    known = {_key(column): column for column in (*required, *optional)}
+    columns = [known.get(_key(column), column) for column in table.columns]
     if missing := set(required) - set(columns):
         raise DataError(f"{name}: no column {', '.join(sorted(missing))}; expected {','.join(required)}")
-    return columns, _lines(reader, name)
+    if twice := next((column for column in known.values() if columns.count(column) > 1), None):
+        raise DataError(f"{name}: column {twice!r} twice; rename or remove one")
+    names = dict(zip(table.columns, columns, strict=True))
+    renamed = _renamed(table.lines, names) if columns != table.columns else table.lines
+    if table.separator == ",":
+        return Table(columns, renamed, ",", table.notes)
+    note = f"read with {SEPARATORS.get(table.separator, repr(table.separator))} between its columns"
+    return Table(columns, _pointed(renamed, required[1:]), table.separator, (note, *table.notes))
 
 
-def _lines(reader: csv.DictReader, name: str) -> Iterator[Line]:
-    try:
-        for row in reader:
-            yield Line(f"{name} line {reader.line_num}", row)
-    except csv.Error as error:
-        raise DataError(f"{name} line {reader.line_num}: {error}; check the quotes") from None
+def surplus(line: Line) -> str:
+    """Return the fault of a row with more cells than the header, which are stored under None; "" without one."""
+    if None not in line.row:
+        return ""
+    fix = "quote cells that have a separator, and separate the columns by semicolons if numbers have decimal commas"
+    return f"more values than the header's {len(line.row) - 1} columns; {fix}"
 
 
 def refuse_surplus(line: Line) -> None:
-    """Raise DataError if a row has more cells than the header; csv.DictReader stores them under None."""
-    if None in line.row:
-        raise DataError(f"{line.place}: more values than the header's {len(line.row) - 1} columns")
+    """Raise DataError if a row has more cells than the header."""
+    if fault := surplus(line):
+        raise DataError(f"{line.place}: {fault}")
 
 
 def refuse_duplicate(line: Line, seen: Container[str]) -> None:
@@ -83,9 +138,87 @@ def number(line: Line, column: str) -> float:
 
 
 def write_rows(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> bytes:
-    """Return the file of a header and rows; cells that a row lacks are empty."""
+    """Return the file of a header and rows; cells that a row lacks are empty.
+
+    Lines within a cell end in a line feed: the csv module does not quote carriage returns.
+
+    Raises:
+        DataError: if a cell is not text, as the name of a file in another encoding.
+    """
     out = io.StringIO(newline="")
     writer = csv.DictWriter(out, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue().encode()
+    for row in rows:
+        writer.writerow(
+            {column: "\n".join(cell.splitlines()) if "\r" in cell else cell for column, cell in row.items()}
+        )
+    try:
+        return out.getvalue().encode()
+    except UnicodeEncodeError as error:
+        line = out.getvalue()[: error.start].rpartition("\n")[2] + out.getvalue()[error.start :].partition("\n")[0]
+        raise DataError(f"{line[:80]!a}: a name is not UTF-8; rename the file") from None
+
+
+def _of(name: str, message: str) -> str:
+    return f"{name}: {message}" if name else message
+
+
+def _key(column: str) -> str:
+    """Return a column's name without case, blanks and other separators of words."""
+    return re.sub(r"[\s_.-]+", "_", column.strip()).casefold()
+
+
+def _separator(text: str) -> str:
+    """Return the separator that the first line names, or else the one that divides the header most often."""
+    first = next((line for line in text[:HEADER_LENGTH].splitlines() if line.strip(" \t,;|")), "")
+    if named := SEPARATOR_LINE.fullmatch(first):
+        return named[1]
+    return max(SEPARATORS, key=lambda separator: _count(first, separator))
+
+
+def _is_separator_line(text: str) -> bool:
+    return SEPARATOR_LINE.fullmatch(text) is not None
+
+
+def _count(line: str, separator: str) -> int:
+    try:
+        return len(next(csv.reader([line], delimiter=separator, skipinitialspace=True)))
+    except csv.Error:
+        return 0
+
+
+def _stripped(cells: Sequence[str]) -> list[str]:
+    """Return cells without blanks at their ends, and without empty cells at the end of the row."""
+    row = [*map(str.strip, cells)]
+    while row and not row[-1]:
+        row.pop()
+    return row
+
+
+def _lines(reader: Iterator[list[str]], columns: list[str], name: str) -> Iterator[Line]:
+    width = len(columns)
+    try:
+        for cells in reader:
+            if not (row := _stripped(cells)):
+                continue
+            line = dict(zip(columns, row, strict=False))
+            if len(row) != width:
+                line = dict.fromkeys(columns, "") | line
+            if len(row) > width:
+                line[None] = row[width:]  # type: ignore[index, assignment]  # as csv.DictReader does
+            yield Line(f"{name} line {reader.line_num}".strip(), line)  # type: ignore[attr-defined]  # of csv.reader
+    except csv.Error as error:
+        place = f"{name} line {reader.line_num}".strip()  # type: ignore[attr-defined]  # of csv.reader
+        raise DataError(f"{place}: {error}; check the quotes") from None
+
+
+def _renamed(lines: Iterator[Line], names: Mapping[str, str]) -> Iterator[Line]:
+    for place, row in lines:
+        yield Line(place, {names.get(column, column): cell for column, cell in row.items()})
+
+
+def _pointed(lines: Iterator[Line], columns: Sequence[str]) -> Iterator[Line]:
+    """Yield rows whose numbers have decimal points."""
+    for place, row in lines:
+        cells = with_points([row[column] for column in columns])
+        yield Line(place, {**row, **dict(zip(columns, map(str, cells), strict=True))})

@@ -3,6 +3,7 @@
 The columns are `object_id` and COORDINATES; `group` and `split` are optional, and any others are kept.
 """
 
+import logging
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike
 
+from featurelib.datasets.coordinates import is_missing
 from featurelib.datasets.csv_table import Line, Row, number, read_rows, refuse_duplicate, refuse_surplus, write_rows
 from featurelib.datasets.faults import Fault, report
 from featurelib.datasets.schemas import POINT
@@ -19,8 +21,11 @@ from featurelib.datasets.splits import SPLITS, split_of
 from featurelib.errors import DataError
 from featurelib.geometry import SIDES
 
+logger = logging.getLogger(__name__)
+
 COORDINATES = tuple(f"{side}_{axis}" for side in SIDES for axis in "xyz")
 COLUMNS = ("object_id", *COORDINATES)
+OPTIONAL_COLUMNS = ("group", "split")
 
 
 class LabelRow(NamedTuple):
@@ -73,7 +78,7 @@ class Landmarks:
 
 
 def read_landmarks(content: bytes, name: str, faults: list[Fault] | None = None) -> Landmarks:
-    """Return the labels of a file.
+    """Return the labels of a file; what is unusual in its encoding or its separators is logged as a warning.
 
     Args:
         content: of the file.
@@ -84,7 +89,10 @@ def read_landmarks(content: bytes, name: str, faults: list[Fault] | None = None)
         DataError: with file, line, column and value.
     """
     landmarks, seen = Landmarks([], [], [], array("d")), set[str]()
-    for line in read_rows(content, name, COLUMNS)[1]:
+    table = read_rows(content, name, COLUMNS, OPTIONAL_COLUMNS)
+    for note in table.notes:
+        logger.warning("%s: %s", name, note)
+    for line in table.lines:
         try:
             landmarks.append(_label(line, seen))
         except DataError as error:
@@ -95,21 +103,23 @@ def read_landmarks(content: bytes, name: str, faults: list[Fault] | None = None)
 
 
 def read_text(content: bytes, name: str) -> tuple[list[str], list[Row]]:
-    """Return the columns and rows as they are written; those of a new file if the content is empty.
+    """Return the columns and rows; those of a new file if the content is empty.
+
+    Cells keep their text, without blanks at the ends. Decimal commas become points, since commas separate the columns
+    when the table is written again.
 
     Raises:
         DataError: if it is not a table with these columns, or an object has two rows.
     """
     if not content:
         return list(COLUMNS), []
-    columns, lines = read_rows(content, name, COLUMNS)
+    table = read_rows(content, name, COLUMNS, OPTIONAL_COLUMNS)
     rows: dict[str, Row] = {}
-    for line in lines:
+    for line in table.lines:
         refuse_surplus(line)
-        if any(line.row.values()):  # a spreadsheet may leave rows of nothing but commas
-            refuse_duplicate(line, rows)
-            rows[line.row["object_id"]] = line.row
-    return columns, [*rows.values()]
+        refuse_duplicate(line, rows)
+        rows[line.row["object_id"]] = line.row
+    return table.columns, [*rows.values()]
 
 
 def coordinate_cells(pair: ArrayLike, digits: int | None = None) -> Row:
@@ -150,7 +160,7 @@ def _merged(
     for object_id, pair in pairs.items():
         group, split = extras.get(object_id, ("", ""))
         new[object_id] = {"object_id": object_id, **coordinate_cells(pair), "group": group, "split": split}
-    filled = [name for name in ("group", "split") if any(row[name] for row in new.values())]
+    filled = [name for name in OPTIONAL_COLUMNS if any(row[name] for row in new.values())]
     columns = list(dict.fromkeys([*columns, *filled]))
     kept = {row["object_id"]: row for row in rows} | new
     return columns, [{name: row.get(name, "") for name in columns} for row in kept.values()]
@@ -169,6 +179,10 @@ def _label(line: Line, seen: set[str]) -> LabelRow:
         raise DataError(f"{line.place}: object_id is empty; expected the mesh file's name without its ending")
     seen.add(object_id)
     values = [number(line, column) for column in COORDINATES]
+    if is_missing(values[:3]) or is_missing(values[3:]):
+        side = SIDES[not is_missing(values[:3])]
+        value = f"{line.row[f'{side}_x']}, a missing value"
+        raise DataError(f"{line.place}: {side} is {value}; mark the landmark or remove the row")
     split = line.row.get("split") or None
     if split not in (None, *SPLITS):
         raise DataError(f"{line.place}: split {split!r}; expected {', '.join(SPLITS)} or nothing")

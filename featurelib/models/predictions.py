@@ -1,7 +1,5 @@
 """What a predictor takes and returns; predictions in the dataset's frame and unit, as a table and for Slicer."""
 
-import csv
-import io
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -9,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from featurelib.datasets.csv_table import write_rows
 from featurelib.datasets.landmark_files.formats import labelled
 from featurelib.datasets.landmark_files.landmarks import Space
 from featurelib.datasets.landmark_files.slicer import markups
@@ -83,11 +82,7 @@ def failure_row(object_id: str, stage: str, reason: str) -> dict[str, Any]:
 
 def to_csv(table: pa.Table) -> bytes:
     """Return a table of PREDICTIONS as CSV: numbers with 9 digits, nulls empty, true and false in lower case."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table.column_names)
-    writer.writerows([_cell(value) for value in row.values()] for row in table.to_pylist())
-    return text.getvalue().encode()
+    return write_rows(table.column_names, ({k: _cell(value) for k, value in row.items()} for row in table.to_pylist()))
 
 
 def _cell(value: Any) -> str:

@@ -5,8 +5,6 @@
 3. Write per_object.csv, report.json, report.html and, last, config.json; print the table.
 """
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -16,6 +14,7 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
+from featurelib.datasets.csv_table import write_rows
 from featurelib.datasets.dataset import open_dataset
 from featurelib.datasets.leakage import find_leaks
 from featurelib.datasets.shards import Manifest, open_renders, read_views, refuse_other_version, renders_uri
@@ -183,8 +182,5 @@ def _rows(part: Evaluated) -> list[list[Any]]:
 
 
 def _csv(rows: list[list[Any]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["object_id", "projection", "method", "side", "x_mm", "y_mm", "z_mm", "error_mm"])
-    writer.writerows(rows)
-    return text.getvalue().encode()
+    columns = ("object_id", "projection", "method", "side", "x_mm", "y_mm", "z_mm", "error_mm")
+    return write_rows(columns, (dict(zip(columns, row, strict=True)) for row in rows))

@@ -1,7 +1,5 @@
 """The report's scores of a run's objects, for lists that begin with the worst."""
 
-import csv
-import io
 import json
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -10,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from featurelib.datasets.csv_table import read_table
 from featurelib.geometry import SIDES, Projection
 from featurelib.runtime import storage
 
@@ -50,7 +49,7 @@ def read_scores(run: str, projection: Projection) -> Scores:
     method = json.loads(storage.read_bytes(report))["lifter"].get(projection, {}).get("chosen")
     rows = {
         (row["object_id"], row["method"], row["side"]): _row(row)
-        for row in csv.DictReader(io.StringIO(storage.read_bytes(table).decode()))
+        for _, row in read_table(storage.read_bytes(table), table).lines
         if row["projection"] == projection and row["method"] in (method, REFERENCE)
     }
     pairs = {object_id: [(object_id, method, side) for side in SIDES] for object_id, *_ in rows}

@@ -26,3 +26,18 @@ def test_a_bad_row_is_named(content, message):
     """The error names the file, the line and the value."""
     with pytest.raises(DataError, match=f"alignment.csv:? {message}"):
         read_rotations(content, "alignment.csv")
+
+
+@pytest.mark.parametrize("object_id", ["Doe, Jane", 'a "b"', "Mu\u0308ller", "x;y", "001"])
+def test_ids_with_separators_and_quotes_are_kept(object_id):
+    rotations = {object_id: (1.0, 0.0, 0.0, 0.5)}
+
+    assert read_rotations(write_rotations(rotations), "alignment.csv") == rotations
+
+
+def test_a_table_of_a_spreadsheet_is_read_with_a_warning(caplog):
+    """Semicolons, decimal commas, blank rows, and blanks and case of the header."""
+    content = b"\xef\xbb\xbfObject ID; W ;X;Y;Z\na;0,5;0;0;-0,5\n;;;;\n"
+
+    assert read_rotations(content, "alignment.csv") == {"a": (0.5, 0.0, 0.0, -0.5)}
+    assert caplog.messages == ["alignment.csv: read with semicolons between its columns"]

@@ -117,7 +117,7 @@ def test_no_label_is_lost_when_many_save_at_once(folder):
         (TABLE.encode() + b"d,1,2,3,4,5,6,7,8,9\n", "more values"),
         (TABLE.encode() + b"a,1,2,3,4,5,6\n", "duplicate object_id 'a'; keep one row"),
         (TABLE.encode() + b'b,"' + b"1" * 2**18 + b",2,3,4,5,6\n", "field larger than field limit"),
-        (b"\xff", "UTF-8"),
+        (b"\xb0", "UTF-8"),
     ],
 )
 def test_a_bad_table_is_not_overwritten(tmp_path, content, message):
@@ -127,3 +127,22 @@ def test_a_bad_table_is_not_overwritten(tmp_path, content, message):
         save_label(str(tmp_path), "a", PAIR, ABSENT)
 
     assert content == (tmp_path / "landmarks.csv").read_bytes()
+
+
+def test_a_table_with_semicolons_is_saved_with_commas(tmp_path):
+    """Decimal commas become points; other rows and columns are kept."""
+    (tmp_path / "landmarks.csv").write_text(TABLE.replace(",", ";").replace("1.50", "1,50"))
+    before = read_label(str(tmp_path), "b")
+    np.testing.assert_allclose(before.pair, [[1.5, 2, 3], [-1, 2, 3]])
+    save_label(str(tmp_path), "a", PAIR, read_label(str(tmp_path), "a").version)
+
+    after = rows_of(str(tmp_path))
+    assert (after[1]["left_x"], after[0]["group"]) == ("1.50", "family")
+    assert read_label(str(tmp_path), "b").version == before.version
+
+
+@pytest.mark.parametrize("marker", ["-9999", "NA", "9999.0", ""])
+def test_markers_of_missing_values_are_no_label(tmp_path, marker):
+    (tmp_path / "landmarks.csv").write_text(f"{TABLE}d,1,2,3,{marker},{marker},{marker},,\n")
+
+    assert read_label(str(tmp_path), "d").pair is None

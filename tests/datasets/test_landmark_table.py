@@ -84,7 +84,62 @@ def test_bad_rows_are_named(rows, message):
     assert "\n" not in str(error.value)
 
 
-def test_a_table_in_another_encoding_is_refused():
-    """The error names the first byte that is not UTF-8."""
-    with pytest.raises(DataError, match=rf"landmarks\.csv: byte {len(HEADER) + 2} is not UTF-8"):
-        read_landmarks(f"{HEADER}\n{row('Müller')}\n".encode("latin-1"), "landmarks.csv")
+@pytest.mark.parametrize(
+    ("marker", "message"),
+    [
+        ("NA,NA,NA", "left_x is 'NA'; expected a number"),
+        ("-9999,-9999,-9999", "left is -9999, a missing value; mark the landmark or remove the row"),
+        ("9999.0,9999,9999", "left is 9999.0, a missing value; mark the landmark or remove the row"),
+    ],
+)
+def test_missing_values_are_no_labels(marker, message):
+    """The row is named, and the others come in."""
+    content = content_of([HEADER, f"a,{marker},-1,2,3", row("b")])
+    with pytest.raises(DataError, match=message):
+        read_landmarks(content, "landmarks.csv")
+    faults: list = []
+
+    assert read_landmarks(content, "landmarks.csv", faults).object_ids == ["b"]
+    assert [fault.object_id for fault in faults] == ["a"]
+
+
+def test_a_table_in_the_encoding_of_windows_is_read_with_a_warning(caplog):
+    landmarks = read_landmarks(f"{HEADER}\n{row('Müller')}\n".encode("cp1252"), "landmarks.csv")
+
+    assert landmarks.object_ids == ["Müller"]
+    assert caplog.messages == ["landmarks.csv: read as Windows-1252, not UTF-8: ü"]
+
+
+SPREADSHEETS = {
+    "semicolons": f"{HEADER};Group\na b;1,5;2;3;-1;2,25;3;family".replace(",", ";").replace("1;5", "1,5"),
+    "tabs": f"{HEADER.upper()}\tgroup\na b\t1,5\t2\t3\t-1\t2,25\t3\tfamily".replace("_", " "),
+}
+
+
+@pytest.mark.parametrize("name", SPREADSHEETS)
+def test_a_table_of_a_spreadsheet_is_read_with_a_warning_and_written_with_commas(name, caplog):
+    """Separators and decimal commas of other countries, and blanks and case of the header."""
+    text = SPREADSHEETS[name].replace(",", "\t", 6) if name == "tabs" else SPREADSHEETS[name].replace("2;25", "2,25")
+    encoded = text.encode("utf-16") if name == "tabs" else text.encode("utf-8-sig")
+    landmarks = read_landmarks(encoded, "landmarks.csv")
+
+    assert (landmarks.object_ids, landmarks.groups) == (["a b"], ["family"])
+    assert [*landmarks.values] == [1.5, 2, 3, -1, 2.25, 3]
+    assert caplog.messages == [f"landmarks.csv: read with {name} between its columns"]
+    content, num_rows = merge_landmarks(encoded, "landmarks.csv", {"c": PAIR}, {})
+    assert num_rows == 2
+    assert content == content_of([f"{HEADER},group", "a b,1.5,2,3,-1,2.25,3,family", f"c,{PAIR_TEXT},"])
+
+
+def test_blank_rows_and_blanks_are_left_out():
+    """Rows of commas at the end, and blanks after the commas of the header."""
+    content = f"{HEADER.replace(',', ', ')}\n a , 1,2,3,-1,2,3,,\n,,,,,,\n\n,,,,,,\n".encode()
+
+    assert read_landmarks(content, "landmarks.csv").object_ids == ["a"]
+
+
+@pytest.mark.parametrize("object_id", ["Doe, Jane", 'a "b"', "Mu\u0308ller", "x;y"])
+def test_ids_with_separators_and_quotes_are_kept(object_id):
+    content, _ = merge_landmarks(write_landmarks({object_id: PAIR}), "landmarks.csv", {"b": PAIR}, {})
+
+    assert set(read_landmarks(content, "landmarks.csv").object_ids) == {object_id, "b"}

@@ -1,6 +1,5 @@
 """The state of a training in one file: a training that resumes from it gives the same network."""
 
-import csv
 import io
 import json
 from collections.abc import Sequence
@@ -9,6 +8,8 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from featurelib.datasets.csv_table import read_table, write_rows
 
 Arrays = tuple[NDArray[Any], ...]
 
@@ -88,14 +89,10 @@ class Checkpoint:
 
 def metrics_csv(rows: Sequence[Epoch]) -> str:
     """Return the text of metrics.csv."""
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(Epoch._fields)
-    writer.writerows(rows)
-    return table.getvalue()
+    return write_rows(Epoch._fields, ({k: str(value) for k, value in row._asdict().items()} for row in rows)).decode()
 
 
 def epochs_of(metrics: str) -> list[Epoch]:
     """Return the rows of metrics.csv."""
-    _, *rows = csv.reader(io.StringIO(metrics))
+    rows = (line.row.values() for line in read_table(metrics.encode(), "metrics.csv").lines)
     return [Epoch(int(epoch), phase, *map(float, figures)) for epoch, phase, *figures in rows]
