@@ -2,19 +2,39 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from featurelib.datasets.landmark_files.landmarks import Format, NamedPoints, Space, Xyz
+from featurelib.datasets.coordinates import Xyz
+from featurelib.datasets.landmark_files.idav import read_pts
+from featurelib.datasets.landmark_files.landmarks import Format, NamedPoints, PointFile, Space
 from featurelib.datasets.landmark_files.meshlab import pp, read_pp
+from featurelib.datasets.landmark_files.morphologika import is_morphologika, read_morphologika
+from featurelib.datasets.landmark_files.nts import read_nts
 from featurelib.datasets.landmark_files.plain import read_json, to_json
 from featurelib.datasets.landmark_files.slicer import fcsv, markups, read_fcsv
 from featurelib.datasets.landmark_files.tables import Columns, read_csv
+from featurelib.datasets.landmark_files.tps import read_tps
 from featurelib.datasets.landmark_table import write_landmarks
 from featurelib.errors import DataError
 from featurelib.geometry import SIDES
 
-POINT_SUFFIXES = (".mrk.json", ".fcsv", ".pp", ".json", ".csv")
-"""Endings of landmark files; a longer ending comes before its own end."""
-
 ANY_COLUMNS = Columns()
+
+READERS: Mapping[str, Callable[[bytes, Columns], PointFile]] = {
+    ".mrk.json": lambda content, _: read_json(content),
+    ".fcsv": lambda content, _: read_fcsv(content),
+    ".pp": lambda content, _: PointFile(((None, read_pp(content)),)),
+    ".json": lambda content, _: read_json(content),
+    ".csv": read_csv,
+    ".tsv": read_csv,
+    ".pts": lambda content, _: read_pts(content),
+    ".tps": lambda content, _: read_tps(content),
+    ".nts": lambda content, _: read_nts(content),
+    ".dta": lambda content, _: read_nts(content),
+    ".morphologika": lambda content, _: read_morphologika(content),
+    ".txt": lambda content, columns: _read_text(content, columns),
+}
+
+POINT_SUFFIXES = tuple(READERS)
+"""Endings of landmark files; a longer ending comes before its own end."""
 
 Pairs = Mapping[str, tuple[Xyz, Xyz]]
 """Left and right landmark by object, in the axes and unit of the mesh files."""
@@ -25,26 +45,29 @@ def suffix_of(name: str) -> str | None:
     return next((suffix for suffix in POINT_SUFFIXES if name.lower().endswith(suffix)), None)
 
 
-def read_points(name: str, content: bytes, columns: Columns = ANY_COLUMNS) -> dict[str | None, NamedPoints]:
-    """Return a file's points by object; the key is None if the file does not name its object.
+def read_points(name: str, content: bytes, columns: Columns = ANY_COLUMNS) -> PointFile:
+    """Return a file's points by object; none in a `.txt` that is neither a table of points nor Morphologika.
 
     Raises:
         DataError: beginning with the name, if the file does not have the format of its ending.
     """
-    readers: dict[str, Callable[[bytes], dict[str | None, NamedPoints]]] = {
-        ".mrk.json": read_json,
-        ".json": read_json,
-        ".fcsv": lambda content: {None: read_fcsv(content)},
-        ".pp": lambda content: {None: read_pp(content)},
-        ".csv": lambda content: read_csv(content, columns),
-    }
     suffix = suffix_of(name)
     if suffix is None:
         raise DataError(f"{name}: not a landmark file; expected {', '.join(POINT_SUFFIXES)}")
     try:
-        return readers[suffix](content)
+        return READERS[suffix](content, columns)
     except DataError as error:
         raise DataError(f"{name}: {error}") from None
+
+
+def _read_text(content: bytes, columns: Columns) -> PointFile:
+    """Return the points of a Morphologika file or of a table, as of Excel's "Unicode text"; none in other texts."""
+    if is_morphologika(content):
+        return read_morphologika(content)
+    try:
+        return read_csv(content, columns)
+    except DataError:
+        return PointFile((), ("not read: neither Morphologika nor a table of points",))
 
 
 def write_points(

@@ -1,14 +1,23 @@
 """From landmark files to rows of landmarks.csv: finds the object, the sides, the axes and the unit of the points."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import NamedTuple
 
+from featurelib.datasets.coordinates import ORIGIN, Xyz
 from featurelib.datasets.faults import Fault
 from featurelib.datasets.landmark_files.formats import read_points, suffix_of
-from featurelib.datasets.landmark_files.landmarks import NamedPoints, Space, Xyz, object_of, pair_of
+from featurelib.datasets.landmark_files.landmarks import NamedPoints, Space, names_landmark, pair_of, words
+from featurelib.datasets.landmark_files.objects import KnownObjects, Owner, owner_of, unfit
 from featurelib.datasets.landmark_files.tables import Columns
 from featurelib.errors import DataError
+from featurelib.geometry import SIDES
 from featurelib.meshes import MESH_SUFFIXES
+
+Pair = tuple[Xyz, Xyz]
 
 
 @dataclass(frozen=True)
@@ -32,12 +41,46 @@ class Imported:
 
     pairs: left and right by object. extras: group and split by object, empty if the files have none.
     spaces: the axes that the files name, by object. faults: of the points that were left out.
+    notes: what was guessed, such as the object of a file with a longer name.
     """
 
-    pairs: Mapping[str, tuple[Xyz, Xyz]]
+    pairs: Mapping[str, Pair]
     extras: Mapping[str, tuple[str, str]]
     spaces: Mapping[str, Space | None]
     faults: tuple[Fault, ...]
+    notes: tuple[str, ...] = ()
+
+
+class Found(NamedTuple):
+    """The points of a known object in a file. given: the object's name in the file, None if the file has none."""
+
+    owner: Owner
+    file: str
+    given: str | None
+    points: NamedPoints
+
+    @property
+    def place(self) -> str:
+        """The file and the place in it."""
+        return f"{self.file} {self.points.place}".rstrip()
+
+    @property
+    def notes(self) -> list[str]:
+        """What was guessed about the object."""
+        name = "" if self.given is None else f": {self.given!r}"
+        return [f"{self.file}{name} was read for object {self.owner.object_id!r}"] if self.owner.is_noted else []
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an import collects beside the landmarks."""
+
+    faults: list[Fault] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def fault(self, object_id: str | None, message: str) -> None:
+        """Add a fault."""
+        self.faults.append(Fault(object_id, message))
 
 
 def import_landmarks(
@@ -46,76 +89,148 @@ def import_landmarks(
     reading: Reading,
     space_of: Callable[[str], Space],
 ) -> Imported:
-    """Return the landmarks in some files.
+    """Return the landmarks in some files. Broken files, rows and points are left out and become faults.
+
+    If any label in the files has the landmark's name, all labels must have it. A point at 0, 0, 0 is taken as not
+    placed, unless its format has a status of points.
 
     Args:
         files: name and content of each, with an ending of POINT_SUFFIXES.
         object_ids: of the meshes.
         reading: options.
         space_of: the axes of an object's mesh file.
-
-    Raises:
-        DataError: if a file cannot be read.
     """
-    faults: list[Fault] = []
-    found = _points_by_object(files, dict.fromkeys(object_ids), reading.columns, faults)
-    pairs = _pairs(found, reading, space_of, faults)
-    points_of = {object_id: found[object_id][1] for object_id in pairs}
+    report = Report()
+    known = KnownObjects.of(_fit(object_ids, report), words(reading.landmark))
+    read = [*_read(files, known, reading, report)]
+    found = [*_found(read, known, reading.landmark, report)]
+    every = chain((points for _, _, points in read), (one.points for one in found))
+    named = names_landmark((label for points in every for label in points.labels), reading.landmark)
+    kept: dict[str, tuple[Found, Pair]] = {}
+    for object_id, several in _by_object(found).items():
+        pairs = [*_pairs(several, reading, named, space_of, report)]
+        if chosen := _only(object_id, pairs, report):
+            kept[object_id] = chosen
+            report.notes.extend(chosen[0].notes)
     return Imported(
-        pairs,
-        {i: (points.group, points.split) for i, points in points_of.items()},
-        {i: points.space for i, points in points_of.items()},
-        tuple(faults),
+        {i: pair for i, (_, pair) in kept.items()},
+        {i: (one.points.group, one.points.split) for i, (one, _) in kept.items()},
+        {i: one.points.space for i, (one, _) in kept.items()},
+        tuple(report.faults),
+        tuple(report.notes),
     )
 
 
-def _points_by_object(
-    files: Iterable[tuple[str, bytes]], known: Mapping[str, None], columns: Columns, faults: list[Fault]
-) -> dict[str, tuple[str, NamedPoints]]:
-    """Return the file's name and the points of each known object; other points are faults."""
-    found: dict[str, tuple[str, NamedPoints]] = {}
+def _fit(object_ids: Iterable[str], report: Report) -> Iterator[str]:
+    """Yield the ids that can be in a table; the others are faults."""
+    for object_id in object_ids:
+        if reason := unfit(object_id):
+            report.fault(object_id, f"object {object_id!a} {reason}")
+        else:
+            yield object_id
+
+
+def _read(
+    files: Iterable[tuple[str, bytes]], known: KnownObjects, reading: Reading, report: Report
+) -> Iterator[tuple[str, str | None, NamedPoints]]:
+    """Yield each object's points with the file's name and the object's name in it; broken files are faults."""
     for name, content in files:
-        for given, points in read_points(name, content, columns).items():
-            stem = name.rpartition("/")[2][: -len(suffix_of(name) or "")] if given is None else _without_ending(given)
-            object_id = object_of(stem, known)
-            if object_id is None:
-                faults.append(Fault(None, f"{name}: no mesh for {stem!r}; expected <object_id>, as in {_some(known)}"))
-            elif object_id in found:
-                message = f"{name}: object {object_id!r} also has points in {found[object_id][0]}; keep one file"
-                faults.append(Fault(object_id, message))
-            else:
-                found[object_id] = (name, points)
-    return found
+        try:
+            objects, notes = read_points(name, content, reading.columns)
+        except DataError as error:
+            report.fault(_stem(name) if _stem(name) in known.ids else None, str(error))
+            continue
+        report.notes.extend(f"{name}: {note}" for note in notes)
+        yield from ((name, given, points) for given, points in objects)
+
+
+def _found(
+    read: Iterable[tuple[str, str | None, NamedPoints]], known: KnownObjects, landmark: str, report: Report
+) -> Iterator[Found]:
+    """Yield the points of known objects; those of other objects are faults."""
+    for name, given, points in read:
+        stem = _stem(name) if given is None else _without_ending(given)
+        try:
+            owner = owner_of(stem, known)
+        except DataError as error:
+            report.fault(None, f"{name} {points.place}".rstrip() + f": {error}")
+            continue
+        of_landmark = landmark if names_landmark([stem], landmark) else None
+        yield Found(owner, name, given, points.of_side(owner.side, of_landmark) if owner.side else points)
+
+
+def _stem(name: str) -> str:
+    """Return a landmark file's name without its ending and that of its mesh."""
+    return _without_ending(name.rpartition("/")[2][: -len(suffix_of(name) or "") or None])
+
+
+def _by_object(found: Iterable[Found]) -> dict[str, list[Found]]:
+    """Return the points by object, sorted; those whose name is closest to the object's come first."""
+    groups: defaultdict[str, list[Found]] = defaultdict(list)
+    for one in found:
+        groups[one.owner.object_id].append(one)
+    return {
+        object_id: sorted(_with_sides_joined(groups[object_id]), key=lambda one: one.owner.rank)
+        for object_id in sorted(groups)
+    }
+
+
+def _with_sides_joined(several: Sequence[Found]) -> list[Found]:
+    """Return the points of an object, those of one file per side as one."""
+    left, right = ([one for one in several if one.owner.side == side] for side in SIDES)
+    if len(left) != 1 or len(right) != 1 or (left[0].points.space is None) != (right[0].points.space is None):
+        return [*several]
+    points = replace(left[0].points.joined(right[0].points), place="")
+    both = left[0]._replace(file=f"{left[0].place} and {right[0].place}", points=points)
+    return [*(one for one in several if one.owner.side is None), both]
 
 
 def _pairs(
-    found: Mapping[str, tuple[str, NamedPoints]],
+    several: Sequence[Found],
     reading: Reading,
+    named: bool,
     space_of: Callable[[str], Space],
-    faults: list[Fault],
-) -> dict[str, tuple[Xyz, Xyz]]:
-    """Return left and right by object, in the axes and unit of its mesh; objects without a pair are faults."""
-    pairs: dict[str, tuple[Xyz, Xyz]] = {}
-    for object_id, (name, points) in sorted(found.items()):
-        try:
-            in_mesh_axes = points.in_axes(space_of(object_id)) if points.space else points
-            left, right = pair_of(in_mesh_axes, reading.landmark, (reading.left, reading.right))
-        except DataError as error:
-            faults.append(Fault(object_id, f"{name}: {error}"))
+    report: Report,
+) -> Iterator[tuple[Found, Pair]]:
+    """Yield the pairs of one object from the names closest to it; points without a pair and other points are faults."""
+    for one in several:
+        object_id = one.owner.object_id
+        if one.owner.rank > several[0].owner.rank:
+            message = f"{one.place}: object {object_id!r} has points in {several[0].place}, whose name is closer"
+            report.fault(object_id, f"{message}; remove one of them")
             continue
-        pairs[object_id] = (_scaled(left, reading.scale), _scaled(right, reading.scale))
-    return pairs
+        try:
+            points = one.points.in_axes(space_of(object_id)) if one.points.space else one.points
+            pair = pair_of(points.scaled(reading.scale), reading.landmark, (reading.left, reading.right), named=named)
+            _refuse_unplaced(pair, one.points)
+        except DataError as error:
+            report.fault(object_id, f"{one.place}: object {object_id!r}: {error}")
+            continue
+        yield one, pair
 
 
-def _scaled(xyz: Xyz, scale: float) -> Xyz:
-    return xyz if scale == 1 else (xyz[0] * scale, xyz[1] * scale, xyz[2] * scale)
+def _refuse_unplaced(pair: Pair, points: NamedPoints) -> None:
+    """Raise DataError if a point of a pair was not placed, or is too large for its unit."""
+    for side, xyz in zip(SIDES, pair, strict=True):
+        if not all(map(math.isfinite, xyz)):
+            raise DataError(f"the {side} point is {xyz} in the meshes' unit; expected finite numbers")
+        if xyz == ORIGIN and not points.is_placed:
+            cause = "where programs put points that were not placed"
+            raise DataError(
+                f"the {side} point is at 0, 0, 0, {cause}; place it, or save it as .mrk.json if it is right"
+            )
+
+
+def _only(object_id: str, pairs: Sequence[tuple[Found, Pair]], report: Report) -> tuple[Found, Pair] | None:
+    """Return an object's pair; several different ones are a fault."""
+    if len({pair for _, pair in pairs}) > 1:
+        places = " and ".join(one.place for one, _ in pairs[:3])
+        report.fault(object_id, f"{places}: object {object_id!r} has different points in them; keep one")
+        return None
+    return pairs[0] if pairs else None
 
 
 def _without_ending(given: str) -> str:
     """Return the object's id from its id or from the path of its mesh file."""
     name = given.replace("\\", "/").rpartition("/")[2]
     return next((name[: -len(e)] for e in MESH_SUFFIXES if name.lower().endswith(e)), name)
-
-
-def _some(object_ids: Mapping[str, object]) -> str:
-    return ", ".join([*object_ids][:3]) + (", ..." if len(object_ids) > 3 else "")

@@ -3,22 +3,30 @@
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from featurelib.datasets.landmark_files.landmarks import NamedPoints, Xyz
+from featurelib.datasets.coordinates import Xyz
+from featurelib.datasets.landmark_files.landmarks import NamedPoints, named_points
 from featurelib.errors import DataError
 
 
 def read_pp(content: bytes) -> NamedPoints:
-    """Return the picked points; points of a template that were not picked are left out.
+    """Return the picked points; those of a template that were not picked are missing.
 
     Raises:
         DataError: if the file is not one of picked points.
     """
     try:
         root = ElementTree.fromstring(content)  # noqa: S314 (expat limits the expansion of entities)
-        found = [point for point in root.iter("point") if point.get("active", "1") != "0"]
-        return NamedPoints(tuple((point.get("name", ""), _position(point)) for point in found))
-    except (ElementTree.ParseError, KeyError, ValueError) as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise DataError(f"not a PickedPoints file of MeshLab ({error}); export the points again") from None
+    if root.tag != "PickedPoints":
+        raise DataError(f"<{root.tag[:40]}> is not a PickedPoints file of MeshLab; export the points again")
+    picked = [point for point in root.iter("point") if point.get("active", "1") != "0"]
+    others = [point for point in root.iter("point") if point.get("active", "1") == "0"]
+    return named_points(
+        [(point.get("name", ""), [point.get(axis) for axis in "xyz"]) for point in picked],
+        missing=[(point.get("name", "").strip(), "was not picked; pick the point") for point in others],
+        is_placed=True,
+    )
 
 
 def pp(points: Sequence[tuple[str, Xyz]]) -> bytes:
@@ -28,7 +36,3 @@ def pp(points: Sequence[tuple[str, Xyz]]) -> bytes:
         ElementTree.SubElement(root, "point", {"x": repr(x), "y": repr(y), "z": repr(z), "active": "1", "name": label})
     ElementTree.indent(root)
     return b"<!DOCTYPE PickedPoints>\n" + ElementTree.tostring(root)
-
-
-def _position(point: ElementTree.Element) -> Xyz:
-    return float(point.attrib["x"]), float(point.attrib["y"]), float(point.attrib["z"])

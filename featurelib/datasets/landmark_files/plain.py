@@ -4,30 +4,35 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from featurelib.datasets.landmark_files.landmarks import NamedPoints, Xyz
+from featurelib.datasets.coordinates import Xyz
+from featurelib.datasets.landmark_files.landmarks import PointFile, named_points
 from featurelib.datasets.landmark_files.slicer import read_markups
 from featurelib.errors import DataError
 
 EXPECTED = 'expected {"<object_id>": {"left": [x, y, z], "right": [x, y, z]}, ...}, or one such pair'
 
 
-def read_json(content: bytes) -> dict[str | None, NamedPoints]:
-    """Return the points by object; the key is None for one object without a name. Slicer's markups are recognised.
+def read_json(content: bytes) -> PointFile:
+    """Return the points by object. Slicer's markups are recognised.
 
     Raises:
-        DataError: if the file is not JSON or has another form.
+        DataError: if the file is not JSON, names a key twice or has another form.
     """
     try:
-        values = json.loads(content)
-    except ValueError as error:
-        raise DataError(f"not JSON ({error})") from None
+        values = json.loads(content, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"not JSON ({error}); export it again") from None
     if not isinstance(values, dict):
         raise DataError(f"{str(values)[:60]}; {EXPECTED}")
     if "markups" in values:
-        return {None: read_markups(values)}
-    if all(isinstance(value, dict) for value in values.values()):
-        return {object_id: _points(points) for object_id, points in values.items()}
-    return {None: _points(values)}
+        return PointFile(((None, read_markups(values)),))
+    if values and all(isinstance(value, dict | None) for value in values.values()):
+        return PointFile(
+            tuple((object_id, named_points((points or {}).items())) for object_id, points in values.items())
+        )
+    if not any(isinstance(value, list) for value in values.values()):
+        raise DataError(f"{str(values)[:60]}; {EXPECTED}")
+    return PointFile(((None, named_points(values.items())),))
 
 
 def to_json(pairs: Mapping[str, Sequence[tuple[str, Xyz]]]) -> bytes:
@@ -37,13 +42,10 @@ def to_json(pairs: Mapping[str, Sequence[tuple[str, Xyz]]]) -> bytes:
     ).encode()
 
 
-def _points(values: Mapping[str, Any]) -> NamedPoints:
-    try:
-        return NamedPoints(tuple((label, _position(xyz)) for label, xyz in values.items()))
-    except (TypeError, ValueError):
-        raise DataError(f"{str(values)[:60]}; {EXPECTED}") from None
-
-
-def _position(values: Sequence[Any]) -> Xyz:
-    x, y, z = (float(value) for value in values)
-    return x, y, z
+def _unique(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object as a mapping; the json module would keep the last of equal keys."""
+    values = dict(items)
+    if len(values) < len(items):
+        keys = [key for key, _ in items]
+        raise ValueError(f"{next(key for key in keys if keys.count(key) > 1)!r} twice")
+    return values

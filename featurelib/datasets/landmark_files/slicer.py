@@ -10,9 +10,12 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from featurelib.datasets.landmark_files.landmarks import NamedPoints, Space, Xyz
+from featurelib.datasets.coordinates import Xyz
+from featurelib.datasets.decoding import decode
+from featurelib.datasets.landmark_files.landmarks import NamedPoints, PointFile, Space, named_points
 from featurelib.errors import DataError
 from featurelib.meshes.readers.gzipped import beginning
 from featurelib.meshes.readers.sniffing import mesh_suffix_of
@@ -27,6 +30,11 @@ FCSV_SPACES: dict[str, Space] = {"0": "RAS", "1": "LPS", "RAS": "RAS", "LPS": "L
 """The numbers are those of versions before 4.11."""
 
 FCSV_COLUMNS = "id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID"
+OLD_FCSV_COLUMNS = "label,x,y,z,sel,vis"
+"""Columns of the fiducial lists of Slicer 3, which are in RAS."""
+
+POINT_LISTS = ("fiducial", "pointlist")
+"""Types of markups whose control points are landmarks; those of curves, lines, planes and boxes are not."""
 
 HEADER_BYTES = 4096
 """Length of the beginning of a mesh file that may name its axes."""
@@ -44,44 +52,69 @@ def mesh_space(content: bytes) -> Space | None:
 
 
 def read_markups(values: dict[str, Any]) -> NamedPoints:
-    """Return the defined control points of all markups of a parsed `.mrk.json`.
+    """Return the control points of the point lists of a parsed `.mrk.json`, in the axes of the first list.
+
+    Points that are not placed are missing. Curves, lines, planes and boxes are left out. Locked, unselected and
+    invisible points count.
 
     Raises:
-        DataError: if the values do not follow Slicer's schema.
+        DataError: if the values do not follow Slicer's schema, or there is no point list.
     """
     try:
-        markups = values["markups"]
-        spaces = {str(markup.get("coordinateSystem", "LPS")).upper() for markup in markups}
-        points = [
-            (str(point.get("label", "")), _position(point["position"]))
-            for markup in markups
-            for point in markup.get("controlPoints") or ()
-            if point.get("positionStatus", "defined") == "defined"
+        kinds = [str(markup.get("type", "Fiducial")) for markup in values["markups"]]
+        lists = [
+            _point_list(markup)
+            for markup, kind in zip(values["markups"], kinds, strict=True)
+            if kind.lower() in POINT_LISTS
         ]
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f"not a markups file of 3D Slicer ({type(error).__name__}: {error}); save it again") from None
-    if len(spaces) != 1 or (space := spaces.pop()) not in ("LPS", "RAS"):
-        raise DataError(f"coordinateSystem {', '.join(sorted(spaces)) or space}; expected LPS or RAS")
-    return NamedPoints(tuple(points), space)  # type: ignore[arg-type]  # one of the two: checked above
+    if not lists:
+        raise DataError(f"no point list, only {', '.join(sorted(set(kinds))) or 'an empty file'}; save the point list")
+    space = lists[0].space or "LPS"
+    points = tuple(point for one in lists for point in one.in_axes(space).points)
+    return replace(lists[0], points=points, missing=tuple(point for one in lists for point in one.missing))
 
 
-def read_fcsv(content: bytes) -> NamedPoints:
+def _point_list(markup: dict[str, Any]) -> NamedPoints:
+    name = str(markup.get("coordinateSystem") or "LPS")
+    space = FCSV_SPACES.get(name.upper())
+    if space is None:
+        raise DataError(f"coordinateSystem {name[:40]}; expected LPS or RAS")
+    placed, missing = [], []
+    for point in markup.get("controlPoints") or ():
+        label, status = str(point.get("label") or ""), str(point.get("positionStatus", "defined"))
+        if status == "defined":
+            placed.append((label, point.get("position")))
+        else:
+            missing.append((label.strip(), f"is {status}, not placed; place the point"))
+    return named_points(placed, missing=missing, space=space, is_placed=True)
+
+
+def read_fcsv(content: bytes) -> PointFile:
     """Return the points of an `.fcsv` file; old files do not name their axes, which are RAS.
+
+    The format has no status: a point that was not placed is at 0, 0, 0 (`vtkMRMLMarkupsFiducialStorageNode` of Slicer).
 
     Raises:
         DataError: if the file has another form.
     """
-    lines = content.decode("utf-8-sig", errors="replace").splitlines()
-    notes = dict(_note(line) for line in lines if line.startswith("#") and "=" in line)
-    space = FCSV_SPACES.get(notes.get("coordinatesystem", "0").upper())
+    text, notes = decode(content)
+    lines = [line for line in text.splitlines() if line.strip()]
+    settings = dict(_setting(line) for line in lines if line.startswith("#") and "=" in line)
+    space = FCSV_SPACES.get(settings.get("coordinatesystem", "0").upper())
     if space is None:
-        raise DataError(f"CoordinateSystem = {notes['coordinatesystem']}; expected LPS or RAS")
-    columns = [name.strip() for name in notes.get("columns", FCSV_COLUMNS).split(",")]
-    rows = [dict(zip(columns, row, strict=False)) for row in csv.reader(x for x in lines if x and x[0] != "#")]
+        raise DataError(f"CoordinateSystem = {settings['coordinatesystem'][:40]}; expected LPS or RAS")
+    usual = OLD_FCSV_COLUMNS if lines and lines[0].startswith("# Fiducial List") else FCSV_COLUMNS
+    columns = [name.strip().lower() for name in settings.get("columns", usual).split(",")]
+    if missing := {"label", *"xyz"} - set(columns):
+        raise DataError(f"no column {', '.join(sorted(missing))}; expected {FCSV_COLUMNS}")
     try:
-        return NamedPoints(tuple((row["label"], _position([row[a] for a in "xyz"])) for row in rows), space)
-    except KeyError as error:
-        raise DataError(f"no column {error}; expected {FCSV_COLUMNS}") from None
+        rows = [dict(zip(columns, row, strict=False)) for row in csv.reader(line for line in lines if line[0] != "#")]
+    except csv.Error as error:
+        raise DataError(f"{error}; check the quotes") from None
+    values = [(row.get("label", ""), [row.get(axis) for axis in "xyz"]) for row in rows]
+    return PointFile(((None, named_points(values, space=space)),), notes)
 
 
 def markups(points: Sequence[tuple[str, Xyz]], space: Space = "LPS", notes: Sequence[dict[str, Any]] = ()) -> bytes:
@@ -113,14 +146,6 @@ def fcsv(points: Sequence[tuple[str, Xyz]], space: Space = "LPS") -> bytes:
     return text.getvalue().encode()
 
 
-def _note(line: str) -> tuple[str, str]:
+def _setting(line: str) -> tuple[str, str]:
     name, _, value = line.lstrip("# ").partition("=")
     return name.strip().lower(), value.strip()
-
-
-def _position(values: Sequence[Any]) -> Xyz:
-    try:
-        x, y, z = (float(value) for value in values)
-    except (TypeError, ValueError):
-        raise DataError(f"position {values!r}; expected three numbers") from None
-    return x, y, z

@@ -1,19 +1,29 @@
-"""CSV with any column names: one row per object (`left_x, left_y, ...`) or per point (`label, x, y, z`)."""
+"""CSV with any column names: one row per object (`left_x, left_y, ...`) or per point (`label, x, y, z`).
 
-import csv
-import io
+A table with one row per point may have a column for the side beside the label. Tables that 3D Slicer exports from a
+point list have the columns `label,r,a,s` or `label,l,p,s`, which name the axes, and `defined`
+("Markups" in the user guide, https://slicer.readthedocs.io/en/latest/).
+"""
+
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from featurelib.datasets.landmark_files.landmarks import NamedPoints, Xyz
+from featurelib.datasets.csv_table import Line, read_table, surplus
+from featurelib.datasets.landmark_files.landmarks import NamedPoints, PointFile, Space, named_points
+from featurelib.datasets.splits import SPLITS
 from featurelib.errors import DataError
 
 AXIS_LAST = re.compile(r"(.*?)[ _.:-]*([xyz])", re.IGNORECASE)
 AXIS_FIRST = re.compile(r"([xyz])[ _.:-]+(.*)", re.IGNORECASE)
 
+SPACE_AXES: dict[Space, tuple[str, str, str]] = {"RAS": ("r", "a", "s"), "LPS": ("l", "p", "s")}
+"""Columns of Slicer's own tables."""
+
 OBJECT_NAMES = ("object_id", "object", "id", "mesh", "file", "filename", "name", "subject", "specimen", "scan", "case")
 LABEL_NAMES = ("label", "landmark", "point", "name")
+SIDE_NAMES = ("side", "laterality", "hemisphere")
 
 
 @dataclass(frozen=True)
@@ -30,44 +40,121 @@ class Columns:
     right: tuple[str, ...] = ()
 
 
-def read_csv(content: bytes, columns: Columns) -> dict[str | None, NamedPoints]:
-    """Return the points by object; the key is None if no column names the object (one file per mesh).
+class Layout(NamedTuple):
+    """The columns of one table.
+
+    points: those of x, y and z of each point in a row, by its label. object, label, side, group, split, defined: the
+    others, None without one. space: the axes that the columns name.
+    """
+
+    points: Mapping[str, tuple[str, str, str]]
+    object: str | None
+    label: str | None
+    side: str | None
+    group: str | None
+    split: str | None
+    defined: str | None
+    space: Space | None
+
+    @property
+    def is_by_point(self) -> bool:
+        """Whether each row is one point."""
+        return [*self.points] == [""]
+
+
+def read_csv(content: bytes, columns: Columns) -> PointFile:
+    """Return the points by object; the object is None if no column names it (one file per mesh).
 
     Raises:
-        DataError: if a column is missing or a coordinate is not a number, with line and value.
+        DataError: if the file is not a table, or a column is missing.
     """
-    try:
-        reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), restval="")
-        header = [name.strip() for name in reader.fieldnames or ()]
-        reader.fieldnames = header
-        rows = [(reader.line_num, row) for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"not a CSV table in UTF-8 ({error})") from None
-    groups = _points_in(header, columns)
-    coordinates = {name for names in groups.values() for name in names}
+    table = read_table(content)
+    layout, lines = _layout(table.columns, columns), [*table.lines]
+    read = _by_point if layout.is_by_point else _by_object
+    return PointFile(tuple(read(lines, layout, table.separator != ",")), table.notes)
+
+
+def _by_object(lines: Sequence[Line], layout: Layout, decimal_commas: bool) -> list[tuple[str | None, NamedPoints]]:
+    """Return the points of a row per object."""
+    if layout.object is None and len(lines) > 1:
+        fix = "name it with --object-column"
+        raise DataError(f"{len(lines)} rows, and no column of the object among {_some([*lines[0].row])}; {fix}")
+    return [(_object(line, layout), _row_points(line, layout, decimal_commas)) for line in lines]
+
+
+def _row_points(line: Line, layout: Layout, decimal_commas: bool) -> NamedPoints:
+    """Return the points of a row per object."""
+    if fault := _fault(line, layout):
+        return NamedPoints((), place=line.place, fault=fault)
+    values = [(label, [line.row[name] for name in names]) for label, names in layout.points.items()]
+    return named_points(values, decimal_commas=decimal_commas, place=line.place, **_extras(line, layout))
+
+
+def _by_point(lines: Sequence[Line], layout: Layout, decimal_commas: bool) -> list[tuple[str | None, NamedPoints]]:
+    """Return the points of a row per point; without labels they are numbered."""
+    groups: dict[str | None, list[Line]] = {}
+    for line in lines:
+        groups.setdefault(_object(line, layout), []).append(line)
+    is_named = layout.label is not None or layout.side is not None
+    found: list[tuple[str | None, NamedPoints]] = []
+    for object_id, rows in groups.items():
+        labels = [_label(line, layout) if is_named else str(k) for k, line in enumerate(rows, 1)]
+        is_defined = [not layout.defined or line.row[layout.defined] != "0" for line in rows]
+        cells = [
+            [line.row[name] for name in layout.points[""]] if d else None
+            for line, d in zip(rows, is_defined, strict=True)
+        ]
+        more: dict[str, Any] = {"is_named": is_named, "space": layout.space, "is_placed": layout.defined is not None}
+        more |= _extras(rows[-1], layout)
+        more["fault"] = next((f"{line.place}: {fault}" for line in rows if (fault := _fault(line, layout))), "")
+        found.append((object_id, named_points(zip(labels, cells, strict=True), decimal_commas=decimal_commas, **more)))
+    return found
+
+
+def _object(line: Line, layout: Layout) -> str | None:
+    return line.row[layout.object] if layout.object else None
+
+
+def _label(line: Line, layout: Layout) -> str:
+    return " ".join(line.row[name] for name in (layout.label, layout.side) if name)
+
+
+def _extras(line: Line, layout: Layout) -> dict[str, str]:
+    group, split = (line.row[name] if name else "" for name in (layout.group, layout.split))
+    return {"group": group, "split": split}
+
+
+def _fault(line: Line, layout: Layout) -> str:
+    """Return why a row cannot be read, or ""."""
+    if reason := surplus(line):
+        return reason
+    split = line.row[layout.split] if layout.split else ""
+    return f"split {split!r}; expected {', '.join(SPLITS)} or nothing" if split not in ("", *SPLITS) else ""
+
+
+def _layout(header: Sequence[str], columns: Columns) -> Layout:
+    points, space = _points_in(header, columns)
+    coordinates = {name for names in points.values() for name in names}
     rest = [name for name in header if name not in coordinates]
-    label = _column(columns.label, LABEL_NAMES, rest, "--label-column") if list(groups) == [""] else None
-    of_object = _column(columns.object, OBJECT_NAMES, [n for n in rest if n != label], "--object-column")
-    found: dict[str | None, list[tuple[str, Xyz]]] = {}
-    extras: dict[str | None, tuple[str, str]] = {}
-    for line, row in rows:
-        object_id = row[of_object].strip() if of_object else None
-        if label is None and object_id in found:
-            raise DataError(f"line {line}: duplicate object {object_id!r}; keep one row")
-        points = [(row[label].strip() if label else name, _xyz(row, names, line)) for name, names in groups.items()]
-        found.setdefault(object_id, []).extend((name, xyz) for name, xyz in points if xyz is not None)
-        extras[object_id] = (row.get("group", ""), row.get("split", ""))
-    return {i: NamedPoints(tuple(points), None, *extras[i]) for i, points in found.items()}
+    is_by_point = [*points] == [""]
+    side = _column(None, SIDE_NAMES, rest, "") if is_by_point else None
+    rest = [name for name in rest if name != side]
+    label = _column(columns.label, LABEL_NAMES, rest, "--label-column") if is_by_point else None
+    rest = [name for name in rest if name != label]
+    of_object = _column(columns.object, OBJECT_NAMES, rest, "--object-column")
+    group, split = (_column(None, (name,), rest, "") for name in ("group", "split"))
+    defined = _column(None, ("defined",), rest, "") if space else None
+    return Layout(points, of_object, label, side, group, split, defined, space)
 
 
-def _points_in(header: Sequence[str], columns: Columns) -> dict[str, tuple[str, str, str]]:
-    """Return the names of the x, y and z columns of each point in a row, by its label."""
+def _points_in(header: Sequence[str], columns: Columns) -> tuple[dict[str, tuple[str, str, str]], Space | None]:
+    """Return the names of the x, y and z columns of each point in a row, by its label, and the axes they name."""
     named = {side: names for side, names in (("left", columns.left), ("right", columns.right)) if names}
     if named:
         missing = [name for names in named.values() for name in names if name not in header]
         if missing:
-            raise DataError(f"no column {missing[0]!r} among {', '.join(header)}")
-        return {side: (names[0], names[1], names[2]) for side, names in named.items()}
+            raise DataError(f"no column {missing[0]!r} among {_some(header)}; correct --left and --right")
+        return {side: (names[0], names[1], names[2]) for side, names in named.items()}, None
     axes: dict[str, dict[str, str]] = {}
     for name in header:
         if match := AXIS_LAST.fullmatch(name):
@@ -75,27 +162,26 @@ def _points_in(header: Sequence[str], columns: Columns) -> dict[str, tuple[str, 
         elif match := AXIS_FIRST.fullmatch(name):
             axes.setdefault(match[2], {})[match[1].lower()] = name
     groups = {label: (found["x"], found["y"], found["z"]) for label, found in axes.items() if len(found) == 3}
+    lower = {name.lower(): name for name in header}
+    for space, (x, y, z) in SPACE_AXES.items():
+        if not groups and {x, y, z} <= set(lower):
+            return {"": (lower[x], lower[y], lower[z])}, space
+    if len(header) < 2:
+        raise DataError(f"one column, {_some(header)!r}; separate the columns by commas, semicolons or tabs")
+    if any(re.fullmatch(r"[-+]?[0-9]+[.,][0-9]+", name) for name in header):
+        raise DataError(f"its first row has numbers, {_some(header)}; put the names of the columns before it")
     if not groups:
-        raise DataError(f"no coordinates among its columns {', '.join(header)}; name them: --left X Y Z --right X Y Z")
-    return groups
+        raise DataError(f"no coordinates among its columns {_some(header)}; name them: --left X Y Z --right X Y Z")
+    return groups, None
 
 
-def _column(asked: str | None, usual: Sequence[str], rest: Sequence[str], flag: str) -> str | None:
+def _column(asked: str | None, usual: Iterable[str], rest: Sequence[str], flag: str) -> str | None:
     if asked is not None and asked not in rest:
-        raise DataError(f"no column {asked!r} among {', '.join(rest)} ({flag})")
+        raise DataError(f"no column {asked!r} among {_some(rest)}; correct {flag}")
     by_name = {name.lower(): name for name in reversed(rest)}
     return asked or next((by_name[name] for name in usual if name in by_name), None)
 
 
-def _xyz(row: Mapping[str, str], names: Sequence[str], line: int) -> Xyz | None:
-    """Return a point; None if its cells are empty."""
-    cells = [row[name].strip() for name in names]
-    if not any(cells):
-        return None
-    try:
-        x, y, z = (float(cell) for cell in cells)
-    except ValueError:
-        raise DataError(
-            f"line {line}: {', '.join(names)} are {', '.join(map(repr, cells))}; expected numbers"
-        ) from None
-    return x, y, z
+def _some(header: Sequence[str]) -> str:
+    text = " ".join(", ".join(header).split())
+    return text if len(text) <= 200 else f"{text[:200]} ... ({len(header)} columns)"

@@ -1,110 +1,301 @@
 """From landmark files to rows: the object and the sides of the points."""
 
+import json
+
 import pytest
 
-from featurelib.datasets.landmark_files.importing import Reading, import_landmarks
-from featurelib.datasets.landmark_files.landmarks import NamedPoints, object_of, pair_of
 from featurelib.datasets.landmark_files.tables import Columns
+from tests.datasets.landmark_files.conftest import LEFT, RIGHT, fcsv, markups
 
-LEFT, RIGHT = (1.0, 2.0, 3.0), (-1.0, 2.5, 3.5)
-WANTED = {"a": (LEFT, RIGHT)}
+PAIR = (LEFT, RIGHT)
+OTHER = ((9.0, 9.0, 9.5), (-9.0, 9.0, 9.5))
+HEADER = "object_id,left_x,left_y,left_z,right_x,right_y,right_z"
 
 
-def imported(name: str, text: str, reading: Reading | None = None, object_ids=("a", "b")):
-    return import_landmarks([(name, text.encode())], object_ids, reading or Reading("tragus"), lambda _: "LPS")
+def full(pair=PAIR, name="tragus", **more) -> str:
+    """A markups file with both points."""
+    return markups((f"{name}_L", pair[0]), (f"{name}_R", pair[1]), **more)
+
+
+def row(object_id, pair=PAIR) -> str:
+    return ",".join([object_id, *(repr(value) for xyz in pair for value in xyz)])
+
+
+def table(*rows: str, header: str = HEADER) -> str:
+    return "\n".join([header, *rows, ""])
+
+
+def messages(found) -> str:
+    return "\n".join(fault.message for fault in found.faults)
 
 
 @pytest.mark.parametrize(
-    ("table", "columns"),
+    ("content", "columns"),
     [
-        ("object_id,left_x,left_y,left_z,right_x,right_y,right_z\na,1,2,3,-1,2.5,3.5", Columns()),
-        ("file;LX".replace(";", ",") + ",LY,LZ,RX,RY,RZ\nscans/a.stl,1,2,3,-1,2.5,3.5", Columns()),
-        ("Subject,x_left,y_left,z_left,x_right,y_right,z_right\na,1,2,3,-1,2.5,3.5", Columns()),
-        ("id,TragusL X,TragusL Y,TragusL Z,TragusR X,TragusR Y,TragusR Z\na,1,2,3,-1,2.5,3.5", Columns()),
-        ("mesh,label,x,y,z\na.ply,right tragus,-1,2.5,3.5\na.ply,left tragus,1,2,3", Columns()),
-        ("head,which,x,y,z\na,l,1,2,3\na,r,-1,2.5,3.5", Columns(object="head", label="which")),
+        (f"{HEADER}\na,1.5,2,3,-1,2.5,3.5", Columns()),
+        ("file,LX,LY,LZ,RX,RY,RZ\nscans/a.stl,1.5,2,3,-1,2.5,3.5", Columns()),
+        ("Subject,x_left,y_left,z_left,x_right,y_right,z_right\na,1.5,2,3,-1,2.5,3.5", Columns()),
+        ("id,TragusL X,TragusL Y,TragusL Z,TragusR X,TragusR Y,TragusR Z\na,1.5,2,3,-1,2.5,3.5", Columns()),
+        ("mesh,label,x,y,z\na.ply,right tragus,-1,2.5,3.5\na.ply,left tragus,1.5,2,3", Columns()),
+        ("head,which,x,y,z\na,l,1.5,2,3\na,r,-1,2.5,3.5", Columns(object="head", label="which")),
+        ("specimen,landmark,side,x,y,z\na,tragus,L,1.5,2,3\na,tragus,R,-1,2.5,3.5\na,eye,L,9,9,9", Columns()),
+        ("specimen,side,x,y,z\na,left,1.5,2,3\na,right,-1,2.5,3.5", Columns()),
+        ("sep=;\nID;Side;X;Y;Z\na;Left;1,5;2;3\na;Right;-1;2,5;3,5\n;;;;\n", Columns()),
+        ("id\tl x\tl y\tl z\tr x\tr y\tr z\t\na\t1,5\t2\t3\t-1\t2,5\t3,5\t\n\t\t\t\t\t\t\t\n", Columns()),
+        ("id | l x | l y | l z | r x | r y | r z\na | 1.5 | 2 | 3 | -1 | 2.5 | 3.5\n", Columns()),
         (
-            "nr,p,q,r,s,t,u\na,1,2,3,-1,2.5,3.5",
+            "nr,p,q,r,s,t,u\na,1.5,2,3,-1,2.5,3.5",
             Columns(object="nr", left=("p", "q", "r"), right=("s", "t", "u")),
         ),
     ],
 )
-def test_a_table_may_have_any_columns(table, columns):
+def test_a_table_may_have_any_columns_and_separators(imported, content, columns):
     """One row per object or per point, with usual names or with the given names."""
-    found = imported("all.csv", f"\ufeff{table}\n", Reading("tragus", columns=columns))
+    for encoding in ("utf-8-sig", "utf-16"):
+        found = imported({"all.csv": content.encode(encoding)}, ("a", "b"), columns=columns)
 
-    assert found.pairs == WANTED
-    assert found.faults == ()
-
-
-def test_group_and_split_are_kept():
-    table = "object_id,left_x,left_y,left_z,right_x,right_y,right_z,group,split\na,1,2,3,-1,2.5,3.5,smith,test\n"
-
-    assert imported("all.csv", table).extras == {"a": ("smith", "test")}
+        assert found.pairs == {"a": PAIR}
+        assert (found.faults, found.notes) == ((), ())
 
 
-@pytest.mark.parametrize(
-    ("labels", "wanted"),
-    [
-        (("left", "right"), (None, None)),
-        (("tragus_L", "tragus_R"), (None, None)),
-        (("LTragus", "RTragus"), (None, None)),
-        (("Lt tragus", "Rt tragus"), (None, None)),
-        (("F-2", "F-1"), ("F-2", "F-1")),
-    ],
-)
-def test_sides_are_found_by_words_or_by_labels(labels, wanted):
-    """Words such as left and L, or the labels of both sides."""
-    points = NamedPoints(((labels[0], LEFT), ("nose tip", (0.0, 0.0, 0.0)), (labels[1], RIGHT)))
+def test_slicers_own_tables_name_the_axes(imported):
+    """A point that is not defined is missing; 0, 0, 0 is a position if it is defined."""
+    rows = "tragus_L,-1.5,-2,3,1\ntragus_R,0,0,0,{}\n"
+    files = {"P01.csv": "label,r,a,s,defined\n" + rows.format(1), "P02.csv": "label,r,a,s,defined\n" + rows.format(0)}
+    found = imported(files)
 
-    assert pair_of(points, "tragus", wanted) == (LEFT, RIGHT)
+    assert found.pairs == {"P01": (LEFT, (0.0, 0.0, 0.0))}
+    assert "P02.csv: object 'P02': no right point: 'tragus_R'" in messages(found)
 
 
-def test_the_landmarks_name_selects_one_of_several_pairs():
-    """The labels of the pair have the landmark's name."""
-    other = (9.0, 9.0, 9.0)
-    labels = ("left eye", "right eye", "left tragus", "right tragus")
-    points = NamedPoints(tuple(zip(labels, (other, other, LEFT, RIGHT), strict=True)))
+def test_group_and_split_are_kept(imported):
+    found = imported({"all.csv": table(f"{row('P01')},smith,test", header=f"{HEADER},Group,split")})
 
-    assert pair_of(points, "tragus") == (LEFT, RIGHT)
+    assert found.extras == {"P01": ("smith", "test")}
+
+
+def test_units_are_converted(imported):
+    """The scale multiplies all coordinates; too large numbers are no points."""
+    found = imported({"P01.json": '{"left": [4, 0, 0], "right": [0, 0, 8]}'}, scale=0.25)
+
+    assert found.pairs == {"P01": ((1.0, 0.0, 0.0), (0.0, 0.0, 2.0))}
+    assert "expected finite numbers" in messages(
+        imported({"P01.json": '{"left": [1e308, 0, 0], "right": [0, 0, 8]}'}, scale=25.4)
+    )
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    "third",
     [
-        ('{"a": {"left": [1, 2, 3]}}', "no right point among 'left'; name it with --right"),
-        ('{"a": {"left ear": [1, 2, 3], "left eye": [1, 2, 3]}}', "2 points 'left' among 'left ear', 'left eye'"),
-        ('{"c": {"left": [1, 2, 3]}}', "no mesh for 'c'; expected <object_id>, as in a, b"),
+        full(name="eye"),
+        markups(("L", LEFT), ("R", RIGHT)),
+        markups(("tragus_L", [0, 0, 0], {"positionStatus": "missing"}), ("tragus_R", RIGHT), ("eye_L", LEFT)),
+        markups(("tragus_L", [7, 7, 7], {"positionStatus": "undefined"}), ("tragus_R", RIGHT)),
+        markups(("tragus_L", [7, 7, 7], {"positionStatus": "preview"}), ("tragus_R", RIGHT)),
+        markups(("tragus_L", None), ("tragus_R", RIGHT)),
+        markups(("tragus_L", [float("nan")] * 3), ("tragus_R", RIGHT), ("left", LEFT)),
+        full(kind="ClosedCurve"),
     ],
 )
-def test_points_that_are_left_out_are_faults(text, message):
-    """A fault names the file, the labels and the fix."""
-    (fault,) = imported("all.json", text).faults
+def test_another_landmark_and_a_missing_point_are_not_taken(imported, third):
+    """The object is left out by name, and the others come in."""
+    found = imported({"P01.mrk.json": full(), "P02.mrk.json": full(OTHER), "P03.mrk.json": third})
 
-    assert fault.message.startswith("all.json: ")
-    assert message in fault.message
-
-
-def test_two_files_of_one_object_are_a_fault():
-    """The first file is used."""
-    pair = b'{"left": [1, 2, 3], "right": [-1, 2.5, 3.5]}'
-    found = import_landmarks([("a.json", pair), ("a_old.json", pair)], ["a"], Reading("tragus"), lambda _: "LPS")
-
-    assert found.pairs == WANTED
-    assert found.faults[0].message == "a_old.json: object 'a' also has points in a.json; keep one file"
+    assert found.pairs == {"P01": PAIR, "P02": OTHER}
+    assert [fault.object_id for fault in found.faults] == ["P03"]
+    assert "P03.mrk.json" in messages(found)
 
 
-def test_a_file_belongs_to_the_longest_id_that_its_name_begins_with():
-    """MeshLab adds `_picked_points`; `head-1` is not `head-10`."""
-    ids = ["head-1", "head-10", "head-1_picked"]
+def test_only_eyes_are_no_tragi(imported):
+    """Even where no label in the files names the landmark; with the flags of the message they are taken."""
+    files = {"P01.mrk.json": full(name="eye")}
+    found = imported(files)
 
-    assert object_of("head-10_picked_points", ids) == "head-10"
-    assert object_of("head-1_picked_points", ids) == "head-1_picked"
-    assert object_of("head-100", ids) is None
+    assert found.pairs == {}
+    assert "among 'eye_L', 'eye_R'; name it with --left" in messages(found)
+    assert imported(files, left="eye_L", right="eye_R").pairs == {"P01": PAIR}
 
 
-def test_units_are_converted():
-    """The scale multiplies all coordinates."""
-    found = imported("a.json", '{"left": [4, 0, 0], "right": [0, 0, 8]}', Reading("tragus", scale=0.25))
+@pytest.mark.parametrize("labels", [("L", "R"), ("left", "right"), ("left point", "right point"), ("F_L", "F_R")])
+def test_labels_of_sides_are_enough_where_none_names_the_landmark(imported, labels):
+    points = zip(labels, PAIR, strict=True)
 
-    assert found.pairs == {"a": ((1.0, 0.0, 0.0), (0.0, 0.0, 2.0))}
+    assert imported({"P01.mrk.json": markups(*points, ("nose", OTHER[0]))}).pairs == {"P01": PAIR}
+
+
+def test_a_curve_beside_the_points_is_left_out(imported):
+    """Locked, unselected and invisible points count."""
+    hidden = {"locked": True, "selected": False, "visibility": False}
+    values = json.loads(markups(("tragus_L", LEFT, hidden), ("tragus_R", RIGHT, hidden)))
+    values["markups"] += json.loads(markups(("ear left", OTHER[0]), ("tragus left", OTHER[1]), kind="Curve"))["markups"]
+
+    assert imported({"P01.mrk.json": json.dumps(values)}).pairs == {"P01": PAIR}
+
+
+def test_point_lists_in_both_axes_are_joined(imported):
+    """The points of the second list are turned into the axes of the first."""
+    values = json.loads(markups(("tragus_L", LEFT)))
+    values["markups"] += json.loads(markups(("tragus_R", (1.0, -2.5, 3.5)), space="RAS"))["markups"]
+
+    assert imported({"P01.mrk.json": json.dumps(values)}).pairs == {"P01": PAIR}
+
+
+@pytest.mark.parametrize("twice", ["tragus_L", "tragus_R"])
+def test_a_label_twice_is_a_fault(imported, twice):
+    """No flag can choose one of them."""
+    file = markups(("tragus_L", LEFT), ("tragus_R", RIGHT), (twice, OTHER[0]))
+    found = imported({"P01.mrk.json": file, "P02.mrk.json": full()})
+
+    assert found.pairs == {"P02": PAIR}
+    assert f"P01.mrk.json: object 'P01': label {twice!r} twice; remove or rename one" in messages(found)
+
+
+def test_glued_labels_are_named_with_the_flags_that_work(imported):
+    files = {"P01.mrk.json": markups(("ltragus", LEFT), ("rtragus", RIGHT))}
+    found = imported(files)
+
+    assert "no left point of 'tragus' among 'ltragus', 'rtragus'; name it with --left" in messages(found)
+    assert imported(files, left="ltragus", right="rtragus").pairs == {"P01": PAIR}
+
+
+MARKERS = ("nan", "NA", "N/A", "null", "", ".", "-9999", "#NV")
+
+
+@pytest.mark.parametrize("marker", MARKERS)
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_marker_in_a_table_is_no_point(imported, marker, separator):
+    """The object is left out by name, and the others come in."""
+    cells = [row("P03").split(",")[:4] + [marker] * 3, row("P01").split(","), row("P02").split(",")]
+    found = imported({"all.csv": "\n".join(separator.join(x) for x in [HEADER.split(","), *cells])})
+
+    assert found.pairs == {"P01": PAIR, "P02": PAIR}
+    assert [fault.object_id for fault in found.faults] == ["P03"]
+    assert "all.csv line 2: object 'P03': no right point: 'right' is" in messages(found)
+
+
+@pytest.mark.parametrize("value", [None, [float("nan")] * 3, [-9999] * 3, [None] * 3, ["NA"] * 3, [0, -0.0, 0]])
+def test_a_marker_in_json_is_no_point(imported, value):
+    found = imported(
+        {"all.json": json.dumps({"P01": {"left": LEFT, "right": RIGHT}, "P02": {"left": value, "right": RIGHT}})}
+    )
+
+    assert found.pairs == {"P01": PAIR}
+    assert "all.json: object 'P02':" in messages(found)
+
+
+@pytest.mark.parametrize("zero", [(0, 0, 0), (-0.0, 0.0, -0.0), ("nan", "nan", "nan")])
+def test_an_unplaced_point_in_fcsv_is_no_point(imported, zero):
+    files = {
+        "P01.fcsv": fcsv(("tragus_L", LEFT), ("tragus_R", RIGHT)),
+        "P02.fcsv": fcsv(("tragus_L", zero), ("tragus_R", RIGHT)),
+    }
+    found = imported(files)
+
+    assert found.pairs == {"P01": PAIR}
+    assert [fault.object_id for fault in found.faults] == ["P02"]
+    assert imported(
+        {"P02.mrk.json": markups(("tragus_L", (0, 0, 0)), ("tragus_R", RIGHT))}
+    ).pairs  # as the fault advises
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [full()[:90], "", "[1]", '{"markups": 3}', "{" * 100_000, full().replace("LPS", "IJK"), '{"a": 1, "a": 2}'],
+)
+def test_a_broken_file_is_left_out_by_name(imported, broken):
+    """The other files come in."""
+    found = imported({"P01.mrk.json": full(), "P02.mrk.json": broken, "P03.mrk.json": full(OTHER)})
+
+    assert found.pairs == {"P01": PAIR, "P03": OTHER}
+    assert len(found.faults) == 1
+    assert found.faults[0].message.startswith("P02.mrk.json: ")
+    assert "\n" not in found.faults[0].message
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (row("P02").replace("1.5", "1.5.0"), "expected three finite numbers"),
+        (row("P02").replace("1.5", "inf"), "expected three finite numbers"),
+        (f"{row('P02')},7,8", "more values than the header's 7 columns"),
+        (f"{row('P02')}\n{row('P02', OTHER)}", "all.csv line 3 and all.csv line 4: object 'P02' has different points"),
+        (row("P02-2"), "no mesh for 'P02-2'; if these are points of P02, name them exactly so"),
+        (row("P7"), "no mesh for 'P7'"),
+    ],
+)
+def test_a_broken_row_is_left_out_by_name(imported, broken, message):
+    """The other rows come in."""
+    found = imported({"all.csv": table(row("P01"), broken, row("P03"))})
+
+    assert [*found.pairs] == ["P01", "P03"]
+    assert message in messages(found)
+
+
+@pytest.mark.parametrize("copy", ["P01 copy", "P01-old", "P01_T2", "P01_landmarks", "p01"])
+@pytest.mark.parametrize("first", [True, False])
+def test_the_exact_name_wins(imported, copy, first):
+    """Whatever the order of the files; the other file is named."""
+    files = {"P01.mrk.json": full(), f"{copy}.mrk.json": full(OTHER)}
+    found = imported(files if first else dict(reversed(files.items())))
+
+    assert found.pairs == {"P01": PAIR}
+    assert f"{copy}.mrk.json" in messages(found)
+    assert found.notes == ()
+
+
+def test_a_longer_name_is_noted(imported):
+    header = HEADER.replace("left", "tragus_left").replace("right", "tragus_right")
+    found = imported({"P01_picked_points.mrk.json": full(), "all.csv": table(row("p02"), header=header)})
+
+    assert found.pairs == {"P01": PAIR, "P02": PAIR}
+    assert found.notes == (
+        "P01_picked_points.mrk.json was read for object 'P01'",
+        "all.csv: 'p02' was read for object 'P02'",
+    )
+
+
+def test_two_longer_names_with_different_points_are_a_fault(imported):
+    """Neither is taken; equal points are one."""
+    files = {"P01_landmarks.mrk.json": full(), "P01_markups.mrk.json": full(OTHER)}
+    found = imported(files)
+
+    assert found.pairs == {}
+    assert "object 'P01' has different points in them; keep one" in messages(found)
+    assert imported(dict.fromkeys(files, full())).pairs == {"P01": PAIR}
+
+
+def test_a_file_per_side_is_one_pair(imported):
+    """The side is in the file's name; a label with another landmark's name is not taken."""
+    left, right = markups(("F-1", LEFT)), markups(("F-1", (1.0, -2.5, 3.5)), space="RAS")
+
+    assert imported({"P01_left.mrk.json": left, "P01_right.mrk.json": right}).pairs == {"P01": PAIR}
+    assert imported({"P01_tragus_R.mrk.json": right, "P01_tragus_L.mrk.json": left, "P02.mrk.json": full()}).pairs == {
+        "P01": PAIR,
+        "P02": PAIR,
+    }
+    assert imported({"P01_left.mrk.json": markups(("eye", LEFT)), "P01_right.mrk.json": right}).pairs == {}
+    assert "no right point of 'tragus' among 'left'" in messages(imported({"P01_left.mrk.json": left}))
+
+
+def test_names_with_commas_and_other_bytes(imported):
+    """A table of Windows is read with a note; an id that no table keeps is named."""
+    ids = ("Doe, Jane", "Müller", "P03 ")
+    found = imported({"all.csv": table(row('"Doe, Jane"'), row("Müller")).encode("cp1252")}, ids)
+
+    assert [*found.pairs] == ["Doe, Jane", "Müller"]
+    assert found.notes == ("all.csv: read as Windows-1252, not UTF-8: ü",)
+    assert messages(found) == "object 'P03 ' begins or ends with a blank, which tables do not keep; rename its mesh"
+
+
+def test_lost_zeros_are_named(imported):
+    found = imported({"all.csv": table(row("1"), row("2.0"))}, ("001", "002"))
+
+    assert found.pairs == {}
+    assert "but for 001: spreadsheets drop the zeros of numbers" in messages(found)
+
+
+def test_other_texts_are_not_read(imported):
+    found = imported({"readme.txt": "our scans\nof 2020\n", "P01.mrk.json": full()})
+
+    assert found.pairs == {"P01": PAIR}
+    assert (found.faults, found.notes) == ((), ("readme.txt: not read: neither Morphologika nor a table of points",))
