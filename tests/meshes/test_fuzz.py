@@ -14,8 +14,8 @@ from featurelib.errors import DataError
 from featurelib.meshes import Limits, Mesh, load_mesh
 
 KINDS = (
-    "ply", "ply_ascii", "stl", "stl_ascii", "off", "obj", "glb", "glb_textured", "obj_concave", "gltf", "vtk", "vtk_binary", "vtp",
-    "vtp_raw", "ply.gz", "vtk.gz",
+    "ply", "ply_ascii", "stl", "stl_ascii", "off", "obj", "obj_concave", "glb", "glb_textured", "gltf", "vtk",
+    "vtk_binary", "vtp", "vtp_raw", "ply.gz", "vtk.gz",
 )  # fmt: skip
 LIMITS = Limits(max_faces=10_000, max_texture_pixels=10_000, max_file_bytes=100_000)
 ROUNDS = 80
