@@ -17,7 +17,8 @@ class ImportConfig:
 
     Attributes:
         out: Folder or s3:// URI of the new or existing dataset.
-        meshes: Folder or s3:// URI of mesh files, one per object, named after its id. Default: OUT/meshes.
+        meshes: Folder or s3:// URI of mesh files, one per object, named after its id; or of subfolders with one mesh
+            each, named after the ids. Default: OUT/meshes.
         landmarks: Landmark file, or folder of them: Slicer .mrk.json and .fcsv, MeshLab .pp, .json, .csv.
         unit: Unit of the mesh files; required for a new dataset.
         landmark: Name of the landmark; required for a new dataset.
@@ -31,6 +32,8 @@ class ImportConfig:
         landmark_unit: Unit of the landmark files. Default: that of the meshes.
         mesh_space: Axes that Slicer assumes for mesh files that do not name theirs.
         link: Link to the mesh files instead of copying them (local folders).
+        strict: Stop with an error at the first mesh, landmark file or point that would be left out or is far off its
+            mesh. Default: leave it out, and name it.
     """
 
     out: str
@@ -47,6 +50,7 @@ class ImportConfig:
     landmark_unit: Unit | None = None
     mesh_space: Space = "LPS"
     link: bool = False
+    strict: bool = False
 
 
 def import_dataset(config: ImportConfig) -> None:

@@ -15,6 +15,7 @@ from featurelib.datasets.alignment_table import Quaternion, read_rotations
 from featurelib.datasets.dataset_json import read_settings
 from featurelib.datasets.faults import Fault, report
 from featurelib.datasets.landmark_table import Landmarks, read_landmarks
+from featurelib.datasets.object_names import name_fault, shown
 from featurelib.datasets.schemas import OBJECTS, QUATERNION
 from featurelib.errors import DataError
 from featurelib.geometry import Alignment
@@ -153,6 +154,9 @@ def _mesh_files(listing: Iterable[storage.Entry], name: str, faults: list[Fault]
     for entry in listing:
         object_id, suffix = split_mesh_name(entry.name)
         if suffix not in MESH_SUFFIXES:
+            continue
+        if fault := name_fault(object_id):
+            report(faults, None, f"{name}: {shown(entry.name)}: {fault}")
             continue
         if object_id in meshes:
             other = meshes[object_id].partition("/")[0]

@@ -7,6 +7,7 @@ A local file is written next to its destination under a dotted name and then ren
 import fcntl
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,9 @@ import pyarrow.fs as pafs
 
 from featurelib.errors import ConflictError, DataError
 from featurelib.runtime import s3
+
+TREE_DEPTH = 4
+"""Number of subfolders below each other that `list_tree` enters: a link may lead back to a folder above it."""
 
 
 class Entry(NamedTuple):
@@ -116,6 +120,11 @@ def list_files(uri: str) -> list[Entry]:
     return sorted(_list_s3(uri) if is_s3(uri) else _list_local(uri))
 
 
+def list_tree(uri: str) -> list[str]:
+    """Return the paths of all files below a folder, sorted, to TREE_DEPTH subfolders; names with a dot are omitted."""
+    return sorted(_tree_s3(uri) if is_s3(uri) else _tree_local(uri))
+
+
 def exists(uri: str) -> bool:
     """Return whether the file exists."""
     return tag(uri) is not None
@@ -145,17 +154,43 @@ def _list_local(uri: str) -> list[Entry]:
     return [Entry(name, stat.st_size, _local_tag(stat)) for name, stat in stats]
 
 
+def _tree_local(uri: str, depth: int = TREE_DEPTH) -> list[str]:
+    if not Path(uri).is_dir():
+        return []
+    with os.scandir(uri) as found:
+        entries = [(entry.name, entry.is_dir()) for entry in found if entry.name[0] != "."]
+    files = [name for name, is_folder in entries if not is_folder]
+    folders = [name for name, is_folder in entries if is_folder and depth > 0]
+    return files + [join(name, below) for name in folders for below in _tree_local(join(uri, name), depth - 1)]
+
+
 def _local_tag(stat: os.stat_result) -> str:
     return f"mtime:{stat.st_mtime_ns}:{stat.st_ino}"  # every atomic write creates an inode
+
+
+def _tree_s3(uri: str) -> list[str]:
+    start = len(join(uri, "").partition("//")[2].partition("/")[2])
+    paths = [row["Key"][start:] for row in s3.call(join(uri, ""), _pages(delimiter=""))]
+    parts = [(path, path.split("/")) for path in paths]
+    return [path for path, names in parts if all(name and name[0] != "." for name in names)]
+
+
+def _pages(delimiter: str) -> Callable[[Any, dict[str, str]], list[dict[str, Any]]]:
+    """Return a call of the client that lists the objects with a prefix, and without the delimiter after it."""
+
+    def pages(client: Any, where: dict[str, str]) -> list[dict[str, Any]]:
+        paginator = client.get_paginator("list_objects_v2")
+        found = paginator.paginate(Bucket=where["Bucket"], Prefix=where["Key"], Delimiter=delimiter)
+        return [row for page in found for row in page.get("Contents", ())]
+
+    return pages
 
 
 def _list_s3(uri: str, prefix: str = "") -> list[Entry]:
     """Return the objects directly below `uri` whose names begin with `prefix`."""
 
     def pages(client: Any, where: dict[str, str]) -> list[Entry]:
-        paginator = client.get_paginator("list_objects_v2")
-        found = paginator.paginate(Bucket=where["Bucket"], Prefix=where["Key"], Delimiter="/")
-        rows = [row for page in found for row in page.get("Contents", ())]
+        rows = _pages("/")(client, where)
         names = [row["Key"].rpartition("/")[2] for row in rows]
         return [
             Entry(name, row["Size"], f"etag:{row['ETag']}")

@@ -2,32 +2,37 @@
 
 1. Settle unit and landmark: from the flags, or from an existing dataset.
 2. Read the landmark files, and check on a few meshes that the landmarks are on the surface.
-3. Copy the meshes, then write landmarks.csv and finally dataset.json.
+3. Read each mesh, measure its landmarks' distance from it, and copy it.
+4. Write landmarks.csv and finally dataset.json, and print what was left out, repaired and not read.
 """
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from featurelib.datasets.dataset_json import settings_json
-from featurelib.datasets.landmark_files.formats import POINT_SUFFIXES, suffix_of
+from featurelib.datasets.faults import Fault, report
+from featurelib.datasets.import_summary import Summary
 from featurelib.datasets.landmark_files.importing import Imported, Reading, import_landmarks
 from featurelib.datasets.landmark_files.landmarks import Space
 from featurelib.datasets.landmark_files.placement import Placement, placement
 from featurelib.datasets.landmark_files.slicer import mesh_space
 from featurelib.datasets.landmark_files.tables import Columns
+from featurelib.datasets.landmark_folder import LandmarkFiles, read_landmark_files
 from featurelib.datasets.landmark_table import merge_landmarks
-from featurelib.datasets.mesh_import import import_mesh, read_mesh_file
+from featurelib.datasets.mesh_folder import MeshFolder, read_mesh_folder, refuse_alike
+from featurelib.datasets.mesh_import import ImportedMesh, MeshJob, import_mesh, read_mesh_file
 from featurelib.errors import DataError, UsageError
 from featurelib.geometry import MM_PER_UNIT, Alignment
 from featurelib.geometry.named_axes import named_rotation
 from featurelib.meshes import MESH_SUFFIXES, parse_mesh
 from featurelib.meshes.conversion import foreign_suffixes
+from featurelib.meshes.file_names import split_mesh_name
 from featurelib.runtime import storage
 from featurelib.runtime.console import print_result
 from featurelib.runtime.progress import Progress
@@ -36,27 +41,32 @@ from jobs.import_dataset import ImportConfig
 logger = logging.getLogger(__name__)
 
 PLACEMENT_SAMPLE = 9
-"""Number of objects on which the landmarks' distance from the mesh is measured; this takes half a second."""
+"""Number of objects on which other units and axes are tried; this takes half a second."""
 
-FAULTS_SHOWN = 10
-"""Number of left-out points that are printed."""
+NO_FILES, NO_LANDMARKS = LandmarkFiles([], frozenset()), Imported({}, {}, {}, ())
 
 
 def run(config: ImportConfig) -> None:
-    """Import meshes and landmarks, and print their numbers."""
+    """Import meshes and landmarks, and print what was done."""
     out = storage.absolute(config.out)
     settings = _settings(config, storage.join(out, "dataset.json"))
-    meshes = _mesh_files(config, out)
-    imported = _landmarks(config, settings, meshes) if config.landmarks else None
+    faults: list[Fault] = []
+    folder = _mesh_folder(config, out, faults)
+    files = read_landmark_files(storage.absolute(config.landmarks), folder.meshes) if config.landmarks else NO_FILES
+    imported = _landmarks(config, settings, folder, files) if config.landmarks else NO_LANDMARKS
+    _take(config, faults, imported.faults)
+    meshes = _import_meshes(config, _jobs(config, settings, folder, out, imported), faults)
+    pairs = _labels(config, imported, meshes, faults)
     if config.meshes:
-        _import_meshes(config, meshes, storage.join(out, "meshes"))
-    labelled = _write_landmarks(imported, storage.join(out, "landmarks.csv")) if imported else 0
+        _remove_replaced(storage.join(out, "meshes"), meshes)
+    labelled = _write_landmarks(imported, pairs, storage.join(out, "landmarks.csv")) if pairs else 0
     storage.write_bytes(storage.join(out, "dataset.json"), settings_json(settings))
-    landmarks = f", {labelled} with landmarks" if imported else ""
-    print_result(
-        f"{out}: {len(meshes)} meshes{landmarks}; check it: featurelib validate --dataset {config.out} --out checks",
-        {"dataset": out, "meshes": len(meshes), "labelled": labelled},
-    )
+    summary = Summary.of(folder, meshes, pairs, files.uris)
+    notes = (*(folder.notes if config.meshes else ()), *files.notes, *imported.notes)
+    summary = replace(summary, dataset=out, labelled=labelled, left_out=faults, notes=notes)
+    if not config.meshes:
+        summary = replace(summary, meshes=len(folder.meshes), repaired={}, unread=())
+    _print(config, summary if config.landmarks else replace(summary, unlabelled=()))
 
 
 def _settings(config: ImportConfig, uri: str) -> dict[str, Any]:
@@ -79,33 +89,25 @@ def _settings(config: ImportConfig, uri: str) -> dict[str, Any]:
     return {**known, **given, **aligned}
 
 
-def _mesh_files(config: ImportConfig, out: str) -> dict[str, str]:
-    """Return the URIs of the mesh files by object."""
-    folder = storage.absolute(config.meshes) if config.meshes else storage.join(out, "meshes")
-    suffixes = (*MESH_SUFFIXES, *foreign_suffixes()) if config.meshes else MESH_SUFFIXES
-    found: dict[str, str] = {}
-    for entry in storage.list_files(folder):
-        object_id, dot, suffix = entry.name.rpartition(".")
-        if dot + suffix.lower() in suffixes and suffix_of(entry.name) is None and object_id:
-            if object_id in found:
-                other = found[object_id].rpartition("/")[2]
-                raise DataError(f"{folder}: {entry.name} and {other} are both object {object_id}; keep one")
-            found[object_id] = storage.join(folder, entry.name)
-    if not found:
-        raise DataError(f"{folder}: no mesh files; expected {', '.join(MESH_SUFFIXES)} or another that trimesh reads")
-    return found
+def _mesh_folder(config: ImportConfig, out: str, faults: list[Fault]) -> MeshFolder:
+    """Return the meshes to import, or those of the dataset."""
+    in_dataset = storage.join(out, "meshes")
+    if not config.meshes:
+        return read_mesh_folder(in_dataset, MESH_SUFFIXES, faults)
+    uri = storage.absolute(config.meshes)
+    folder = read_mesh_folder(uri, (*MESH_SUFFIXES, *foreign_suffixes()), None if config.strict else faults, skip=out)
+    existing = [split_mesh_name(entry.name) for entry in storage.list_files(in_dataset)]
+    known = [object_id for object_id, suffix in existing if suffix in MESH_SUFFIXES]
+    refuse_alike(config.out, dict.fromkeys([*known, *folder.meshes]))
+    return folder
 
 
-def _landmarks(config: ImportConfig, settings: Mapping[str, Any], meshes: Mapping[str, str]) -> Imported:
-    """Return the landmarks of all files; points that are left out are printed."""
+def _landmarks(config: ImportConfig, settings: Mapping[str, Any], folder: MeshFolder, files: LandmarkFiles) -> Imported:
+    """Return the landmarks of all files."""
     unit, read_unit = settings["unit"], config.landmark_unit or settings["unit"]
     reading = _reading(config, settings["landmark"], MM_PER_UNIT[read_unit] / MM_PER_UNIT[unit])
-    files = _landmark_files(str(config.landmarks))
-    imported = import_landmarks(files, meshes, reading, lambda i: _space(meshes[i], config.mesh_space))
-    for fault in imported.faults[:FAULTS_SHOWN]:
-        logger.warning("left out: %s", fault.message)
-    if len(imported.faults) > FAULTS_SHOWN:
-        logger.warning("left out: %s more", len(imported.faults) - FAULTS_SHOWN)
+    meshes = {object_id: folder.uri_of(object_id) for object_id in folder.meshes}
+    imported = import_landmarks(files.files, meshes, reading, lambda i: _space(meshes[i], config.mesh_space))
     if not imported.pairs:
         reason = f"; the first: {imported.faults[0].message}" if imported.faults else ""
         raise DataError(f"{config.landmarks}: no landmarks of any of {len(meshes)} meshes{reason}")
@@ -121,17 +123,6 @@ def _reading(config: ImportConfig, landmark: str, scale: float) -> Reading:
     left, right = (names[0] if len(names) == 1 else None for names in (config.left, config.right))
     columns = Columns(config.object_column, config.label_column, left_columns, right_columns)
     return Reading(landmark, left, right, columns, scale)
-
-
-def _landmark_files(landmarks: str) -> list[tuple[str, bytes]]:
-    """Return name and content of the landmark files: one, or all in a folder."""
-    uri = storage.absolute(landmarks)
-    if suffix_of(uri) and storage.exists(uri):
-        return [(uri.rpartition("/")[2], storage.read_bytes(uri))]
-    names = [entry.name for entry in storage.list_files(uri) if suffix_of(entry.name)]
-    if not names:
-        raise DataError(f"{uri}: no landmark files; expected {', '.join(POINT_SUFFIXES)}, or a folder of them")
-    return [(name, storage.read_bytes(storage.join(uri, name))) for name in names]
 
 
 def _space(mesh_uri: str, otherwise: Space) -> Space:
@@ -166,17 +157,92 @@ def _refuse_misplaced(config: ImportConfig, found: Placement | None) -> None:
     )
 
 
-def _import_meshes(config: ImportConfig, meshes: Mapping[str, str], folder: str) -> None:
-    progress = Progress("import-dataset", len(meshes), "meshes")
+def _jobs(
+    config: ImportConfig, settings: Mapping[str, Any], folder: MeshFolder, out: str, imported: Imported
+) -> list[MeshJob]:
+    """Return the meshes to import, or only to measure if they are in the dataset already."""
+    mm, pairs = Alignment().object_from_source(settings["unit"]), imported.pairs
+    return [
+        MeshJob(
+            object_id=object_id,
+            uri=folder.uri_of(object_id),
+            folder=storage.join(out, "meshes") if config.meshes else None,
+            link=config.link,
+            mm_from_source=mm,
+            pair_mm=np.array(pairs[object_id]) * MM_PER_UNIT[settings["unit"]] if object_id in pairs else None,
+        )
+        for object_id in folder.meshes
+        if config.meshes or object_id in pairs
+    ]
+
+
+def _import_meshes(config: ImportConfig, jobs: list[MeshJob], faults: list[Fault]) -> dict[str, ImportedMesh]:
+    """Return the meshes that could be read; the others are faults."""
+    progress = Progress("import-dataset", len(jobs), "meshes")
+    meshes = {}
     with ThreadPoolExecutor(4) as pool:
-        for _ in pool.map(partial(import_mesh, folder=folder, link=config.link), meshes.values()):
+        for job, result in zip(jobs, pool.map(_imported_or_fault, jobs), strict=True):
+            if isinstance(result, Fault):
+                _take(config, faults, [result])
+            else:
+                meshes[job.object_id] = result
             progress.add(1)
     progress.end()
+    if not meshes:
+        raise DataError(f"{config.meshes or config.out}: no mesh can be read; the first: {faults[-1].message}")
+    return meshes
 
 
-def _write_landmarks(imported: Imported, uri: str) -> int:
+def _imported_or_fault(job: MeshJob) -> ImportedMesh | Fault:
+    try:
+        return import_mesh(job)
+    except DataError as error:
+        return Fault(job.object_id, str(error).removeprefix("meshes/"))
+
+
+def _remove_replaced(folder: str, meshes: Mapping[str, ImportedMesh]) -> None:
+    """Delete files of an earlier import of the same objects in other formats."""
+    for entry in storage.list_files(folder):
+        object_id, suffix = split_mesh_name(entry.name)
+        if suffix in MESH_SUFFIXES and object_id in meshes and entry.name != meshes[object_id].name:
+            storage.delete(storage.join(folder, entry.name))
+
+
+def _labels(
+    config: ImportConfig, imported: Imported, meshes: Mapping[str, ImportedMesh], faults: list[Fault]
+) -> dict[str, Any]:
+    """Return the pairs whose points can be landmarks of their meshes; the others are faults."""
+    pairs = {}
+    for object_id, pair in imported.pairs.items():
+        off = meshes[object_id].off if object_id in meshes else None
+        strictly = off and config.strict and off.warning
+        if off and (reason := off.why_left_out or strictly):
+            _take(config, faults, [Fault(object_id, f"{object_id}: {reason}")])
+        elif off:
+            pairs[object_id] = pair
+    if imported.pairs and not pairs:
+        raise DataError(f"{config.landmarks}: no landmarks of any mesh; the first: {faults[-1].message}")
+    return pairs
+
+
+def _write_landmarks(imported: Imported, pairs: Mapping[str, Any], uri: str) -> int:
     """Write landmarks.csv, keeping the existing rows of other objects, and return the number of rows."""
     earlier = storage.read_bytes(uri) if storage.exists(uri) else b""
-    content, num_rows = merge_landmarks(earlier, uri, imported.pairs, imported.extras)
+    content, num_rows = merge_landmarks(earlier, uri, pairs, imported.extras)
     storage.write_bytes(uri, content)
     return num_rows
+
+
+def _take(config: ImportConfig, faults: list[Fault], found: Iterable[Fault]) -> None:
+    """Append faults; with --strict, raise the first as DataError."""
+    for fault in found:
+        report(None if config.strict else faults, *fault)
+
+
+def _print(config: ImportConfig, summary: Summary) -> None:
+    for line in summary.information:
+        logger.info("%s", line)
+    for line in summary.warnings:
+        logger.warning("%s", line)
+    advice = f"check it: featurelib validate --dataset {config.out} --out checks"
+    print_result(f"{summary.dataset}: {summary.result}; {advice}", summary.to_dict())

@@ -242,3 +242,20 @@ def test_an_object_may_have_its_own_rotation(tmp_path):
         if object_id == "body-00001":
             expected = apply(rotation, expected)
         np.testing.assert_allclose(after.load(file).vertices_mm, expected, atol=1e-4)
+
+
+def test_a_mesh_file_whose_name_is_not_utf_8_is_named(tmp_path):
+    """An error of one line, or a fault that can be printed; the others are read."""
+    (tmp_path / "meshes").mkdir()
+    (tmp_path / "dataset.json").write_text('{"unit": "mm", "landmark": "tragus"}')
+    for name in (b"M\xfcller.ply", b"P01.ply", b"P02 .ply"):
+        (tmp_path / "meshes" / name.decode("utf-8", "surrogateescape")).write_bytes(b"x")
+
+    with pytest.raises(DataError, match="rename it"):
+        open_dataset(str(tmp_path), labelled=False)
+    faults = []
+    assert [*open_dataset(str(tmp_path), labelled=False, faults=faults).files] == ["P01"]
+    assert sorted(fault.message.rpartition("meshes: ")[2].encode() for fault in faults) == [
+        rb"M\xfcller.ply: its name is not UTF-8; rename it",
+        b"P02 .ply: its name begins or ends with a blank; rename it",
+    ]
