@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from featurelib.datasets.object_names import name_fault, shown
 from featurelib.meshes import MESH_SUFFIXES
 from featurelib.meshes.file_names import split_mesh_name
 from featurelib.validation.dataset.finding import Finding
@@ -37,7 +38,7 @@ def meshes_without_a_label(survey: Survey) -> Iterator[Finding]:
     known = {*survey.in_table, *(fault.object_id for fault in survey.faults)}
     for name in survey.files:
         object_id, suffix = split_mesh_name(name)
-        if suffix in MESH_SUFFIXES and object_id not in known:
+        if suffix in MESH_SUFFIXES and object_id not in known and not name_fault(object_id):
             message = f"meshes/{name} has no row in landmarks.csv, so it is not used for training"
             yield Finding("mesh-without-label", "warning", object_id, message, "label or remove it")
 
@@ -46,7 +47,7 @@ def unused_files(survey: Survey) -> Iterator[Finding]:
     """Files in `meshes/` whose ending is not that of a mesh file."""
     for name in survey.files:
         if split_mesh_name(name)[1] not in MESH_SUFFIXES:
-            message = f"meshes/{name} is not read: its ending is none of {' '.join(MESH_SUFFIXES)}"
+            message = f"meshes/{shown(name)} is not read: its ending is none of {' '.join(MESH_SUFFIXES)}"
             yield Finding("unused-file", "note", None, message, "convert it if it is a mesh, otherwise ignore this")
 
 
