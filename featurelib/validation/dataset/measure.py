@@ -17,6 +17,7 @@ from featurelib.meshes.shape import invariants
 from featurelib.meshes.surface import closest_points
 from featurelib.rendering import Renderer, open_renderer
 from featurelib.runtime import storage
+from featurelib.validation.dataset.strays import Strays, find_strays
 
 SIDE_VIEWS = Rig((View(90.0), View(-90.0)))
 """The views from the object's left and from its right."""
@@ -76,7 +77,7 @@ class Measurement:
     invariants: see `featurelib.meshes.shape`. labels: None without labels.
     fit: None without a reference, or if the reference cannot be registered.
     flat_share: largest share of its pixels in three views that are of one grey value.
-    notes: what was repaired or left out when the file was read.
+    strays: the parts far from the rest, None without any. notes: of `Mesh`.
     """
 
     object_id: str
@@ -88,6 +89,7 @@ class Measurement:
     labels: Labelled | None
     fit: Fit | None
     flat_share: float = 0.0
+    strays: Strays | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -133,6 +135,7 @@ def measure_mesh(mesh: Mesh, job: MeasureJob, sha256: str = "") -> Measurement:
         labels=None if job.pair_mm is None else _labelled(mesh, job.pair_mm),
         fit=None if job.reference is None else fit_to(mesh, job.reference, job.pair_mm),
         flat_share=_flat_share(mesh),
+        strays=find_strays(mesh),
         notes=mesh.notes,
     )
 

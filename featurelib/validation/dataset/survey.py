@@ -24,6 +24,10 @@ OFF_SHARE, OFF_SIGMAS = 0.01, 8.0
 """A landmark is off the surface if its distance exceeds this share of the size (4 mm on a head) and exceeds the
 dataset's median by this many standard deviations."""
 
+FAR_OFF_SHARE, MOST_OFF = 0.05, 0.9
+"""A landmark off the surface by more than this share of the size (20 mm on a head) is named whatever the others are,
+unless this share of all landmarks is: then labels and meshes are in different frames, which is one finding."""
+
 ONE_PLACE = 0.005
 """Two landmarks closer to each other than this share of the object's size are one point."""
 
@@ -90,10 +94,19 @@ class Survey:
         return frozenset(row.object_id for row in self.measured if row.fit is None or row.fit.misfit > limit)
 
     @cached_property
+    def with_strays(self) -> frozenset[str]:
+        """The objects with parts far from the rest."""
+        return frozenset(row.object_id for row in self.measured if row.strays is not None)
+
+    @cached_property
     def turned(self) -> Mapping[str, Fit]:
-        """The fits of the objects that are rotated against the others, by id."""
+        """The fits of the objects that are rotated against the others, by id; stray parts make a fit useless."""
         fits = {row.object_id: row.fit for row in self.measured if row.fit is not None and self.has_spread}
-        return {name: fit for name, fit in fits.items() if fit.angle_deg > TURNED_DEG and name not in self.unlike}
+        return {
+            name: fit
+            for name, fit in fits.items()
+            if fit.angle_deg > TURNED_DEG and name not in self.unlike | self.with_strays
+        }
 
     @cached_property
     def labelled(self) -> Sequence[tuple[Measurement, Labelled]]:
@@ -108,12 +121,18 @@ class Survey:
     @cached_property
     def off_limit(self) -> float:
         """The share of the size beyond which a landmark is off the surface."""
-        return max(OFF_SHARE, self.typical_off.median + OFF_SIGMAS * self.typical_off.sigma)
+        limit = max(OFF_SHARE, self.typical_off.median + OFF_SIGMAS * self.typical_off.sigma)
+        shares = np.concatenate([labels.off_mm / row.size_mm for row, labels in self.labelled])
+        return limit if np.mean(shares > FAR_OFF_SHARE) > MOST_OFF else min(limit, FAR_OFF_SHARE)
 
     @cached_property
     def fitted(self) -> Sequence[tuple[Measurement, NDArray[np.float64]]]:
-        """The labelled objects that the reference was registered to, and their landmarks (2, 3) in its frame."""
-        return [(row, row.fit.pair) for row, _ in self.labelled if row.fit is not None and row.fit.pair is not None]
+        """The labelled objects that the reference was registered to, and their landmarks (2, 3) in its frame.
+
+        Stray parts pull the reference away, so their objects are left out.
+        """
+        fits = [(row, row.fit) for row, _ in self.labelled if row.object_id not in self.with_strays]
+        return [(row, fit.pair) for row, fit in fits if fit is not None and fit.pair is not None]
 
     @cached_property
     def typical_pair(self) -> NDArray[np.float64] | None:

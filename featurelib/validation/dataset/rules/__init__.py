@@ -11,6 +11,7 @@ Rule = Callable[[Survey], Iterable[Finding]]
 RULES: tuple[Rule, ...] = (
     files.faulty_rows,
     files.unreadable_meshes,
+    files.repaired_meshes,
     files.labels_without_a_mesh,
     files.meshes_without_a_label,
     files.unused_files,
@@ -18,6 +19,7 @@ RULES: tuple[Rule, ...] = (
     appearance.flat_images,
     sizes.size_of_the_dataset,
     sizes.wrong_units,
+    sizes.stray_parts,
     sizes.frame_of_the_images,
     sizes.cut_by_the_frame,
     poses.axes_of_the_dataset,
@@ -25,6 +27,7 @@ RULES: tuple[Rule, ...] = (
     poses.landmarks_off_the_middle,
     poses.turned_objects,
     poses.swapped_sides,
+    labels.unplaced_landmarks,
     labels.landmarks_in_one_place,
     labels.copied_labels,
     labels.labels_of_another_frame,

@@ -18,7 +18,7 @@ FEW = 5
 def unlike_the_others(survey: Survey) -> Iterator[Finding]:
     """Objects that the mean shape does not fit in any axes: another kind of object, or a part of one."""
     for row in survey.measured:
-        if row.object_id in survey.unlike:
+        if row.object_id in survey.unlike - survey.with_strays:
             by = (
                 f"differs from it by {100 * row.fit.misfit:.1f} % of its size"
                 if row.fit

@@ -46,6 +46,8 @@ def size_of_the_dataset(survey: Survey) -> Iterator[Finding]:
 def wrong_units(survey: Survey) -> Iterator[Finding]:
     """Objects far larger or smaller than the others, for example in metres among millimetres."""
     for object_id, log_ratio in _odd_sizes(survey).items():
+        if object_id in survey.with_strays:
+            continue  # `stray_parts` explains its size
         typical_mm = math.exp(survey.typical_size_mm.median)
         message = f"{typical_mm * math.exp(log_ratio):.4g} mm in size; the others' median is {typical_mm:.4g} mm"
         here = MM_PER_UNIT[survey.dataset.unit]
@@ -58,6 +60,18 @@ def wrong_units(survey: Survey) -> Iterator[Finding]:
         else:
             fix = "check the mesh: another unit, stray points far away, or another kind of object"
             yield Finding("unit", "warning", object_id, message, fix)
+
+
+def stray_parts(survey: Survey) -> Iterator[Finding]:
+    """Objects with parts far from the rest, which move the centre at which the cameras aim and widen the images."""
+    for row in survey.measured:
+        if row.strays is not None:
+            parts, faces, far_mm, rest_mm = row.strays
+            message = (
+                f"{parts} part{'s' * (parts > 1)} with {faces:,} of its {row.num_faces:,} faces, up to {far_mm:.4g} mm "
+                f"from the rest: it is {row.size_mm:.4g} mm in size, and {rest_mm:.4g} mm without"
+            )
+            yield Finding("stray", "warning", row.object_id, message, "delete what does not belong to the object")
 
 
 def frame_of_the_images(survey: Survey) -> Iterator[Finding]:

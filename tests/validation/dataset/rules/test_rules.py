@@ -1,6 +1,7 @@
 """Every planted fault is found, named and explained, and nothing else is."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +111,19 @@ def plant(dataset) -> dict[tuple[str, str], list[str]]:
     expect("unlike", 29, "the mean shape", "another kind of object")
     dataset.rows[body(30)]["split"] = "training"
     expect("table", 30, "split 'training'", "expected train, val, test or nothing")
+    pair = dataset.pair(body(31))
+    dataset.label(body(31), [[0, 0, 0], pair[1]])
+    expect("unplaced", 31, "its left is at 0, 0, 0", "not placed", "label its left, or remove its row")
+    _with_part(dataset, body(32), [3000, 0, 0])
+    expect("stray", 32, "1 part with 12 of its", "mm from the rest: it is", "delete what does not belong")
     return expected
+
+
+def _with_part(dataset, name: str, place, size: float = 10.0) -> None:
+    """Add a small box to a mesh."""
+    mesh = dataset.mesh(name)
+    joined = trimesh.util.concatenate([mesh, trimesh.creation.box([size] * 3).apply_translation(place)])
+    dataset.write(name, joined.vertices, joined.faces)
 
 
 def _torus():
@@ -330,3 +343,85 @@ def test_a_dataset_whose_every_row_is_bad_still_has_findings(corrupted, survey_o
     findings = check(survey_of(corrupted.folder))
 
     assert {("table", body(i)) for i in range(4)} <= found(findings)
+
+
+@pytest.mark.parametrize("count", [2, 8])
+def test_landmarks_off_the_surface_are_named_one_by_one(corrupted, survey_of, count):
+    """However many and however different they are, as long as some are right."""
+    few(corrupted)
+    wrong = [*corrupted.rows][:count]
+    for i, name in enumerate(wrong):
+        corrupted.label(name, corrupted.pair(name) + np.array([[30 + 20 * i, 0, 0], [0, 0, 0]]))
+    corrupted.save()
+
+    findings = check(survey_of(corrupted.folder))
+
+    assert {name for rule, name in found(findings) if rule == "off-surface"} == set(wrong)
+    assert "left is" in line(findings, "off-surface", wrong[0])
+
+
+@pytest.mark.parametrize("sides", [[0], [1], [0, 1]])
+def test_points_that_were_not_placed_are_named(corrupted, survey_of, sides):
+    """0, 0, 0 is in the middle of a bust, and one finding is enough."""
+    few(corrupted)
+    name = body(3)
+    pair = corrupted.pair(name)
+    pair[sides] = 0
+    corrupted.label(name, pair)
+    corrupted.save()
+
+    rules = {rule for rule, object_id in found(check(survey_of(corrupted.folder))) if object_id == name}
+
+    assert "unplaced" in rules
+    assert rules <= {"unplaced", "one-place"}
+
+
+@pytest.mark.parametrize("place", [[3000, 0, 0], [0, -700, 0], [0, 900, 900]])
+def test_a_part_far_away_is_named_and_explains_the_size(corrupted, survey_of, place):
+    """Other rules on the size and place of the object are silent."""
+    few(corrupted)
+    _with_part(corrupted, body(7), place)
+
+    findings = check(survey_of(corrupted.folder))
+
+    assert {key for key in found(findings) if key[1] == body(7)} - {("frame", body(7))} == {("stray", body(7))}
+
+
+def test_parts_that_are_near_are_no_strays(corrupted, survey_of):
+    """Glasses on a head, or a second piece of a cut mesh, belong to the object."""
+    few(corrupted)
+    for i, place in enumerate(([0, 0, 250], [200, 0, 0])):
+        _with_part(corrupted, body(i), place, 30.0)
+
+    assert not {rule for rule, _ in found(check(survey_of(corrupted.folder)))} & {"stray"}
+
+
+@pytest.mark.parametrize(
+    ("note", "severity"),
+    [
+        ("left out 1 of 500,000 faces with a NaN corner", "warning"),
+        ("skins are not read: the mesh has its rest pose", "warning"),
+        ("faces are read from the element 'tristrips'", "note"),
+    ],
+)
+def test_what_a_reader_repaired_is_a_finding(clean_survey, note, severity):
+    """What is missing from the mesh is a warning, the rest a note."""
+    first, *others = clean_survey.measured
+    survey = replace(clean_survey, measured=[replace(first, notes=(note,)), *others])
+
+    (finding,) = (finding for finding in check(survey) if finding.rule == "mesh-notes")
+    assert (finding.object_id, finding.severity, finding.message) == (first.object_id, severity, note)
+
+
+def test_landmarks_that_vary_by_steps_are_not_misplaced(clean_survey):
+    """Two in five are 8 % of the size from the median, as on coarse meshes; one at 40 % is still named."""
+    place = clean_survey.typical_pair
+    shift = [0.08 * (i % 5 < 2) for i in range(len(clean_survey.measured))]
+    shift[7] = 0.4
+    rows = [
+        replace(row, fit=replace(row.fit, pair=place + np.array([[0, s, 0.004 * (i % 3)], [0, s, 0]])))
+        for i, (row, s) in enumerate(zip(clean_survey.measured, shift, strict=True))
+    ]
+    findings = check(replace(clean_survey, measured=rows))
+
+    assert {name for rule, name in found(findings) if rule == "misplaced"} == {rows[7].object_id}
