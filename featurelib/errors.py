@@ -4,6 +4,7 @@ FeaturelibError
 ├── UsageError     an invalid flag or combination of flags
 ├── DataError      a file, dataset or run that does not conform to docs/records.md
 │   └── ConflictError  a file that another writer has changed
+├── MachineError   this machine or its cluster cannot do what it should, such as start Ray
 └── GeometryError  numbers without a geometric solution (parallel rays, a point behind a camera)
 """
 
@@ -22,6 +23,10 @@ class DataError(FeaturelibError, ValueError):
 
 class ConflictError(DataError):
     """A file that another writer has changed since it was read."""
+
+
+class MachineError(FeaturelibError, RuntimeError):
+    """This machine or its cluster cannot do what it should, such as start Ray."""
 
 
 class GeometryError(FeaturelibError, ValueError):

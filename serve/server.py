@@ -14,6 +14,7 @@ from featurelib.datasets.dataset import Dataset, open_dataset
 from featurelib.errors import FeaturelibError, UsageError
 from featurelib.runtime import storage
 from featurelib.runtime.console import output_options, print_result
+from featurelib.runtime.ray_start import starting_ray
 from serve.__main__ import ServeConfig
 from serve.app import build_app
 from serve.ray_environment import fast_serve
@@ -88,7 +89,8 @@ def start(settings: AppSettings, host: str, port: int) -> None:
         if address == "local":
             os.environ.update({name: value for name, value in fast_serve().items() if name not in os.environ})
         level = logging.INFO if output_options().verbose else logging.ERROR
-        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=level)
+        with starting_ray(address):
+            ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=level)
         logging.getLogger("ray.serve").setLevel(level)
     ray_serve.start(http_options={"host": host, "port": port})
     ray_serve.run(build_app(settings), name="featurelib", route_prefix="/")

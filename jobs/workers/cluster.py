@@ -15,6 +15,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from featurelib.runtime.console import output_options
 from featurelib.runtime.progress import Progress
+from featurelib.runtime.ray_start import starting_ray
 
 Item = TypeVar("Item")
 
@@ -61,20 +62,26 @@ class PauseBetweenSteps:
 
 
 def connect() -> None:
-    """Join the cluster at RAY_ADDRESS, or start a local Ray; do nothing if connected already."""
+    """Join the cluster at RAY_ADDRESS, or start a local Ray; do nothing if connected already.
+
+    Raises:
+        MachineError: if this fails; no process of a failed start is left.
+    """
     os.environ.update(WORKER_ENV)
     os.environ.setdefault("RAY_num_workers_soft_limit", str(IDLE_WORKERS_PER_CPU * (os.cpu_count() or 1)))
     if not ray.is_initialized():
         verbose = output_options().verbose
         level = logging.INFO if verbose else logging.ERROR
         handler = signal.getsignal(signal.SIGTERM)
-        ray.init(
-            os.environ.get("RAY_ADDRESS", "local"),  # the default joins the last local Ray, dead or alive
-            include_dashboard=False,
-            log_to_driver=verbose,
-            logging_level=level,
-            runtime_env=store_settings(),
-        )
+        address = os.environ.get("RAY_ADDRESS", "local")  # the default joins the last local Ray, dead or alive
+        with starting_ray(address):
+            ray.init(
+                address,
+                include_dashboard=False,
+                log_to_driver=verbose,
+                logging_level=level,
+                runtime_env=store_settings(),
+            )
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)  # Ray's handler prints stack traces
 
