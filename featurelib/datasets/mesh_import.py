@@ -104,13 +104,13 @@ def read_mesh_file(uri: str, beside: FilesBeside | None = None) -> tuple[bytes, 
     """Return a mesh file's content and name, packed to GLB or converted to PLY if it has another format."""
     content, name = storage.read_bytes(uri), uri.rpartition("/")[2]
     stem, suffix = split_mesh_name(name)
+    if suffix == ".gltf":
+        try:
+            return pack_gltf(content, beside or FilesBeside(uri)), f"{stem}.glb"
+        except DataError as error:
+            raise DataError(f"{name}: {error}") from None
     if suffix in MESH_SUFFIXES:
         return content, name
-    try:
-        if suffix == ".gltf":
-            return pack_gltf(content, beside or FilesBeside(uri)), f"{stem}.glb"
-    except DataError as error:
-        raise DataError(f"{name}: {error}") from None
     return as_ply(content, suffix, name), f"{stem}.ply"
 
 
@@ -128,7 +128,7 @@ def _write(job: MeshJob, content: bytes, target: str) -> None:
     """Write a mesh to its file in the dataset, unless it is this file."""
     if target == job.uri:
         return
-    if job.link and split_mesh_name(job.uri)[1] in MESH_SUFFIXES:
+    if job.link and split_mesh_name(job.uri)[1] == split_mesh_name(target)[1]:
         _link(job.uri, target)
     else:
         storage.write_bytes(target, content)

@@ -11,7 +11,7 @@ from featurelib.datasets.coordinates import ORIGIN, Xyz
 from featurelib.datasets.faults import Fault
 from featurelib.datasets.landmark_files.formats import read_points, suffix_of
 from featurelib.datasets.landmark_files.landmarks import NamedPoints, Space, names_landmark, pair_of, words
-from featurelib.datasets.landmark_files.objects import KnownObjects, Owner, owner_of, unfit
+from featurelib.datasets.landmark_files.objects import KnownObjects, Owner, owner_of
 from featurelib.datasets.landmark_files.tables import Columns
 from featurelib.errors import DataError
 from featurelib.geometry import SIDES
@@ -101,7 +101,7 @@ def import_landmarks(
         space_of: the axes of an object's mesh file.
     """
     report = Report()
-    known = KnownObjects.of(_fit(object_ids, report), words(reading.landmark))
+    known = KnownObjects.of(object_ids, words(reading.landmark))
     read = [*_read(files, known, reading, report)]
     found = [*_found(read, known, reading.landmark, report)]
     every = chain((points for _, _, points in read), (one.points for one in found))
@@ -119,15 +119,6 @@ def import_landmarks(
         tuple(report.faults),
         tuple(report.notes),
     )
-
-
-def _fit(object_ids: Iterable[str], report: Report) -> Iterator[str]:
-    """Yield the ids that can be in a table; the others are faults."""
-    for object_id in object_ids:
-        if reason := unfit(object_id):
-            report.fault(object_id, f"object {object_id!a} {reason}")
-        else:
-            yield object_id
 
 
 def _read(

@@ -100,15 +100,6 @@ def owner_of(name: str, known: KnownObjects) -> Owner:
     raise DataError(_no_mesh(name, known))
 
 
-def unfit(object_id: str) -> str | None:
-    """Return why an id cannot be in a table, with the fix; None if it can."""
-    if object_id != object_id.strip():
-        return "begins or ends with a blank, which tables do not keep; rename its mesh"
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in object_id):
-        return "has characters that are not text in UTF-8; rename its mesh"
-    return None
-
-
 def stems(key: str, extra_words: frozenset[str] = frozenset()) -> list[str]:
     """Return a name, and the name without its last program word, its last two and so on; the first word stays."""
     found = [key]

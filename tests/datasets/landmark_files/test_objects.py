@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurelib.datasets.landmark_files.objects import KnownObjects, owner_of, stems, unfit
+from featurelib.datasets.landmark_files.objects import KnownObjects, owner_of, stems
 from featurelib.errors import DataError
 
 NFC, NFD = (unicodedata.normalize(form, "Müller") for form in ("NFC", "NFD"))
@@ -90,9 +90,3 @@ def test_the_first_word_stays():
     """An object may be called scan."""
     assert stems("scan_mesh_01") == ["scan_mesh_01"]
     assert stems("scan_mesh") == ["scan_mesh", "scan"]
-
-
-@pytest.mark.parametrize("object_id", ["P01 ", "\tP01", "a\nb", b"M\xfcller".decode("utf-8", "surrogateescape")])
-def test_ids_that_no_table_keeps_are_named(object_id):
-    assert "rename its mesh" in (unfit(object_id) or "")
-    assert [unfit(known) for known in ("Doe, Jane", 'a "b"', NFD)] == [None] * 3

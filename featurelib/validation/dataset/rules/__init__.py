@@ -11,7 +11,6 @@ Rule = Callable[[Survey], Iterable[Finding]]
 RULES: tuple[Rule, ...] = (
     files.faulty_rows,
     files.unreadable_meshes,
-    files.repaired_meshes,
     files.labels_without_a_mesh,
     files.meshes_without_a_label,
     files.unused_files,

@@ -21,17 +21,6 @@ def unreadable_meshes(survey: Survey) -> Iterator[Finding]:
         yield Finding("mesh-file", "error", object_id, *_advice(reason, "repair or remove the file"))
 
 
-def repaired_meshes(survey: Survey) -> Iterator[Finding]:
-    """What a reader repaired or left out; what is missing from the mesh is a warning."""
-    for row in survey.measured:
-        for note in row.notes:
-            is_missing = note.startswith("left out") or "not read" in note
-            fix = (
-                "check it on the contact sheet, or export it again" if is_missing else "nothing to do if it looks right"
-            )
-            yield Finding("mesh-notes", "warning" if is_missing else "note", row.object_id, note, fix)
-
-
 def labels_without_a_mesh(survey: Survey) -> Iterator[Finding]:
     """Rows of `landmarks.csv` without a file in `meshes/`."""
     for object_id, row in survey.in_table.items():

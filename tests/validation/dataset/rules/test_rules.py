@@ -396,23 +396,6 @@ def test_parts_that_are_near_are_no_strays(corrupted, survey_of):
     assert not {rule for rule, _ in found(check(survey_of(corrupted.folder)))} & {"stray"}
 
 
-@pytest.mark.parametrize(
-    ("note", "severity"),
-    [
-        ("left out 1 of 500,000 faces with a NaN corner", "warning"),
-        ("skins are not read: the mesh has its rest pose", "warning"),
-        ("faces are read from the element 'tristrips'", "note"),
-    ],
-)
-def test_what_a_reader_repaired_is_a_finding(clean_survey, note, severity):
-    """What is missing from the mesh is a warning, the rest a note."""
-    first, *others = clean_survey.measured
-    survey = replace(clean_survey, measured=[replace(first, notes=(note,)), *others])
-
-    (finding,) = (finding for finding in check(survey) if finding.rule == "mesh-notes")
-    assert (finding.object_id, finding.severity, finding.message) == (first.object_id, severity, note)
-
-
 def test_landmarks_that_vary_by_steps_are_not_misplaced(clean_survey):
     """Two in five are 8 % of the size from the median, as on coarse meshes; one at 40 % is still named."""
     place = clean_survey.typical_pair
