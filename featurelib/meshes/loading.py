@@ -18,9 +18,9 @@ from featurelib.meshes.readers.obj import read_obj
 from featurelib.meshes.readers.off import read_off
 from featurelib.meshes.readers.ply import read_ply
 from featurelib.meshes.readers.polygons import RawMesh, refuse_missing_vertices
-from featurelib.meshes.readers.sniffing import refuse_other_content
+from featurelib.meshes.readers.sniffing import is_binary_stl, refuse_other_content
 from featurelib.meshes.readers.stl import read_stl
-from featurelib.meshes.readers.text import undefined_word
+from featurelib.meshes.readers.text import in_utf8, undefined_word
 from featurelib.meshes.readers.vtk import read_vtk
 from featurelib.meshes.readers.vtp import read_vtp
 from featurelib.runtime import storage
@@ -40,6 +40,9 @@ _READERS: dict[str, Callable[[bytes, Limits], RawMesh]] = {
 
 MESH_SUFFIXES = (*_READERS, ".ply.gz", ".obj.gz", ".stl.gz", ".off.gz", ".vtk.gz")
 """Lower-case endings of the mesh files that can be read."""
+
+_TEXTS = (".ply", ".obj", ".stl", ".off", ".vtk")
+"""Types whose text may begin with a byte order mark; those of JSON and XML have parsers that know it."""
 
 DEFAULT_LIMITS = Limits()
 
@@ -91,6 +94,8 @@ def _read(data: bytes, suffix: str, limits: Limits) -> RawMesh:
     packed = ".gz" if suffix.endswith(".gz") else ""
     if packed:
         data, suffix = gunzip(data, limits), suffix.removesuffix(packed)
+    if suffix in _TEXTS and not is_binary_stl(data):
+        data = in_utf8(data)
     refuse_other_content(data, suffix, packed)
     return _READERS[suffix](data, limits)
 

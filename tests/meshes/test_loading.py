@@ -251,9 +251,25 @@ def test_undefined_vertices_that_no_face_uses_do_not_matter():
     assert mesh.notes == ()
 
 
-@pytest.mark.parametrize(("count", "fits"), [(999, False), (1000, True), (4000, True)])
+@pytest.mark.parametrize("kind", [".ply_ascii", ".obj", ".stl_ascii", ".off"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
+def test_text_may_be_in_any_unicode_with_a_mark(kind, encoding, ellipsoid, exported):
+    """As PowerShell and editors on Windows save it; the wrong encoding behind a mark is an error of one line."""
+    text = exported(ellipsoid, kind).decode()
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+
+    mesh = load_mesh((mark + text).encode(encoding), kind.split("_")[0], SAME, name="a")
+
+    whole = load_mesh(text.encode(), kind.split("_")[0], SAME, name="a")
+    assert (mesh.vertices_mm == whole.vertices_mm).all()
+    assert (mesh.faces == whole.faces).all()
+    with pytest.raises(DataError, match="begins as text in UTF-16, and is not"):
+        load_mesh(b"\xff\xfe" + b"\x00\xd8" * 2, kind.split("_")[0], SAME, name="a")
+
+
+@pytest.mark.parametrize(("count", "fits"), [(199, False), (200, True), (4000, True)])
 def test_a_negligible_share_of_faces_may_have_an_undefined_corner(count, fits):
-    """One face in a thousand is left out with a note, with its vertices."""
+    """One face in two hundred is left out with a note, with its vertices."""
     vertices = np.random.default_rng(0).uniform(-50, 50, (3 * count, 3))
     vertices[4, 1] = np.nan
     rows = np.zeros(count, [("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])

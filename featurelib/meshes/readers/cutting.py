@@ -53,6 +53,13 @@ def triangles(
     return _with_ears(faces, rows, counts, corners, vertices)
 
 
+def notes_on_few_corners(counts: NDArray[np.integer]) -> tuple[str, ...]:
+    """Return a note if polygons with these numbers of corners give no triangle."""
+    num_left_out = int((counts < 3).sum())
+    note = f"left out {num_left_out:,} of {len(counts):,} faces, with fewer than three corners"
+    return (note,) if num_left_out else ()
+
+
 def _fans(
     counts: NDArray[np.integer], corners: NDArray[np.integer], num_triangles: NDArray[np.integer]
 ) -> NDArray[np.int64]:

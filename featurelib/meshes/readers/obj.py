@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from featurelib.errors import DataError
 from featurelib.meshes.limits import Limits
-from featurelib.meshes.readers.cutting import triangles
+from featurelib.meshes.readers.cutting import notes_on_few_corners, triangles
 from featurelib.meshes.readers.polygons import RawMesh, rgb_uint8, whole_numbers
 from featurelib.meshes.readers.text import numbers, table, without_comments, words_in_lines
 
 _VERTEX = re.compile(rb"^[ \t]*v[ \t]+(.*)$", re.MULTILINE)
 _FACE = re.compile(rb"^[ \t]*f[ \t]+(\S.*)$", re.MULTILINE)
 _NO_FACE = re.compile(rb"^[ \t]*(l|p|curv|curv2|surf)[ \t]", re.MULTILINE)
+_CONTINUED = re.compile(rb"\\[ \t]*\n")
 _TEXTURE_AND_NORMAL = re.compile(rb"/\S*")
 
 
@@ -28,8 +29,10 @@ def read_obj(data: bytes, limits: Limits) -> RawMesh:
         DataError: if a line is damaged, or a face refers to a vertex that does not exist.
     """
     limits.check_counts(data.count(b"\nv "), max(data.count(b"\nf "), 1))
-    text = without_comments(data).replace(b"\\\n", b" ")
-    vertices = table(b"\n".join(_VERTEX.findall(text)), 3, "vertex")
+    text = without_comments(data)
+    if b"\\" in text:
+        text = _CONTINUED.sub(b" ", text)
+    vertices, longest = table(b"\n".join(_VERTEX.findall(text)), 3, "vertex")
     faces = b"\n".join(_FACE.findall(text))
     if b"/" in faces:
         faces = _TEXTURE_AND_NORMAL.sub(b"", faces)
@@ -45,8 +48,22 @@ def read_obj(data: bytes, limits: Limits) -> RawMesh:
         corners = np.where(corners < 0, corners + np.repeat(_vertices_before(text), counts), corners - 1)
     else:
         corners = corners - 1
-    colours = rgb_uint8(vertices[:, 3:6]) if vertices.shape[1] >= 6 else None
-    return RawMesh(vertices[:, :3], triangles(counts, corners, vertices[:, :3], limits), colours)
+    cut = triangles(counts, corners, vertices[:, :3], limits)
+    return RawMesh(vertices[:, :3], cut, _colours(vertices), notes=_notes(vertices.shape[1], longest, counts))
+
+
+def _colours(vertices: NDArray[np.float64]) -> NDArray[np.uint8] | None:
+    """Return the colours (n, 3) of lines x y z r g b, which may have an alpha behind or a weight w before; or None."""
+    if vertices.shape[1] < 6:
+        return None
+    has_weight = vertices.shape[1] == 7 and (vertices[:, 3] == 1).all() and (vertices[:, 6] != 1).any()
+    return rgb_uint8(vertices[:, 4:7] if has_weight else vertices[:, 3:6])
+
+
+def _notes(num_columns: int, longest: int, counts: NDArray[np.integer]) -> tuple[str, ...]:
+    """Return notes on colours that only some vertices have, and on faces that have too few corners."""
+    note = "left out the colours of vertices: some have none"
+    return ((note,) if num_columns < 6 <= longest else ()) + notes_on_few_corners(counts)
 
 
 def _refuse_missing(corners: NDArray[np.integer], num_vertices: int) -> None:

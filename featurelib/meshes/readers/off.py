@@ -15,8 +15,8 @@ from featurelib.meshes.readers.cutting import triangles
 from featurelib.meshes.readers.polygons import RawMesh, rgb_uint8, whole_numbers
 from featurelib.meshes.readers.text import numbers, quoted, table, without_comments, words_in_lines
 
-_HEADER = re.compile(rb"\s*(?:((?:ST)?[CN]*)OFF\s*)?(-?\d{1,18})\s+(-?\d{1,18})(?:[ \t]+-?\d+)?[ \t]*(?=\n|$)")
-"""The word OFF may be missing, or be written together with the first number."""
+_HEADER = re.compile(rb"\s*(?:((?:ST)?[CN]*)OFF\s*)?(-?\d{1,18})\s+(-?\d{1,18})(?:[ \t]+-?\d+)?[ \t]*(?=\n|$)", re.I)
+"""The word OFF may be missing, in lower case, or written together with the first number."""
 
 _OTHER_KIND = re.compile(rb"\s*(?:ST)?[CN]*(4?n?)OFF\s+(BINARY\b)?")
 
@@ -37,12 +37,21 @@ def read_off(data: bytes, limits: Limits) -> RawMesh:
     if len(lines) < num_vertices + num_faces:
         raise DataError(
             f"{len(lines):,} lines of data; its {num_vertices:,} vertices and {num_faces:,} faces have "
-            f"{num_vertices + num_faces:,} (the file is cut off)"
+            f"{num_vertices + num_faces:,} (the file is cut off, or has several on a line)"
         )
-    columns = table(b"\n".join(lines[:num_vertices]), 3, "vertex")
+    columns, longest = table(b"\n".join(lines[:num_vertices]), 3, "vertex")
     vertices = columns[:, :3]
     faces = _faces(b"\n".join(lines[num_vertices : num_vertices + num_faces]), vertices, limits)
-    return RawMesh(vertices, faces, _colours(columns, header[1] or b""))
+    colours = _colours(columns, (header[1] or b"").upper())
+    notes = _notes(lines[num_vertices + num_faces :], is_partly_coloured=colours is None and longest > columns.shape[1])
+    return RawMesh(vertices, faces, colours, notes=notes)
+
+
+def _notes(lines_left: list[bytes], *, is_partly_coloured: bool) -> tuple[str, ...]:
+    """Return notes on lines after the last face, and on columns that only some vertices have."""
+    num = len(lines_left)
+    rest = (f"left out {num:,} line{'s' * (num > 1)} after the last face",) if num else ()
+    return rest + (("left out the colours of vertices: some have none",) if is_partly_coloured else ())
 
 
 def _what_else(text: bytes) -> str:

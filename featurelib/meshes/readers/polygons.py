@@ -72,12 +72,15 @@ def whole_numbers(values: NDArray[np.number], what: str) -> NDArray[np.integer]:
 
 
 def rgb_uint8(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Return (n, 3) colours from (n, 3 or more) values: floats up to 1 or 255, or integers up to the type's maximum."""
+    """Return (n, 3) colours from (n, 3 or more) values: floats up to 1 or 255, or integers up to the type's maximum.
+
+    Floats below 2 count as up to 1, because arithmetic exceeds it a little; of 255, they would all be black.
+    """
     if values.dtype == np.uint8:
         return np.asarray(values[:, :3], dtype=np.uint8)
     rgb = np.nan_to_num(values[:, :3].astype(np.float64), posinf=0, neginf=0)
     if values.dtype == np.uint16:
         rgb = rgb / 257
-    elif values.dtype.kind == "f" and rgb.max(initial=0) <= 1:
+    elif values.dtype.kind == "f" and rgb.max(initial=0) < 2:
         rgb = rgb * 255
     return np.asarray(np.rint(np.clip(rgb, 0, 255)), dtype=np.uint8)

@@ -18,6 +18,11 @@ from featurelib.meshes.readers.text import numbers, quoted
 _FACE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 _VERTEX = re.compile(rb"\bvertex((?:[ \t]+\S+){3})")
 _SPACED_END = re.compile(rb"\bend[ \t]+facet")
+_NAME = re.compile(rb"((?:^|[\r\n])[ \t]*(?:end[ \t]*)?solid)\b[^\r\n]*")
+"""The name of a solid may have the words of a facet."""
+
+_TEXT_AT_END = re.compile(rb"\bend[ \t]*solid\b[^\r\n]*[\r\n](?!.*(?:solid|facet|vertex))", re.DOTALL)
+
 _UNCOUNTED = (0, 2**32 - 1)
 """Numbers of faces of programs that write the header first and never return to it."""
 
@@ -42,7 +47,7 @@ def read_stl(data: bytes, limits: Limits) -> RawMesh:
 
 
 def _is_text(data: bytes) -> bool:
-    beginning = data[:512].removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n\0").lower()
+    beginning = data[:512].strip(b" \t\r\n\0").lower()
     return not is_binary_stl(data) and beginning.startswith(b"solid") and b"\0" not in beginning
 
 
@@ -50,7 +55,7 @@ def _count(data: bytes, limits: Limits) -> tuple[int, tuple[str, ...]]:
     """Return the number of faces of a binary file, and notes on a count or bytes that are not used."""
     num_faces, size = int(struct.unpack_from("<I", data, 80)[0]), len(data) - STL_HEADER_BYTES
     in_file, rest = divmod(size, STL_FACE_BYTES)
-    if num_faces in _UNCOUNTED and in_file and not rest:
+    if num_faces in _UNCOUNTED and in_file and is_padding(data[len(data) - rest :]):
         limits.check_counts(0, in_file)
         return in_file, (f"the header announces {num_faces:,} faces, the file has {in_file:,}",)
     if num_faces == 0:
@@ -71,7 +76,8 @@ def _read_text(data: bytes, limits: Limits) -> RawMesh:
     text = data.lower()
     corners = _VERTEX.findall(text)
     if 3 * text.count(b"endfacet") != len(corners):
-        text = _SPACED_END.sub(b"endfacet", text)
+        text = _SPACED_END.sub(b"endfacet", _NAME.sub(rb"\1", text))
+        corners = _VERTEX.findall(text)
     num_faces = text.count(b"endfacet")
     if not num_faces and not corners:
         raise DataError("no facet in its solids; export the surface again")
@@ -91,6 +97,8 @@ def _end_of_text(text: bytes, num_faces: int) -> tuple[str, ...]:
     if not last_line:
         return ("no endsolid line after the last face",)
     if not re.match(rb"end[ \t]*solid", last_line):
+        if _TEXT_AT_END.search(after_faces):
+            return ("left out text after the last endsolid line",)
         raise DataError(
             f"ends with {quoted(last_line)} after {num_faces:,} faces; expected 'endsolid' (the file is cut off)"
         )

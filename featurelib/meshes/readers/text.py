@@ -1,5 +1,6 @@
 """Read numbers from text with little memory, and name the first word that is not a number."""
 
+import codecs
 import math
 import re
 
@@ -31,8 +32,8 @@ def numbers(text: bytes) -> NDArray[np.float64]:
     return np.concatenate(pieces) if pieces else np.empty(0)
 
 
-def table(text: bytes, num_columns: int, what: str) -> NDArray[np.float64]:
-    """Return the first columns (n, k), k >= `num_columns`, that all lines have.
+def table(text: bytes, num_columns: int, what: str) -> tuple[NDArray[np.float64], int]:
+    """Return the first columns (n, k), k >= `num_columns`, that all lines have, and the words of the longest line.
 
     Raises:
         DataError: naming the first line that has fewer than `num_columns`, or a word that is not a number.
@@ -45,7 +46,7 @@ def table(text: bytes, num_columns: int, what: str) -> NDArray[np.float64]:
         raise DataError(f"{what} {line + 1} of {len(widths):,} is {found}; expected {num_columns} numbers")
     starts = np.cumsum(widths) - widths
     columns: NDArray[np.float64] = numbers(text)[starts[:, None] + np.arange(width)]
-    return columns
+    return columns, int(widths.max(initial=0))
 
 
 def words_in_lines(text: bytes) -> NDArray[np.int64]:
@@ -76,9 +77,24 @@ def undefined_word(data: bytes) -> str:
     return quoted(found[0]) if found else ""
 
 
+def in_utf8(data: bytes) -> bytes:
+    """Return text that begins with a byte order mark in UTF-8 and without the mark, and other bytes as they are.
+
+    Raises:
+        DataError: if it is not the UTF-16 that its mark announces.
+    """
+    if data.startswith(codecs.BOM_UTF8):
+        return data.removeprefix(codecs.BOM_UTF8)
+    if not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data
+    try:
+        return data.decode("utf-16").encode()
+    except UnicodeError:
+        raise DataError("begins as text in UTF-16, and is not; export it again (the file is damaged)") from None
+
+
 def without_comments(text: bytes) -> bytes:
     r"""Return text with \n as line ends and without comments, which begin with # (but in 1.#QNAN)."""
-    text = text.removeprefix(b"\xef\xbb\xbf")
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if b"#" not in text:
@@ -103,6 +119,8 @@ def _number(word: bytes) -> float:
         pass
     if found := _UNDEFINED.fullmatch(word):
         return math.inf if (found[1] or b"").upper().startswith(b"INF") else math.nan
+    if _FORTRAN.fullmatch(word):
+        return float(word.upper().replace(b"D", b"E"))
     if _DECIMAL_COMMA.fullmatch(word):
         raise DataError(f"{quoted(word)} has a decimal comma; export it with decimal points ({_with_point(word)})")
     raise DataError(f"{quoted(word)}; expected a number (the file is damaged)")
@@ -116,5 +134,8 @@ _BLANK = re.compile(rb"\s")
 
 _UNDEFINED = re.compile(rb"[-+]?(?:1\.#([A-Z]+)[\w+-]*|nan\(\w*\))", re.IGNORECASE)
 """NaN and infinity as C libraries write them: 1.#QNAN, -1.#IND00, 1.#INF, -nan(ind), nan(0x8000)."""
+
+_FORTRAN = re.compile(rb"[-+]?(?:\d+\.?\d*|\.\d+)D[-+]?\d+", re.IGNORECASE)
+"""A number in double precision as Fortran writes it: 1.5D+02."""
 
 _DECIMAL_COMMA = re.compile(rb"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")

@@ -23,6 +23,7 @@ def _load(text: str, limits: Limits | None = None):
         QUAD.replace("f 1 2 3 4", "f -4 -3 -2 -1\nv 9 9 9"),
         QUAD.replace("f 1 2 3 4", "f 1 2 \\\n 3 4"),
         QUAD.replace("v 0 2 1", "v 0 2 1 1.0").replace("f ", "o thing\ng group\ns off\nusemtl red\n\t f  "),
+        QUAD.replace("f 1 2 3 4", "f 1 2 \\ \t\n 3 4").replace("v 3 0 0", "v 3 \\ \n 0 0"),
         "\ufeff# by hand\n" + QUAD,
     ],
 )
@@ -87,9 +88,27 @@ def test_too_many_faces_are_counted_before_they_are_read():
 
 def test_vertex_colours_are_scaled_from_one():
     """A vertex line of MeshLab has six numbers, with colours from 0 to 1."""
-    mesh = _load("v 0 0 0 1 0 0\nv 3 0 0 0 0.5 0\nv 0 2 0 0 0 0.2\nf 1 2 3\n")
+    expected = [[255, 0, 0], [0, 128, 0], [0, 0, 51]]
+    colours = ["1 0 0", "0 0.5 0", "0 0 0.2"]
+    for written in ("{}", "1.0 {}", "{} 1.0"):  # with the weight of the vertex before, and with alpha behind
+        lines = [f"v {xyz} {written.format(c)}\n" for xyz, c in zip(("0 0 0", "3 0 0", "0 2 0"), colours, strict=True)]
+        assert _load("".join(lines) + "f 1 2 3\n").colours.tolist() == expected
+
+
+@pytest.mark.parametrize("most", ["1.00001", "1.3"])
+def test_colours_that_exceed_one_a_little_are_not_black(most):
+    """Arithmetic of exporters is not exact, and light may exceed white."""
+    mesh = _load(f"v 0 0 0 {most} 0 0\nv 3 0 0 0 0.5 0\nv 0 2 0 0 0 0.2\nf 1 2 3\n")
 
     assert mesh.colours.tolist() == [[255, 0, 0], [0, 128, 0], [0, 0, 51]]
+
+
+def test_what_an_obj_has_only_in_part_is_left_out_with_a_note():
+    """Colours of some vertices, and faces of two corners."""
+    assert _load(QUAD.replace("v 3 0 0", "v 3 0 0 1 0 0")).notes == (
+        "left out the colours of vertices: some have none",
+    )
+    assert _load(QUAD + "f 1 2\n").notes == ("left out 1 of 2 faces, with fewer than three corners",)
 
 
 def test_a_face_line_without_corners_is_ignored():

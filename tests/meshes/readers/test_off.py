@@ -18,6 +18,7 @@ def _load(text: str):
         QUAD.replace("OFF\n", "OFF "),
         QUAD.replace("OFF\n", "OFF"),
         QUAD.replace("OFF\n", "STOFF"),
+        QUAD.replace("OFF\n", "off\n"),
         QUAD.replace("OFF\n", "NCOFF\r\n# a\n\n"),
         QUAD.replace("OFF\n", ""),
         QUAD.replace("4 2 0\n", "4 2\n"),
@@ -38,7 +39,11 @@ def test_all_variants_of_off_are_read(text):
     ("old", "new", "reason"),
     [
         ("4 2 0", "4 20000000 0", "20,000,000 faces; expected at most 10,000,000 (simplify the mesh)"),
-        ("4 2 0", "4 3 0", "6 lines of data; its 4 vertices and 3 faces have 7 (the file is cut off)"),
+        (
+            "4 2 0",
+            "4 3 0",
+            "6 lines of data; its 4 vertices and 3 faces have 7 (the file is cut off, or has several on a line)",
+        ),
         ("4 2 0", "4 0 0", "no faces; a point cloud cannot be rendered (reconstruct its surface)"),
         ("4 2 0", "4 -2 0", "-2 faces; expected a positive number (the file is damaged)"),
         (
@@ -93,3 +98,11 @@ def test_colours_of_vertices_follow_the_normal(letters, columns, colour):
 
     assert mesh.colours.tolist() == [[255, 51, 0], [255, 51, 0], [0, 0, 0]]
     assert _load(f"OFF\n3 1 0\n{vertices}3 0 1 2\n").colours is None
+
+
+def test_lines_and_colours_that_are_left_out_have_a_note():
+    """Lines after the announced faces, and colours that some vertices have."""
+    assert _load(QUAD + "3 0 1 2\n").notes == ("left out 1 line after the last face",)
+    assert _load(QUAD.replace("OFF", "COFF").replace("3 2 0\n", "3 2 0 9 9 9\n")).notes == (
+        "left out the colours of vertices: some have none",
+    )

@@ -87,6 +87,32 @@ def test_a_text_without_endsolid_has_a_note():
     assert mesh.notes == ("no endsolid line after the last face",)
 
 
+@pytest.mark.parametrize("name", ["vertex group 1 b", "cut facet vertex 1 2 3", "endfacet", "a\tend facet"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_the_name_of_a_solid_may_have_any_words(name, end):
+    """Those of a facet do not count."""
+    text = f"solid {name}\n{FACET}endsolid {name}\nsolid b\n{FACET}endsolid b\n"
+
+    mesh = _load(text.replace("\n", end))
+
+    assert (mesh.vertices_mm[mesh.faces] == [[0, 0, 0], [3, 0, 0], [0, 2, 0]]).all()
+    assert len(mesh.faces) == 2
+    assert mesh.notes == ()
+
+
+def test_text_after_the_end_is_left_out_with_a_note():
+    """Unless it may be the beginning of another solid."""
+    assert _load(f"solid\n{FACET}endsolid\n; volume 12 mm3\n").notes == ("left out text after the last endsolid line",)
+    with pytest.raises(DataError, match="ends with 'outer loop'"):
+        _load(f"solid\n{FACET}endsolid\nfacet normal 0 0 1\nouter loop\n")
+
+
+@pytest.mark.parametrize("written", ["3.0D0", "3d+00", ".3D1", "+30.E-1"])
+def test_exponents_may_be_those_of_fortran(written):
+    """D is the letter of double precision."""
+    assert _load(f"solid\n{FACET.replace('3 0 0', written + ' 0 0')}endsolid\n").vertices_mm.max() == 3
+
+
 @pytest.mark.parametrize("count", [0, 2**32 - 1])
 def test_a_count_that_was_never_written_comes_from_the_size(count, ellipsoid, exported):
     """0 and 0xFFFFFFFF are placeholders; the note has both numbers."""
@@ -99,6 +125,8 @@ def test_a_count_that_was_never_written_comes_from_the_size(count, ellipsoid, ex
     assert mesh.notes == (f"the header announces {count:,} faces, the file has 320",)
     with pytest.raises(DataError, match=r"no faces in its header|cut off|at most"):
         load_mesh(data[:80] + count.to_bytes(4, "little") + data[84:-1], "stl", np.eye(4), name="a")
+    padded = data[:80] + count.to_bytes(4, "little") + data[84:] + b"\r\n"
+    assert load_mesh(padded, "stl", np.eye(4), name="a").notes == mesh.notes
 
 
 def test_bytes_after_the_last_face(ellipsoid, exported):
