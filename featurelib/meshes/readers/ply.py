@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from featurelib.errors import DataError
 from featurelib.meshes.limits import Limits
-from featurelib.meshes.readers.cutting import triangles
+from featurelib.meshes.readers.cutting import notes_on_few_corners, triangles
 from featurelib.meshes.readers.ply_rows import Body, Column, Element, Property, read_element
 from featurelib.meshes.readers.polygons import RawMesh, refuse_missing_vertices, rgb_uint8, strips, whole_numbers
 from featurelib.meshes.readers.text import numbers, quoted
@@ -32,7 +32,7 @@ _BYTE_ORDERS = {"ascii": "<", "binary_little_endian": "<", "binary_big_endian": 
 
 _REMARKS = ("comment", "obj_info")
 
-_INDEX_NAMES = ("vertex_indices", "vertex_index")
+_INDEX_NAMES = ("vertex_indices", "vertex_index", "vertex_indexes")
 
 _STRIPS = "tristrips"
 """Triangle strips in one list, which -1 separates, as in the Stanford 3D Scanning Repository."""
@@ -41,6 +41,8 @@ _COLOURS = (("red", "green", "blue"), ("diffuse_red", "diffuse_green", "diffuse_
 
 _MAC = re.compile(rb"ply[ \t]*\r(?!\n)")
 """Begins a header whose lines end with CR alone."""
+
+_REMARK_LINE = re.compile(rb"(?m)^[ \t]*(?:comment|obj_info)\b[^\r\n]*")
 
 _END = re.compile(rb"\nend_header[ \t]*\r?\n")
 _MAC_END = re.compile(rb"\rend_header[ \t]*\r")
@@ -57,8 +59,9 @@ def read_ply(data: bytes, limits: Limits) -> RawMesh:
     limits.check_counts(counts.get("vertex", 0), max(counts.get("face", 0), 1))
     surface = _surface(elements)
     if is_text:
+        declared = elements
         elements = [_as_doubles(element) for element in elements]
-        body = Body(numbers(data[start:].rstrip(b" \t\r\n\0\x1a")).tobytes(), 0, "numbers", 8)
+        body = Body(_numbers_of_text(data[start:]).tobytes(), 0, "numbers", 8)
     else:
         body = Body(data, start, "bytes", 1)
     columns = {}
@@ -67,8 +70,11 @@ def read_ply(data: bytes, limits: Limits) -> RawMesh:
     notes = body.notes_on_rest(elements[-1])
     if surface not in ("face", _STRIPS):
         notes = (f"faces are read from the element {surface!r}", *notes)
+    if is_text:
+        columns = {element.name: _declared(columns[element.name], element) for element in declared}
+    columns = {name: _in_lower_case(of_element) for name, of_element in columns.items()}
     mesh = _mesh(columns.get("vertex", {}), columns[surface], surface == _STRIPS, limits)
-    return mesh._replace(notes=notes)
+    return mesh._replace(notes=notes + mesh.notes)
 
 
 def _surface(elements: list[Element]) -> str:
@@ -135,6 +141,29 @@ def _as_doubles(element: Element) -> Element:
     return Element(element.name, element.num_rows, properties)
 
 
+def _numbers_of_text(text: bytes) -> NDArray[np.float64]:
+    if b"comment" in text or b"obj_info" in text:  # allowed in the header alone, but written between elements
+        text = _REMARK_LINE.sub(b"", text)
+    return numbers(text.rstrip(b" \t\r\n\0\x1a"))
+
+
+def _declared(columns: dict[str, Column], element: Element) -> dict[str, Column]:
+    """Return the columns of a text with bytes and shorts in their types, on which the scale of colours depends."""
+    small = {name: dtype for name, dtype, count in element.properties if not count and dtype.str[1:] in ("u1", "u2")}
+    return {name: _cast(column, small[name]) if name in small else column for name, column in columns.items()}
+
+
+def _cast(column: Column, dtype: np.dtype) -> Column:
+    """Return a column in an integer type, or as it is if its values do not fit the type."""
+    values = column.values.astype(dtype)
+    return Column(values) if (values == column.values).all() else column
+
+
+def _in_lower_case(columns: dict[str, Column]) -> dict[str, Column]:
+    """Return columns under their names, and under these in lower case where no other has that name."""
+    return {name.lower(): column for name, column in columns.items()} | columns
+
+
 def _mesh(vertex: dict[str, Column], face: dict[str, Column], is_strips: bool, limits: Limits) -> RawMesh:
     """Return the mesh of the columns of the elements with the vertices and with the faces or strips."""
     if any(name not in vertex or vertex[name].counts is not None for name in "xyz"):
@@ -146,14 +175,16 @@ def _mesh(vertex: dict[str, Column], face: dict[str, Column], is_strips: bool, l
     corners, colours = whole_numbers(indices.values, "a face's corner"), _colours(vertex)
     if is_strips:
         return RawMesh(vertices, _of_strips(corners, indices.counts, limits), colours)
+    notes: tuple[str, ...] = ()
     if (indices.counts == 3).all():
         faces = corners.reshape(-1, 3)
     else:
         faces = triangles(indices.counts, corners, vertices, limits)
+        notes = notes_on_few_corners(indices.counts)
     if colours is None and (of_faces := _colours(face)) is not None:
         refuse_missing_vertices(corners, len(vertices))
         colours = _mean_around(np.repeat(of_faces, indices.counts, axis=0), corners, len(vertices))
-    return RawMesh(vertices, faces, colours)
+    return RawMesh(vertices, faces, colours, notes=notes)
 
 
 def _of_strips(corners: NDArray[np.integer], counts: NDArray[np.int64], limits: Limits) -> NDArray[np.int64]:

@@ -38,7 +38,7 @@ def _load(data: bytes):
 @pytest.mark.parametrize(("count_type", "index_type"), [("uchar", "int"), ("int", "uint"), ("ushort", "int64")])
 @pytest.mark.parametrize("scalar", ["float", "double"])
 def test_polygons_of_any_size_become_triangles(kind, count_type, index_type, scalar):
-    """Triangles, quads and pentagons are read in every encoding and type; polygons of two points are omitted."""
+    """Triangles, quads and pentagons are read in every encoding and type; polygons of two points are left out."""
     polygons = [[0, 1, 2], [0, 1, 2, 3], [3, 2], [0, 1, 2, 4, 3]]
 
     mesh = _load(_ply(polygons, kind=kind, count_type=count_type, index_type=index_type, scalar=scalar))
@@ -46,6 +46,7 @@ def test_polygons_of_any_size_become_triangles(kind, count_type, index_type, sca
     expected = [[0, 1, 2], [0, 1, 2], [0, 2, 3], [0, 1, 2], [0, 2, 4], [0, 4, 3]]
     assert mesh.faces.tolist() == expected
     assert (mesh.vertices_mm == VERTICES.astype(np.float32)).all()
+    assert mesh.notes == ("left out 1 of 4 faces, with fewer than three corners",)
 
 
 @settings(max_examples=40, deadline=None)
@@ -261,6 +262,39 @@ def test_colours_have_several_names_and_types(names, scalar, values):
     mesh = _load((header + f"0 0 0 {values}\n1 0 0 {values}\n0 1 0 0 0 0\n3 0 1 2\n").encode())
 
     assert mesh.colours.tolist() == [[255, 51, 0], [255, 51, 0], [0, 0, 0]]
+
+
+@pytest.mark.parametrize("kind", ["ascii", "binary_little_endian"])
+@pytest.mark.parametrize(("scalar", "factor"), [("uchar", 1), ("ushort", 257), ("uint", 1)])
+def test_text_and_binary_scale_colours_alike(kind, scalar, factor):
+    """The type in the header is the scale, however dark the colours are."""
+    for colours in ([[255, 51, 0], [9, 8, 7], [0, 0, 0]], [[1, 0, 0], [0, 0, 0], [4, 0, 0]]):
+        header = f"ply\nformat {kind} 1.0\nelement vertex 3\n" + "".join(f"property float {a}\n" for a in "xyz")
+        header += "".join(f"property {scalar} {name}\n" for name in ("red", "green", "blue"))
+        header += "element face 1\nproperty list uchar int vertex_index\nend_header\n"
+        written = np.array(colours) * factor
+        if kind == "ascii":
+            rows = [
+                f"{' '.join(map(str, p))} {' '.join(map(str, c))}\n" for p, c in zip(np.eye(3), written, strict=True)
+            ]
+            body = ("".join(rows) + "3 0 1 2\n").encode()
+        else:
+            rows = np.zeros(3, [("p", "<f4", 3), ("c", "<" + TYPES[scalar], 3)])
+            rows["p"], rows["c"] = np.eye(3), written
+            body = rows.tobytes() + b"\3" + np.arange(3, dtype="<i4").tobytes()
+        assert _load(header.encode() + body).colours.tolist() == colours
+
+
+@pytest.mark.parametrize("old", [b"vertex_indices", b" x\n", b" z\n", b"end_header\n", b"end_header\n0 0 0\n"])
+def test_names_and_remarks_as_some_programs_write_them(old):
+    """Names in upper case, vertex_indexes, and remarks in the body of a text."""
+    new = {b"vertex_indices": b"vertex_indexes", b" x\n": b" X\n", b" z\n": b" Z\n"}
+    data = _ply([[0, 1, 2], [1, 2, 3]])
+
+    mesh = _load(data.replace(old, new.get(old, old + b"comment the vertices\nobj_info 1 2 3\n")))
+
+    assert mesh.faces.tolist() == [[0, 1, 2], [1, 2, 3]]
+    assert (mesh.vertices_mm == VERTICES[:4].astype(np.float32)).all()
 
 
 def test_faces_in_an_element_of_another_name_are_read_with_a_note():
