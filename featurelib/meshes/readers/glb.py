@@ -15,7 +15,7 @@ from featurelib.meshes.readers.gltf_deformation import Deformation, active_targe
 from featurelib.meshes.readers.gltf_files import read_container, read_text
 from featurelib.meshes.readers.gltf_scenes import FAN, STRIP, TRIANGLES, Part, parts_of
 from featurelib.meshes.readers.materials import appearance
-from featurelib.meshes.readers.polygons import RawMesh, refuse_missing_vertices
+from featurelib.meshes.readers.polygons import RawMesh, refuse_missing_vertices, strips
 
 
 def read_glb(data: bytes, limits: Limits) -> RawMesh:
@@ -79,18 +79,23 @@ def _faces(
         indices = gltf.accessor(primitive["indices"])
         if indices.dtype.kind != "u" or indices.shape[1] != 1:
             raise DataError(f"indices are {indices.shape[1]} x {indices.dtype}; expected unsigned integers")
-        corners = indices.ravel().astype(np.int64)
+        corners, highest = indices.ravel().astype(np.int64), 2 ** (8 * indices.itemsize) - 1
     else:
-        corners = np.arange(len(vertices))
-    refuse_missing_vertices(corners, len(vertices))
-    faces = _triangles(corners, primitive.get("mode", TRIANGLES))
+        corners, highest = np.arange(len(vertices)), len(vertices)
+    mode = primitive.get("mode", TRIANGLES)
+    if mode == STRIP and highest >= len(vertices):  # restarts a strip in OpenGL and Direct3D, though not allowed here
+        corners = np.where(corners == highest, -1, corners)
+    refuse_missing_vertices(corners[corners >= 0] if mode == STRIP else corners, len(vertices))
+    faces = _triangles(corners, mode)
     return faces[:, ::-1] if is_mirrored else faces
 
 
 def _triangles(corners: NDArray[np.integer], mode: int) -> NDArray[np.integer]:
-    """Return the (m, 3) triangles of a list, a strip or a fan of corners (n,)."""
+    """Return the (m, 3) triangles of a list, of strips that -1 separates, or of a fan of corners (n,)."""
     if mode == FAN:
         return np.stack([np.broadcast_to(corners[:1], max(len(corners) - 2, 0)), corners[1:-1], corners[2:]], axis=1)
+    if mode == STRIP and (corners < 0).any():
+        return strips(corners)
     if mode == STRIP:
         faces = np.stack([corners[:-2], corners[1:-1], corners[2:]], axis=1)
         faces[1::2] = faces[1::2, ::-1]

@@ -27,6 +27,9 @@ _UNDERSTOOD = re.compile(
 """Extensions that a file may require: they are read, or change nothing but the light, or give a texture that is left
 out with a note. Any other may change the geometry."""
 
+MAX_PADDING = 3
+"""Bytes that a header may announce too many: padding that was not written. The lengths of the parts are strict."""
+
 _DATA_URI = re.compile(rb'"data:[^"\\]*"')
 
 
@@ -41,7 +44,7 @@ def read_container(data: bytes, limits: Limits) -> Gltf:
     magic, version, length, json_length, json_type = struct.unpack_from("<4s4I", data)
     if magic != b"glTF" or version != 2 or json_type != _JSON:
         raise DataError(f"begins with {magic!r}, version {version}; expected a GLB (glTF 2.0)")
-    if length > len(data) or 20 + json_length > len(data):
+    if length > len(data) + MAX_PADDING or 20 + json_length > len(data):
         raise DataError(
             f"{len(data):,} bytes; its header announces {max(length, 20 + json_length):,} (the file is cut off)"
         )

@@ -356,8 +356,44 @@ def test_a_wrong_header_is_rejected(glb, triangle):
     data = glb(*triangle)
     with pytest.raises(DataError, match=r"version 1; expected a GLB \(glTF 2.0\)"):
         _load(data[:4] + b"\1\0\0\0" + data[8:])
-    with pytest.raises(DataError, match=rf"\Aa.glb: {len(data) - 1:,} bytes; its header announces {len(data):,}"):
-        _load(data[:-1])
+    with pytest.raises(DataError, match=rf"\Aa.glb: {len(data) - 4:,} bytes; its header announces {len(data):,}"):
+        _load(data[:-4])
+
+
+@pytest.mark.parametrize("more", [-3, 1, 2, 3])
+def test_the_length_of_the_whole_file_may_count_missing_padding(more, glb, triangle):
+    """The lengths of its parts are strict: without its last byte it is cut off."""
+    data = glb(*triangle)
+    length = (len(data) + more).to_bytes(4, "little")
+
+    assert (_load(data[:8] + length + data[12:]).vertices_mm == _load(data).vertices_mm).all()
+    with pytest.raises(DataError, match="cut off"):
+        _load(data[:8] + length + data[12:-1])
+
+
+@pytest.mark.parametrize("kind", ["u1", "u2", "u4"])
+def test_a_strip_restarts_at_the_highest_number(kind, scene, scene_glb):
+    """Also at both ends, and twice in a row."""
+    highest = np.iinfo(kind).max
+    corners = [highest, 0, 1, 3, 2, highest, highest, 4, 5, 7, 6, highest]
+    square = np.array([[0, 0, 0], [4, 0, 0], [4, 3, 0], [0, 3, 0]])
+    position = scene.add(np.vstack([square, square + np.array([9, 0, 0])]))
+    scene.place({"attributes": {"POSITION": position}, "indices": scene.add(corners, kind), "mode": 5})
+
+    mesh = _load(scene_glb(scene))
+
+    assert np.sort(mesh.faces).tolist() == [[0, 1, 3], [1, 2, 3], [4, 5, 7], [5, 6, 7]]
+    assert mesh.normals[:, 2].min() == 1
+
+
+def test_the_highest_number_is_a_vertex_of_a_strip_that_has_it(scene, scene_glb):
+    """256 vertices need no other type than bytes."""
+    angles = np.arange(256) / 40
+    vertices = np.stack([np.cos(angles), np.sin(angles), angles], axis=1)
+    part = {"attributes": {"POSITION": scene.add(vertices)}, "indices": scene.add(np.arange(256), "u1"), "mode": 5}
+    scene.place(part)
+
+    assert _load(scene_glb(scene)).faces.max() == 255
 
 
 ODD = (None, True, -1, 1.5, 2**31, 10**400, "x", "", [], {}, [0], [{}], {"a": 0}, [[0]])
