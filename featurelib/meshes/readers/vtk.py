@@ -15,9 +15,12 @@ from featurelib.meshes.limits import Limits
 from featurelib.meshes.readers.polygons import RawMesh, rgb_uint8, whole_numbers
 from featurelib.meshes.readers.text import quoted
 from featurelib.meshes.readers.vtk_body import Body
-from featurelib.meshes.readers.vtk_cells import Cells, surface
+from featurelib.meshes.readers.vtk_cells import Cells, joined, surface
 
 _HEADER = re.compile(rb"# vtk DataFile Version[^\n]*\n[^\n]*\n\s*(ASCII|BINARY)\s*?\n\s*DATASET[ \t]+(\w+)\s*?\n", re.I)
+
+_MAC = re.compile(rb"# vtk DataFile Version[^\r\n]*\r(?!\n)[^\r\n]*\r\s*ASCII\b", re.I)
+"""Begins a text whose lines end with CR alone."""
 
 _NUM_COMPONENTS = {"VECTORS": 3, "NORMALS": 3, "TENSORS": 9, "TENSORS6": 6, "GLOBAL_IDS": 1, "PEDIGREE_IDS": 1,
                    "EDGE_FLAGS": 1}  # fmt: skip
@@ -43,6 +46,8 @@ def read_vtk(data: bytes, limits: Limits) -> RawMesh:
     Raises:
         DataError: if the file is cut off or damaged, or has no surface.
     """
+    if _MAC.match(data):
+        data = data.replace(b"\r", b"\n")
     header = _HEADER.match(data)
     if not header:
         line = data[:512].split(b"\n")
@@ -68,7 +73,8 @@ def _read_geometry(body: Body, limits: Limits) -> tuple[Geometry, list[str]]:
                 limits.check_counts(body.whole(count), 1)
                 points = body.values(3 * body.whole(count), dtype).reshape(-1, 3)
             case [section, first, second] if section in _SECTIONS:
-                cells[section] = _read_cells(body, body.whole(first), body.whole(second))
+                more = _read_cells(body, body.whole(first), body.whole(second))
+                cells[section] = joined([cells[section], more]) if section in cells else more
             case ["CELL_TYPES", count]:
                 types = whole_numbers(body.values(body.whole(count), "int"), "a cell's type")
             case ["METADATA"]:

@@ -30,10 +30,10 @@ class Body:
         self.is_binary = is_binary
 
     def words(self) -> list[str]:
-        """Return the words of the next line that is not blank; empty at the end."""
+        """Return the words of the next line that is not blank, the first in upper case; empty at the end."""
         while self._place < len(self._data):
             if words := self._line().split():
-                return words
+                return [words[0].upper(), *words[1:]]
         return []
 
     def peek(self) -> list[str]:

@@ -141,7 +141,8 @@ def _parsed(data: bytes) -> tuple[_Document, Encoding]:
     except expat.ExpatError as error:
         raise DataError(f"its XML cannot be read ({error}; the file is cut off or damaged)") from None
     rest = memoryview(data)[appended.end() :] if appended else memoryview(b"")
-    return document, Encoding.of(document.root, rest, is_raw=bool(appended and b'"raw"' in appended[1]))
+    is_raw = bool(appended and re.search(rb"[\"']raw[\"']", appended[1]))
+    return document, Encoding.of(document.root, rest, is_raw=is_raw)
 
 
 def _points(piece: Piece, encoding: Encoding) -> NDArray[np.floating]:

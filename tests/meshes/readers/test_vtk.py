@@ -31,16 +31,19 @@ def _area(mesh) -> float:
         "METADATA\nINFORMATION 1\nNAME L2_NORM_RANGE LOCATION vtkDataArray\nDATA 2 0 5\n\n" + SQUARE,
         "FIELD FieldData 2\nSPACE 1 1 string\nLPS\nTimes 2 2 double\n1 2\n3 4\n" + SQUARE,
         SQUARE.replace("\n", "\r\n"),
+        SQUARE.replace("POLYGONS", "polygons"),
+        "POLYGONS 1 4\n3 0 1 2\nPOLYGONS 1 4\n3 0 2 3\n",
     ],
 )
 def test_every_form_of_cells_gives_the_same_square(cells):
-    """Polygons, strips, both layouts of cells, and what stands between the parts of a file."""
-    mesh = _load(HEADER + POINTS + cells)
+    """Polygons, strips, both layouts of cells, what stands between the parts of a file, and all line ends."""
+    for text in (HEADER + POINTS + cells, (HEADER + POINTS + cells).replace("\r", "").replace("\n", "\r")):
+        mesh = _load(text)
 
-    assert _area(mesh) == pytest.approx(12)
-    assert len(mesh.vertices_mm) == 4
-    assert mesh.normals[:, 2].min() == 1
-    assert mesh.notes == ()
+        assert _area(mesh) == pytest.approx(12)
+        assert len(mesh.vertices_mm) == 4
+        assert mesh.normals[:, 2].min() == 1
+        assert mesh.notes == ()
 
 
 def test_concave_polygons_have_their_area():

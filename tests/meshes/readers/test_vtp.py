@@ -91,15 +91,16 @@ def test_blocks_may_be_one_base64_or_two(blocks, is_one_base64):
     assert _area(_load(_file(piece, root='compressor="vtkZLibDataCompressor"'))) == pytest.approx(12)
 
 
+@pytest.mark.parametrize("quote", ['"', "'"])
 @pytest.mark.parametrize("is_raw", [True, False])
-def test_appended_data_may_contain_anything(is_raw):
+def test_appended_data_may_contain_anything(is_raw, quote):
     """Raw bytes that look like XML are data."""
     content = np.array([[0, 0, 0], [4, 0, 0], [4, 3, 0], [0, 3, 0]], ">f8").tobytes()
     tail = struct.pack(">Q", 99) + b"</AppendedData><!DOCTYPE x>"
     block = struct.pack(">Q", len(content)) + content
     encoded = block + tail if is_raw else base64.b64encode(block) + base64.b64encode(tail)
     kind = "raw" if is_raw else "base64"
-    appended = f'<AppendedData encoding="{kind}">\n  _'.encode() + encoded + b"\n</AppendedData>"
+    appended = f"<AppendedData encoding={quote}{kind}{quote}>\n  _".encode() + encoded + b"\n</AppendedData>"
     array = '<DataArray type="Float64" NumberOfComponents="3" format="appended" offset="0"/>'
     root = 'byte_order="BigEndian" header_type="UInt64"'
 
