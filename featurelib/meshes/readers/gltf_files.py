@@ -13,7 +13,7 @@ from typing import Any
 
 from featurelib.errors import DataError
 from featurelib.meshes.limits import Limits
-from featurelib.meshes.readers.gltf import Gltf, objects, refuse_compressed, short, whole
+from featurelib.meshes.readers.gltf import Gltf, member, objects, refuse_compressed, short, whole
 
 _SECTIONS = (
     "accessors", "buffers", "bufferViews", "images", "materials", "meshes", "nodes", "scenes", "skins", "textures",
@@ -102,6 +102,8 @@ def is_elsewhere(uri: Any) -> bool:
 
 def _gltf(document: dict[str, Any], binary: memoryview, limits: Limits) -> Gltf:
     """Return a parsed document with its buffers; only the first one may be the binary part of a GLB."""
+    if str(member(document, "asset").get("version", "")).startswith("1."):
+        raise DataError("is glTF 1.0, which is not read; convert it to glTF 2.0")
     _refuse_extensions(document.get("extensionsRequired", []))
     sections = {name: objects(document, name) for name in _SECTIONS}
     buffers = [

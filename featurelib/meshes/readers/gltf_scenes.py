@@ -62,6 +62,8 @@ def parts_of(gltf: Gltf) -> tuple[list[Part], tuple[str, ...]]:
     notes = tuple(f"left out {num:,} part{'s' * (num > 1)} {reason}" for reason, num in left_out.items() if num)
     if notes and not parts:
         raise DataError(f"no triangles ({'; '.join(notes)}); expected a surface in the default scene")
+    if not parts:
+        raise DataError("its scene has no part of a mesh; expected a surface in the default scene")
     return parts, notes
 
 

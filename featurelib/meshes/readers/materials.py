@@ -49,7 +49,9 @@ def appearance(gltf: Gltf, primitives: Sequence[dict[str, Any]], counts: Sequenc
     uvs = [_uv(gltf, *entry) for entry in zip(primitives, materials, counts, strict=True)]
     factors = [_factor(material) for material in materials]
     images, contents, notes = _images(gltf, materials, uvs)
+    notes += _notes_on_textures(materials, uvs)
     if contents:
+        notes += _notes_on_colours(primitives, images)
         refuse_large(list(contents.values()), limits)
         textures: dict[Any, NDArray[np.uint8]] = {index: decode(content) for index, content in contents.items()}
         keys = [factor if index is None else index for index, factor in zip(images, factors, strict=True)]
@@ -64,6 +66,23 @@ def appearance(gltf: Gltf, primitives: Sequence[dict[str, Any]], counts: Sequenc
         for part, factor, count in zip(colours, factors, counts, strict=True)
     ]
     return Appearance(np.concatenate(filled), notes=notes)
+
+
+def _notes_on_textures(
+    materials: Sequence[dict[str, Any]], uvs: Sequence[NDArray[np.float64] | None]
+) -> tuple[str, ...]:
+    """Return a note on parts that have a texture, but no texture positions."""
+    pairs = zip(materials, uvs, strict=True)
+    num = sum(uv is None and bool(member(material, "baseColorTexture")) for material, uv in pairs)
+    return (f"left out the texture of {num:,} part{'s' * (num > 1)} without texture positions",) if num else ()
+
+
+def _notes_on_colours(primitives: Sequence[dict[str, Any]], images: Sequence[int | None]) -> tuple[str, ...]:
+    """Return a note on the vertex colours of parts without a texture, in a scene that has one."""
+    pairs = zip(primitives, images, strict=True)
+    num = sum(image is None and "COLOR_0" in primitive["attributes"] for primitive, image in pairs)
+    parts = f"{num:,} part{'s' * (num > 1)}, because others have textures"
+    return (f"left out the vertex colours of {parts}",) if num else ()
 
 
 def image_of(gltf: Gltf, material: dict[str, Any]) -> int | Unread:

@@ -16,7 +16,9 @@ from featurelib.meshes.readers.polygons import RawMesh, rgb_uint8, whole_numbers
 from featurelib.meshes.readers.text import numbers, table, without_comments, words_in_lines
 
 _VERTEX = re.compile(rb"^[ \t]*v[ \t]+(.*)$", re.MULTILINE)
-_FACE = re.compile(rb"^[ \t]*f[ \t]+(\S.*)$", re.MULTILINE)
+_FACE = re.compile(rb"^[ \t]*fo?[ \t]+(\S.*)$", re.MULTILINE)
+"""`fo` is a face in old files."""
+
 _NO_FACE = re.compile(rb"^[ \t]*(l|p|curv|curv2|surf)[ \t]", re.MULTILINE)
 _CONTINUED = re.compile(rb"\\[ \t]*\n")
 _TEXTURE_AND_NORMAL = re.compile(rb"/\S*")

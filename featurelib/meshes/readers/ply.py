@@ -39,12 +39,12 @@ _STRIPS = "tristrips"
 
 _COLOURS = (("red", "green", "blue"), ("diffuse_red", "diffuse_green", "diffuse_blue"), ("r", "g", "b"))
 
-_MAC = re.compile(rb"ply[ \t]*\r(?!\n)")
+_MAC = re.compile(rb"ply[ \t]*\r(?!\r?\n)")
 """Begins a header whose lines end with CR alone."""
 
 _REMARK_LINE = re.compile(rb"(?m)^[ \t]*(?:comment|obj_info)\b[^\r\n]*")
 
-_END = re.compile(rb"\nend_header[ \t]*\r?\n")
+_END = re.compile(rb"\nend_header[ \t]*\r{0,2}\n")
 _MAC_END = re.compile(rb"\rend_header[ \t]*\r")
 
 
@@ -70,6 +70,7 @@ def read_ply(data: bytes, limits: Limits) -> RawMesh:
     notes = body.notes_on_rest(elements[-1])
     if surface not in ("face", _STRIPS):
         notes = (f"faces are read from the element {surface!r}", *notes)
+    notes += tuple(f"left out the element {name!r}, which also has faces" for name in _with_faces(elements)[1:])
     if is_text:
         columns = {element.name: _declared(columns[element.name], element) for element in declared}
     columns = {name: _in_lower_case(of_element) for name, of_element in columns.items()}
@@ -83,15 +84,20 @@ def _surface(elements: list[Element]) -> str:
     Raises:
         DataError: saying what there is instead.
     """
+    if found := _with_faces(elements):
+        return found[0]
     rows = {element.name: element.num_rows for element in elements if element.num_rows}
-    lists = [e.name for e in elements if any(p.name in _INDEX_NAMES and p.count_dtype for p in e.properties)]
-    for name in ("face", _STRIPS, *lists):
-        if name in rows:
-            return name
     others = ", ".join(f"{count:,} {name!r}" for name, count in rows.items() if name != "vertex")
     if others:
         raise DataError(f"no faces, but elements {others[:60]}; expected an element 'face' with a list vertex_indices")
     raise DataError("no faces; a point cloud cannot be rendered (reconstruct its surface)")
+
+
+def _with_faces(elements: list[Element]) -> list[str]:
+    """Return the names of the elements with rows that have faces, the preferred one first."""
+    rows = {element.name: element.num_rows for element in elements}
+    lists = [e.name for e in elements if any(p.name in _INDEX_NAMES and p.count_dtype for p in e.properties)]
+    return [name for name in dict.fromkeys(("face", _STRIPS, *lists)) if rows.get(name)]
 
 
 def _read_header(data: bytes) -> tuple[bool, list[Element], int]:

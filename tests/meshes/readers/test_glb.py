@@ -268,7 +268,7 @@ def _set(document, path, value):
         (("accessors", 1, "componentType"), 5126, "indices are 1 x float32; expected unsigned integers"),
         (("accessors", 1, "count"), 2, "no faces; a point cloud cannot be rendered (reconstruct its surface)"),
         (("meshes",), [], "refers to meshes[0], but has 0 meshes"),
-        (("nodes",), [{}], "no faces; a point cloud cannot be rendered (reconstruct its surface)"),
+        (("nodes",), [{}], "its scene has no part of a mesh; expected a surface in the default scene"),
         (("nodes", 0, "children"), [0], "node 0 has two parents or is its own ancestor (the file is damaged)"),
         (("nodes", 0, "scale"), [1, 1], "'scale' in its JSON is [1, 1]; expected 3 numbers"),
         (

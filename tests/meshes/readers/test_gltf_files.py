@@ -76,3 +76,10 @@ def test_only_the_first_buffer_is_the_binary_part(glb, triangle):
 
     document["buffers"][1]["uri"] = "data:;base64," + base64.b64encode(binary).decode()
     assert len(_load(glb(document, binary)).faces) == 1
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_the_first_version_is_named(version):
+    """Its lists are objects, which are not damaged."""
+    with pytest.raises(DataError, match=r"\Aa: is glTF 1.0, which is not read; convert it to glTF 2.0\Z"):
+        _load(f'{{"asset": {{"version": "{version}"}}, "accessors": {{"a": {{}}}}}}'.encode(), "gltf")

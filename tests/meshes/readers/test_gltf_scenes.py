@@ -113,3 +113,13 @@ def test_an_empty_default_scene_is_not_called_a_point_cloud(scene, scene_glb):
 
     with pytest.raises(DataError, match=r"no triangles \(left out 1 part outside the default scene\); expected a surf"):
         _load(scene_glb(scene))
+
+
+@pytest.mark.parametrize("nodes", [[], [{"camera": 0}], [{"translation": [0, 0, 1]}]])
+def test_a_scene_without_meshes_is_not_called_a_point_cloud(nodes, scene, scene_glb):
+    """The file may have meshes that no node refers to."""
+    scene.place({"attributes": {"POSITION": scene.add(SQUARE)}, "mode": 6})
+    scene.document |= {"nodes": nodes, "scenes": []}
+
+    with pytest.raises(DataError, match=r"\Aa.glb: its scene has no part of a mesh; expected a surface"):
+        _load(scene_glb(scene))

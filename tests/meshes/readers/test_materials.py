@@ -161,3 +161,20 @@ def test_images_of_no_base_colour_are_ignored(scene, scene_glb):
 
     assert mesh.notes == ()
     assert (mesh.texture == PIXELS).all()
+
+
+def test_colours_that_no_texture_can_hold_are_left_out_with_a_note(scene, scene_glb):
+    """Vertex colours beside another part's texture, and a texture without texture positions."""
+    _textured(scene)
+    coloured = {"POSITION": scene.add(CORNERS + 9), "COLOR_0": scene.add(np.eye(4)[:, :3])}
+    scene.document["meshes"][0]["primitives"].append({"attributes": coloured, "mode": 6})
+    scene.document["meshes"][0]["primitives"].append({"attributes": {"POSITION": scene.add(CORNERS)}, "material": 0})
+    scene.document["meshes"][0]["primitives"][-1]["mode"] = 6
+
+    mesh = _load(scene_glb(scene))
+
+    assert mesh.texture is not None
+    assert mesh.notes == (
+        "left out the texture of 1 part without texture positions",
+        "left out the vertex colours of 1 part, because others have textures",
+    )

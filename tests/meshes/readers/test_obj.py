@@ -22,6 +22,7 @@ def _load(text: str, limits: Limits | None = None):
         QUAD.replace("f 1 2 3 4", "f 1/2/3 2/2/3 3/2/3 4/2/3 # a quad"),
         QUAD.replace("f 1 2 3 4", "f -4 -3 -2 -1\nv 9 9 9"),
         QUAD.replace("f 1 2 3 4", "f 1 2 \\\n 3 4"),
+        QUAD.replace("f 1 2 3 4", "fo 1 2 3 4"),
         QUAD.replace("v 0 2 1", "v 0 2 1 1.0").replace("f ", "o thing\ng group\ns off\nusemtl red\n\t f  "),
         QUAD.replace("f 1 2 3 4", "f 1 2 \\ \t\n 3 4").replace("v 3 0 0", "v 3 \\ \n 0 0"),
         "\ufeff# by hand\n" + QUAD,

@@ -305,6 +305,15 @@ def test_faces_in_an_element_of_another_name_are_read_with_a_note():
     assert mesh.notes == ("faces are read from the element 'polygon'",)
 
 
+def test_a_second_element_with_faces_is_left_out_with_a_note():
+    """The element `face` comes first, wherever it is; strips without rows are nothing."""
+    strips = b"element tristrips 1\nproperty list uchar int vertex_indices\n"
+    data = _ply([[0, 1, 2]], extra=strips) + b"3 1 2 3\n"
+
+    assert _load(data).notes == ("left out the element 'tristrips', which also has faces",)
+    assert _load(_ply([[0, 1, 2]], extra=strips.replace(b"1", b"0"))).notes == ()
+
+
 @pytest.mark.parametrize("word", ["-nan(ind)", "nan(snan)", "1.#QNAN", "-1.#IND00", "NaN", "nan(0x8000)", "1.#INF"])
 def test_a_nan_in_a_column_that_is_not_used_does_not_matter(word):
     """Normals are not read; the same word as a coordinate is named."""
