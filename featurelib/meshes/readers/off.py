@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 
 from featurelib.errors import DataError
 from featurelib.meshes.limits import Limits
-from featurelib.meshes.readers.cutting import triangles
+from featurelib.meshes.readers.cutting import notes_on_few_corners, triangles
 from featurelib.meshes.readers.polygons import RawMesh, rgb_uint8, whole_numbers
 from featurelib.meshes.readers.text import numbers, quoted, table, without_comments, words_in_lines
 
-_HEADER = re.compile(rb"\s*(?:((?:ST)?[CN]*)OFF\s*)?(-?\d{1,18})\s+(-?\d{1,18})(?:[ \t]+-?\d+)?[ \t]*(?=\n|$)", re.I)
+_HEADER = re.compile(
+    rb"\s*(?:((?:ST)?[CN]*)OFF\s*)?(-?\d{1,18})\s+(-?\d{1,18})"
+    rb"(?:(?:[ \t]+|[ \t]*\n[ \t]*(?=\S+[ \t]*\n))-?\d+)?[ \t]*(?=\n|$)",
+    re.IGNORECASE,
+)
 """The word OFF may be missing, in lower case, or written together with the first number."""
 
 _OTHER_KIND = re.compile(rb"\s*(?:ST)?[CN]*(4?n?)OFF\s+(BINARY\b)?")
@@ -41,10 +45,10 @@ def read_off(data: bytes, limits: Limits) -> RawMesh:
         )
     columns, longest = table(b"\n".join(lines[:num_vertices]), 3, "vertex")
     vertices = columns[:, :3]
-    faces = _faces(b"\n".join(lines[num_vertices : num_vertices + num_faces]), vertices, limits)
+    faces, counts = _faces(b"\n".join(lines[num_vertices : num_vertices + num_faces]), vertices, limits)
     colours = _colours(columns, (header[1] or b"").upper())
     notes = _notes(lines[num_vertices + num_faces :], is_partly_coloured=colours is None and longest > columns.shape[1])
-    return RawMesh(vertices, faces, colours, notes=notes)
+    return RawMesh(vertices, faces, colours, notes=notes + notes_on_few_corners(counts))
 
 
 def _notes(lines_left: list[bytes], *, is_partly_coloured: bool) -> tuple[str, ...]:
@@ -72,8 +76,8 @@ def _colours(columns: NDArray[np.float64], letters: bytes) -> NDArray[np.uint8] 
     return rgb_uint8(columns[:, first : first + 3])
 
 
-def _faces(text: bytes, vertices: NDArray[np.float64], limits: Limits) -> NDArray[np.int64]:
-    """Return the (m, 3) triangles of lines with a count, that number of indices, and optionally a colour."""
+def _faces(text: bytes, vertices: NDArray[np.float64], limits: Limits) -> tuple[NDArray[np.int64], NDArray[np.integer]]:
+    """Return the (m, 3) triangles of lines of a count, that number of indices and perhaps a colour; and the counts."""
     values = numbers(text)
     widths = words_in_lines(text)
     starts = np.cumsum(widths) - widths
@@ -87,4 +91,4 @@ def _faces(text: bytes, vertices: NDArray[np.float64], limits: Limits) -> NDArra
         )
     offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     corners = values[np.repeat(starts + 1, counts) + offset]
-    return triangles(counts, whole_numbers(corners, "a face's corner"), vertices, limits)
+    return triangles(counts, whole_numbers(corners, "a face's corner"), vertices, limits), counts

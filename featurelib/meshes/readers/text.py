@@ -78,17 +78,17 @@ def undefined_word(data: bytes) -> str:
 
 
 def in_utf8(data: bytes) -> bytes:
-    """Return text that begins with a byte order mark in UTF-8 and without the mark, and other bytes as they are.
+    """Return text in UTF-16, or with a byte order mark, in UTF-8 and without the mark; other bytes as they are.
 
     Raises:
-        DataError: if it is not the UTF-16 that its mark announces.
+        DataError: if only the beginning is text in UTF-16.
     """
-    if data.startswith(codecs.BOM_UTF8):
-        return data.removeprefix(codecs.BOM_UTF8)
-    if not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data
+    found = _UTF16.match(data)
+    if not found:  # a binary STL may begin with the mark, and has a zero in its number of faces
+        return data if b"\0" in data[:84] else data.removeprefix(codecs.BOM_UTF8)
+    encoding = "utf-16-le" if found[1] else "utf-16-be"
     try:
-        return data.decode("utf-16").encode()
+        return data.decode(encoding).removeprefix("\ufeff").encode()
     except UnicodeError:
         raise DataError("begins as text in UTF-16, and is not; export it again (the file is damaged)") from None
 
@@ -134,6 +134,9 @@ _BLANK = re.compile(rb"\s")
 
 _UNDEFINED = re.compile(rb"[-+]?(?:1\.#([A-Z]+)[\w+-]*|nan\(\w*\))", re.IGNORECASE)
 """NaN and infinity as C libraries write them: 1.#QNAN, -1.#IND00, 1.#INF, -nan(ind), nan(0x8000)."""
+
+_UTF16 = re.compile(rb"((?:\xff\xfe)?(?:[\t\n\r -~]\0){4})|(?:\xfe\xff)?(?:\0[\t\n\r -~]){4}")
+"""Four letters of two bytes, behind a mark or without one."""
 
 _FORTRAN = re.compile(rb"[-+]?(?:\d+\.?\d*|\.\d+)D[-+]?\d+", re.IGNORECASE)
 """A number in double precision as Fortran writes it: 1.5D+02."""

@@ -12,6 +12,7 @@ from featurelib.meshes.readers.text import numbers, quoted, words_in_lines
 _DTYPES = {
     "char": "i1", "unsigned_char": "u1", "short": "i2", "unsigned_short": "u2", "int": "i4", "unsigned_int": "u4",
     "long": "i8", "unsigned_long": "u8", "float": "f4", "double": "f8", "vtkidtype": "i4",
+    "vtktypefloat32": "f4", "vtktypefloat64": "f8",
     "vtktypeint64": "i8", "vtktypeuint64": "u8", "vtktypeint32": "i4", "vtktypeuint32": "u4",
 }  # fmt: skip
 """vtkIdType is written with four bytes."""

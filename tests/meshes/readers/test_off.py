@@ -19,6 +19,7 @@ def _load(text: str):
         QUAD.replace("OFF\n", "OFF"),
         QUAD.replace("OFF\n", "STOFF"),
         QUAD.replace("OFF\n", "off\n"),
+        QUAD.replace("4 2 0\n", "4\n2\n 0 \n"),
         QUAD.replace("OFF\n", "NCOFF\r\n# a\n\n"),
         QUAD.replace("OFF\n", ""),
         QUAD.replace("4 2 0\n", "4 2\n"),
@@ -101,7 +102,8 @@ def test_colours_of_vertices_follow_the_normal(letters, columns, colour):
 
 
 def test_lines_and_colours_that_are_left_out_have_a_note():
-    """Lines after the announced faces, and colours that some vertices have."""
+    """Faces of two corners, lines after the announced faces, and colours that some vertices have."""
+    assert _load(QUAD.replace("3 0 1 2", "2 0 1")).notes == ("left out 1 of 2 faces, with fewer than three corners",)
     assert _load(QUAD + "3 0 1 2\n").notes == ("left out 1 line after the last face",)
     assert _load(QUAD.replace("OFF", "COFF").replace("3 2 0\n", "3 2 0 9 9 9\n")).notes == (
         "left out the colours of vertices: some have none",

@@ -100,6 +100,17 @@ def test_the_name_of_a_solid_may_have_any_words(name, end):
     assert mesh.notes == ()
 
 
+@pytest.mark.parametrize("header", [b"\xff\xfe solid", b"\xfe\xffsolid", b"\xef\xbb\xbfsolid", b"s\0o\0l"])
+@pytest.mark.parametrize("rest", [b"", b"\n"])
+def test_a_binary_header_that_begins_like_unicode_is_none(header, rest, ellipsoid, exported):
+    """Its 80 bytes are free."""
+    data = exported(ellipsoid, "stl")
+
+    mesh = load_mesh(header.ljust(80, b"\0") + data[80:] + rest, "stl", np.eye(4), name="a")
+
+    assert (mesh.vertices_mm == load_mesh(data, "stl", np.eye(4), name="a").vertices_mm).all()
+
+
 def test_text_after_the_end_is_left_out_with_a_note():
     """Unless it may be the beginning of another solid."""
     assert _load(f"solid\n{FACET}endsolid\n; volume 12 mm3\n").notes == ("left out text after the last endsolid line",)
