@@ -85,7 +85,7 @@ def _kind(path: str, folder: MeshFolder) -> str:
     """Return the text of the line that names a file."""
     if path.lower().endswith(ARCHIVES):
         return "{count} archive{s}; unpack what you need: {names}"
-    if suffix_of(path):
+    if suffix_of(path) not in (None, ".txt"):  # a .txt among meshes is hardly ever one of landmarks
         return "{count} landmark file{s} beside the meshes; name the folder with --landmarks: {names}"
     top = path.partition("/")[0]
     if "/" in path and not any(mesh.startswith(f"{top}/") for mesh in folder.meshes.values()):
