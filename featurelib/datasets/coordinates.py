@@ -22,9 +22,6 @@ MISSING_NUMBERS = frozenset((999.0, 9999.0, 99999.0))
 Morpho).
 """
 
-ORIGIN: Xyz = (0.0, 0.0, 0.0)
-"""The position that formats without a status give to points that were not placed."""
-
 SHOWN = 60
 """Number of characters of a bad position in a message."""
 

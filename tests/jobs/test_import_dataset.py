@@ -366,5 +366,5 @@ def test_a_gltf_without_its_buffer_is_left_out_by_name(tmp_path, capsys):
     import_dataset(config(tmp_path / "scans", None))
 
     err = capsys.readouterr().err
-    assert all(f"bad{i}.gltf" in err and "is missing" in err for i in range(3))
+    assert all(f"bad{i}.gltf" in err and "is not beside it" in err for i in range(3))
     assert set(open_dataset(str(tmp_path / "dataset"), labelled=False).files) == {"good"}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import NamedTuple
 
-from featurelib.datasets.coordinates import ORIGIN, Xyz
+from featurelib.datasets.coordinates import Xyz
 from featurelib.datasets.faults import Fault
 from featurelib.datasets.landmark_files.formats import read_points, suffix_of
 from featurelib.datasets.landmark_files.landmarks import NamedPoints, Space, names_landmark, pair_of, words
@@ -91,8 +91,8 @@ def import_landmarks(
 ) -> Imported:
     """Return the landmarks in some files. Broken files, rows and points are left out and become faults.
 
-    If any label in the files has the landmark's name, all labels must have it. A point at 0, 0, 0 is taken as not
-    placed, unless its format has a status of points.
+    If any label in the files has the landmark's name, all labels must have it. Points at 0, 0, 0 are returned: whether
+    they were placed shows on the mesh (`placement`).
 
     Args:
         files: name and content of each, with an ending of POINT_SUFFIXES.
@@ -193,23 +193,18 @@ def _pairs(
         try:
             points = one.points.in_axes(space_of(object_id)) if one.points.space else one.points
             pair = pair_of(points.scaled(reading.scale), reading.landmark, (reading.left, reading.right), named=named)
-            _refuse_unplaced(pair, one.points)
+            _refuse_infinite(pair)
         except DataError as error:
             report.fault(object_id, f"{one.place}: object {object_id!r}: {error}")
             continue
         yield one, pair
 
 
-def _refuse_unplaced(pair: Pair, points: NamedPoints) -> None:
-    """Raise DataError if a point of a pair was not placed, or is too large for its unit."""
+def _refuse_infinite(pair: Pair) -> None:
+    """Raise DataError if a point of a pair is too large for its unit."""
     for side, xyz in zip(SIDES, pair, strict=True):
         if not all(map(math.isfinite, xyz)):
             raise DataError(f"the {side} point is {xyz} in the meshes' unit; expected finite numbers")
-        if xyz == ORIGIN and not points.is_placed:
-            cause = "where programs put points that were not placed"
-            raise DataError(
-                f"the {side} point is at 0, 0, 0, {cause}; place it, or save it as .mrk.json if it is right"
-            )
 
 
 def _only(object_id: str, pairs: Sequence[tuple[Found, Pair]], report: Report) -> tuple[Found, Pair] | None:

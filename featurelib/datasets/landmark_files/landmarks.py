@@ -37,7 +37,6 @@ class NamedPoints:
     space: the axes that the file names; None for those of the mesh file.
     group, split: as in landmarks.csv, empty if the file has none.
     missing: label of each point without a position, and why it has none.
-    is_placed: whether the file has a status for points that were not placed, so that a point at the origin is real.
     is_named: whether the labels are in the file; otherwise they are numbers.
     place: of the points in the file, such as "line 3".
     fault: why the object's points cannot be read; empty if they can.
@@ -48,7 +47,6 @@ class NamedPoints:
     group: str = ""
     split: str = ""
     missing: tuple[tuple[str, str], ...] = ()
-    is_placed: bool = False
     is_named: bool = True
     place: str = ""
     fault: str = ""
@@ -81,9 +79,8 @@ class NamedPoints:
     def joined(self, other: "NamedPoints") -> "NamedPoints":
         """Return the points of two files of one object, in the axes of the first."""
         further = other.in_axes(self.space) if self.space else other
-        fault, is_placed = self.fault or other.fault, self.is_placed and other.is_placed
         points, missing = self.points + further.points, self.missing + other.missing
-        return replace(self, points=points, missing=missing, fault=fault, is_placed=is_placed)
+        return replace(self, points=points, missing=missing, fault=self.fault or other.fault)
 
     def scaled(self, factor: float) -> "NamedPoints":
         """Return the points with all coordinates multiplied by a factor."""

@@ -25,7 +25,6 @@ def read_pp(content: bytes) -> NamedPoints:
     return named_points(
         [(point.get("name", ""), [point.get(axis) for axis in "xyz"]) for point in picked],
         missing=[(point.get("name", "").strip(), "was not picked; pick the point") for point in others],
-        is_placed=True,
     )
 
 

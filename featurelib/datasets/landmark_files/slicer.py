@@ -88,7 +88,7 @@ def _point_list(markup: dict[str, Any]) -> NamedPoints:
             placed.append((label, point.get("position")))
         else:
             missing.append((label.strip(), f"is {status}, not placed; place the point"))
-    return named_points(placed, missing=missing, space=space, is_placed=True)
+    return named_points(placed, missing=missing, space=space)
 
 
 def read_fcsv(content: bytes) -> PointFile:

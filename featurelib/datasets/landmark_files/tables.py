@@ -104,7 +104,7 @@ def _by_point(lines: Sequence[Line], layout: Layout, decimal_commas: bool) -> li
             [line.row[name] for name in layout.points[""]] if d else None
             for line, d in zip(rows, is_defined, strict=True)
         ]
-        more: dict[str, Any] = {"is_named": is_named, "space": layout.space, "is_placed": layout.defined is not None}
+        more: dict[str, Any] = {"is_named": is_named, "space": layout.space}
         more |= _extras(rows[-1], layout)
         more["fault"] = next((f"{line.place}: {fault}" for line in rows if (fault := _fault(line, layout))), "")
         found.append((object_id, named_points(zip(labels, cells, strict=True), decimal_commas=decimal_commas, **more)))

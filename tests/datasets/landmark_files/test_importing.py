@@ -5,7 +5,7 @@ import json
 import pytest
 
 from featurelib.datasets.landmark_files.tables import Columns
-from tests.datasets.landmark_files.conftest import LEFT, RIGHT, fcsv, markups
+from tests.datasets.landmark_files.conftest import LEFT, RIGHT, markups
 
 PAIR = (LEFT, RIGHT)
 OTHER = ((9.0, 9.0, 9.5), (-9.0, 9.0, 9.5))
@@ -173,7 +173,7 @@ def test_a_marker_in_a_table_is_no_point(imported, marker, separator):
     assert "all.csv line 2: object 'P03': no right point: 'right' is" in messages(found)
 
 
-@pytest.mark.parametrize("value", [None, [float("nan")] * 3, [-9999] * 3, [None] * 3, ["NA"] * 3, [0, -0.0, 0]])
+@pytest.mark.parametrize("value", [None, [float("nan")] * 3, [-9999] * 3, [None] * 3, ["NA"] * 3])
 def test_a_marker_in_json_is_no_point(imported, value):
     found = imported(
         {"all.json": json.dumps({"P01": {"left": LEFT, "right": RIGHT}, "P02": {"left": value, "right": RIGHT}})}
@@ -181,21 +181,6 @@ def test_a_marker_in_json_is_no_point(imported, value):
 
     assert found.pairs == {"P01": PAIR}
     assert "all.json: object 'P02':" in messages(found)
-
-
-@pytest.mark.parametrize("zero", [(0, 0, 0), (-0.0, 0.0, -0.0), ("nan", "nan", "nan")])
-def test_an_unplaced_point_in_fcsv_is_no_point(imported, zero):
-    files = {
-        "P01.fcsv": fcsv(("tragus_L", LEFT), ("tragus_R", RIGHT)),
-        "P02.fcsv": fcsv(("tragus_L", zero), ("tragus_R", RIGHT)),
-    }
-    found = imported(files)
-
-    assert found.pairs == {"P01": PAIR}
-    assert [fault.object_id for fault in found.faults] == ["P02"]
-    assert imported(
-        {"P02.mrk.json": markups(("tragus_L", (0, 0, 0)), ("tragus_R", RIGHT))}
-    ).pairs  # as the fault advises
 
 
 @pytest.mark.parametrize(
