@@ -10,7 +10,16 @@ from typing import NamedTuple
 from featurelib.datasets.coordinates import Xyz
 from featurelib.datasets.faults import Fault
 from featurelib.datasets.landmark_files.formats import read_points, suffix_of
-from featurelib.datasets.landmark_files.landmarks import NamedPoints, Space, names_landmark, pair_of, words
+from featurelib.datasets.landmark_files.landmarks import (
+    NamedPoints,
+    Naming,
+    Space,
+    names_landmark,
+    naming,
+    pair_of,
+    shown,
+    words,
+)
 from featurelib.datasets.landmark_files.objects import KnownObjects, Owner, owner_of
 from featurelib.datasets.landmark_files.tables import Columns
 from featurelib.errors import DataError
@@ -91,8 +100,8 @@ def import_landmarks(
 ) -> Imported:
     """Return the landmarks in some files. Broken files, rows and points are left out and become faults.
 
-    If any label in the files has the landmark's name, all labels must have it. Points at 0, 0, 0 are returned: whether
-    they were placed shows on the mesh (`placement`).
+    If any label in the files has the landmark's name, all labels must have it; if any has no other words, none may have
+    others. Points at 0, 0, 0 are returned: whether they were placed shows on the mesh (`placement`).
 
     Args:
         files: name and content of each, with an ending of POINT_SUFFIXES.
@@ -105,13 +114,17 @@ def import_landmarks(
     read = [*_read(files, known, reading, report)]
     found = [*_found(read, known, reading.landmark, report)]
     every = chain((points for _, _, points in read), (one.points for one in found))
-    named = names_landmark((label for points in every for label in points.labels), reading.landmark)
+    labels = dict.fromkeys(label for points in every for label in points.labels)
+    named = naming(labels, reading.landmark)
     kept: dict[str, tuple[Found, Pair]] = {}
     for object_id, several in _by_object(found).items():
         pairs = [*_pairs(several, reading, named, space_of, report)]
         if chosen := _only(object_id, pairs, report):
             kept[object_id] = chosen
             report.notes.extend(chosen[0].notes)
+    if kept and named == "longer" and None in (reading.left, reading.right):
+        longer = [label for label in labels if names_landmark([label], reading.landmark)]
+        report.notes.append(f"no label is {reading.landmark!r} alone; longer ones were read for it: {shown(longer)}")
     return Imported(
         {i: pair for i, (_, pair) in kept.items()},
         {i: (one.points.group, one.points.split) for i, (one, _) in kept.items()},
@@ -179,7 +192,7 @@ def _with_sides_joined(several: Sequence[Found]) -> list[Found]:
 def _pairs(
     several: Sequence[Found],
     reading: Reading,
-    named: bool,
+    named: Naming,
     space_of: Callable[[str], Space],
     report: Report,
 ) -> Iterator[tuple[Found, Pair]]:

@@ -23,6 +23,11 @@ NEUTRAL_WORDS = frozenset(
 )
 """Words of labels that name no landmark, as in "left point"."""
 
+UNSPECIFIC_WORDS = SIDE_WORDS[0] | SIDE_WORDS[1] | NEUTRAL_WORDS
+
+Naming = Literal["exact", "longer", "none"]
+"""How labels name a landmark: by its words alone, by further words too, as "anti tragus" names "tragus", or not."""
+
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
 
 LABELS_SHOWN = 8
@@ -125,8 +130,16 @@ def names_landmark(labels: Iterable[str], landmark: str) -> bool:
     return any(words(landmark) <= words(label) for label in labels)
 
 
+def naming(labels: Iterable[str], landmark: str) -> Naming:
+    """Return how closely labels name a landmark; a word for the side and NEUTRAL_WORDS do not count."""
+    further = [words(label) - words(landmark) for label in labels if words(landmark) <= words(label)]
+    if any(others <= UNSPECIFIC_WORDS for others in further):
+        return "exact"
+    return "longer" if further else "none"
+
+
 def pair_of(
-    points: NamedPoints, landmark: str, wanted: Sequence[str | None] = (None, None), *, named: bool | None = None
+    points: NamedPoints, landmark: str, wanted: Sequence[str | None] = (None, None), *, named: Naming | None = None
 ) -> tuple[Xyz, Xyz]:
     """Return the left and the right point of a landmark.
 
@@ -135,20 +148,20 @@ def pair_of(
         landmark: its name; selects one of several pairs.
         wanted: the labels of left and right; None for the label with a word for the side, such as "left", "tragus_L"
             or "R tragus".
-        named: whether labels must have the landmark's name; None: if any label of the object has it. Otherwise a label
-            of a side must not have other words, as "eye_L" has.
+        named: how labels must name the landmark; None: as the closest label of the object does. "none": a label must
+            not have other words than the side, as "eye_L" has.
 
     Raises:
         DataError: if the points cannot be read, or a side is missing or ambiguous, with the labels of the file.
     """
     if points.fault:
         raise DataError(points.fault)
-    required = names_landmark(points.labels, landmark) if named is None else named
+    required = named or naming(points.labels, landmark)
     left, right = (_side(points, landmark, side, label, required) for side, label in zip(SIDES, wanted, strict=True))
     return left, right
 
 
-def _side(points: NamedPoints, landmark: str, side: str, wanted: str | None, required: bool) -> Xyz:
+def _side(points: NamedPoints, landmark: str, side: str, wanted: str | None, required: Naming) -> Xyz:
     def chosen(labels: list[str]) -> list[str]:
         return [x for x in labels if x == wanted] if wanted else _of_side(labels, landmark, side, required)
 
@@ -165,18 +178,18 @@ def _side(points: NamedPoints, landmark: str, side: str, wanted: str | None, req
         fix = "name those of both sides: --left LABEL --right LABEL"
         raise DataError(f"{what}: the file does not name its points ({shown(points.labels)}); {fix}")
     fix = f"name it with --{side}"
-    if not wanted and required and not names_landmark(points.labels, landmark):
-        fix = f"place the point, or, if a label is another name of it, {fix}"
+    if not wanted and required != "none":
+        fix = f"place the point, or, if a label is another name of it, rename the label or {fix}"
     raise DataError(f"{what} among {shown(points.labels)}; {fix}")
 
 
-def _of_side(labels: Iterable[str], landmark: str, side: str, required: bool) -> list[str]:
-    """Return the labels of a side: of the landmark, preferably without other words, or else without any other words."""
+def _of_side(labels: Iterable[str], landmark: str, side: str, required: Naming) -> list[str]:
+    """Return the labels of a side that name the landmark as required, preferably without other words."""
     here, there = SIDE_WORDS if side == SIDES[0] else SIDE_WORDS[::-1]
     on_side = [label for label in labels if here & words(label) and not there & words(label)]
-    if not required:
+    if required == "none":
         return [label for label in on_side if words(label) - here <= NEUTRAL_WORDS]
-    of_landmark = [label for label in on_side if words(landmark) <= words(label)]
+    of_landmark = [label for label in on_side if naming([label], landmark) in ("exact", required)]
     return [label for label in of_landmark if words(label) - here == words(landmark) - here] or of_landmark
 
 

@@ -116,6 +116,29 @@ def test_only_eyes_are_no_tragi(imported):
     assert imported(files, left="eye_L", right="eye_R").pairs == {"P01": PAIR}
 
 
+@pytest.mark.parametrize(
+    "others",
+    [
+        (("anti-tragus L", OTHER[0]), ("anti-tragus R", OTHER[1])),
+        (("tragus tip L", OTHER[0]), ("tragus_R", RIGHT)),
+        (("tragus_L", None, {"positionStatus": "missing"}), ("tragus_L_2", OTHER[0]), ("tragus_R", RIGHT)),
+    ],
+)
+def test_a_longer_label_is_not_taken_beside_exact_ones(imported, others):
+    found = imported({"P01.mrk.json": full(), "P02.mrk.json": markups(*others)})
+
+    assert found.pairs == {"P01": PAIR}
+    assert "P02.mrk.json: object 'P02': no left point" in messages(found)
+
+
+def test_longer_labels_are_noted_where_none_is_exact(imported):
+    found = imported({"P01.mrk.json": full(name="upper tragus")})
+
+    assert found.pairs == {"P01": PAIR}
+    (note,) = found.notes
+    assert note == "no label is 'tragus' alone; longer ones were read for it: 'upper tragus_L', 'upper tragus_R'"
+
+
 @pytest.mark.parametrize("labels", [("L", "R"), ("left", "right"), ("left point", "right point"), ("F_L", "F_R")])
 def test_labels_of_sides_are_enough_where_none_names_the_landmark(imported, labels):
     points = zip(labels, PAIR, strict=True)
