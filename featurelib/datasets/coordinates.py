@@ -1,6 +1,6 @@
 """Coordinates as people and programs write them: decimal marks, and the markers of points without a position."""
 
-import math
+import re
 from collections.abc import Sequence
 
 from featurelib.errors import DataError
@@ -15,12 +15,18 @@ MISSING_WORDS = frozenset(
 )
 """Cells without a value in lower case, as R, pandas, spreadsheets, JSON and C libraries write them."""
 
-MISSING_NUMBERS = frozenset((999.0, 9999.0, 99999.0))
+MISSING_NUMBERS = frozenset((99.0, 999.0, 9999.0, 99999.0))
 """Absolute values that mark a point that was not placed, in all of its three coordinates.
 
--999 is usual in NTSYSpc, -9999 in R, and 9999 in IDAV Landmark Editor ("read.pts" in the manual of the R package
-Morpho).
+-99 is usual in SPSS, -999 in NTSYSpc, -9999 in R, and 9999 in IDAV Landmark Editor ("read.pts" in the manual of the R
+package Morpho).
 """
+
+LARGEST = 1e12
+"""Largest absolute coordinate: 1,000 km in micrometres. Squares of larger ones may overflow."""
+
+DECIMAL_COMMA = re.compile(r"[-+\N{MINUS SIGN}]?[0-9]+,(?:[0-9]{1,2}|[0-9]{4,})")
+"""A number whose comma cannot separate thousands."""
 
 SHOWN = 60
 """Number of characters of a bad position in a message."""
@@ -31,7 +37,8 @@ def position(values: object, *, decimal_commas: bool = False) -> Xyz:
 
     Args:
         values: as they were parsed.
-        decimal_commas: whether a comma in a text may be the decimal mark. All three texts then have the same mark.
+        decimal_commas: whether a comma in a text is the decimal mark even if it could separate thousands. All three
+            texts have the same mark.
 
     Raises:
         DataError: of the form "is <values>, and why"; if there are not three finite numbers, or if they mark a missing
@@ -41,11 +48,12 @@ def position(values: object, *, decimal_commas: bool = False) -> Xyz:
         raise DataError("has no position; place the point")
     if isinstance(values, str | bytes) or not isinstance(values, Sequence) or len(values) != 3:
         raise DataError(f"is {str(values)[:SHOWN]!r}; expected three numbers")
+    commas = decimal_commas or any(DECIMAL_COMMA.fullmatch(str(value).strip()) for value in values)
     try:
-        x, y, z = (_number(value) for value in (with_points(values) if decimal_commas else values))
+        x, y, z = (_number(value) for value in (with_points(values) if commas else values))
     except (TypeError, ValueError, OverflowError):
         raise DataError(_fault(values)) from None
-    if is_missing((x, y, z)) or not (math.isfinite(x) and math.isfinite(y) and math.isfinite(z)):
+    if is_missing((x, y, z)) or not (abs(x) <= LARGEST and abs(y) <= LARGEST and abs(z) <= LARGEST):
         raise DataError(_fault(values, is_marked=is_missing((x, y, z))))
     return x, y, z
 
@@ -55,8 +63,8 @@ def _fault(values: Sequence[object], *, is_marked: bool = False) -> str:
     shown = " ".join(" ".join(str(value) for value in values).split())[:SHOWN]
     if is_marked or not MISSING_WORDS.isdisjoint(str(value).strip().lower() for value in values):
         return f"is {shown or 'empty'}, a missing value; place the point"
-    mark = " with the same decimal mark" if "," in shown else ""
-    return f"is {shown}; expected three finite numbers{mark}"
+    mark = " with decimal points" if "," in shown else ""
+    return f"is {shown}; expected three finite numbers{mark}, none beyond {LARGEST:g}"
 
 
 def is_missing(xyz: Sequence[float]) -> bool:

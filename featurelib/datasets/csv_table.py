@@ -7,12 +7,11 @@ stripped, and rows without any value are skipped. Blanks, case and underscores o
 
 import csv
 import io
-import math
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from featurelib.datasets.coordinates import with_points
+from featurelib.datasets.coordinates import LARGEST, with_points
 from featurelib.datasets.decoding import decode
 from featurelib.errors import DataError
 
@@ -122,7 +121,7 @@ def refuse_duplicate(line: Line, seen: Container[str]) -> None:
 
 
 def number(line: Line, column: str) -> float:
-    """Return a cell as a finite number.
+    """Return a cell as a number of at most LARGEST in size.
 
     Raises:
         DataError: with file, line, column and value.
@@ -132,8 +131,8 @@ def number(line: Line, column: str) -> float:
         value = float(text)
     except ValueError:
         raise DataError(f"{line.place}: {column} is {text!r}; expected a number") from None
-    if not math.isfinite(value):
-        raise DataError(f"{line.place}: {column} is {text}; expected a finite number")
+    if not abs(value) <= LARGEST:
+        raise DataError(f"{line.place}: {column} is {text}; expected a finite number, none beyond {LARGEST:g}")
     return value
 
 

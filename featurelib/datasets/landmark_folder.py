@@ -10,7 +10,7 @@ from featurelib.runtime import storage
 
 
 class LandmarkFiles(NamedTuple):
-    """Name and content of landmark files, their URIs, and lines on how the folder was read."""
+    """Path and content of landmark files, their URIs, and lines on how the folder was read."""
 
     files: list[tuple[str, bytes]]
     uris: frozenset[str]
@@ -26,7 +26,7 @@ def read_landmark_files(uri: str, object_ids: Container[str]) -> LandmarkFiles:
     if suffix_of(uri) and storage.exists(uri):
         return LandmarkFiles([(uri.rpartition("/")[2], storage.read_bytes(uri))], frozenset([uri]))
     paths = [path for path in storage.list_tree(uri) if not set(path.split("/")) & set(IGNORED) and suffix_of(path)]
-    named = {path: _name(path) for path in paths if "/" not in path or path.partition("/")[0] in object_ids}
+    named = [path for path in paths if "/" not in path or path.partition("/")[0] in object_ids]
     if not named:
         found = [path for path in storage.list_tree(uri) if "/" not in path]
         there = f" (there are {some(found)})" if found else ""
@@ -35,11 +35,5 @@ def read_landmark_files(uri: str, object_ids: Container[str]) -> LandmarkFiles:
     inside, elsewhere = [path for path in named if "/" in path], [path for path in paths if path not in named]
     notes = [f"landmark files in a subfolder belong to the object of its name: {some(inside)}"] if inside else []
     notes += [f"landmark files in subfolders without a mesh are not read: {some(elsewhere)}"] if elsewhere else []
-    files = [(name, storage.read_bytes(uris[path])) for path, name in named.items()]
+    files = [(path, storage.read_bytes(uris[path])) for path in named]
     return LandmarkFiles(files, frozenset(uris.values()), tuple(notes))
-
-
-def _name(path: str) -> str:
-    """Return the name by which a file's object is found."""
-    top, slash, _ = path.partition("/")
-    return f"{top}{suffix_of(path)}" if slash else path

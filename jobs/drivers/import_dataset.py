@@ -105,7 +105,7 @@ def _mesh_folder(config: ImportConfig, out: str, faults: list[Fault]) -> MeshFol
 def _landmarks(config: ImportConfig, settings: Mapping[str, Any], folder: MeshFolder, files: LandmarkFiles) -> Imported:
     """Return the landmarks of all files."""
     unit, read_unit = settings["unit"], config.landmark_unit or settings["unit"]
-    reading = _reading(config, settings["landmark"], MM_PER_UNIT[read_unit] / MM_PER_UNIT[unit])
+    reading = _reading(config, settings["landmark"], unit)
     meshes = {object_id: folder.uri_of(object_id) for object_id in folder.meshes}
     imported = import_landmarks(files.files, meshes, reading, lambda i: _space(meshes[i], config.mesh_space))
     if not imported.pairs:
@@ -115,14 +115,14 @@ def _landmarks(config: ImportConfig, settings: Mapping[str, Any], folder: MeshFo
     return imported
 
 
-def _reading(config: ImportConfig, landmark: str, scale: float) -> Reading:
+def _reading(config: ImportConfig, landmark: str, unit: str) -> Reading:
     """Return the options for reading landmark files; --left and --right are a label or three columns."""
     if {len(config.left), len(config.right)} - {0, 1, 3}:
         raise UsageError("--left, --right: expected a label, or the names of three columns x, y and z")
     left_columns, right_columns = (names if len(names) == 3 else () for names in (config.left, config.right))
     left, right = (names[0] if len(names) == 1 else None for names in (config.left, config.right))
     columns = Columns(config.object_column, config.label_column, left_columns, right_columns)
-    return Reading(landmark, left, right, columns, scale)
+    return Reading(landmark, left, right, columns, unit, config.landmark_unit)
 
 
 def _space(mesh_uri: str, otherwise: Space) -> Space:

@@ -1,6 +1,5 @@
 """From landmark files to rows of landmarks.csv: finds the object, the sides, the axes and the unit of the points."""
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,7 +22,7 @@ from featurelib.datasets.landmark_files.landmarks import (
 from featurelib.datasets.landmark_files.objects import KnownObjects, Owner, owner_of
 from featurelib.datasets.landmark_files.tables import Columns
 from featurelib.errors import DataError
-from featurelib.geometry import SIDES
+from featurelib.geometry import MM_PER_UNIT, SIDES
 from featurelib.meshes import MESH_SUFFIXES
 
 Pair = tuple[Xyz, Xyz]
@@ -34,14 +33,20 @@ class Reading:
     """Options for reading landmark files.
 
     landmark: its name. left, right: the labels of its points; None: labels with a word for the side.
-    columns: of CSV tables. scale: factor from the files' unit to the meshes' unit.
+    columns: of CSV tables. unit: of the meshes. landmark_unit: of the landmarks, whatever their files name; None: that
+    of the file, or else that of the meshes.
     """
 
     landmark: str
     left: str | None = None
     right: str | None = None
     columns: Columns = field(default_factory=Columns)
-    scale: float = 1.0
+    unit: str = "mm"
+    landmark_unit: str | None = None
+
+    def scale(self, named: str | None) -> float:
+        """Return the factor from the unit that a file names to the meshes' unit."""
+        return MM_PER_UNIT[self.landmark_unit or named or self.unit] / MM_PER_UNIT[self.unit]
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ def import_landmarks(
     others. Points at 0, 0, 0 are returned: whether they were placed shows on the mesh (`placement`).
 
     Args:
-        files: name and content of each, with an ending of POINT_SUFFIXES.
+        files: name and content of each, with an ending of POINT_SUFFIXES; a subfolder before it is the object's name.
         object_ids: of the meshes.
         reading: options.
         space_of: the axes of an object's mesh file.
@@ -164,8 +169,9 @@ def _found(
 
 
 def _stem(name: str) -> str:
-    """Return a landmark file's name without its ending and that of its mesh."""
-    return _without_ending(name.rpartition("/")[2][: -len(suffix_of(name) or "") or None])
+    """Return the subfolder of a landmark file, or its name without its ending and that of its mesh."""
+    folder, _, file = name.partition("/")
+    return _without_ending(folder if file else name[: -len(suffix_of(name) or "") or None])
 
 
 def _by_object(found: Iterable[Found]) -> dict[str, list[Found]]:
@@ -182,11 +188,14 @@ def _by_object(found: Iterable[Found]) -> dict[str, list[Found]]:
 def _with_sides_joined(several: Sequence[Found]) -> list[Found]:
     """Return the points of an object, those of one file per side as one."""
     left, right = ([one for one in several if one.owner.side == side] for side in SIDES)
-    if len(left) != 1 or len(right) != 1 or (left[0].points.space is None) != (right[0].points.space is None):
+    if len(left) != 1 or len(right) != 1:
         return [*several]
-    points = replace(left[0].points.joined(right[0].points), place="")
+    one, other = left[0].points, right[0].points
+    if (one.space is None) != (other.space is None) or one.unit != other.unit:
+        return [*several]
+    points = replace(one.joined(other), place="")
     both = left[0]._replace(file=f"{left[0].place} and {right[0].place}", points=points)
-    return [*(one for one in several if one.owner.side is None), both]
+    return [*(found for found in several if found.owner.side is None), both]
 
 
 def _pairs(
@@ -205,19 +214,13 @@ def _pairs(
             continue
         try:
             points = one.points.in_axes(space_of(object_id)) if one.points.space else one.points
-            pair = pair_of(points.scaled(reading.scale), reading.landmark, (reading.left, reading.right), named=named)
-            _refuse_infinite(pair)
+            pair = pair_of(
+                points.scaled(reading.scale(points.unit)), reading.landmark, (reading.left, reading.right), named=named
+            )
         except DataError as error:
             report.fault(object_id, f"{one.place}: object {object_id!r}: {error}")
             continue
         yield one, pair
-
-
-def _refuse_infinite(pair: Pair) -> None:
-    """Raise DataError if a point of a pair is too large for its unit."""
-    for side, xyz in zip(SIDES, pair, strict=True):
-        if not all(map(math.isfinite, xyz)):
-            raise DataError(f"the {side} point is {xyz} in the meshes' unit; expected finite numbers")
 
 
 def _only(object_id: str, pairs: Sequence[tuple[Found, Pair]], report: Report) -> tuple[Found, Pair] | None:

@@ -17,6 +17,18 @@ Space = Literal["LPS", "RAS"]
 Format = Literal["slicer", "fcsv", "meshlab", "json", "csv"]
 """Formats that can be written; `formats` has their writers."""
 
+UNIT_NAMES = {
+    name: unit
+    for unit, names in {
+        "mm": "mm millimeter millimeters millimetre millimetres",
+        "cm": "cm centimeter centimeters centimetre centimetres",
+        "m": "m meter meters metre metres",
+        "inch": "inch inches in",
+    }.items()
+    for name in names.split()
+}
+"""Units as files write them in lower case."""
+
 SIDE_WORDS = ({"left", "l", "lt"}, {"right", "r", "rt"})
 NEUTRAL_WORDS = frozenset(
     ("f", "fiducial", "landmark", "lm", "mark", "marker", "markup", "markups", "point", "pt", "side")
@@ -40,6 +52,7 @@ class NamedPoints:
 
     points: label and position of each, in the file's order.
     space: the axes that the file names; None for those of the mesh file.
+    unit: the unit that the file names; None for that of the mesh file.
     group, split: as in landmarks.csv, empty if the file has none.
     missing: label of each point without a position, and why it has none.
     is_named: whether the labels are in the file; otherwise they are numbers.
@@ -49,6 +62,7 @@ class NamedPoints:
 
     points: tuple[tuple[str, Xyz], ...]
     space: Space | None = None
+    unit: str | None = None
     group: str = ""
     split: str = ""
     missing: tuple[tuple[str, str], ...] = ()
@@ -82,8 +96,14 @@ class NamedPoints:
         return replace(self, points=tuple(zip(labels, (xyz for _, xyz in self.points), strict=True)))
 
     def joined(self, other: "NamedPoints") -> "NamedPoints":
-        """Return the points of two files of one object, in the axes of the first."""
+        """Return the points of two files or lists of one object, in the axes of the first.
+
+        Raises:
+            DataError: if their units differ.
+        """
         further = other.in_axes(self.space) if self.space else other
+        if self.unit != other.unit:
+            raise DataError(f"points in {self.unit or 'mm'} and in {other.unit or 'mm'}; save them in one unit")
         points, missing = self.points + further.points, self.missing + other.missing
         return replace(self, points=points, missing=missing, fault=self.fault or other.fault)
 

@@ -10,13 +10,14 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 from featurelib.datasets.coordinates import Xyz
 from featurelib.datasets.decoding import decode
-from featurelib.datasets.landmark_files.landmarks import NamedPoints, PointFile, Space, named_points
+from featurelib.datasets.landmark_files.landmarks import UNIT_NAMES, NamedPoints, PointFile, Space, named_points
 from featurelib.errors import DataError
+from featurelib.geometry import MM_PER_UNIT
 from featurelib.meshes.readers.gzipped import beginning
 from featurelib.meshes.readers.sniffing import mesh_suffix_of
 from featurelib.meshes.readers.vtp import field_text
@@ -71,13 +72,11 @@ def read_markups(values: dict[str, Any]) -> NamedPoints:
         raise DataError(f"not a markups file of 3D Slicer ({type(error).__name__}: {error}); save it again") from None
     if not lists:
         raise DataError(f"no point list, only {', '.join(sorted(set(kinds))) or 'an empty file'}; save the point list")
-    space = lists[0].space or "LPS"
-    points = tuple(point for one in lists for point in one.in_axes(space).points)
-    return replace(lists[0], points=points, missing=tuple(point for one in lists for point in one.missing))
+    return reduce(NamedPoints.joined, lists)
 
 
 def _point_list(markup: dict[str, Any]) -> NamedPoints:
-    name = str(markup.get("coordinateSystem") or "LPS")
+    name = str("LPS" if (system := markup.get("coordinateSystem")) is None else system)
     space = FCSV_SPACES.get(name.upper())
     if space is None:
         raise DataError(f"coordinateSystem {name[:40]}; expected LPS or RAS")
@@ -88,7 +87,17 @@ def _point_list(markup: dict[str, Any]) -> NamedPoints:
             placed.append((label, point.get("position")))
         else:
             missing.append((label.strip(), f"is {status}, not placed; place the point"))
-    return named_points(placed, missing=missing, space=space)
+    return named_points(placed, missing=missing, space=space, unit=_unit(markup))
+
+
+def _unit(markup: dict[str, Any]) -> str | None:
+    """Return the unit of a list; None for mm, which Slicer writes whatever the unit of the mesh file is."""
+    given = markup.get("coordinateUnits") or "mm"
+    names = {str(name).strip().lower() for name in (given if isinstance(given, list) else [given])}
+    unit = UNIT_NAMES.get(names.pop()) if len(names) == 1 else None
+    if unit is None:
+        raise DataError(f"coordinateUnits {str(given)[:40]}; expected one of {', '.join(MM_PER_UNIT)}")
+    return None if unit == "mm" else unit
 
 
 def read_fcsv(content: bytes) -> PointFile:

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from featurelib.datasets.coordinates import is_missing
+from featurelib.datasets.coordinates import LARGEST, is_missing
 from featurelib.datasets.landmark_files.formats import POINT_SUFFIXES, read_points, suffix_of, write_points
 from featurelib.datasets.landmark_files.importing import Reading, import_landmarks
 from featurelib.datasets.landmark_files.landmarks import NamedPoints
 from featurelib.errors import DataError
 from tests.datasets.landmark_files.conftest import LEFT, RIGHT, fcsv, markups
 
-coordinate = st.floats(allow_nan=False, allow_infinity=False)
+coordinate = st.floats(-LARGEST, LARGEST)
 xyz = st.tuples(coordinate, coordinate, coordinate).filter(lambda xyz: xyz != (0, 0, 0) and not is_missing(xyz))
 object_id = st.from_regex(r"[a-z][a-z0-9]{0,6}(-[0-9]{1,3})?", fullmatch=True)
 dataset = st.dictionaries(object_id, st.tuples(xyz, xyz), min_size=1, max_size=4)

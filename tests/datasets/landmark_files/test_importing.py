@@ -75,13 +75,55 @@ def test_group_and_split_are_kept(imported):
 
 
 def test_units_are_converted(imported):
-    """The scale multiplies all coordinates; too large numbers are no points."""
-    found = imported({"P01.json": '{"left": [4, 0, 0], "right": [0, 0, 8]}'}, scale=0.25)
+    """The option wins over the unit that a file names; millimetres of Slicer are the numbers of the mesh."""
+    plain = {"P01.json": '{"left": [4, 0, 0], "right": [0, 0, 8]}'}
+    twice = {
+        "P01.mrk.json": full().replace(
+            '"coordinateSystem"', '"coordinateUnits": ["cm", "cm", "cm"], "coordinateSystem"'
+        )
+    }
 
-    assert found.pairs == {"P01": ((1.0, 0.0, 0.0), (0.0, 0.0, 2.0))}
-    assert "expected finite numbers" in messages(
-        imported({"P01.json": '{"left": [1e308, 0, 0], "right": [0, 0, 8]}'}, scale=25.4)
+    assert imported(plain, unit="cm", landmark_unit="mm").pairs == {"P01": ((0.4, 0.0, 0.0), (0.0, 0.0, 0.8))}
+    assert imported(twice).pairs == {"P01": tuple(tuple(10 * x for x in xyz) for xyz in PAIR)}
+    assert imported(twice, unit="cm").pairs == imported(twice, landmark_unit="mm").pairs == {"P01": PAIR}
+    assert imported({"P01.mrk.json": full()}, unit="inch").pairs == {"P01": PAIR}
+
+
+def test_units_must_be_known_and_agree(imported):
+    unknown = full().replace('"coordinateSystem"', '"coordinateUnits": "um", "coordinateSystem"')
+    left, right = (json.loads(markups((f"tragus_{side}", xyz))) for side, xyz in (("L", LEFT), ("R", RIGHT)))
+    right["markups"][0]["coordinateUnits"] = "cm"
+    both = json.dumps({"markups": left["markups"] + right["markups"]})
+
+    assert "coordinateUnits um; expected one of mm, cm, m, inch" in messages(
+        imported({"P01.mrk.json": full(), "P02.mrk.json": unknown})
     )
+    assert "points in mm and in cm" in messages(imported({"P01.mrk.json": full(), "P02.mrk.json": both}))
+    sides = {"P01_left.mrk.json": json.dumps(left), "P01_right.mrk.json": json.dumps(right)}
+    assert imported(sides).pairs == {}
+
+
+@pytest.mark.parametrize("value", ["1e308", "-1e300", "1e13"])
+def test_numbers_that_overflow_are_no_coordinates(imported, value):
+    found = imported({"P01.json": f'{{"left": [{value}, 0, 0], "right": [0, 0, 8]}}'})
+
+    assert found.pairs == {}
+    assert "expected three finite numbers, none beyond 1e+12" in messages(found)
+
+
+def test_quoted_decimal_commas_in_a_table_with_commas(imported):
+    """A comma before any number of digits but three is a decimal mark; before three it may separate thousands."""
+    cells = '"1,5","2,000","3,0","-1,0","2,5","3,5"'
+    assert imported({"a.csv": table(f"P01,{cells}")}).pairs == {"P01": PAIR}
+
+    found = imported({"a.csv": table(row("P02"), 'P01,"1,500","2,000",3,4,5,6')})
+    assert "'left' is 1,500 2,000 3; expected three finite numbers with decimal points" in messages(found)
+
+
+def test_files_in_a_subfolder_are_named(imported):
+    found = imported({"P01/a.mrk.json": full(), "P01/b.fcsv": fcsv(("tragus_L", OTHER[0]), ("tragus_R", OTHER[1]))})
+
+    assert "P01/a.mrk.json and P01/b.fcsv: object 'P01' has different points" in messages(found)
 
 
 @pytest.mark.parametrize(
