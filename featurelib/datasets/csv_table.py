@@ -2,7 +2,8 @@
 
 All tables of datasets and runs are read and written here. Columns are separated by commas, semicolons, tabs or
 vertical bars, as spreadsheets of different countries write them; a first line `sep=;` names the separator. Cells are
-stripped, and rows without any value are skipped. Blanks, case and underscores of the known column names do not matter.
+stripped, rows without any value are skipped, and so are a title and comments above the header. Blanks, case and
+underscores of the known column names do not matter.
 """
 
 import csv
@@ -22,6 +23,9 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bar
 
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 """The first line by which Excel learns the separator."""
+
+LINES_ABOVE = 20
+"""Number of lines among which the header is looked for."""
 
 HEADER_LENGTH = 65536
 """Number of characters in which the header is looked for to find the separator."""
@@ -58,17 +62,16 @@ def read_table(content: bytes, name: str = "") -> Table:
         text, notes = decode(content)
     except DataError as error:
         raise DataError(_of(name, str(error))) from None
-    separator = _separator(text)
+    above, separator = _beginning(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
     try:
-        columns = next(
-            (row for cells in reader if any(row := _stripped(cells)) and not _is_separator_line(separator.join(cells))),
-            [],
-        )
+        columns = next((row for cells in reader if reader.line_num > len(above) and (row := _stripped(cells))), [])
     except csv.Error as error:
         raise DataError(f"{name} line {reader.line_num}: {error}; check the quotes".strip()) from None
     if twice := next((column for i, column in enumerate(columns) if column and column in columns[:i]), None):
         raise DataError(_of(name, f"column {twice!r} twice; rename or remove one"))
+    titles = [line for line in map(str.strip, above) if line.strip(" ,;|") and not SEPARATOR_LINE.fullmatch(line)]
+    notes += (f"not read: the text above the table: {titles[0][:40]!r}",) if titles else ()
     return Table(columns, _lines(reader, columns, name), separator, notes)
 
 
@@ -85,8 +88,8 @@ def read_rows(content: bytes, name: str, required: Sequence[str], optional: Sequ
         DataError: as `read_table`, or if the table lacks a required column.
     """
     table = read_table(content, name)
-    known = {_key(column): column for column in (*required, *optional)}
-    columns = [known.get(_key(column), column) for column in table.columns]
+    known = {column_key(column): column for column in (*required, *optional)}
+    columns = [known.get(column_key(column), column) for column in table.columns]
     if missing := set(required) - set(columns):
         raise DataError(f"{name}: no column {', '.join(sorted(missing))}; expected {','.join(required)}")
     if twice := next((column for column in known.values() if columns.count(column) > 1), None):
@@ -162,26 +165,35 @@ def _of(name: str, message: str) -> str:
     return f"{name}: {message}" if name else message
 
 
-def _key(column: str) -> str:
+def column_key(column: str) -> str:
     """Return a column's name without case, blanks and other separators of words."""
     return re.sub(r"[\s_.-]+", "_", column.strip()).casefold()
 
 
-def _separator(text: str) -> str:
-    """Return the separator that the first line names, or else the one that divides the header most often."""
-    first = next((line for line in text[:HEADER_LENGTH].splitlines() if line.strip(" \t,;|")), "")
-    if named := SEPARATOR_LINE.fullmatch(first):
-        return named[1]
-    return max(SEPARATORS, key=lambda separator: _count(first, separator))
+def _beginning(text: str) -> tuple[list[str], str]:
+    """Return the lines above the header, and the separator: the one that they name, or that divides it most often.
 
-
-def _is_separator_line(text: str) -> bool:
-    return SEPARATOR_LINE.fullmatch(text) is not None
+    Above it may be empty lines, lines without separators, such as a title, and comments with # of fewer cells than the
+    next line.
+    """
+    lines = [*io.StringIO(text[:HEADER_LENGTH], newline="")]
+    start = next((k for k, line in enumerate(lines) if line.strip(" \t,;|\r\n")), 0)
+    match = SEPARATOR_LINE.fullmatch(lines[start]) if lines else None
+    named, start = (match[1], start + 1) if match else (None, start)
+    counts = [max(_count(line, separator) for separator in named or SEPARATORS) for line in lines[:LINES_ABOVE]]
+    for k, count in enumerate(counts[start:], start):
+        is_comment = lines[k].startswith("#") and max(counts[k + 1 : k + 2], default=0) > count
+        if count > 1 and not is_comment:
+            start = k
+            break
+    header = lines[start] if start < len(lines) else ""
+    return lines[:start], named or max(SEPARATORS, key=lambda separator: _count(header, separator))
 
 
 def _count(line: str, separator: str) -> int:
+    """Return the number of cells of a line, without empty ones at its end."""
     try:
-        return len(next(csv.reader([line], delimiter=separator, skipinitialspace=True)))
+        return len(_stripped(next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])))
     except csv.Error:
         return 0
 

@@ -55,6 +55,21 @@ def test_a_first_line_may_name_the_separator(first):
     assert rows_of(content) == [{"object_id": "a", "x,y": "1,5"}]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("above", ["Heads 2023", '"a title"', "# made by X, Y", "# one\n\n# two, three"])
+def test_text_above_the_header_is_skipped(above, end):
+    """With a note; a header with # is none."""
+    table = read_table(f"{above}\n#id;x;y\na;1,5;2\n".replace("\n", end).replace(";", "\t").encode())
+
+    assert table.columns == ["#id", "x", "y"]
+    assert next(table.lines).row == {"#id": "a", "x": "1,5", "y": "2"}
+    assert table.notes[0].startswith("not read: the text above the table: ")
+
+
+def test_a_table_of_one_column_has_nothing_above_it():
+    assert read_table(b"id\na\nb\n").columns == ["id"]
+
+
 def test_rows_and_cells_without_values_are_left_out():
     """Blank lines, rows of separators, and empty cells after the last column."""
     content = b"\n,,,\n object_id , x ,\n\n a , 1 ,,\n,,,\n b ,\n \n"

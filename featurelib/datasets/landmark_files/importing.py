@@ -19,7 +19,7 @@ from featurelib.datasets.landmark_files.landmarks import (
     shown,
     words,
 )
-from featurelib.datasets.landmark_files.objects import KnownObjects, Owner, owner_of
+from featurelib.datasets.landmark_files.objects import KnownObjects, Owner, is_known, owner_of
 from featurelib.datasets.landmark_files.tables import Columns
 from featurelib.errors import DataError
 from featurelib.geometry import MM_PER_UNIT, SIDES
@@ -116,7 +116,8 @@ def import_landmarks(
     """
     report = Report()
     known = KnownObjects.of(object_ids, words(reading.landmark))
-    read = [*_read(files, known, reading, report)]
+    columns = replace(reading.columns, is_object=lambda cell: is_known(_without_ending(cell), known))
+    read = [*_read(files, known, columns, report)]
     found = [*_found(read, known, reading.landmark, report)]
     every = chain((points for _, _, points in read), (one.points for one in found))
     labels = dict.fromkeys(label for points in every for label in points.labels)
@@ -140,12 +141,12 @@ def import_landmarks(
 
 
 def _read(
-    files: Iterable[tuple[str, bytes]], known: KnownObjects, reading: Reading, report: Report
+    files: Iterable[tuple[str, bytes]], known: KnownObjects, columns: Columns, report: Report
 ) -> Iterator[tuple[str, str | None, NamedPoints]]:
     """Yield each object's points with the file's name and the object's name in it; broken files are faults."""
     for name, content in files:
         try:
-            objects, notes = read_points(name, content, reading.columns)
+            objects, notes = read_points(name, content, columns)
         except DataError as error:
             report.fault(_stem(name) if _stem(name) in known.ids else None, str(error))
             continue

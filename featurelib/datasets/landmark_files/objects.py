@@ -100,6 +100,11 @@ def owner_of(name: str, known: KnownObjects) -> Owner:
     raise DataError(_no_mesh(name, known))
 
 
+def is_known(name: str, known: KnownObjects) -> bool:
+    """Return whether an object has this name, perhaps in other letters."""
+    return _key(name) in known.by_key
+
+
 def stems(key: str, extra_words: frozenset[str] = frozenset()) -> list[str]:
     """Return a name, and the name without its last program word, its last two and so on; the first word stays."""
     found = [key]

@@ -6,16 +6,19 @@ point list have the columns `label,r,a,s` or `label,l,p,s`, which name the axes,
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from featurelib.datasets.csv_table import Line, read_table, surplus
-from featurelib.datasets.landmark_files.landmarks import NamedPoints, PointFile, Space, named_points
+from featurelib.datasets.csv_table import Line, column_key, read_table, surplus
+from featurelib.datasets.landmark_files.landmarks import UNIT_NAMES, NamedPoints, PointFile, Space, named_points
 from featurelib.datasets.splits import SPLITS
 from featurelib.errors import DataError
 
 AXIS_LAST = re.compile(r"(.*?)[ _.:-]*([xyz])", re.IGNORECASE)
+COLUMN_UNIT = re.compile(r"(.*?)[ _.]*(?:[\[(] *([a-zA-Z]+) *[\])]|[ _.](mm|cm))")
+"""A column's name with its unit, as in "left x (mm)", "left_x [cm]" and "left_x_mm"."""
+
 AXIS_FIRST = re.compile(r"([xyz])[ _.:-]+(.*)", re.IGNORECASE)
 
 SPACE_AXES: dict[Space, tuple[str, str, str]] = {"RAS": ("r", "a", "s"), "LPS": ("l", "p", "s")}
@@ -31,20 +34,22 @@ class Columns:
     """The columns of a table; None and () are found by their usual names.
 
     object, label: the object's id or file and, in a table with one row per point, the point's label.
-    left, right: the columns x, y and z of each side.
+    left, right: the columns x, y and z of each side. is_object: whether a cell names a known object; with it the
+    object's column is also found by its cells.
     """
 
     object: str | None = None
     label: str | None = None
     left: tuple[str, ...] = ()
     right: tuple[str, ...] = ()
+    is_object: Callable[[str], bool] = lambda _: False
 
 
 class Layout(NamedTuple):
     """The columns of one table.
 
     points: those of x, y and z of each point in a row, by its label. object, label, side, group, split, defined: the
-    others, None without one. space: the axes that the columns name.
+    others, None without one. space, unit: the axes and the unit that the columns name.
     """
 
     points: Mapping[str, tuple[str, str, str]]
@@ -55,6 +60,7 @@ class Layout(NamedTuple):
     split: str | None
     defined: str | None
     space: Space | None
+    unit: str | None
 
     @property
     def is_by_point(self) -> bool:
@@ -69,9 +75,12 @@ def read_csv(content: bytes, columns: Columns) -> PointFile:
         DataError: if the file is not a table, or a column is missing.
     """
     table = read_table(content)
-    layout, lines = _layout(table.columns, columns), [*table.lines]
+    lines = [*table.lines]
+    layout = _layout(table.columns, columns, lines)
     read = _by_point if layout.is_by_point else _by_object
-    return PointFile(tuple(read(lines, layout, table.separator != ",")), table.notes)
+    is_usual = layout.object in (None, columns.object, _usual(OBJECT_NAMES, table.columns))
+    notes = () if is_usual else (f"column {layout.object!r} names the objects",)
+    return PointFile(tuple(read(lines, layout, table.separator != ",")), (*table.notes, *notes))
 
 
 def _by_object(lines: Sequence[Line], layout: Layout, decimal_commas: bool) -> list[tuple[str | None, NamedPoints]]:
@@ -87,7 +96,9 @@ def _row_points(line: Line, layout: Layout, decimal_commas: bool) -> NamedPoints
     if fault := _fault(line, layout):
         return NamedPoints((), place=line.place, fault=fault)
     values = [(label, [line.row[name] for name in names]) for label, names in layout.points.items()]
-    return named_points(values, decimal_commas=decimal_commas, place=line.place, **_extras(line, layout))
+    return named_points(
+        values, decimal_commas=decimal_commas, place=line.place, unit=layout.unit, **_extras(line, layout)
+    )
 
 
 def _by_point(lines: Sequence[Line], layout: Layout, decimal_commas: bool) -> list[tuple[str | None, NamedPoints]]:
@@ -105,14 +116,14 @@ def _by_point(lines: Sequence[Line], layout: Layout, decimal_commas: bool) -> li
             for line, d in zip(rows, is_defined, strict=True)
         ]
         more: dict[str, Any] = {"is_named": is_named, "space": layout.space}
-        more |= _extras(rows[-1], layout)
+        more |= {"unit": layout.unit, **_extras(rows[-1], layout)}
         more["fault"] = next((f"{line.place}: {fault}" for line in rows if (fault := _fault(line, layout))), "")
         found.append((object_id, named_points(zip(labels, cells, strict=True), decimal_commas=decimal_commas, **more)))
     return found
 
 
 def _object(line: Line, layout: Layout) -> str | None:
-    return line.row[layout.object] if layout.object else None
+    return None if layout.object is None else line.row[layout.object]
 
 
 def _label(line: Line, layout: Layout) -> str:
@@ -132,8 +143,9 @@ def _fault(line: Line, layout: Layout) -> str:
     return f"split {split!r}; expected {', '.join(SPLITS)} or nothing" if split not in ("", *SPLITS) else ""
 
 
-def _layout(header: Sequence[str], columns: Columns) -> Layout:
+def _layout(header: Sequence[str], columns: Columns, lines: Sequence[Line]) -> Layout:
     points, space = _points_in(header, columns)
+    unit = _unit(name for names in points.values() for name in names)
     coordinates = {name for names in points.values() for name in names}
     rest = [name for name in header if name not in coordinates]
     is_by_point = [*points] == [""]
@@ -142,9 +154,45 @@ def _layout(header: Sequence[str], columns: Columns) -> Layout:
     label = _column(columns.label, LABEL_NAMES, rest, "--label-column") if is_by_point else None
     rest = [name for name in rest if name != label]
     of_object = _column(columns.object, OBJECT_NAMES, rest, "--object-column")
+    if columns.object is None and not is_by_point:
+        of_object = _column_of_objects(of_object, rest, columns.is_object, lines)
     group, split = (_column(None, (name,), rest, "") for name in ("group", "split"))
     defined = _column(None, ("defined",), rest, "") if space else None
-    return Layout(points, of_object, label, side, group, split, defined, space)
+    return Layout(points, of_object, label, side, group, split, defined, space, unit)
+
+
+def _column_of_objects(
+    usual: str | None, rest: Sequence[str], is_object: Callable[[str], bool], lines: Sequence[Line]
+) -> str | None:
+    """Return the column whose cells name known objects: among those of usual names, or, without these, among all."""
+    names = [name for key in map(_plain, OBJECT_NAMES) for name in rest if _plain(name) == key] or rest
+    return next((name for name in names if any(is_object(line.row[name]) for line in lines)), usual)
+
+
+def _unit(names: Iterable[str]) -> str | None:
+    """Return the unit that columns name; None without one.
+
+    Raises:
+        DataError: if it is unknown, or if they name several.
+    """
+    units = {_without_unit(name)[1] for name in names}
+    if len(units) > 1:
+        raise DataError(
+            f"columns in {' and '.join(sorted(unit or 'no unit' for unit in units))}; write them in one unit"
+        )
+    return units.pop() if units else None
+
+
+def _without_unit(column: str) -> tuple[str, str | None]:
+    """Return a column's name without its unit, and the unit; None if it has none."""
+    match = COLUMN_UNIT.fullmatch(column)
+    unit = UNIT_NAMES.get((match[2] or match[3]).lower()) if match else None
+    return (match[1], unit) if match and unit else (column, None)
+
+
+def _plain(column: str) -> str:
+    """Return a column's name without case and separators of words."""
+    return column_key(column).replace("_", "")
 
 
 def _points_in(header: Sequence[str], columns: Columns) -> tuple[dict[str, tuple[str, str, str]], Space | None]:
@@ -157,9 +205,10 @@ def _points_in(header: Sequence[str], columns: Columns) -> tuple[dict[str, tuple
         return {side: (names[0], names[1], names[2]) for side, names in named.items()}, None
     axes: dict[str, dict[str, str]] = {}
     for name in header:
-        if match := AXIS_LAST.fullmatch(name):
+        bare, _ = _without_unit(name)
+        if match := AXIS_LAST.fullmatch(bare):
             axes.setdefault(match[1], {})[match[2].lower()] = name
-        elif match := AXIS_FIRST.fullmatch(name):
+        elif match := AXIS_FIRST.fullmatch(bare):
             axes.setdefault(match[2], {})[match[1].lower()] = name
     groups = {label: (found["x"], found["y"], found["z"]) for label, found in axes.items() if len(found) == 3}
     lower = {name.lower(): name for name in header}
@@ -178,8 +227,13 @@ def _points_in(header: Sequence[str], columns: Columns) -> tuple[dict[str, tuple
 def _column(asked: str | None, usual: Iterable[str], rest: Sequence[str], flag: str) -> str | None:
     if asked is not None and asked not in rest:
         raise DataError(f"no column {asked!r} among {_some(rest)}; correct {flag}")
-    by_name = {name.lower(): name for name in reversed(rest)}
-    return asked or next((by_name[name] for name in usual if name in by_name), None)
+    return asked or _usual(usual, rest)
+
+
+def _usual(usual: Iterable[str], rest: Sequence[str]) -> str | None:
+    """Return the column with the first of some names; None if there is none."""
+    by_key = {_plain(name): name for name in reversed(rest)}
+    return next((by_key[key] for key in map(_plain, usual) if key in by_key), None)
 
 
 def _some(header: Sequence[str]) -> str:

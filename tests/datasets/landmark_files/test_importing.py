@@ -36,6 +36,8 @@ def messages(found) -> str:
         ("file,LX,LY,LZ,RX,RY,RZ\nscans/a.stl,1.5,2,3,-1,2.5,3.5", Columns()),
         ("Subject,x_left,y_left,z_left,x_right,y_right,z_right\na,1.5,2,3,-1,2.5,3.5", Columns()),
         ("id,TragusL X,TragusL Y,TragusL Z,TragusR X,TragusR Y,TragusR Z\na,1.5,2,3,-1,2.5,3.5", Columns()),
+        ("Object ID,LEFT X (mm),LEFT_Y_mm,LEFT.z [mm],RX (mm),RY (mm),RZ (mm)\na,1.5,2,3,-1,2.5,3.5", Columns()),
+        ("object_id,x_l_cm,y_l_cm,z_l_cm,x_r_cm,y_r_cm,z_r_cm\na,.15,.2,.3,-.1,.25,.35", Columns()),
         ("mesh,label,x,y,z\na.ply,right tragus,-1,2.5,3.5\na.ply,left tragus,1.5,2,3", Columns()),
         ("head,which,x,y,z\na,l,1.5,2,3\na,r,-1,2.5,3.5", Columns(object="head", label="which")),
         ("specimen,landmark,side,x,y,z\na,tragus,L,1.5,2,3\na,tragus,R,-1,2.5,3.5\na,eye,L,9,9,9", Columns()),
@@ -56,6 +58,33 @@ def test_a_table_may_have_any_columns_and_separators(imported, content, columns)
 
         assert found.pairs == {"a": PAIR}
         assert (found.faults, found.notes) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("name", "ids"),
+    [
+        ("scan", ("subject", "S1", "S2")),
+        ("name", ("id", "1", "2")),
+        ("Kopf", ("Alter", "31", "52")),
+        ("", ("n", "0", "1")),
+    ],
+)
+def test_the_column_whose_cells_are_objects_is_found(imported, name, ids):
+    """Among columns of usual names, or among all if there are none; a table of numbered points has no such column."""
+    other, *values = ids
+    rows = [f"{value},{row(object_id)}" for value, object_id in zip(values, ("P01", "P02"), strict=True)]
+    found = imported({"all.csv": table(*rows, header=f"{other},{HEADER.replace('object_id', name)}")})
+
+    assert found.pairs == {"P01": PAIR, "P02": PAIR}
+    assert found.notes == (f"all.csv: column {name!r} names the objects",)
+    points = table("1,L,1.5,2,3", "2,R,-1,2.5,3.5", header="n,side,x,y,z")
+    assert imported({"3.csv": points}, ("1", "2", "3")).pairs == {"3": PAIR}
+
+
+def test_columns_in_two_units_are_refused(imported):
+    found = imported({"all.csv": table(row("P01"), header=HEADER.replace("_z", "_z (cm)")), "P02.mrk.json": full()})
+
+    assert "all.csv: columns in cm and no unit; write them in one unit" in messages(found)
 
 
 def test_slicers_own_tables_name_the_axes(imported):
