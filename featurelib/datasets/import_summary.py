@@ -28,7 +28,7 @@ class Summary:
     dataset: its URI. meshes: number that was imported. labelled: number of rows in landmarks.csv.
     left_out: the faults of files, rows and points that are not in the dataset.
     repaired: notes of the mesh readers by object. off_mesh: landmarks far from their mesh, by object.
-    unlabelled: objects for which the landmark files have no pair.
+    unlabelled: objects for which the landmark files have no pair. kept: those of them with a row of an earlier import.
     notes: how files were matched. unread: which files were not read.
     """
 
@@ -39,6 +39,7 @@ class Summary:
     repaired: Mapping[str, Sequence[str]] = field(default_factory=dict)
     off_mesh: Mapping[str, str] = field(default_factory=dict)
     unlabelled: Sequence[str] = ()
+    kept: Sequence[str] = ()
     notes: Sequence[str] = ()
     unread: Sequence[str] = ()
 
@@ -78,8 +79,10 @@ class Summary:
         notes = ((object_id, note) for object_id, several in self.repaired.items() for note in several)
         yield from _first([*_grouped("repaired or not read", notes)], "such notes")
         yield from (f"not read: {line}" for line in self.unread)
-        if self.unlabelled:
-            yield f"without landmarks: {some(self.unlabelled)}"
+        if self.kept:
+            yield f"without landmarks in these files, so the earlier ones stay in landmarks.csv: {some(self.kept)}"
+        if without := [object_id for object_id in self.unlabelled if object_id not in set(self.kept)]:
+            yield f"without landmarks: {some(without)}"
 
     @property
     def warnings(self) -> Iterator[str]:

@@ -140,8 +140,8 @@ def write_landmarks(pairs: Mapping[str, ArrayLike], extras: Mapping[str, tuple[s
 
 def merge_landmarks(
     content: bytes, name: str, pairs: Mapping[str, ArrayLike], extras: Mapping[str, tuple[str, str]]
-) -> tuple[bytes, int]:
-    """Return a file with the rows of some objects replaced or added, sorted by object_id, and its number of rows.
+) -> tuple[bytes, list[str]]:
+    """Return a file with the rows of some objects replaced or added, sorted by object_id, and its objects.
 
     The other rows keep their text and their other columns. Arguments as of `read_text` and `write_landmarks`.
 
@@ -149,7 +149,8 @@ def merge_landmarks(
         DataError: if the content is not such a table.
     """
     columns, rows = _merged(*read_text(content, name), pairs, extras)
-    return write_rows(columns, sorted(rows, key=lambda row: row["object_id"])), len(rows)
+    ordered = sorted(rows, key=lambda row: row["object_id"])
+    return write_rows(columns, ordered), [row["object_id"] for row in ordered]
 
 
 def _merged(

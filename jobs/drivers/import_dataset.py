@@ -59,11 +59,12 @@ def run(config: ImportConfig) -> None:
     pairs = _labels(config, imported, meshes, faults)
     if config.meshes:
         _remove_replaced(storage.join(out, "meshes"), meshes)
-    labelled = _write_landmarks(imported, pairs, storage.join(out, "landmarks.csv")) if pairs else 0
+    rows = _write_landmarks(imported, pairs, storage.join(out, "landmarks.csv")) if pairs else []
     storage.write_bytes(storage.join(out, "dataset.json"), settings_json(settings))
     summary = Summary.of(folder, meshes, pairs, files.uris)
     notes = (*(folder.notes if config.meshes else ()), *files.notes, *imported.notes)
-    summary = replace(summary, dataset=out, labelled=labelled, left_out=faults, notes=notes)
+    kept = sorted({*summary.unlabelled} & {*rows})
+    summary = replace(summary, dataset=out, labelled=len(rows), kept=kept, left_out=faults, notes=notes)
     if not config.meshes:
         summary = replace(summary, meshes=len(folder.meshes), repaired={}, unread=())
     _print(config, summary if config.landmarks else replace(summary, unlabelled=()))
@@ -215,7 +216,7 @@ def _labels(
     pairs = {}
     for object_id, pair in imported.pairs.items():
         off = meshes[object_id].off if object_id in meshes else None
-        strictly = off and config.strict and off.warning
+        strictly = off and config.strict and off.warning and f"{off.warning}; correct its points, or omit --strict"
         if off and (reason := off.why_left_out or strictly):
             _take(config, faults, [Fault(object_id, f"{object_id}: {reason}")])
         elif off:
@@ -225,12 +226,12 @@ def _labels(
     return pairs
 
 
-def _write_landmarks(imported: Imported, pairs: Mapping[str, Any], uri: str) -> int:
-    """Write landmarks.csv, keeping the existing rows of other objects, and return the number of rows."""
+def _write_landmarks(imported: Imported, pairs: Mapping[str, Any], uri: str) -> list[str]:
+    """Write landmarks.csv, keeping the existing rows of other objects, and return the objects of all rows."""
     earlier = storage.read_bytes(uri) if storage.exists(uri) else b""
-    content, num_rows = merge_landmarks(earlier, uri, pairs, imported.extras)
+    content, object_ids = merge_landmarks(earlier, uri, pairs, imported.extras)
     storage.write_bytes(uri, content)
-    return num_rows
+    return object_ids
 
 
 def _take(config: ImportConfig, faults: list[Fault], found: Iterable[Fault]) -> None:

@@ -43,9 +43,9 @@ def test_group_and_split_are_written_where_there_are_any(extras, header, rest):
 def test_a_merge_keeps_the_text_of_other_rows():
     """Rows are replaced or added by object; the others keep their digits and columns, and all are sorted."""
     before = content_of([f"{HEADER},note", row("c", "first"), "b,1.50,2,3,-1,2,3,", row("a", "old")])
-    content, num_rows = merge_landmarks(before, "landmarks.csv", {"d": PAIR, "a": PAIR}, {"d": ("kin", "")})
+    content, object_ids = merge_landmarks(before, "landmarks.csv", {"d": PAIR, "a": PAIR}, {"d": ("kin", "")})
 
-    assert num_rows == 4
+    assert object_ids == ["a", "b", "c", "d"]
     assert content == content_of(
         [
             f"{HEADER},note,group",
@@ -126,8 +126,8 @@ def test_a_table_of_a_spreadsheet_is_read_with_a_warning_and_written_with_commas
     assert (landmarks.object_ids, landmarks.groups) == (["a b"], ["family"])
     assert [*landmarks.values] == [1.5, 2, 3, -1, 2.25, 3]
     assert caplog.messages == [f"landmarks.csv: read with {name} between its columns"]
-    content, num_rows = merge_landmarks(encoded, "landmarks.csv", {"c": PAIR}, {})
-    assert num_rows == 2
+    content, object_ids = merge_landmarks(encoded, "landmarks.csv", {"c": PAIR}, {})
+    assert object_ids == ["a b", "c"]
     assert content == content_of([f"{HEADER},group", "a b,1.5,2,3,-1,2.25,3,family", f"c,{PAIR_TEXT},"])
 
 

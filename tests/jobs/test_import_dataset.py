@@ -250,6 +250,18 @@ def test_the_summary_names_all_that_did_not_come_in(tmp_path, capsys):
         assert line in err, err
 
 
+def test_earlier_rows_of_objects_without_a_new_pair_are_named(tmp_path, capsys):
+    """They stay, so the objects are not without landmarks."""
+    marks = ball("good", tmp_path / "scans") | ball("later", tmp_path / "scans")
+    imported(tmp_path, marks, capsys)
+    ball("new", tmp_path / "scans")
+    values, err = imported(tmp_path, marks | {"later": {"left": None, "right": PAIR[1]}}, capsys)
+
+    assert (values["labelled"], values["kept"]) == (2, ["later"])
+    assert "so the earlier ones stay in landmarks.csv: later" in err
+    assert "without landmarks: new" in err
+
+
 @pytest.mark.parametrize(
     ("points", "message"),
     [
