@@ -191,8 +191,8 @@ def _without_unit(column: str) -> tuple[str, str | None]:
 
 
 def _plain(column: str) -> str:
-    """Return a column's name without case and separators of words."""
-    return column_key(column).replace("_", "")
+    """Return a column's name without case, separators of words, and "id" or "name" at its end."""
+    return re.sub("(?<=.)(id|name)$", "", column_key(column).replace("_", ""))
 
 
 def _points_in(header: Sequence[str], columns: Columns) -> tuple[dict[str, tuple[str, str, str]], Space | None]:

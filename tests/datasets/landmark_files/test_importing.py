@@ -5,7 +5,7 @@ import json
 import pytest
 
 from featurelib.datasets.landmark_files.tables import Columns
-from tests.datasets.landmark_files.conftest import LEFT, RIGHT, markups
+from tests.datasets.landmark_files.conftest import LEFT, RIGHT, fcsv, markups
 
 PAIR = (LEFT, RIGHT)
 OTHER = ((9.0, 9.0, 9.5), (-9.0, 9.0, 9.5))
@@ -39,6 +39,7 @@ def messages(found) -> str:
         ("Object ID,LEFT X (mm),LEFT_Y_mm,LEFT.z [mm],RX (mm),RY (mm),RZ (mm)\na,1.5,2,3,-1,2.5,3.5", Columns()),
         ("object_id,x_l_cm,y_l_cm,z_l_cm,x_r_cm,y_r_cm,z_r_cm\na,.15,.2,.3,-.1,.25,.35", Columns()),
         ("mesh,label,x,y,z\na.ply,right tragus,-1,2.5,3.5\na.ply,left tragus,1.5,2,3", Columns()),
+        ("Specimen ID,Landmark name,X [mm],Y [mm],Z [mm]\na,Tragus (R),-1,2.5,3.5\na,Tragus (L),1.5,2,3", Columns()),
         ("head,which,x,y,z\na,l,1.5,2,3\na,r,-1,2.5,3.5", Columns(object="head", label="which")),
         ("specimen,landmark,side,x,y,z\na,tragus,L,1.5,2,3\na,tragus,R,-1,2.5,3.5\na,eye,L,9,9,9", Columns()),
         ("specimen,side,x,y,z\na,left,1.5,2,3\na,right,-1,2.5,3.5", Columns()),
