@@ -156,16 +156,17 @@ def test_vectorize_uses_a_node_that_joins(run, tmp_path):
     assert pq.read_metadata(long / "vectors" / "orthographic.parquet").num_rows == 14 * times
 
 
-TRAINING = {"weights": "none", "head": "regression", "alpha": 0.35, "input_size": 32, "batch_size": 4, "workers": 2}
+EPOCHS = 8
+TRAINING = {"weights": "none", "head": "regression", "alpha": 0.35, "input_size": 32, "batch_size": 8, "workers": 2}
 
 
 def test_a_training_decodes_on_a_node_that_joins(run, tmp_path):
     """Its two workers and one decoding task fill the first node."""
     shutil.copytree(run / "renders", tmp_path / "renders")
-    recipe = TRAINING | {"epochs": 20, "patience": 20, "shuffle_buffer": 4, "max_restarts": 0}
+    recipe = TRAINING | {"epochs": EPOCHS, "patience": EPOCHS, "shuffle_buffer": 4, "max_restarts": 0}
     assert seconds_to_work("train", run=str(tmp_path), **recipe) < WITHIN_S
 
-    assert len((tmp_path / "detector/orthographic/metrics.csv").read_text().splitlines()) == 1 + 20
+    assert len((tmp_path / "detector/orthographic/metrics.csv").read_text().splitlines()) == 1 + EPOCHS
 
 
 PREEMPT = """
@@ -214,13 +215,10 @@ sys.exit(0 if outcome == [None] else 1)
 """
 
 
-EPOCHS = 12
-
-
 def test_a_training_saves_before_its_node_is_preempted(run, tmp_path):
     """It resumes from the step that it had saved, within the epoch, and no restart counts as a failure."""
     shutil.copytree(run / "renders", tmp_path / "renders")
-    recipe = TRAINING | {"epochs": EPOCHS, "patience": EPOCHS, "max_restarts": 0}  # 45 steps, 29 after the checkpoint
+    recipe = TRAINING | {"epochs": EPOCHS, "patience": EPOCHS, "max_restarts": 0}  # 22 steps, 6 after the checkpoint
     arguments = {"run": str(tmp_path), **recipe}
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     environment |= {"RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S": "0.5"}
