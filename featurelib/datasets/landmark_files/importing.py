@@ -116,7 +116,7 @@ def import_landmarks(
     """
     report = Report()
     known = KnownObjects.of(object_ids, words(reading.landmark))
-    columns = replace(reading.columns, is_object=lambda cell: is_known(_without_ending(cell), known))
+    columns = replace(reading.columns, is_object=lambda cell: is_known(_object_in(cell, known), known))
     read = [*_read(files, known, columns, report)]
     found = [*_found(read, known, reading.landmark, report)]
     every = chain((points for _, _, points in read), (one.points for one in found))
@@ -159,7 +159,7 @@ def _found(
 ) -> Iterator[Found]:
     """Yield the points of known objects; those of other objects are faults."""
     for name, given, points in read:
-        stem = _stem(name) if given is None else _without_ending(given)
+        stem = _stem(name) if given is None else _object_in(given, known)
         try:
             owner = owner_of(stem, known)
         except DataError as error:
@@ -233,7 +233,14 @@ def _only(object_id: str, pairs: Sequence[tuple[Found, Pair]], report: Report) -
     return pairs[0] if pairs else None
 
 
+def _object_in(given: str, known: KnownObjects) -> str:
+    """Return the object's id from its id or the path of its mesh file, which may be in a subfolder of that name."""
+    folder = given.replace("\\", "/").rpartition("/")[0].rpartition("/")[2]
+    name = _without_ending(given)
+    return folder if folder in known.ids and not is_known(name, known) else name
+
+
 def _without_ending(given: str) -> str:
-    """Return the object's id from its id or from the path of its mesh file."""
+    """Return the last name of a path without the ending of a mesh file."""
     name = given.replace("\\", "/").rpartition("/")[2]
     return next((name[: -len(e)] for e in MESH_SUFFIXES if name.lower().endswith(e)), name)

@@ -367,6 +367,11 @@ def test_names_with_commas_and_other_bytes(imported):
     assert found.faults == ()
 
 
+@pytest.mark.parametrize("cell", ["P01/head.obj", "C:\\scans\\P01\\head.obj", "P01/P01.ply", "x/P01"])
+def test_a_path_in_a_table_may_have_the_object_as_its_folder(imported, cell):
+    assert imported({"all.csv": table(row(cell))}).pairs == {"P01": PAIR}
+
+
 def test_lost_zeros_are_named(imported):
     found = imported({"all.csv": table(row("1"), row("2.0"))}, ("001", "002"))
 
