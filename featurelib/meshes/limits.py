@@ -24,8 +24,8 @@ class Limits:
     max_coordinate_mm: distance of a vertex from the origin along an axis, see MAX_COORDINATE_MM.
     max_offset_sizes: the same distance in a file of single precision, in units of the mesh's size. At this limit
         float32 rounds vertices to 1/1700 of the size (0.1 mm of a head); beyond it the surface is visibly stepped.
-    max_undefined_share: share of the faces that may have a NaN or infinite corner, and are left out. Scanners write
-        a few of them; more are a hole. One vertex of a mesh of 1,000 faces is in 6 of them.
+    max_undefined_share: share of the faces that may have a NaN or infinite corner, and are left out. Scanners
+        write a few of them; more are a hole. max_single_share: the same for one face; a NaN vertex is in about 6.
     """
 
     max_file_bytes: int = 2 * 1024**3
@@ -37,7 +37,8 @@ class Limits:
     max_size_mm: float = 100_000.0
     max_coordinate_mm: float = MAX_COORDINATE_MM
     max_offset_sizes: float = 10_000.0
-    max_undefined_share: float = 0.005
+    max_undefined_share: float = 0.001
+    max_single_share: float = 0.005
 
     def __post_init__(self) -> None:
         """Reject limits that are not positive numbers."""

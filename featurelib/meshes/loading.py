@@ -123,7 +123,7 @@ def _without_undefined(raw: RawMesh, data: bytes, limits: Limits) -> RawMesh:
     undefined = ~np.isfinite(raw.vertices).all(axis=1)
     left_out = undefined[raw.faces].any(axis=1)
     count, total = int(left_out.sum()), len(left_out)
-    if count > limits.max_undefined_share * total:
+    if count > total * (limits.max_single_share if count == 1 else limits.max_undefined_share):
         bad = int(np.flatnonzero(undefined)[np.isin(np.flatnonzero(undefined), raw.faces[left_out])][0])
         place = ", ".join(f"{value:g}" for value in raw.vertices[bad])
         word = undefined_word(data)

@@ -267,20 +267,22 @@ def test_text_may_be_in_any_unicode(kind, encoding, ellipsoid, exported):
         load_mesh(b"s\0o\0l\0i\0d\0 \0\x00\xd8\n\0", kind.split("_")[0], SAME, name="a")
 
 
-@pytest.mark.parametrize(("count", "fits"), [(199, False), (200, True), (4000, True)])
-def test_a_negligible_share_of_faces_may_have_an_undefined_corner(count, fits):
-    """One face in two hundred is left out with a note, with its vertices."""
+@pytest.mark.parametrize(
+    ("count", "bad", "fits"), [(199, 1, False), (200, 1, True), (1999, 2, False), (2000, 2, True), (4000, 1, True)]
+)
+def test_a_negligible_share_of_faces_may_have_an_undefined_corner(count, bad, fits):
+    """One face in two hundred, or one in a thousand, are left out with a note, with their vertices."""
     vertices = np.random.default_rng(0).uniform(-50, 50, (3 * count, 3))
-    vertices[4, 1] = np.nan
+    vertices[4 : 4 + 3 * bad : 3, 1] = np.nan
     rows = np.zeros(count, [("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
     rows["corners"] = vertices.reshape(count, 3, 3)
     data = bytes(80) + count.to_bytes(4, "little") + rows.tobytes()
 
     if fits:
         mesh = load_mesh(data, ".stl", SAME, name="a")
-        assert len(mesh.faces) == count - 1
+        assert len(mesh.faces) == count - bad
         assert np.isfinite(mesh.vertices_mm).all()
-        assert mesh.notes == (f"left out 1 of {count:,} faces with a NaN or infinite corner",)
+        assert mesh.notes == (f"left out {bad} of {count:,} faces with a NaN or infinite corner",)
     else:
         with pytest.raises(DataError, match="vertex 4 is NaN or infinite"):
             load_mesh(data, ".stl", SAME, name="a")
