@@ -19,7 +19,8 @@ class ImportConfig:
         out: Folder or s3:// URI of the new or existing dataset.
         meshes: Folder or s3:// URI of mesh files, one per object, named after its id; or of subfolders with one mesh
             each, named after the ids. Default: OUT/meshes.
-        landmarks: Landmark file, or folder of them: Slicer .mrk.json and .fcsv, MeshLab .pp, .json, .csv.
+        landmarks: Landmark file, or folder of them: Slicer .mrk.json and .fcsv, MeshLab .pp, .json, tables such as
+            .csv, IDAV .pts, TPS, NTS, Morphologika.
         unit: Unit of the mesh files; required for a new dataset.
         landmark: Name of the landmark; required for a new dataset.
         front: Axis of the mesh files that points out of the face, such as -y; `align` has more options.

@@ -102,7 +102,7 @@ def smooth_normals(vertices_mm: NDArray[np.floating], faces: NDArray[np.int32]) 
     A position whose faces have no area has the normal zero.
     """
     areas = doubled_areas(vertices_mm, faces)
-    position_of_vertex = _position_ids(vertices_mm)
+    position_of_vertex = position_ids(vertices_mm)
     position_of_corner = position_of_vertex[faces].ravel()
     count = int(position_of_vertex.max()) + 1
     sums = [np.bincount(position_of_corner, np.repeat(axis, 3), count) for axis in areas]
@@ -123,7 +123,7 @@ def doubled_areas(vertices_mm: NDArray[np.floating], faces: NDArray[np.integer])
     return [ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx]
 
 
-def _position_ids(vertices_mm: NDArray[np.floating]) -> NDArray[np.intp]:
+def position_ids(vertices_mm: NDArray[np.floating]) -> NDArray[np.intp]:
     """Return (n,) numbers that are equal for vertices at the same position, of float64 ones to a millionth of a mm."""
     if vertices_mm.dtype == np.float64:  # a rotation may round equal positions differently
         vertices_mm = np.round(vertices_mm, 6)

@@ -121,7 +121,10 @@ def list_files(uri: str) -> list[Entry]:
 
 
 def list_tree(uri: str) -> list[str]:
-    """Return the paths of all files below a folder, sorted, to TREE_DEPTH subfolders; names with a dot are omitted."""
+    """Return the paths of all files below a folder, sorted, without names that begin with a dot.
+
+    Local folders are entered to TREE_DEPTH.
+    """
     return sorted(_tree_s3(uri) if is_s3(uri) else _tree_local(uri))
 
 

@@ -8,6 +8,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from featurelib.meshes import Mesh
+from featurelib.meshes.mesh import doubled_areas, position_ids
 
 GAP = 0.5
 """A part is far from the rest if the gap between their bounding boxes exceeds this share of the rest's diagonal, on any
@@ -37,7 +38,7 @@ def find_strays(mesh: Mesh) -> Strays | None:
     if num_parts == 1:
         return None
     corners = mesh.vertices_mm[mesh.faces].astype(np.float64)
-    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    areas = np.linalg.norm(doubled_areas(mesh.vertices_mm, mesh.faces), axis=0)
     order = np.argsort(part_of_face, kind="stable")
     starts = np.searchsorted(part_of_face[order], np.arange(num_parts))
     low = np.minimum.reduceat(corners.min(axis=1)[order], starts)
@@ -67,9 +68,7 @@ def _near(low: NDArray[np.float64], high: NDArray[np.float64], largest: int) -> 
 
 def _parts(mesh: Mesh) -> NDArray[np.int32]:
     """Return (m,) the number of each face's part; faces that share a vertex position are one part."""
-    rows = np.ascontiguousarray(mesh.vertices_mm + np.float32(0))  # -0 + 0 is +0: equal values become equal bytes
-    keys = rows.view(np.dtype((np.void, rows.strides[0]))).ravel()
-    first, second, third = np.unique(keys, return_inverse=True)[1][mesh.faces].T
+    first, second, third = position_ids(mesh.vertices_mm)[mesh.faces].T
     count, ones = int(max(first.max(), second.max(), third.max())) + 1, np.ones(2 * len(first), bool)
     edges = (np.concatenate([first, second]), np.concatenate([second, third]))
     labels = connected_components(coo_matrix((ones, edges), shape=(count, count)), directed=False)[1][first]
