@@ -180,7 +180,7 @@ def _jobs(
 def _import_meshes(config: ImportConfig, jobs: list[MeshJob], faults: list[Fault]) -> dict[str, ImportedMesh]:
     """Return the meshes that could be read; the others are faults."""
     progress = Progress("import-dataset", len(jobs), "meshes")
-    meshes = {}
+    meshes, earlier = {}, len(faults)
     with ThreadPoolExecutor(4) as pool:
         for job, result in zip(jobs, pool.map(_imported_or_fault, jobs), strict=True):
             if isinstance(result, Fault):
@@ -190,7 +190,7 @@ def _import_meshes(config: ImportConfig, jobs: list[MeshJob], faults: list[Fault
             progress.add(1)
     progress.end()
     if not meshes:
-        raise DataError(f"{config.meshes or config.out}: no mesh can be read; the first: {faults[-1].message}")
+        raise DataError(f"{config.meshes or config.out}: no mesh can be read; the first: {faults[earlier].message}")
     return meshes
 
 
@@ -213,7 +213,7 @@ def _labels(
     config: ImportConfig, imported: Imported, meshes: Mapping[str, ImportedMesh], faults: list[Fault]
 ) -> dict[str, Any]:
     """Return the pairs whose points can be landmarks of their meshes; the others are faults."""
-    pairs = {}
+    pairs, earlier = {}, len(faults)
     for object_id, pair in imported.pairs.items():
         off = meshes[object_id].off if object_id in meshes else None
         strictly = off and config.strict and off.warning and f"{off.warning}; correct its points, or omit --strict"
@@ -222,7 +222,8 @@ def _labels(
         elif off:
             pairs[object_id] = pair
     if imported.pairs and not pairs:
-        raise DataError(f"{config.landmarks}: no landmarks of any mesh; the first: {faults[-1].message}")
+        first = (faults[earlier:] or faults)[0]
+        raise DataError(f"{config.landmarks}: no landmarks of any mesh; the first: {first.message}")
     return pairs
 
 

@@ -294,8 +294,9 @@ def test_strict_refuses_a_broken_mesh_and_a_name(tmp_path, capsys):
 def test_an_error_where_nothing_is_left(tmp_path, capsys, points):
     """No landmarks, or no meshes: there would be no dataset."""
     with pytest.raises(DataError, match=r"no landmarks of any mesh; the first: only: left .* off the mesh"):
-        imported(tmp_path, ball("only", tmp_path / "scans", points), capsys)
-    (tmp_path / "scans/only.ply").write_bytes(b"ply")
+        imported(tmp_path, ball("only", tmp_path / "scans", points) | ball("other", tmp_path / "scans", points), capsys)
+    for name in ("only", "other"):
+        (tmp_path / f"scans/{name}.ply").write_bytes(b"ply")
     with pytest.raises(DataError, match=r"no mesh can be read; the first: only\.ply: "):
         import_dataset(config(tmp_path / "scans", None))
 
