@@ -5,6 +5,9 @@ RaySystemError, ConnectionError, TimeoutError and OSError (source: `ray/_private
 of Ray 2.60). Its processes then run on until this process ends.
 """
 
+import logging
+import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,13 +16,19 @@ import psutil
 
 from featurelib.errors import MachineError
 
+logger = logging.getLogger(__name__)
+
+LIMIT_S = 300.0
+"""Seconds that a start may take. Ray's own limits (30 s for a node, two minutes for a cluster to join) come first, but
+they do not hold everywhere: where a part of Ray does not answer, `ray.init` waits without end."""
+
 END_S = 5.0
 """Seconds in which the processes of a failed start may end by themselves before they are killed."""
 
 
 @contextmanager
 def starting_ray(address: str) -> Iterator[None]:
-    """Start Ray in this block.
+    """Start Ray in this block; after LIMIT_S, print the line of the error and end this process with code 2.
 
     Args:
         address: "local", or that of the cluster to join.
@@ -28,13 +37,27 @@ def starting_ray(address: str) -> Iterator[None]:
         MachineError: in place of any error of the block.
     """
     before, begun = _children(), time.monotonic()
+    timer = threading.Timer(LIMIT_S, _give_up, (address, before))
+    timer.daemon = True
+    timer.start()
     try:
         yield
     except Exception as error:
         seconds = time.monotonic() - begun
+        timer.cancel()
         if address == "local":
             _end(_children() - before)
         raise MachineError(_message(address, seconds, error)) from error
+    finally:
+        timer.cancel()
+
+
+def _give_up(address: str, before: set[psutil.Process]) -> None:
+    """End the process: `ray.init` waits in compiled code, where no exception reaches it."""
+    if address == "local":
+        _end(_children() - before)
+    logger.error("error: %s", _message(address, LIMIT_S, TimeoutError("no answer")))
+    os._exit(2)
 
 
 def _message(address: str, seconds: float, error: Exception) -> str:
