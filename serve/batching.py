@@ -38,7 +38,7 @@ def batched_detector(
             mine = [i for i, request in enumerate(requests) if request[0] == projection]
             found, version = await call(projection, [png for i in mine for png in requests[i][1]])
             ends = np.cumsum([len(requests[i][1]) for i in mine])[:-1]
-            parts = zip(np.split(found.pair_xy, ends), np.split(found.visible, ends), strict=True)
+            parts = zip(np.split(found.landmarks_xy, ends), np.split(found.visible, ends), strict=True)
             results |= {i: (Detection(*part), version) for i, part in zip(mine, parts, strict=True)}
         return [results[i] for i in range(len(requests))]
 

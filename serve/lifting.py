@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from featurelib.errors import FeaturelibError, UsageError
 from featurelib.meshes import Mesh
-from featurelib.meshes.template import LocatedPair
+from featurelib.meshes.template import LocatedLandmarks
 from featurelib.models.predictions import REFINED, Detection
 from featurelib.models.uncertainty.model import Uncertainty
 
@@ -24,14 +24,14 @@ MESH_METHODS = (REFINED, "template")
 class Lifted(NamedTuple):
     """Both landmarks by one method.
 
-    pair_mm: (2, 3), object frame. sigma_mm: of each; None if the method's error is not known.
+    landmarks_mm: (2, 3), object frame. sigma_mm: of each; None if the method's error is not known.
     uncertainty: of the run's own choice of method; None for a requested method.
     covariance_mm2: (2, 3, 3), with the mean variances sigma_mm^2; None if only those are known.
     near: index in SIDES of the nearer instance in each view; None for fusions without a mesh.
     versions: hashes of the lifter and the refiner, if the run has them.
     """
 
-    pair_mm: list[list[float]]
+    landmarks_mm: list[list[float]]
     method: str
     sigma_mm: tuple[float | None, float | None]
     uncertainty: Uncertainty | None = None
@@ -44,7 +44,7 @@ class RegisteredMesh(NamedTuple):
     """A mesh in the object frame, and the landmarks of the mean shape registered to it."""
 
     mesh: Mesh
-    located: LocatedPair
+    located: LocatedLandmarks
 
 
 def lift_views(
@@ -56,9 +56,9 @@ def lift_views(
         UsageError: if the method is unknown.
     """
     method = method or lifter.chosen
-    pair_mm = lifter(xy, np.array(centre_mm), method, detection.pair_xy)
+    landmarks_mm = lifter(xy, np.array(centre_mm), method, detection.landmarks_xy)
     sigma_mm = lifter.sigma_mm.get(method)
-    return Lifted(pair_mm.tolist(), method, (sigma_mm, sigma_mm))
+    return Lifted(landmarks_mm.tolist(), method, (sigma_mm, sigma_mm))
 
 
 def lift_mesh(predictor: "Predictor", registered: RegisteredMesh, detection: Detection, method: str | None) -> Lifted:
@@ -73,9 +73,9 @@ def lift_mesh(predictor: "Predictor", registered: RegisteredMesh, detection: Det
     spec = predictor.lifter.spec
     if method is None or method in MESH_METHODS:
         lifted = _predicted(predictor, registered, detection, method)
-        return lifted._replace(near=near_indices(spec, mesh, np.array(lifted.pair_mm)))
-    near = near_indices(spec, mesh, located.pair_mm)
-    xy = detection.pair_xy[np.arange(len(near)), near]
+        return lifted._replace(near=near_indices(spec, mesh, np.array(lifted.landmarks_mm)))
+    near = near_indices(spec, mesh, located.landmarks_mm)
+    xy = detection.landmarks_xy[np.arange(len(near)), near]
     return lift_views(predictor.lifter, xy, detection, mesh.centre_mm, method)._replace(near=near)
 
 
@@ -86,17 +86,17 @@ def _predicted(predictor: "Predictor", registered: RegisteredMesh, detection: De
         uncertainty = prediction.uncertainty
         left, right = uncertainty.sigma_mm.tolist()
         covariance_mm2 = uncertainty.covariance_mm2.tolist()
-        return Lifted(prediction.pair_mm.tolist(), prediction.method, (left, right), uncertainty, covariance_mm2)
-    if method not in prediction.pairs_mm:
-        known = ", ".join(prediction.pairs_mm)
+        return Lifted(prediction.landmarks_mm.tolist(), prediction.method, (left, right), uncertainty, covariance_mm2)
+    if method not in prediction.estimates_mm:
+        known = ", ".join(prediction.estimates_mm)
         raise UsageError(f"method {method!r}: this run has no refiner; expected one of {known}")
-    return Lifted(prediction.pairs_mm[method].tolist(), method, (None, None))
+    return Lifted(prediction.estimates_mm[method].tolist(), method, (None, None))
 
 
 def warm_lifter(lifter: "Lifter") -> None:
     """Run a lifter once, so that no request waits for it."""
     middle = np.full((len(lifter.spec.rig), 2, 2), 0.5)
-    lifter(middle[:, 0], np.zeros(3), pair_xy=middle)
+    lifter(middle[:, 0], np.zeros(3), landmarks_xy=middle)
 
 
 def warm_predictor(predictor: "Predictor") -> None:

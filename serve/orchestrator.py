@@ -21,7 +21,7 @@ from serve.api.limiter import ConcurrencyLimiter
 from serve.api.responses import (
     infer_3d_response,
     infer_response,
-    pair_detection,
+    landmark_detection,
     position_fields,
     scene_of,
     sigma_fields,
@@ -105,8 +105,8 @@ class Orchestrator:
             version,
             started,
             self.index.spec(projection).rig.views[request.view].near_side,
-            pair_detection(detection, 0, size),
-            position_fields(detection.pair_xy[0, SIDES.index(row["near_side"])], size)
+            landmark_detection(detection, 0, size),
+            position_fields(detection.landmarks_xy[0, SIDES.index(row["near_side"])], size)
             | sigma_fields(None if noise_xy is None else noise_xy[request.view], row["width"]),
         )
 
@@ -118,13 +118,16 @@ class Orchestrator:
         in_square, version = await self._detect(projection, [image.png], {})
         has_sides = bool(np.isfinite(in_square.visible).all())
         best = int(in_square.visible[0].argmax()) if has_sides else 0
-        detection, noise_xy = in_square._replace(pair_xy=image.xy(in_square.pair_xy)), self.index.noise(projection)
+        detection, noise_xy = (
+            in_square._replace(landmarks_xy=image.xy(in_square.landmarks_xy)),
+            self.index.noise(projection),
+        )
         return infer_response(
             version,
             started,
             SIDES[best] if has_sides else None,
-            pair_detection(detection, 0, image.size),
-            position_fields(detection.pair_xy[0, best], image.size)
+            landmark_detection(detection, 0, image.size),
+            position_fields(detection.landmarks_xy[0, best], image.size)
             | sigma_fields(None if noise_xy is None else np.sqrt(np.mean(noise_xy**2, axis=0)), image.side),
         )
 
@@ -145,7 +148,7 @@ class Orchestrator:
                 if registered is not None:
                     lifted = await self._call(lifter.on_mesh.remote, projection, registered, detection, request.method)
                 else:
-                    xy = detection.pair_xy[np.arange(len(near)), near]
+                    xy = detection.landmarks_xy[np.arange(len(near)), near]
                     lifted = await self._call(lifter.remote, projection, xy, detection, centre_mm, request.method)
         spec, noise_xy = self.index.spec(projection), self.index.noise(projection)
         views = view_responses(spec, noise_xy, np.asarray(centre_mm), detection, lifted._replace(near=near))

@@ -23,7 +23,8 @@ def views():
         cameras = rig.cameras(mesh.centre_mm, lens_for("orthographic", 400.0), 400.0)
         images = renderer.render(mesh, cameras, SIZE)
         rows += [
-            (number, p.pixels.ravel() / 255, c.project(body.pair_mm[0])) for p, c in zip(images, cameras, strict=True)
+            (number, p.pixels.ravel() / 255, c.project(body.landmarks_mm[0]))
+            for p, c in zip(images, cameras, strict=True)
         ]
     return [np.array(column) for column in zip(*rows, strict=True)]
 

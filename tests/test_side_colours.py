@@ -153,8 +153,8 @@ def dataset(tmp_path_factory) -> Dataset:
 @pytest.fixture(scope="module")
 def drawing(dataset) -> Drawing:
     row = dataset.objects.to_pylist()[0]
-    pair_mm = apply(dataset.object_from_source, [row["left"], row["right"]])
-    job = MeasureJob(row["object_id"], dataset.mesh_uri(row["mesh"]), dataset.object_from_source, pair_mm)
+    landmarks_mm = apply(dataset.object_from_source, [row["left"], row["right"]])
+    job = MeasureJob(row["object_id"], dataset.mesh_uri(row["mesh"]), dataset.object_from_source, landmarks_mm)
     drawn = draw(job)
     assert drawn is not None
     return drawn

@@ -39,16 +39,18 @@ def _tiles(renderer: Renderer, seed: int) -> list[np.ndarray]:
     chosen = [cameras[row] for row in ROWS]
     images = renderer.render(mesh, chosen, TILE_PX * OVERSAMPLING)
     return [
-        _tile(image.pixels, camera, body.pair_mm, is_visible(camera, body.pair_mm, image.depth_mm, 2.0))
+        _tile(image.pixels, camera, body.landmarks_mm, is_visible(camera, body.landmarks_mm, image.depth_mm, 2.0))
         for image, camera in zip(images, chosen, strict=True)
     ]
 
 
-def _tile(pixels: np.ndarray, camera: Camera, pair_mm: np.ndarray, visible: np.ndarray) -> np.ndarray:
+def _tile(pixels: np.ndarray, camera: Camera, landmarks_mm: np.ndarray, visible: np.ndarray) -> np.ndarray:
     """Return the image at its final size with a dot on each visible landmark."""
     image = Image.fromarray(pixels).convert("RGB")
     draw = ImageDraw.Draw(image)
-    for xy, colour, is_seen in zip(camera.project(pair_mm) * image.size, SIDE_COLOURS.values(), visible, strict=True):
+    for xy, colour, is_seen in zip(
+        camera.project(landmarks_mm) * image.size, SIDE_COLOURS.values(), visible, strict=True
+    ):
         if is_seen:
             draw.circle(tuple(xy), 4.5 * OVERSAMPLING, fill=colour, outline="white", width=OVERSAMPLING)
     return np.asarray(image.resize((TILE_PX, TILE_PX), Image.Resampling.LANCZOS))

@@ -28,7 +28,7 @@ class MeshJob:
     """One mesh to import.
 
     uri: of its file. folder: where it goes; None if it is only read. link: whether to link instead of copying.
-    mm_from_source: (4, 4). pair_mm: (2, 3) landmarks in the axes of the file, None without labels.
+    mm_from_source: (4, 4). landmarks_mm: (2, 3) landmarks in the axes of the file, None without labels.
     """
 
     object_id: str
@@ -36,7 +36,7 @@ class MeshJob:
     folder: str | None
     link: bool
     mm_from_source: NDArray[np.float64]
-    pair_mm: NDArray[np.float64] | None = None
+    landmarks_mm: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def import_mesh(job: MeshJob) -> ImportedMesh:
     suffix = split_mesh_name(name)[1]
     target = name if job.folder is None else job.object_id + name[-len(suffix) :]
     has_textures = has_unread_textures(content, suffix, beside)
-    off = None if job.pair_mm is None else off_mesh(job.pair_mm, mesh.vertices_mm, mesh.faces)
+    off = None if job.landmarks_mm is None else off_mesh(job.landmarks_mm, mesh.vertices_mm, mesh.faces)
     if job.folder is not None:
         _write(job, content, storage.join(job.folder, target))
     return ImportedMesh(target, mesh.notes, has_textures, tuple(beside.uris), off)

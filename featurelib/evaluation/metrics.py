@@ -95,7 +95,10 @@ def method_errors_mm(
         predictions: (n, 2, 3) landmarks in mm by method.
         vectors: of the same n objects, in the same order.
     """
-    return {method: np.linalg.norm(pairs_mm - vectors.pair_mm, axis=-1) for method, pairs_mm in predictions.items()}
+    return {
+        method: np.linalg.norm(estimates_mm - vectors.landmarks_mm, axis=-1)
+        for method, estimates_mm in predictions.items()
+    }
 
 
 def lifter_report(predictions: Mapping[str, NDArray[np.float64]], vectors: Vectors, chosen: str) -> dict[str, Any]:

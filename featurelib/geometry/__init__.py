@@ -5,7 +5,17 @@ docs/conventions.md describes the frames with figures.
 
 from featurelib.geometry.alignment import MM_PER_UNIT, Alignment
 from featurelib.geometry.cameras import Camera, Lens, Orthographic, Perspective, Rays
-from featurelib.geometry.landmarks import SIDES, is_visible, near_side
+from featurelib.geometry.landmark_set import (
+    SIDES,
+    Canonical,
+    LandmarkSet,
+    Mirror,
+    canonical,
+    mirror_landmarks,
+    mirror_permutation,
+    permuted,
+)
+from featurelib.geometry.landmarks import is_visible, near_in_slots, near_side
 from featurelib.geometry.mirror import mirror_pair, mirror_views, mirror_xy
 from featurelib.geometry.quaternions import matrix_from_wxyz, wxyz_from_matrix
 from featurelib.geometry.rig import DEFAULT_RIG, PROJECTIONS, Projection, Rig, View, frame_needed_mm, lens_for
@@ -21,7 +31,10 @@ __all__ = [
     "SIDE_COLOURS",
     "Alignment",
     "Camera",
+    "Canonical",
+    "LandmarkSet",
     "Lens",
+    "Mirror",
     "Orthographic",
     "Perspective",
     "Projection",
@@ -29,15 +42,20 @@ __all__ = [
     "Rig",
     "View",
     "apply",
+    "canonical",
     "frame_needed_mm",
     "inverse",
     "is_visible",
     "lens_for",
     "matrix_from_wxyz",
+    "mirror_landmarks",
     "mirror_pair",
+    "mirror_permutation",
     "mirror_views",
     "mirror_xy",
+    "near_in_slots",
     "near_side",
+    "permuted",
     "rigid",
     "triangulate",
     "wxyz_from_matrix",

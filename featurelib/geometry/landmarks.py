@@ -1,20 +1,31 @@
-"""The landmark pair: its near side and the visibility of its points.
-
-A pair is an array (2, 3) in the order of SIDES: the object's own left, then its right.
-"""
+"""Landmarks and a camera: which of a pair is nearer, and which points are visible."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from featurelib.geometry.cameras import Camera
+from featurelib.geometry.landmark_set import SIDES
 
-SIDES = ("left", "right")
 
-
-def near_side(camera: Camera, pair_mm: ArrayLike) -> str:
-    """Return the side of the instance of `pair_mm` (2, 3) that is nearer to the camera; left if both are equal."""
-    left_depth, right_depth = camera.depth_mm(pair_mm)
+def near_side(camera: Camera, landmarks_mm: ArrayLike) -> str:
+    """Return the side of the instance of `landmarks_mm` (2, 3) that is nearer to the camera; left if both are equal."""
+    left_depth, right_depth = camera.depth_mm(landmarks_mm)
     return SIDES[0] if left_depth <= right_depth else SIDES[1]
+
+
+def near_in_slots(camera: Camera, landmarks_mm: ArrayLike, slots: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return for each slot (s,) which of its two landmarks is nearer to the camera: 0 or 1; 0 if both are equal.
+
+    -1 if one of them is missing, so that the nearer one is not known.
+
+    Args:
+        camera: of the view.
+        landmarks_mm: (k, 3), NaN where missing.
+        slots: (s, 2) of `LandmarkSet.slots`.
+    """
+    depths = camera.depth_mm(landmarks_mm)[slots]
+    near = (depths[:, 1] < depths[:, 0]).astype(np.intp)
+    return np.where(np.isnan(depths).any(axis=1), -1, near)
 
 
 def is_visible(

@@ -17,6 +17,6 @@ def mirror_views(xy: ArrayLike) -> NDArray[np.float64]:
     return mirror_xy(xy)[..., ::-1, :]
 
 
-def mirror_pair(pair_mm: ArrayLike, centre_x_mm: float = 0.0) -> NDArray[np.float64]:
+def mirror_pair(landmarks_mm: ArrayLike, centre_x_mm: float = 0.0) -> NDArray[np.float64]:
     """Return the pairs (..., 2, 3) of the object mirrored in the plane x = centre_x_mm; left becomes right."""
-    return (np.asarray(pair_mm, dtype=np.float64) * (-1, 1, 1) + (2 * centre_x_mm, 0, 0))[..., ::-1, :]
+    return (np.asarray(landmarks_mm, dtype=np.float64) * (-1, 1, 1) + (2 * centre_x_mm, 0, 0))[..., ::-1, :]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from featurelib.geometry.landmarks import SIDES
+from featurelib.geometry.landmark_set import SIDES
 
 SIDE_COLOURS: Final[Mapping[str, str]] = dict(zip(SIDES, ("#0072b2", "#d55e00"), strict=True))
 """Colours by side, for CSS and Pillow: blue and vermillion of the palette of Okabe and Ito, "Color Universal Design"

@@ -59,8 +59,8 @@ def build_reference(meshes: Sequence[Mesh]) -> ReferenceShape:
     return ReferenceShape(template.points_mm, np.median(radii[kept], axis=0))
 
 
-def fit_to(mesh: Mesh, reference: ReferenceShape, pair_mm: NDArray[np.float64] | None) -> Fit | None:
-    """Register the reference to a mesh with landmarks pair_mm (2, 3); return None if no registration succeeds."""
+def fit_to(mesh: Mesh, reference: ReferenceShape, landmarks_mm: NDArray[np.float64] | None) -> Fit | None:
+    """Register the reference to a mesh with landmarks landmarks_mm (2, 3); return None if no registration succeeds."""
     try:
         extent, target = extent_of(mesh), Target.sample(mesh.vertices_mm, mesh.faces)
         found = best_orientation(extent.radii, reference.radii)
@@ -73,5 +73,5 @@ def fit_to(mesh: Mesh, reference: ReferenceShape, pair_mm: NDArray[np.float64] |
     best = min(fits, key=lambda fit: fit.residual_mm)
     if best.residual_mm > CLEAR_SHARE * fits[0].residual_mm:
         best = fits[0]
-    pair = None if pair_mm is None else best.to_template(pair_mm) / reference.size_mm
+    pair = None if landmarks_mm is None else best.to_template(landmarks_mm) / reference.size_mm
     return Fit(best.rotation, pair, best.residual_mm / diagonal_mm(mesh.vertices_mm))

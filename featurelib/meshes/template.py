@@ -47,16 +47,16 @@ class Template:
     """The mean shape and its landmarks, in mm; the origin is the centre of the points' bounding box.
 
     points_mm: (m, 3) points of the mean surface.
-    pair_mm: (2, 3) mean landmarks, left and right.
+    landmarks_mm: (2, 3) mean landmarks, left and right.
     """
 
     points_mm: NDArray[np.float64]
-    pair_mm: NDArray[np.float64]
+    landmarks_mm: NDArray[np.float64]
 
     def to_bytes(self) -> bytes:
         """Return the template as the bytes of an npz file."""
         file = io.BytesIO()
-        np.savez(file, points_mm=self.points_mm, pair_mm=self.pair_mm)
+        np.savez(file, points_mm=self.points_mm, landmarks_mm=self.landmarks_mm)
         return file.getvalue()
 
     @classmethod
@@ -68,28 +68,30 @@ class Template:
         """
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                points_mm, pair_mm = arrays["points_mm"], arrays["pair_mm"]
+                points_mm, landmarks_mm = arrays["points_mm"], arrays["landmarks_mm"]
         except Exception as error:  # noqa: BLE001 (zipfile, zlib, struct and NumPy each raise their own)
-            raise DataError(f"{name}: not a template ({error}); expected an npz file of points_mm, pair_mm") from None
-        if points_mm.ndim != 2 or points_mm.shape[1] != 3 or pair_mm.shape != (2, 3):
             raise DataError(
-                f"{name}: points_mm {points_mm.shape} and pair_mm {pair_mm.shape}; expected (m, 3) and (2, 3)"
+                f"{name}: not a template ({error}); expected an npz file of points_mm, landmarks_mm"
+            ) from None
+        if points_mm.ndim != 2 or points_mm.shape[1] != 3 or landmarks_mm.shape != (2, 3):
+            raise DataError(
+                f"{name}: points_mm {points_mm.shape} and landmarks_mm {landmarks_mm.shape}; expected (m, 3) and (2, 3)"
             )
-        return cls(points_mm, pair_mm)
+        return cls(points_mm, landmarks_mm)
 
 
 @dataclass(frozen=True, eq=False)
-class LocatedPair:
+class LocatedLandmarks:
     """The landmarks that a template predicts for an object, in the object's frame.
 
-    pair_mm: (2, 3) left and right, on the surface.
+    landmarks_mm: (2, 3) left and right, on the surface.
     unsnapped_mm: (2, 3) left and right before the snap to the surface.
     whole: the registration of the whole template.
     near_residual_mm: (2,) mean distance of each landmark's neighbourhood from the surface after its own registration.
     snap_mm: (2,) distance by which the snap moved each landmark.
     """
 
-    pair_mm: NDArray[np.float64]
+    landmarks_mm: NDArray[np.float64]
     unsnapped_mm: NDArray[np.float64]
     whole: Registration
     near_residual_mm: NDArray[np.float64]
@@ -114,8 +116,8 @@ def build_template(shapes: Sequence[Shape], *, num_points: int = 2000, seed: int
         raise DataError("template: no training shapes; expected at least one labelled object")
     chosen = [shapes[i] for i in np.unique(np.linspace(0, len(shapes) - 1, MAX_SHAPES).round().astype(int))]
     by_size = sorted(chosen, key=lambda shape: diagonal_mm(shape[0]))
-    vertices, faces, pair_mm = by_size[len(by_size) // 2]
-    template = _centred(sample_surface(vertices, faces, num_points, seed), pair_mm)
+    vertices, faces, landmarks_mm = by_size[len(by_size) // 2]
+    template = _centred(sample_surface(vertices, faces, num_points, seed), landmarks_mm)
     targets = [Target.sample(vertices, faces) for vertices, faces, _ in chosen]
     for _ in range(ROUNDS):
         found = [register(template.points_mm, target) for target in targets]
@@ -127,7 +129,7 @@ def build_template(shapes: Sequence[Shape], *, num_points: int = 2000, seed: int
     return template
 
 
-def locate(template: Template, vertices_mm: ArrayLike, faces: ArrayLike) -> LocatedPair:
+def locate(template: Template, vertices_mm: ArrayLike, faces: ArrayLike) -> LocatedLandmarks:
     """Return the landmark pair of an object, in the frame of its vertices (v, 3), by registering the template.
 
     The whole shape is registered first. For each landmark it is then registered again with weights that decrease with
@@ -136,12 +138,12 @@ def locate(template: Template, vertices_mm: ArrayLike, faces: ArrayLike) -> Loca
     target, points_mm = Target.sample(vertices_mm, faces), template.points_mm
     whole = register(points_mm, target, start=register(points_mm[::COARSE_STEP], target))
     near = []
-    for mm in template.pair_mm:
+    for mm in template.landmarks_mm:
         chosen, weights = _around(points_mm, mm)
         near.append(register(points_mm[chosen], target, weights, whole))
-    unsnapped_mm = np.array([fit.to_object(mm) for fit, mm in zip(near, template.pair_mm, strict=True)])
-    pair_mm, snap_mm, _ = closest_points(unsnapped_mm, vertices_mm, faces)
-    return LocatedPair(pair_mm, unsnapped_mm, whole, np.array([fit.residual_mm for fit in near]), snap_mm)
+    unsnapped_mm = np.array([fit.to_object(mm) for fit, mm in zip(near, template.landmarks_mm, strict=True)])
+    landmarks_mm, snap_mm, _ = closest_points(unsnapped_mm, vertices_mm, faces)
+    return LocatedLandmarks(landmarks_mm, unsnapped_mm, whole, np.array([fit.residual_mm for fit in near]), snap_mm)
 
 
 def _around(
@@ -159,6 +161,6 @@ def _around(
     return chosen, counts * (bell[chosen] + REST_WEIGHT)
 
 
-def _centred(points_mm: NDArray[np.float64], pair_mm: NDArray[np.floating]) -> Template:
+def _centred(points_mm: NDArray[np.float64], landmarks_mm: NDArray[np.floating]) -> Template:
     middle_mm = centre_mm(points_mm)
-    return Template(points_mm - middle_mm, np.asarray(pair_mm, dtype=np.float64) - middle_mm)
+    return Template(points_mm - middle_mm, np.asarray(landmarks_mm, dtype=np.float64) - middle_mm)

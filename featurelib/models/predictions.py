@@ -35,35 +35,35 @@ accepted prediction is empty."""
 
 
 class Detection(NamedTuple):
-    """The detector's result in an object's v views: pair_xy (v, 2, 2) of left and right, and visible (v, 2), 0 to 1."""
+    """The detector's result in v views: landmarks_xy (v, 2, 2) of left and right, and visible (v, 2), 0 to 1."""
 
-    pair_xy: NDArray[np.floating]
+    landmarks_xy: NDArray[np.floating]
     visible: NDArray[np.floating]
 
 
 class Prediction(NamedTuple):
     """One object's landmarks, left and right, in the object frame.
 
-    pairs_mm: (2, 3) by method: `template`, the lifter's chosen one and, if there is a refiner, `refined`.
+    estimates_mm: (2, 3) by method: `template`, the lifter's chosen one and, if there is a refiner, `refined`.
     method: the one selected on validation objects. covariance_mm2: (2, 3, 3) that method's own, not calibrated.
     quality_scores: of that method's pair. uncertainty: calibrated, and whether the pair is accepted.
     """
 
-    pairs_mm: Mapping[str, NDArray[np.float64]]
+    estimates_mm: Mapping[str, NDArray[np.float64]]
     method: str
     covariance_mm2: NDArray[np.float64]
     quality_scores: QualityScores
     uncertainty: Uncertainty
 
     @property
-    def pair_mm(self) -> NDArray[np.float64]:
+    def landmarks_mm(self) -> NDArray[np.float64]:
         """(2, 3) the landmarks by the selected method."""
-        return self.pairs_mm[self.method]
+        return self.estimates_mm[self.method]
 
 
 def prediction_row(object_id: str, found: Prediction, object_from_source: NDArray[np.float64]) -> dict[str, Any]:
     """Return a prediction as a row of PREDICTIONS; object_from_source (4, 4) is that of the object's mesh file."""
-    pair = apply(np.linalg.inv(object_from_source), found.pair_mm)
+    pair = apply(np.linalg.inv(object_from_source), found.landmarks_mm)
     uncertainty = found.uncertainty
     return {
         "object_id": object_id,

@@ -10,7 +10,7 @@ from featurelib.datasets.shards import RenderSpec
 from featurelib.errors import DataError
 from featurelib.geometry import SIDES, near_side
 from featurelib.meshes import Mesh
-from featurelib.meshes.template import LocatedPair, locate
+from featurelib.meshes.template import LocatedLandmarks, locate
 from featurelib.models.inference import ONE_THREAD, Device
 from featurelib.models.lifter.model import Lifter
 from featurelib.models.predictions import REFINED, Detection, Prediction
@@ -57,12 +57,12 @@ class Predictor:
             raise DataError(f"method {self.method}: no uncertainty model was fitted; train it again")
         return found
 
-    def locate(self, mesh: Mesh) -> LocatedPair:
+    def locate(self, mesh: Mesh) -> LocatedLandmarks:
         """Return the landmarks of the mean shape registered to a mesh in the object frame."""
         assert self.lifter.template is not None  # checked by load
         return locate(self.lifter.template, mesh.vertices_mm, mesh.faces)
 
-    def __call__(self, mesh: Mesh, detection: Detection, located: LocatedPair | None = None) -> Prediction:
+    def __call__(self, mesh: Mesh, detection: Detection, located: LocatedLandmarks | None = None) -> Prediction:
         """Return the prediction for a mesh in the object frame.
 
         Args:
@@ -74,28 +74,30 @@ class Predictor:
             GeometryError: if the rays do not determine a point.
         """
         lifter, located = self.lifter, located or self.locate(mesh)
-        near_xy = near_positions(lifter.spec, mesh, detection.pair_xy, located.pair_mm)
-        first_mm = lifter(near_xy, mesh.centre_mm, pair_xy=detection.pair_xy)
-        pairs_mm = {"template": located.pair_mm, lifter.chosen: first_mm}
+        near_xy = near_positions(lifter.spec, mesh, detection.landmarks_xy, located.landmarks_mm)
+        first_mm = lifter(near_xy, mesh.centre_mm, landmarks_xy=detection.landmarks_xy)
+        estimates_mm = {"template": located.landmarks_mm, lifter.chosen: first_mm}
         scores = {**quality.shape_scores(located), **quality.detector_scores(detection.visible)}
         covariance_mm2 = np.broadcast_to(np.eye(3) * lifter.sigma_mm[lifter.chosen] ** 2, (2, 3, 3))
         if self.refiner is not None:
-            refined = refine(self.refiner, mesh, pairs_mm[self.refiner.start])
-            pairs_mm[REFINED] = refined.pair_mm
-            scores |= refinement_scores(refined, pairs_mm[self.refiner.start])
+            refined = refine(self.refiner, mesh, estimates_mm[self.refiner.start])
+            estimates_mm[REFINED] = refined.landmarks_mm
+            scores |= refinement_scores(refined, estimates_mm[self.refiner.start])
             covariance_mm2 = refined.covariance_mm2 if self.method == REFINED else covariance_mm2
-        scores |= quality.disagreement_scores(pairs_mm[self.method], located.pair_mm)
-        return Prediction(pairs_mm, self.method, covariance_mm2, scores, self.uncertainty.of(covariance_mm2, scores))
+        scores |= quality.disagreement_scores(estimates_mm[self.method], located.landmarks_mm)
+        return Prediction(
+            estimates_mm, self.method, covariance_mm2, scores, self.uncertainty.of(covariance_mm2, scores)
+        )
 
 
 def near_positions(
-    spec: RenderSpec, mesh: Mesh, pair_xy: ArrayLike, pair_mm: NDArray[np.float64]
+    spec: RenderSpec, mesh: Mesh, landmarks_xy: ArrayLike, landmarks_mm: NDArray[np.float64]
 ) -> NDArray[np.floating]:
     """Return the positions (v, 2) of the nearer instance in each view, according to an estimate (2, 3) of both."""
-    near = near_indices(spec, mesh, pair_mm)
-    return np.asarray(pair_xy)[np.arange(len(near)), near]
+    near = near_indices(spec, mesh, landmarks_mm)
+    return np.asarray(landmarks_xy)[np.arange(len(near)), near]
 
 
-def near_indices(spec: RenderSpec, mesh: Mesh, pair_mm: NDArray[np.float64]) -> list[int]:
+def near_indices(spec: RenderSpec, mesh: Mesh, landmarks_mm: NDArray[np.float64]) -> list[int]:
     """Return the index in SIDES of the nearer instance in each view, according to an estimate (2, 3) of both."""
-    return [SIDES.index(near_side(camera, pair_mm)) for camera in spec.cameras(mesh.centre_mm)]
+    return [SIDES.index(near_side(camera, landmarks_mm)) for camera in spec.cameras(mesh.centre_mm)]

@@ -43,7 +43,7 @@ from featurelib.runtime import completion, storage
 from featurelib.runtime.console import print_result
 from jobs.evaluate import EvaluateConfig
 from jobs.workers import cluster
-from jobs.workers.inference import MeshPrediction, PredictorKey, lifter_pairs, mesh_files, predict_all
+from jobs.workers.inference import MeshPrediction, PredictorKey, lifter_landmarks, mesh_files, predict_all
 from jobs.workers.leakage import gather_contents
 from jobs.workers.near_duplicates import near_duplicates
 
@@ -75,7 +75,7 @@ class Evaluated(NamedTuple):
 
     manifest: Manifest
     vectors: Vectors
-    pairs_mm: Mapping[str, NDArray[np.float64]]
+    estimates_mm: Mapping[str, NDArray[np.float64]]
     found: Sequence[MeshPrediction | None]
     chosen: str
     uncertainty: UncertaintyModel
@@ -91,7 +91,7 @@ def _evaluated(run: str, projection: str, refiner: str | None) -> Evaluated:
     cluster.connect()
     manifest, vectors = open_renders(run, projection), read_vectors(run, projection).where("test")
     refuse_empty_splits(run, projection, vectors, ("test",))
-    lifted = lifter_pairs.remote(run, manifest, vectors, all_methods=True)
+    lifted = lifter_landmarks.remote(run, manifest, vectors, all_methods=True)
     dataset = open_dataset(manifest.dataset)
     key = PredictorKey(run, manifest.spec, f"{lifter_version(run, projection)} {refiner}")
     found = predict_all(f"evaluate {projection}", dataset, key, mesh_files(dataset, vectors.object_ids), vectors)
@@ -100,13 +100,13 @@ def _evaluated(run: str, projection: str, refiner: str | None) -> Evaluated:
         raise DataError(f"{manifest.dataset}: no mesh of the {len(found)} test objects can be read")
     chosen = answers[0].method
     numbers = read_refiner(refiner_uri(run, projection)) if chosen == "refined" else read_lifter(run, projection)
-    pairs_mm = {**ray.get(lifted), **_pairs_on_meshes(found)}
-    return Evaluated(manifest, vectors, pairs_mm, found, chosen, UncertaintyModel.from_dict(numbers["uncertainty"]))
+    estimates_mm = {**ray.get(lifted), **_landmarks_on_meshes(found)}
+    return Evaluated(manifest, vectors, estimates_mm, found, chosen, UncertaintyModel.from_dict(numbers["uncertainty"]))
 
 
 def _write(evaluated: Sequence[Evaluated], uri: str) -> None:
     """Write per_object.csv, report.json and report.html."""
-    curves = {part.projection: method_errors_mm(part.pairs_mm, part.vectors) for part in evaluated}
+    curves = {part.projection: method_errors_mm(part.estimates_mm, part.vectors) for part in evaluated}
     report = _report(evaluated)
     worst = [one for part in evaluated for one in _worst(part, curves[part.projection][part.chosen])]
     storage.write_bytes(storage.join(uri, "per_object.csv"), _csv([row for part in evaluated for row in _rows(part)]))
@@ -126,7 +126,7 @@ def _report(evaluated: Sequence[Evaluated]) -> dict[str, Any]:
         "detector": {part.projection: detector_report(part.vectors, part.manifest.spec.rig) for part in evaluated},
         "lifter": {
             part.projection: {
-                **lifter_report(part.pairs_mm, part.vectors, part.chosen),
+                **lifter_report(part.estimates_mm, part.vectors, part.chosen),
                 "uncertainty": _uncertainty(part),
             }
             for part in evaluated
@@ -142,7 +142,7 @@ def _uncertainty(part: Evaluated) -> dict[str, Any]:
         part.uncertainty,
         part.chosen,
         part.vectors.object_ids[known].tolist(),
-        part.pairs_mm[part.chosen][known] - part.vectors.pair_mm[known],
+        part.estimates_mm[part.chosen][known] - part.vectors.landmarks_mm[known],
         np.array([answer.covariance_mm2 for answer in answers]),
         [answer.uncertainty.reason for answer in answers],
     )
@@ -156,28 +156,28 @@ def _worst(part: Evaluated, errors_mm: NDArray[np.float64]) -> Iterator[WorstObj
         columns = ["object_id", "view", "png"]
         views = read_views(part.manifest.shard_of(object_id), object_id=object_id, columns=columns)
         pngs, cameras = {view["view"]: view["png"] for view in views}, spec.cameras(part.vectors.centre_mm[i])
-        pairs_mm = part.pairs_mm[part.chosen][i], part.vectors.pair_mm[i]
+        estimates_mm = part.estimates_mm[part.chosen][i], part.vectors.landmarks_mm[i]
         images = [
-            ReportImage(pngs[view], view, spec.rig.views[view].azimuth_deg, *map(cameras[view].project, pairs_mm))
+            ReportImage(pngs[view], view, spec.rig.views[view].azimuth_deg, *map(cameras[view].project, estimates_mm))
             for view in views_to_show(spec.rig, side)
         ]
         yield WorstObject(object_id, part.projection, errors_mm[i], tuple(images))
 
 
-def _pairs_on_meshes(found: Sequence[MeshPrediction | None]) -> dict[str, NDArray[np.float64]]:
+def _landmarks_on_meshes(found: Sequence[MeshPrediction | None]) -> dict[str, NDArray[np.float64]]:
     """Return the landmarks (n, 2, 3) in mm of the methods that use the mesh; NaN for objects without a prediction."""
-    by_object = [{**of_one.prediction.pairs_mm, **of_one.fused_mm} if of_one else {} for of_one in found]
+    by_object = [{**of_one.prediction.estimates_mm, **of_one.fused_mm} if of_one else {} for of_one in found]
     methods, none = list(dict.fromkeys(chain.from_iterable(by_object))), np.full((2, 3), np.nan)
-    return {method: np.array([pairs_mm.get(method, none) for pairs_mm in by_object]) for method in methods}
+    return {method: np.array([estimates_mm.get(method, none) for estimates_mm in by_object]) for method in methods}
 
 
 def _rows(part: Evaluated) -> list[list[Any]]:
     return [
         [object_id, part.projection, method, side, *(f"{value:.4f}" for value in found[i, k]), f"{error:.4f}"]
-        for method, found in part.pairs_mm.items()
+        for method, found in part.estimates_mm.items()
         for i, object_id in enumerate(part.vectors.object_ids)
         for k, side in enumerate(SIDES)
-        for error in [np.linalg.norm(found[i, k] - part.vectors.pair_mm[i, k])]
+        for error in [np.linalg.norm(found[i, k] - part.vectors.landmarks_mm[i, k])]
     ]
 
 

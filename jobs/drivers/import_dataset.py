@@ -170,7 +170,7 @@ def _jobs(
             folder=storage.join(out, "meshes") if config.meshes else None,
             link=config.link,
             mm_from_source=mm,
-            pair_mm=np.array(pairs[object_id]) * MM_PER_UNIT[settings["unit"]] if object_id in pairs else None,
+            landmarks_mm=np.array(pairs[object_id]) * MM_PER_UNIT[settings["unit"]] if object_id in pairs else None,
         )
         for object_id in folder.meshes
         if config.meshes or object_id in pairs

@@ -71,8 +71,8 @@ def _train(config: TrainLifterConfig, manifest: Manifest, vectors: Vectors, uri:
     sample = validation.take(asked)
     meshes = mesh_files(dataset, sample.object_ids)
     meshed = on_meshes(f"train-lifter {config.projection}", dataset, methods, meshes, sample)
-    numbers, pairs_mm = ray.get(fitted)
-    errors_mm = {m: pairs - validation.pair_mm for m, pairs in pairs_mm.items()}  # (n, 2, 3)
+    numbers, estimates_mm = ray.get(fitted)
+    errors_mm = {m: pairs - validation.landmarks_mm for m, pairs in estimates_mm.items()}  # (n, 2, 3)
     answering = {method: errors for method, errors in errors_mm.items() if np.isfinite(errors).all()}
     means_mm = {method: _mean_mm(errors) for method, errors in answering.items()}
     chosen = min(means_mm, key=lambda method: means_mm[method])
@@ -82,13 +82,13 @@ def _train(config: TrainLifterConfig, manifest: Manifest, vectors: Vectors, uri:
         "validation_mm": means_mm | _means_on_mesh_mm(meshed, sample),
         "sigma_mm": sigma_mm,
         "view_noise": {str(int(key)): [n.to_dict() for n in of_sides] for key, of_sides in view_noise.items()},
-        "uncertainty": _uncertainty(pairs_mm[chosen][asked], sigma_mm[chosen], meshed, sample).to_dict(),
+        "uncertainty": _uncertainty(estimates_mm[chosen][asked], sigma_mm[chosen], meshed, sample).to_dict(),
     }
     return numbers
 
 
 def _uncertainty(
-    pairs_mm: NDArray[np.float64], sigma_mm: float, meshed: Sequence[OnMesh | None], validation: Vectors
+    estimates_mm: NDArray[np.float64], sigma_mm: float, meshed: Sequence[OnMesh | None], validation: Vectors
 ) -> UncertaintyModel:
     """Return the uncertainty of a method's landmarks (n, 2, 3), which have one standard deviation in common."""
     known = [i for i, found in enumerate(meshed) if found is not None]
@@ -101,24 +101,24 @@ def _uncertainty(
         {
             **quality.shape_scores(found.located),
             **quality.detector_scores(validation.visible[i]),
-            **quality.disagreement_scores(pairs_mm[i], found.located.pair_mm),
+            **quality.disagreement_scores(estimates_mm[i], found.located.landmarks_mm),
         }
         for i, found in enumerate(meshed)
         if found is not None
     ]
     covariance_mm2 = np.broadcast_to(np.eye(3) * sigma_mm**2, (len(known), 2, 3, 3))
-    return fit_uncertainty(pairs_mm[known] - validation.pair_mm[known], covariance_mm2, scores)
+    return fit_uncertainty(estimates_mm[known] - validation.landmarks_mm[known], covariance_mm2, scores)
 
 
 def _means_on_mesh_mm(meshed: Sequence[OnMesh | None], validation: Vectors) -> dict[str, float]:
     """Return the mean error of the methods that use the mesh, over the objects with a readable mesh."""
-    pairs_mm = [
-        ({"template": found.located.pair_mm, **found.pairs_mm}, true_mm)
-        for found, true_mm in zip(meshed, validation.pair_mm, strict=True)
+    estimates_mm = [
+        ({"template": found.located.landmarks_mm, **found.estimates_mm}, true_mm)
+        for found, true_mm in zip(meshed, validation.landmarks_mm, strict=True)
         if found is not None
     ]
-    methods = pairs_mm[0][0] if pairs_mm else ()
-    errors_mm = {method: np.array([of_one[method] - true_mm for of_one, true_mm in pairs_mm]) for method in methods}
+    methods = estimates_mm[0][0] if estimates_mm else ()
+    errors_mm = {method: np.array([of_one[method] - true_mm for of_one, true_mm in estimates_mm]) for method in methods}
     return {method: _mean_mm(errors) for method, errors in errors_mm.items() if np.isfinite(errors).all()}
 
 
@@ -132,7 +132,7 @@ def build(manifest: Manifest, training: Vectors) -> Template:
     dataset = open_dataset(manifest.dataset)
     every = max(1, len(training) // TEMPLATE_SHAPES)
     chosen = training.object_ids[::every][:TEMPLATE_SHAPES]
-    pairs = training.pair_mm[::every][:TEMPLATE_SHAPES]
+    pairs = training.landmarks_mm[::every][:TEMPLATE_SHAPES]
     meshes = [dataset.load(name) for name in mesh_files(dataset, chosen)]
     return build_template([(mesh.vertices_mm, mesh.faces, pair) for mesh, pair in zip(meshes, pairs, strict=True)])
 
@@ -169,7 +169,7 @@ def fit(
 
 def _view_noise(validation: Vectors, manifest: Manifest) -> dict[bool, list[ViewNoise]]:
     """Return the noise of left and right, for their own views and for all; {} if the sides are not distinguished."""
-    if np.isnan(validation.pair_xy).any():
+    if np.isnan(validation.landmarks_xy).any():
         return {}
     return {
         all_views: [side_noise(validation, manifest.spec, side, all_views=all_views) for side in SIDES]

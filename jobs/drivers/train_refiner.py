@@ -27,7 +27,14 @@ from featurelib.runtime import completion, storage
 from featurelib.runtime.console import print_result
 from jobs.train_refiner import TrainRefinerConfig
 from jobs.workers import cluster
-from jobs.workers.inference import VALIDATION_OBJECTS, MeshMethods, lifter_pairs, mesh_files, on_meshes, without_objects
+from jobs.workers.inference import (
+    VALIDATION_OBJECTS,
+    MeshMethods,
+    lifter_landmarks,
+    mesh_files,
+    on_meshes,
+    without_objects,
+)
 from jobs.workers.progress_queue import follow, open_queue
 from jobs.workers.refiner_training import RefinerTask, fit_refiner, training_budget
 
@@ -86,7 +93,7 @@ def first_estimates(
     """
     validation = vectors.where("val")
     validation = validation.take(validation.evenly(VALIDATION_OBJECTS))
-    lifted = lifter_pairs.remote(config.run, manifest, validation, all_methods=False)
+    lifted = lifter_landmarks.remote(config.run, manifest, validation, all_methods=False)
     meshes = mesh_files(dataset, validation.object_ids)
     methods = MeshMethods(read_template(config.run, config.projection), manifest.spec, {})
     meshed = on_meshes(f"train-refiner {config.projection}", dataset, methods, meshes, validation)
@@ -97,12 +104,12 @@ def first_estimates(
             "run `featurelib validate`"
         )
     none = np.full((2, 3), np.nan)
-    pairs_mm = {"template": np.array([found.located.pair_mm if found else none for found in meshed])}
+    estimates_mm = {"template": np.array([found.located.landmarks_mm if found else none for found in meshed])}
     scores = tuple(
         {**quality.shape_scores(found.located), **quality.detector_scores(visible)} if found else {}
         for found, visible in zip(meshed, validation.visible, strict=True)
     )
-    estimates = FirstEstimates(tuple(meshes), validation.pair_mm, {**pairs_mm, **ray.get(lifted)}, scores)
+    estimates = FirstEstimates(tuple(meshes), validation.landmarks_mm, {**estimates_mm, **ray.get(lifted)}, scores)
     return estimates.where(readable).with_start()
 
 
@@ -121,7 +128,7 @@ def _train(config: TrainRefinerConfig, manifest: Manifest, vectors: Vectors, uri
         uri=uri,
         dataset=without_objects(dataset),
         meshes=tuple(mesh_files(dataset, training.object_ids)),
-        pairs_mm=training.pair_mm,
+        landmarks_mm=training.landmarks_mm,
         estimates=estimates,
         crop_size=crop_size,
         num_crops=config.num_crops,

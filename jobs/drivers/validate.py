@@ -85,8 +85,8 @@ def _jobs(dataset: Dataset) -> list[MeasureJob]:
 
 def _job(dataset: Dataset, row: dict[str, Any]) -> MeasureJob:
     to_object = dataset.object_from_source_of(row["rotation_wxyz"])
-    pair_mm = apply(to_object, [row["left"], row["right"]]) if row["left"] else None
-    return MeasureJob(row["object_id"], dataset.mesh_uri(row["mesh"]), to_object, pair_mm)
+    landmarks_mm = apply(to_object, [row["left"], row["right"]]) if row["left"] else None
+    return MeasureJob(row["object_id"], dataset.mesh_uri(row["mesh"]), to_object, landmarks_mm)
 
 
 def _reference(config: ValidateConfig, dataset: Dataset) -> ReferenceShape | None:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from featurelib.datasets.dataset import Dataset, MeshFile
 from featurelib.datasets.shards import Manifest, RenderSpec
 from featurelib.errors import DataError, FeaturelibError
-from featurelib.meshes.template import LocatedPair, Template, locate
+from featurelib.meshes.template import LocatedLandmarks, Template, locate
 from featurelib.models.fusion import Surface, ViewNoise
-from featurelib.models.lifter.fusing import surface_pairs
+from featurelib.models.lifter.fusing import surface_landmarks
 from featurelib.models.lifter.model import Lifter
 from featurelib.models.lifter.vectors import Vectors
 from featurelib.models.predictions import Detection, Prediction
@@ -54,13 +54,15 @@ def without_objects(dataset: Dataset) -> Dataset:
 
 
 @ray.remote(num_cpus=1)
-def lifter_pairs(run: str, manifest: Manifest, vectors: Vectors, all_methods: bool) -> dict[str, NDArray[np.float64]]:
+def lifter_landmarks(
+    run: str, manifest: Manifest, vectors: Vectors, all_methods: bool
+) -> dict[str, NDArray[np.float64]]:
     """Return the landmarks (n, 2, 3) in mm by the chosen method, or with `all_methods` by each method."""
     lifter = Lifter.load(run, manifest.spec.projection, manifest.spec)
     if not all_methods:
         return {lifter.chosen: lifter.pairs(vectors, lifter.chosen)}
-    pairs_mm = {method: lifter.pairs(vectors, method) for method in lifter.methods}
-    return {**pairs_mm, "mean_point": np.asarray(lifter.mean_mm) + vectors.centre_mm[:, None]}
+    estimates_mm = {method: lifter.pairs(vectors, method) for method in lifter.methods}
+    return {**estimates_mm, "mean_point": np.asarray(lifter.mean_mm) + vectors.centre_mm[:, None]}
 
 
 class MeshPrediction(NamedTuple):
@@ -73,8 +75,8 @@ class MeshPrediction(NamedTuple):
 class OnMesh(NamedTuple):
     """Results that need an object's mesh: the registered mean shape, and pairs (2, 3) in mm by surface fusions."""
 
-    located: LocatedPair
-    pairs_mm: Mapping[str, NDArray[np.float64]]
+    located: LocatedLandmarks
+    estimates_mm: Mapping[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +96,7 @@ def on_meshes(
     progress = Progress(f"{task}: mean shape", len(meshes), "objects")
 
     def submit(i: int) -> ray.ObjectRef:
-        return on_mesh.remote(small, shared, meshes[i], vectors.pair_xy[i], vectors.visible[i])
+        return on_mesh.remote(small, shared, meshes[i], vectors.landmarks_xy[i], vectors.visible[i])
 
     found = cluster.run_in_order(submit, range(len(meshes)), lambda _: 1, progress)
     return _without_reasons(f"{task}: mean shape", found)
@@ -102,7 +104,11 @@ def on_meshes(
 
 @ray.remote(num_cpus=1)
 def on_mesh(
-    dataset: Dataset, methods: MeshMethods, file: MeshFile, pair_xy: NDArray[np.floating], visible: NDArray[np.floating]
+    dataset: Dataset,
+    methods: MeshMethods,
+    file: MeshFile,
+    landmarks_xy: NDArray[np.floating],
+    visible: NDArray[np.floating],
 ) -> OnMesh | str:
     """Return the results that need one mesh, or why it cannot be loaded."""
     try:
@@ -111,8 +117,8 @@ def on_mesh(
         return str(error)
     surface = Surface(mesh.vertices_mm, mesh.faces)
     located = locate(methods.template, mesh.vertices_mm, mesh.faces)
-    pairs_mm = surface_pairs(surface, pair_xy, visible, mesh.centre_mm, methods.spec, methods.view_noise)
-    return OnMesh(located, pairs_mm)
+    estimates_mm = surface_landmarks(surface, landmarks_xy, visible, mesh.centre_mm, methods.spec, methods.view_noise)
+    return OnMesh(located, estimates_mm)
 
 
 @dataclass(frozen=True)
@@ -136,13 +142,13 @@ def predict_all(
         meshes: (n,) their files.
         vectors: of the same objects.
     """
-    small, pairs_xy = ray.put(without_objects(dataset)), vectors.seen_xy
+    small, landmarks_xy = ray.put(without_objects(dataset)), vectors.seen_xy
     progress = Progress(f"{task}: crops", len(meshes), "objects")
     parts = [range(i, min(i + OBJECTS_PER_TASK, len(meshes))) for i in range(0, len(meshes), OBJECTS_PER_TASK)]
 
     def submit(part: range) -> ray.ObjectRef:
         files, chosen = [meshes[i] for i in part], list(part)
-        return predict_meshes.remote(small, key, files, pairs_xy[chosen], vectors.visible[chosen])
+        return predict_meshes.remote(small, key, files, landmarks_xy[chosen], vectors.visible[chosen])
 
     results = [result for part in cluster.run_in_order(submit, parts, len, progress) for result in part]
     return _without_reasons(f"{task}: crops", results)
@@ -153,7 +159,7 @@ def predict_meshes(
     dataset: Dataset,
     key: PredictorKey,
     files: Sequence[MeshFile],
-    pairs_xy: NDArray[np.floating],
+    landmarks_xy: NDArray[np.floating],
     visible: NDArray[np.floating],
 ) -> list[MeshPrediction | str]:
     """Return the predictions for some meshes, or why there are none."""
@@ -169,10 +175,10 @@ def predict_meshes(
         except FeaturelibError as error:
             return f"{file.name}: {error}"
         surface, lifter = Surface(mesh.vertices_mm, mesh.faces), predictor.lifter
-        fused_mm = surface_pairs(surface, *detection, mesh.centre_mm, lifter.spec, lifter.view_noise)
+        fused_mm = surface_landmarks(surface, *detection, mesh.centre_mm, lifter.spec, lifter.view_noise)
         return MeshPrediction(prediction, fused_mm)
 
-    return [predict(file, Detection(*found)) for file, *found in zip(files, pairs_xy, visible, strict=True)]
+    return [predict(file, Detection(*found)) for file, *found in zip(files, landmarks_xy, visible, strict=True)]
 
 
 @lru_cache(maxsize=2)

@@ -60,8 +60,8 @@ def training_budget(cpus: int | None = None) -> ResourceBudget:
 class RefinerTask:
     """What the training task is given.
 
-    name: starts each line of progress. uri: the refiner's folder. dataset, meshes (n,), pairs_mm (n, 2, 3): training
-    objects. estimates: of validation objects. crop_size: of the first stage. num_crops, batch_size, learning_rate,
+    name: starts each line of progress. uri: the refiner's folder. dataset, meshes (n,), landmarks_mm (n, 2, 3): of
+    training. estimates: of validation objects. crop_size: of the first stage. num_crops, batch_size, learning_rate,
     seed: flags of train-refiner. threads: of TensorFlow. queue: takes lines of progress. networks_uri: folder of a
     refiner whose networks are reused; None if networks are trained.
     """
@@ -70,7 +70,7 @@ class RefinerTask:
     uri: str
     dataset: Dataset
     meshes: tuple[MeshFile, ...]
-    pairs_mm: NDArray[np.float64]
+    landmarks_mm: NDArray[np.float64]
     estimates: FirstEstimates
     crop_size: CropSize
     num_crops: int
@@ -91,7 +91,7 @@ class RefinerTask:
         return SamplePlan(
             self.dataset,
             self.meshes,
-            self.pairs_mm,
+            self.landmarks_mm,
             crop_size,
             initial_errors,
             self.batch_size,
@@ -103,7 +103,7 @@ class RefinerTask:
         """Return the validation samples of a stage."""
         plan = self.plan(stage, crop_size, initial_errors)
         count = math.ceil(min(MAX_VALIDATION_CROPS, self.num_crops / TRAINING_PER_VALIDATION) / self.batch_size)
-        return replace(plan, meshes=self.estimates.meshes, pairs_mm=self.estimates.truths_mm, num_batches=count)
+        return replace(plan, meshes=self.estimates.meshes, landmarks_mm=self.estimates.truths_mm, num_batches=count)
 
 
 @ray.remote(max_calls=1)
@@ -117,7 +117,7 @@ def fit_refiner(task: RefinerTask) -> dict[str, float]:
     validation = ValidationObjects(
         lambda i: task.dataset.load(estimates.meshes[i]),
         estimates.truths_mm,
-        estimates.pairs_mm[estimates.start],
+        estimates.estimates_mm[estimates.start],
         task.threads,
     )
     if task.networks_uri:
@@ -126,7 +126,7 @@ def fit_refiner(task: RefinerTask) -> dict[str, float]:
         refiner = _trained(task, validation, progress)
     progress.report("fitting the uncertainty on validation objects")
     results = held_out_results(refiner.distinct_stages, validation)
-    errors_mm = np.array([result.pair_mm for result in results]) - estimates.truths_mm
+    errors_mm = np.array([result.landmarks_mm for result in results]) - estimates.truths_mm
     refined_mm = float(np.linalg.norm(errors_mm, axis=-1).mean())
     validation_mm = {**estimates.validation_mm, "refined": refined_mm}
     uncertainty = uncertainty_of(estimates, results, errors_mm)
@@ -195,12 +195,16 @@ def uncertainty_of(
     rows = zip(
         estimates.quality_scores,
         results,
-        estimates.pairs_mm[estimates.start],
-        estimates.pairs_mm["template"],
+        estimates.estimates_mm[estimates.start],
+        estimates.estimates_mm["template"],
         strict=True,
     )
     scores = [
-        {**of_object, **refinement_scores(result, first_mm), **quality.disagreement_scores(result.pair_mm, template_mm)}
+        {
+            **of_object,
+            **refinement_scores(result, first_mm),
+            **quality.disagreement_scores(result.landmarks_mm, template_mm),
+        }
         for of_object, result, first_mm, template_mm in rows
     ]
     return fit_uncertainty(errors_mm, np.array([result.covariance_mm2 for result in results]), scores)

@@ -95,5 +95,5 @@ def add_labelling(web: FastAPI, dataset: Dataset | None) -> None:
 
 
 def _response(object_id: str, label: Label, to_object: NDArray[np.float64]) -> LabelResponse:
-    pair_mm = [None, None] if label.pair is None else apply(to_object, label.pair).tolist()
-    return LabelResponse(object_id=object_id, left_mm=pair_mm[0], right_mm=pair_mm[1], version=label.version)
+    landmarks_mm = [None, None] if label.pair is None else apply(to_object, label.pair).tolist()
+    return LabelResponse(object_id=object_id, left_mm=landmarks_mm[0], right_mm=landmarks_mm[1], version=label.version)

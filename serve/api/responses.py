@@ -41,13 +41,13 @@ def sigma_fields(sigma_xy: Noise, side: int) -> dict[str, Any]:
     return {"sigma_px": side * float(np.hypot(*sigma_xy)), "sigma_xy_px": (side * sigma_xy).tolist()}
 
 
-def pair_detection(detection: Detection, view: int, size: tuple[int, int]) -> PairDetection | None:
+def landmark_detection(detection: Detection, view: int, size: tuple[int, int]) -> PairDetection | None:
     """Return both instances in one view; None from a detector that does not tell them apart."""
     if not np.isfinite(detection.visible[view]).all():
         return None
     left, right = (
         InstanceDetection(**position_fields(xy, size), visible=float(visible))
-        for xy, visible in zip(detection.pair_xy[view], detection.visible[view], strict=True)
+        for xy, visible in zip(detection.landmarks_xy[view], detection.visible[view], strict=True)
     )
     return PairDetection(left=left, right=right)
 
@@ -70,14 +70,14 @@ def view_responses(
     size = (spec.image_size, spec.image_size)
     responses = []
     for view, (camera, near) in enumerate(zip(spec.cameras(centre_mm), lifted.near or (), strict=True)):
-        xy = detection.pair_xy[view, near]
+        xy = detection.landmarks_xy[view, near]
         sigma_xy = None if noise_xy is None else noise_xy[view]
-        ray_mm = float(distances_mm(camera.backproject(xy[None]), lifted.pair_mm[near])[0])
+        ray_mm = float(distances_mm(camera.backproject(xy[None]), lifted.landmarks_mm[near])[0])
         fields = {
             "view": view,
             "side": spec.rig.views[view].near_side,
             "near_side": SIDES[near],
-            "pair": pair_detection(detection, view, size),
+            "pair": landmark_detection(detection, view, size),
             "ray_mm": ray_mm,
             "inlier": None if sigma_xy is None else ray_mm <= WITHIN_SIGMAS * _axis_mm(sigma_xy, spec),
         }
@@ -106,7 +106,7 @@ def infer_3d_response(
     covariances = lifted.covariance_mm2 or (None, None)
     left, right = (
         Landmark.model_validate({"xyz": xyz, "sigma_mm": sigma, "covariance_mm2": covariance})
-        for xyz, sigma, covariance in zip(lifted.pair_mm, lifted.sigma_mm, covariances, strict=True)
+        for xyz, sigma, covariance in zip(lifted.landmarks_mm, lifted.sigma_mm, covariances, strict=True)
     )
     return Infer3dResponse(
         left=left,

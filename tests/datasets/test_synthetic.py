@@ -32,7 +32,7 @@ def traits() -> list[Traits]:
 
 
 def _bytes(body: Body) -> bytes:
-    return body.vertices_mm.tobytes() + body.faces.tobytes() + body.pair_mm.tobytes()
+    return body.vertices_mm.tobytes() + body.faces.tobytes() + body.landmarks_mm.tobytes()
 
 
 def _digests(folder: Path) -> dict[str, str]:
@@ -64,8 +64,12 @@ class TestBody:
         for body in bodies:
             extent = np.ptp(body.vertices_mm, axis=0)
 
-            assert (np.float32, np.int32, np.float64) == (body.vertices_mm.dtype, body.faces.dtype, body.pair_mm.dtype)
-            assert body.pair_mm.shape == (2, 3)
+            assert (np.float32, np.int32, np.float64) == (
+                body.vertices_mm.dtype,
+                body.faces.dtype,
+                body.landmarks_mm.dtype,
+            )
+            assert body.landmarks_mm.shape == (2, 3)
             assert 6_000 < len(body.faces) < 16_000
             assert (extent > 150).all()
             assert (extent < 300).all()
@@ -88,7 +92,7 @@ class TestBody:
         _, distances_mm, _ = closest_points(coarse.vertices_mm, fine.vertices_mm, fine.faces)
 
         assert len(fine.faces) > 2 * len(coarse.faces)
-        assert coarse.pair_mm.tolist() == fine.pair_mm.tolist()
+        assert coarse.landmarks_mm.tolist() == fine.landmarks_mm.tolist()
         assert distances_mm.max() < 1.0
 
 
@@ -96,19 +100,19 @@ class TestLandmark:
     def test_lies_on_the_mesh(self, bodies: list[Body]) -> None:
         """Both landmarks are on the triangles, up to the rounding of float32."""
         for body in bodies:
-            _, distances_mm, _ = closest_points(body.pair_mm, body.vertices_mm, body.faces)
+            _, distances_mm, _ = closest_points(body.landmarks_mm, body.vertices_mm, body.faces)
 
             assert distances_mm.max() < 1e-4
 
     def test_lies_on_the_exact_surface(self, traits: list[Traits]) -> None:
         """No joint with another part moves the surface away from the tip, whatever the traits."""
         for trait in traits:
-            assert np.abs(solid(trait.parts(), trait.pair_mm)).max() < 1e-9
+            assert np.abs(solid(trait.parts(), trait.landmarks_mm)).max() < 1e-9
 
     def test_is_the_farthest_point_along_the_ears_axis(self, traits: list[Traits]) -> None:
         """At the tip the surface normal is along the ear's axis, so no point nearby is farther out."""
         for trait in traits:
-            slopes = gradient(trait.parts(), trait.pair_mm)
+            slopes = gradient(trait.parts(), trait.landmarks_mm)
             normals = slopes / np.linalg.norm(slopes, axis=-1, keepdims=True)
             axes = [ear.body_from_ear[:, 1] for ear in (trait.left_ear, trait.right_ear)]
 
@@ -117,12 +121,12 @@ class TestLandmark:
     def test_left_comes_first(self, bodies: list[Body]) -> None:
         """The left landmark is at larger x, far from the right one."""
         for body in bodies:
-            assert body.pair_mm[0, 0] - body.pair_mm[1, 0] > 120
+            assert body.landmarks_mm[0, 0] - body.landmarks_mm[1, 0] > 120
 
     def test_is_seen_from_its_own_side_and_hidden_from_the_other(self, bodies: list[Body]) -> None:
         """At azimuth +-90 degrees the head hides the far tip and nothing hides the near one."""
         for body in bodies:
-            left, right = body.pair_mm
+            left, right = body.landmarks_mm
 
             assert 0 == _num_surfaces_before(body, left, 90) == _num_surfaces_before(body, right, -90)
             assert _num_surfaces_before(body, right, 90) > 0
@@ -132,13 +136,13 @@ class TestLandmark:
 class TestVariation:
     def test_landmarks_differ_between_bodies_without_their_pose(self, traits: list[Traits]) -> None:
         """In the body's own frame a landmark varies by more than 5 mm (one sigma) along each axis."""
-        pairs_mm = np.stack([trait.pair_mm for trait in traits])
+        estimates_mm = np.stack([trait.landmarks_mm for trait in traits])
 
-        assert pairs_mm.std(axis=0).min() > 5
+        assert estimates_mm.std(axis=0).min() > 5
 
     def test_sides_are_alike_but_not_mirror_images(self, traits: list[Traits]) -> None:
         """The right tip is on average 1 to 10 mm from the mirror image of the left one."""
-        left, right = np.stack([trait.pair_mm for trait in traits], axis=1)
+        left, right = np.stack([trait.landmarks_mm for trait in traits], axis=1)
         off_mm = np.linalg.norm(left * (-1, 1, 1) - right, axis=-1)
 
         assert off_mm.min() > 0
@@ -146,8 +150,8 @@ class TestVariation:
 
     def test_pose_is_random_within_its_limits(self, traits: list[Traits], bodies: list[Body]) -> None:
         """The line between the tips rotates by at most 12 degrees and changes its length by at most 5 %, at random."""
-        own = np.stack([trait.pair_mm[0] - trait.pair_mm[1] for trait in traits[: len(bodies)]])
-        posed = np.stack([body.pair_mm[0] - body.pair_mm[1] for body in bodies])
+        own = np.stack([trait.landmarks_mm[0] - trait.landmarks_mm[1] for trait in traits[: len(bodies)]])
+        posed = np.stack([body.landmarks_mm[0] - body.landmarks_mm[1] for body in bodies])
         own_mm, posed_mm = (np.linalg.norm(lines, axis=-1) for lines in (own, posed))
         turns_deg = np.degrees(np.arccos((own * posed).sum(axis=-1) / own_mm / posed_mm))
 
@@ -239,14 +243,14 @@ class TestDataset:
         assert (unit, LANDMARK) == (dataset.unit, dataset.landmark)
         assert body.faces.tolist() == mesh.faces.tolist()
         np.testing.assert_allclose(mesh.vertices_mm, body.vertices_mm, atol=1e-4)
-        pair_mm = source_pair @ object_from_source[:3, :3].T + object_from_source[:3, 3]
-        np.testing.assert_allclose(pair_mm, body.pair_mm, atol=1e-5)
+        landmarks_mm = source_pair @ object_from_source[:3, :3].T + object_from_source[:3, 3]
+        np.testing.assert_allclose(landmarks_mm, body.landmarks_mm, atol=1e-5)
 
     def test_alignment_is_undone_not_done(self, tmp_path: Path) -> None:
         """In a z-up file, the body's up is the file's z: (x, y, z) of the object is (x, -z, y) in the file."""
         write_dataset(tmp_path, 1, alignment=Alignment(((np.sqrt(0.5), -np.sqrt(0.5), 0.0, 0.0),)))
         (row,) = open_dataset(str(tmp_path)).objects.to_pylist()
-        x, y, z = make_body(np.random.default_rng([0, 0])).pair_mm[0]
+        x, y, z = make_body(np.random.default_rng([0, 0])).landmarks_mm[0]
 
         np.testing.assert_allclose(row["left"], (x, -z, y), atol=1e-5)
 

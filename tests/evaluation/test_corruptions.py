@@ -11,16 +11,16 @@ from featurelib.meshes import Mesh
 @pytest.fixture(scope="module")
 def body():
     found = make_body(np.random.default_rng(2), resolution_mm=9)
-    return Mesh.smooth(found.vertices_mm, found.faces), found.pair_mm
+    return Mesh.smooth(found.vertices_mm, found.faces), found.landmarks_mm
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_corrupted_mesh_is_another_valid_mesh(body, kind) -> None:
     """Its faces use all of its vertices, and the original is unchanged."""
-    mesh, pair_mm = body
+    mesh, landmarks_mm = body
     before = mesh.vertices_mm.copy()
 
-    corrupted, moved_mm = KINDS[kind](mesh, pair_mm)
+    corrupted, moved_mm = KINDS[kind](mesh, landmarks_mm)
 
     assert set(np.unique(corrupted.faces)) == set(range(len(corrupted.vertices_mm)))
     assert corrupted.vertices_mm.shape != mesh.vertices_mm.shape or not np.allclose(
@@ -41,18 +41,18 @@ def test_landmarks_move_with_the_surface(body, kind) -> None:
 
 def test_the_surroundings_of_one_landmark_are_cut_off(body) -> None:
     """No vertex is left within the radius, and the other side is unchanged."""
-    mesh, pair_mm = body
-    corrupted, _ = KINDS["left landmark cut off"](mesh, pair_mm)
+    mesh, landmarks_mm = body
+    corrupted, _ = KINDS["left landmark cut off"](mesh, landmarks_mm)
 
-    left, right = np.linalg.norm(corrupted.vertices_mm - pair_mm[:, None], axis=-1).min(axis=1)
+    left, right = np.linalg.norm(corrupted.vertices_mm - landmarks_mm[:, None], axis=-1).min(axis=1)
     assert left > CUT * np.linalg.norm(np.ptp(mesh.bounds_mm, axis=0))
     assert right < 1e-2
 
 
 def test_two_halves_are_less_than_the_whole(body) -> None:
     """The faces across the middle are in neither half, and no face is in both."""
-    mesh, pair_mm = body
-    front, back = (KINDS[kind](mesh, pair_mm)[0] for kind in ("front half", "back half"))
+    mesh, landmarks_mm = body
+    front, back = (KINDS[kind](mesh, landmarks_mm)[0] for kind in ("front half", "back half"))
 
     assert 0 < len(front.faces) + len(back.faces) < len(mesh.faces)
     assert front.bounds_mm[0, 2] > back.bounds_mm[1, 2]

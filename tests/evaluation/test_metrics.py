@@ -17,13 +17,13 @@ def vectors_with(errors: np.ndarray) -> Vectors:
     xy_true = np.full((count, views, 2), 0.5)
     xy = xy_true + errors[..., None] * [0.6, -0.8]
     ids = np.array([f"head-{i}" for i in range(count)])
-    pair_mm = np.arange(count * 6, dtype=float).reshape(count, 2, 3)
-    return Vectors(ids, np.full(count, "test"), xy, xy_true, pair_mm, np.zeros((count, 3)))
+    landmarks_mm = np.arange(count * 6, dtype=float).reshape(count, 2, 3)
+    return Vectors(ids, np.full(count, "test"), xy, xy_true, landmarks_mm, np.zeros((count, 3)))
 
 
 def moved(vectors: Vectors, *by_mm: float) -> np.ndarray:
     """The true landmarks, all moved by the same (x, y, z) in mm."""
-    return vectors.pair_mm + np.array(by_mm)
+    return vectors.landmarks_mm + np.array(by_mm)
 
 
 def report_of(predictions: dict[str, np.ndarray], vectors: Vectors, chosen: str) -> dict:
@@ -103,7 +103,7 @@ def test_the_lifter_is_measured_over_both_instances():
     off = np.zeros((10, 2, 3))
     off[:, 0], off[:, 1] = (0, 3, 0), (3, 0, -4)
 
-    report = lifter_report({"mlp": vectors.pair_mm + off, "exact": vectors.pair_mm}, vectors, "mlp")
+    report = lifter_report({"mlp": vectors.landmarks_mm + off, "exact": vectors.landmarks_mm}, vectors, "mlp")
 
     assert set(report) == {"test", "chosen"}
     assert report["chosen"] == "mlp"

@@ -38,7 +38,7 @@ def made(projections=("orthographic", "perspective"), methods=tuple(SPREAD_MM), 
     report["audit"] = {"leaks": [], "near_duplicates": []}
     curves, worst = {}, []
     for projection in projections:
-        found = {name: vectors.pair_mm + random.normal(0, SPREAD_MM[name], (8, 2, 3)) for name in methods}
+        found = {name: vectors.landmarks_mm + random.normal(0, SPREAD_MM[name], (8, 2, 3)) for name in methods}
         report["frame_mm"][projection] = 420.0
         report["detector"][projection] = detector_report(vectors, DEFAULT_RIG)
         report["lifter"][projection] = {**lifter_report(found, vectors, chosen), "uncertainty": UNCERTAINTY}

@@ -34,13 +34,13 @@ def _pair_and_centre(seed: int) -> tuple[np.ndarray, np.ndarray]:
 @settings(deadline=None, max_examples=25)
 def test_mirroring_the_object_mirrors_the_partner_view(projection: str, rig: Rig, seed: int) -> None:
     """Side s in view i of the mirrored object is the flipped position of the other side in view n - 1 - i."""
-    pair_mm, centre_mm = _pair_and_centre(seed)
+    landmarks_mm, centre_mm = _pair_and_centre(seed)
     cameras = rig.cameras(centre_mm, lens_for(projection, 400.0), 400.0)
-    mirrored_mm = mirror_pair(pair_mm, centre_mm[0])
+    mirrored_mm = mirror_pair(landmarks_mm, centre_mm[0])
 
     found = np.array([camera.project(mirrored_mm) for camera in cameras])
 
-    expected = mirror_xy([camera.project(pair_mm) for camera in cameras])[::-1, ::-1]
+    expected = mirror_xy([camera.project(landmarks_mm) for camera in cameras])[::-1, ::-1]
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 
@@ -49,22 +49,24 @@ def test_mirroring_the_object_mirrors_the_partner_view(projection: str, rig: Rig
 @settings(deadline=None, max_examples=25)
 def test_mirrored_views_are_the_views_of_the_mirrored_object(projection: str, seed: int) -> None:
     """`mirror_views` gives the near instance's positions that projecting the mirrored pair gives."""
-    pair_mm, centre_mm = _pair_and_centre(seed)
+    landmarks_mm, centre_mm = _pair_and_centre(seed)
     cameras = DEFAULT_RIG.cameras(centre_mm, lens_for(projection, 400.0), 400.0)
 
     def near_xy(pair: np.ndarray) -> np.ndarray:
         return np.array([camera.project(pair)[SIDES.index(near_side(camera, pair))] for camera in cameras])
 
-    np.testing.assert_allclose(near_xy(mirror_pair(pair_mm, centre_mm[0])), mirror_views(near_xy(pair_mm)), atol=1e-12)
+    np.testing.assert_allclose(
+        near_xy(mirror_pair(landmarks_mm, centre_mm[0])), mirror_views(near_xy(landmarks_mm)), atol=1e-12
+    )
 
 
 def test_the_near_side_changes_with_the_mirror() -> None:
     """If the left side is near in view i, the right side is near in the partner view of the mirrored object."""
-    pair_mm, centre_mm = _pair_and_centre(0)
+    landmarks_mm, centre_mm = _pair_and_centre(0)
     cameras = DEFAULT_RIG.cameras(centre_mm, lens_for("orthographic", 400.0), 400.0)
 
-    sides = [near_side(camera, pair_mm) for camera in cameras]
-    mirrored = [near_side(camera, mirror_pair(pair_mm, centre_mm[0])) for camera in cameras]
+    sides = [near_side(camera, landmarks_mm) for camera in cameras]
+    mirrored = [near_side(camera, mirror_pair(landmarks_mm, centre_mm[0])) for camera in cameras]
 
     assert mirrored[::-1] == ["right" if side == "left" else "left" for side in sides]
 

@@ -36,7 +36,7 @@ def rotated(tmp_path):
         name = f"body-{i}"
         vertices = apply(to_source, body.vertices_mm).astype(np.float32)
         storage.write_bytes(str(folder / "meshes" / f"{name}.ply"), ply(vertices, body.faces))
-        pairs[name] = [tuple(xyz) for xyz in apply(to_source, body.pair_mm).tolist()]
+        pairs[name] = [tuple(xyz) for xyz in apply(to_source, body.landmarks_mm).tolist()]
         bodies[name] = body
     (folder / "landmarks.csv").write_bytes(write_landmarks(pairs))
     (folder / "dataset.json").write_text(json.dumps({"unit": "cm", "landmark": "ear_tip"}))
@@ -63,7 +63,7 @@ def test_rotated_bodies_are_aligned_and_rendered_upright(cluster, rotated, tmp_p
         left = (
             apply(to_object, [row["left"], row["right"]])[0] - dataset.load(dataset.files[row["object_id"]]).centre_mm
         )
-        original = body.pair_mm[0] - (body.vertices_mm.min(0) + body.vertices_mm.max(0)) / 2
+        original = body.landmarks_mm[0] - (body.vertices_mm.min(0) + body.vertices_mm.max(0)) / 2
         cosine = left @ original / np.linalg.norm(left) / np.linalg.norm(original)
         assert np.degrees(np.arccos(min(1, cosine))) < MOST_DEG
         assert left[0] > 0

@@ -32,7 +32,7 @@ def bodies() -> dict:
     """Vertices in inches, faces and the pair in inches of a few bodies."""
     made = {name: make_body(np.random.default_rng(i)) for i, name in enumerate(OBJECTS)}
     return {
-        name: (body.vertices_mm / 25.4, body.faces, tuple(tuple(xyz) for xyz in (body.pair_mm / 25.4).tolist()))
+        name: (body.vertices_mm / 25.4, body.faces, tuple(tuple(xyz) for xyz in (body.landmarks_mm / 25.4).tolist()))
         for name, body in made.items()
     }
 

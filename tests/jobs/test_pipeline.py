@@ -119,7 +119,7 @@ def test_targets_are_the_bodies_own_millimetres(run):
     for object_id, target in zip(table["object_id"].to_pylist(), table["target_mm"].to_pylist(), strict=True):
         body = make_body(np.random.default_rng([0, int(object_id.rpartition("-")[2])]))
         # the labels are written to 1e-4 inch
-        np.testing.assert_allclose(np.reshape(target, (2, 3)), body.pair_mm, atol=2e-3)
+        np.testing.assert_allclose(np.reshape(target, (2, 3)), body.landmarks_mm, atol=2e-3)
 
 
 def test_a_finished_pipeline_run_again_writes_nothing(run, recipe):

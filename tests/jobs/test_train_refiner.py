@@ -38,7 +38,7 @@ def plan(run, bodies) -> SamplePlan:
     meshes = tuple(mesh_files(dataset, training.object_ids))
     initial_errors = InitialErrors(np.empty((0, 3)), 4.0)
     return SamplePlan(
-        without_objects(dataset), meshes, training.pair_mm, CropSize(80.0, 32), initial_errors, 128, 5, (3, 0)
+        without_objects(dataset), meshes, training.landmarks_mm, CropSize(80.0, 32), initial_errors, 128, 5, (3, 0)
     )
 
 
@@ -155,5 +155,5 @@ def test_wrong_input_is_rejected(run, plan, tmp_path):
         train_refiner(TrainRefinerConfig(run=str(run), reuse_networks="orthographic"))
     with pytest.raises(UsageError, match="--num-crops 40: expected at least two batches of 32"):
         train_refiner(TrainRefinerConfig(run=str(run), num_crops=40))
-    nothing = replace(plan, meshes=(MeshFile("gone.ply"),), pairs_mm=plan.pairs_mm[:1])
+    nothing = replace(plan, meshes=(MeshFile("gone.ply"),), estimates_mm=plan.estimates_mm[:1])
     assert list(nothing.batches(0)) == []

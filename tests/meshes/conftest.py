@@ -83,8 +83,8 @@ def _head(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return vertices, faces and the landmark pair (2, 3): the tips of the bumps at its sides."""
     directions, faces = _directions(*grid)
-    pair_mm = _surface(np.array([SIDE_BUMP, SIDE_BUMP * (-1, 1, 1)]), np.array(radii_mm), bump_mm)
-    return _surface(directions, np.array(radii_mm), bump_mm), faces, pair_mm
+    landmarks_mm = _surface(np.array([SIDE_BUMP, SIDE_BUMP * (-1, 1, 1)]), np.array(radii_mm), bump_mm)
+    return _surface(directions, np.array(radii_mm), bump_mm), faces, landmarks_mm
 
 
 def _family(count: int, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -92,14 +92,14 @@ def _family(count: int, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray, np.
     random = np.random.default_rng(seed)
     heads = []
     for _ in range(count):
-        vertices, faces, pair_mm = _head(
+        vertices, faces, landmarks_mm = _head(
             np.array([75, 110, 95]) * random.uniform(0.93, 1.07, 3),
             random.uniform(14, 22),
             (random.integers(30, 50), 60),
         )
         pose = Rotation.from_rotvec(np.radians(random.uniform(-6, 6, 3))).as_matrix() * random.uniform(0.9, 1.1)
         shift = random.uniform(-30, 30, 3)
-        heads.append((vertices @ pose.T + shift, faces, pair_mm @ pose.T + shift))
+        heads.append((vertices @ pose.T + shift, faces, landmarks_mm @ pose.T + shift))
     return heads
 
 

@@ -25,13 +25,13 @@ FAR_MM = np.array([1_500_000.0, 800_000.0, -150_000.0])
 @pytest.fixture(scope="module")
 def pair(head) -> tuple[Mesh, Mesh, np.ndarray]:
     """The head at the origin, the same head far away, both read from PLY, and its landmarks near the origin."""
-    vertices, faces, pair_mm = head()
+    vertices, faces, landmarks_mm = head()
     vertices = vertices.round(2).astype(np.float32).astype(np.float64)  # the poles become one point each
     near, far = (
         load_mesh(ply(where, faces.astype(np.int32)), "ply", np.eye(4), name="a")
         for where in (vertices.astype(np.float32), vertices + FAR_MM)
     )
-    return near, far, pair_mm
+    return near, far, landmarks_mm
 
 
 def test_only_a_far_mesh_is_in_double_precision(pair):
@@ -61,7 +61,7 @@ def test_vertices_are_held_to_a_thousandth_of_a_millimetre(power, ellipsoid):
 @pytest.mark.parametrize("is_coloured", [False, True])
 def test_images_and_labels_are_the_same(pair, projection, is_coloured):
     """Rows of a shard have equal positions, and images in which hardly a pixel differs."""
-    near, far, pair_mm = pair
+    near, far, landmarks_mm = pair
     if is_coloured:
         colours = np.random.default_rng(0).integers(0, 256, near.vertices_mm.shape)
         near, far = (Mesh.smooth(mesh.vertices_mm, mesh.faces, colours=colours) for mesh in (near, far))
@@ -71,7 +71,7 @@ def test_images_and_labels_are_the_same(pair, projection, is_coloured):
 
     rows, far_rows = (
         object_views(mesh, {**labels, "left": left, "right": right}, "0", spec, renderer)
-        for mesh, (left, right) in ((near, pair_mm), (far, pair_mm + FAR_MM))
+        for mesh, (left, right) in ((near, landmarks_mm), (far, landmarks_mm + FAR_MM))
     )
     images, far_images = (list(renderer.render(mesh, spec.cameras(mesh.centre_mm), 128)) for mesh in (near, far))
 
@@ -90,11 +90,11 @@ def test_images_and_labels_are_the_same(pair, projection, is_coloured):
 
 def test_crops_are_the_same(pair):
     """Close-up renders around a landmark differ in hardly a pixel, by one step of brightness."""
-    near, far, pair_mm = pair
+    near, far, landmarks_mm = pair
     views = DEFAULT_RIG.views
 
-    crops = render_crops(near, cameras_at(views, pair_mm[0], 40), 64)
-    far_crops = render_crops(far, cameras_at(views, pair_mm[0] + FAR_MM, 40), 64)
+    crops = render_crops(near, cameras_at(views, landmarks_mm[0], 40), 64)
+    far_crops = render_crops(far, cameras_at(views, landmarks_mm[0] + FAR_MM, 40), 64)
 
     assert (crops != far_crops).mean() < 0.01
     assert np.median(crops) == np.median(far_crops)
@@ -109,7 +109,7 @@ def test_closest_points_and_registration_are_the_same(pair, mean):
     assert closest_points(points + FAR_MM, far.vertices_mm, far.faces)[0] - FAR_MM == pytest.approx(closest, abs=1e-3)
 
     located, far_located = (locate(mean, mesh.vertices_mm, mesh.faces) for mesh in (near, far))
-    assert far_located.pair_mm - FAR_MM == pytest.approx(located.pair_mm, abs=0.01)
+    assert far_located.landmarks_mm - FAR_MM == pytest.approx(located.landmarks_mm, abs=0.01)
     assert far_located.whole.scale == pytest.approx(located.whole.scale, rel=1e-6)
 
 

@@ -25,7 +25,7 @@ def reference(bodies):
 
 def test_the_reference_fits_the_meshes_that_it_was_built_from(bodies, reference):
     """Every bust is close to the mean, in its own pose."""
-    fits = [fit_to(mesh_of(body), reference, body.pair_mm) for body in bodies]
+    fits = [fit_to(mesh_of(body), reference, body.landmarks_mm) for body in bodies]
 
     assert max(fit.misfit for fit in fits) < 0.015
     assert max(fit.angle_deg for fit in fits) < 25
@@ -41,8 +41,8 @@ def test_an_object_in_other_axes_fits_with_its_rotation(bodies, reference, rotat
     """A rotated object has its landmarks at the same place of the reference, and the fit returns its rotation."""
     body = bodies[7]
 
-    straight = fit_to(mesh_of(body), reference, body.pair_mm)
-    rotated = fit_to(mesh_of(body, rotation), reference, body.pair_mm @ rotation.T)
+    straight = fit_to(mesh_of(body), reference, body.landmarks_mm)
+    rotated = fit_to(mesh_of(body, rotation), reference, body.landmarks_mm @ rotation.T)
 
     assert rotated.pair == pytest.approx(straight.pair, abs=0.02)
     assert angle_deg(rotated.rotation.T @ rotation @ straight.rotation) < 3

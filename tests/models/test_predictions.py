@@ -24,8 +24,8 @@ def object_from_source() -> np.ndarray:
 @pytest.fixture
 def row(object_from_source) -> dict:
     uncertainty = Uncertainty(np.zeros((2, 3, 3)), np.array([0.4, 0.5]), False, "left: odd")
-    pairs_mm = {"refined": apply(object_from_source, PAIR)}
-    found = Prediction(pairs_mm, "refined", np.zeros((2, 3, 3)), {}, uncertainty)
+    estimates_mm = {"refined": apply(object_from_source, PAIR)}
+    found = Prediction(estimates_mm, "refined", np.zeros((2, 3, 3)), {}, uncertainty)
     return prediction_row("a", found, object_from_source)
 
 

@@ -21,8 +21,8 @@ class Caller:
             calls.append((projection, len(pngs)))
             await asyncio.sleep(0.05)
             numbers = np.array([int(png) for png in pngs], float)
-            pair_xy = np.broadcast_to(numbers[:, None, None], (len(pngs), 2, 2))
-            return Detection(pair_xy, numbers[:, None]), projection
+            landmarks_xy = np.broadcast_to(numbers[:, None, None], (len(pngs), 2, 2))
+            return Detection(landmarks_xy, numbers[:, None]), projection
 
         batched = batched_detector(detect, max_calls=2)
         return calls, await asyncio.gather(*(batched(request) for request in requests))
@@ -52,7 +52,7 @@ def test_each_request_gets_its_own_result(send, sizes):
     for (projection, pngs), (found, version) in zip(requests, results, strict=True):
         assert version == projection
         np.testing.assert_array_equal(found.visible[:, 0], [int(png) for png in pngs])
-        np.testing.assert_array_equal(found.pair_xy[:, 1, 1], found.visible[:, 0])
+        np.testing.assert_array_equal(found.landmarks_xy[:, 1, 1], found.visible[:, 0])
     assert sum(count for _, count in calls) == sum(sizes)
 
 

@@ -119,11 +119,11 @@ def test_an_uploaded_mesh_equals_predict(client, bodies, predicted, name):
     """The server and `predict` agree on a file: to 0.01 mm, with the same standard deviations and the same reason."""
     content = (bodies / "meshes" / f"{name}.ply").read_bytes()
     answer = client.post("/infer/3d", files={"mesh": ("anything.ply", content)})
-    pair_mm, row = predicted[name]
+    landmarks_mm, row = predicted[name]
 
     assert answer.status_code == 200, answer.text
     found = answer.json()
-    np.testing.assert_allclose([found["left"]["xyz"], found["right"]["xyz"]], pair_mm, atol=0.01)
+    np.testing.assert_allclose([found["left"]["xyz"], found["right"]["xyz"]], landmarks_mm, atol=0.01)
     assert found["left"]["sigma_mm"] == pytest.approx(float(row["left_sigma_mm"]), rel=1e-4)
     assert row["accepted"] == str(found["accepted"]).lower()
     assert row["reason"] == found["reason"]

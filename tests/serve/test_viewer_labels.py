@@ -24,9 +24,9 @@ def saved_mm(dataset, object_id):
     return apply(open_dataset(str(dataset)).object_from_source, source)
 
 
-def label_at(viewer, pair_mm):
+def label_at(viewer, landmarks_mm):
     """Click both sides, each from its own view."""
-    for side, point in zip(SIDES, pair_mm, strict=True):
+    for side, point in zip(SIDES, landmarks_mm, strict=True):
         viewer.choose_view(FACING[side])
         viewer.tab.get_by_role("radio", name=side).check()
         viewer.click_at(point)
@@ -40,15 +40,15 @@ def save(viewer):
 
 def test_a_click_is_written_where_it_was(open_viewer, dataset, facing_mm):
     """The label is within half a millimetre, in the source frame; other rows stay; the history has the old row."""
-    pair_mm, before = facing_mm("body-00009"), rows_of(dataset)
+    landmarks_mm, before = facing_mm("body-00009"), rows_of(dataset)
     viewer = open_viewer()
     viewer.open("?object=body-00009&label")
-    label_at(viewer, pair_mm)
+    label_at(viewer, landmarks_mm)
     save(viewer)
     after = rows_of(dataset)
     history = (dataset / "landmarks.history.csv").read_text()
 
-    assert np.linalg.norm(saved_mm(dataset, "body-00009") - pair_mm, axis=1).max() < 0.5
+    assert np.linalg.norm(saved_mm(dataset, "body-00009") - landmarks_mm, axis=1).max() < 0.5
     assert before.pop("body-00009")["left_x"] in history
     assert after.pop("body-00009")
     assert before == after
@@ -80,12 +80,12 @@ def test_a_drag_moves_a_point_along_the_surface(open_viewer, dataset, facing_mm)
 
 def test_two_users_do_not_overwrite_each_others_label(open_viewer, dataset, facing_mm):
     """The user who saves second sees both labels and chooses one."""
-    pair_mm = facing_mm("body-00011")
+    landmarks_mm = facing_mm("body-00011")
     first, second = open_viewer(), open_viewer()
     for viewer in (first, second):
         viewer.open("?object=body-00011&label")
-    label_at(first, pair_mm)
-    label_at(second, pair_mm)
+    label_at(first, landmarks_mm)
+    label_at(second, landmarks_mm)
     second.tab.get_by_role("button", name="Use the prediction").click()
     mine_mm = np.array([second.ask("() => viewer.labelling.points()")[side] for side in SIDES])
     save(first)
@@ -97,7 +97,7 @@ def test_two_users_do_not_overwrite_each_others_label(open_viewer, dataset, faci
     second.tab.get_by_role("button", name="Replace with mine").click()
     second.until("document.getElementById('label-status').textContent === 'saved'")
 
-    assert np.linalg.norm(kept_mm - pair_mm, axis=1).max() < 0.5
+    assert np.linalg.norm(kept_mm - landmarks_mm, axis=1).max() < 0.5
     assert all(f"{value:.2f}" in text for value in (*kept_mm.ravel(), *mine_mm.ravel()))
     np.testing.assert_allclose(saved_mm(dataset, "body-00011"), mine_mm, atol=1e-4)
 

@@ -59,7 +59,7 @@ def triangulated(seed: int) -> NDArray[np.float64]:
     """Return a synthetic body's left landmark after projection and triangulation."""
     body = make_body(np.random.default_rng(seed))
     cameras = cameras_around(Mesh.smooth(body.vertices_mm, body.faces), frame_mm=400.0, flat=True)
-    rays: list[Rays] = [camera.backproject(camera.project(body.pair_mm[0])) for camera in cameras]
+    rays: list[Rays] = [camera.backproject(camera.project(body.landmarks_mm[0])) for camera in cameras]
     origins_mm, directions = (np.array(values) for values in zip(*rays, strict=True))
     return triangulate(Rays(origins_mm, directions))
 

@@ -62,17 +62,19 @@ class OffMesh(NamedTuple):
         )
 
 
-def off_mesh(pair_mm: NDArray[np.floating], vertices_mm: NDArray[np.floating], faces: NDArray[np.integer]) -> OffMesh:
+def off_mesh(
+    landmarks_mm: NDArray[np.floating], vertices_mm: NDArray[np.floating], faces: NDArray[np.integer]
+) -> OffMesh:
     """Return the distances of a pair (2, 3) from its mesh.
 
     A vertex within UNPLACED_SHARE of the size is near enough; the distance from the triangles takes ten times as long
     and is computed only without one.
     """
     size_mm = float(np.linalg.norm(np.ptp(vertices_mm, axis=0)))
-    distances_mm = [float(np.linalg.norm(vertices_mm - point, axis=1).min()) for point in pair_mm]
+    distances_mm = [float(np.linalg.norm(vertices_mm - point, axis=1).min()) for point in landmarks_mm]
     if max(distances_mm) > UNPLACED_SHARE * size_mm:
-        distances_mm = closest_points(pair_mm, vertices_mm, faces)[1].tolist()
-    return OffMesh(tuple(distances_mm), size_mm, tuple(not point.any() for point in pair_mm))
+        distances_mm = closest_points(landmarks_mm, vertices_mm, faces)[1].tolist()
+    return OffMesh(tuple(distances_mm), size_mm, tuple(not point.any() for point in landmarks_mm))
 
 
 class Placement(NamedTuple):

@@ -17,7 +17,7 @@ from featurelib.datasets.shards.views import check_fits, object_views
 from featurelib.errors import DataError
 from featurelib.meshes import Limits, Mesh, load_mesh, parse_mesh, read_mesh
 from featurelib.meshes.readers.sniffing import mesh_suffix_of
-from featurelib.meshes.template import LocatedPair, Template, locate
+from featurelib.meshes.template import LocatedLandmarks, Template, locate
 from featurelib.meshes.writers.glb import write_glb
 from featurelib.rendering import Renderer, open_renderer
 from featurelib.runtime import storage
@@ -146,7 +146,7 @@ class PreparedMesh(NamedTuple):
 
     mesh: Mesh
     pngs: tuple[bytes, ...]
-    located: LocatedPair
+    located: LocatedLandmarks
     object_from_source: NDArray[np.float64]
     mesh_sha256: str
 

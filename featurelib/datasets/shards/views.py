@@ -31,23 +31,23 @@ def object_views(
     Raises:
         DataError: if the object or a landmark does not fit into the image, or an image is blank.
     """
-    pair_mm = apply(spec.object_from_source_of(labels.get("rotation_wxyz")), [labels["left"], labels["right"]])
+    landmarks_mm = apply(spec.object_from_source_of(labels.get("rotation_wxyz")), [labels["left"], labels["right"]])
     check_fits(mesh.vertices_mm, mesh, spec)
-    check_fits(pair_mm, mesh, spec, what="a landmark")
+    check_fits(landmarks_mm, mesh, spec, what="a landmark")
     cameras = spec.cameras(mesh.centre_mm)
     shared = {
         **{name: labels[name] for name in ("object_id", "group", "split")},
         "projection": spec.projection,
         "width": spec.image_size,
         "height": spec.image_size,
-        "left_mm": pair_mm[0].tolist(),
-        "right_mm": pair_mm[1].tolist(),
+        "left_mm": landmarks_mm[0].tolist(),
+        "right_mm": landmarks_mm[1].tolist(),
         "centre_mm": mesh.centre_mm.tolist(),
         "mesh_sha256": mesh_sha256,
     }
     images = renderer.render(mesh, cameras, spec.image_size)
     return [
-        {**shared, "view": i, **_view(camera, pair_mm, image, spec)}
+        {**shared, "view": i, **_view(camera, landmarks_mm, image, spec)}
         for i, (camera, image) in enumerate(zip(cameras, images, strict=True))
     ]
 
@@ -59,21 +59,21 @@ def check_fits(points_mm: np.ndarray, mesh: Mesh, spec: RenderSpec, what: str = 
         raise DataError(f"{what} needs a frame of {needed:.4g} mm; the frame is {spec.frame_mm:.4g} mm (--frame-mm)")
 
 
-def _view(camera: Camera, pair_mm: np.ndarray, image: RenderedView, spec: RenderSpec) -> dict[str, Any]:
+def _view(camera: Camera, landmarks_mm: np.ndarray, image: RenderedView, spec: RenderSpec) -> dict[str, Any]:
     if not np.isfinite(image.depth_mm).any():
         raise DataError("an image is blank: no face of the mesh covers a pixel")
-    pair_xy = camera.project(pair_mm)
-    visible = is_visible(camera, pair_mm, image.depth_mm, VISIBLE_TOLERANCE * spec.frame_mm)
-    near = near_side(camera, pair_mm)
+    landmarks_xy = camera.project(landmarks_mm)
+    visible = is_visible(camera, landmarks_mm, image.depth_mm, VISIBLE_TOLERANCE * spec.frame_mm)
+    near = near_side(camera, landmarks_mm)
     lens = camera.lens
     return {
         "png": encode_png(image.pixels),
-        "left_xy": pair_xy[0].tolist(),
-        "right_xy": pair_xy[1].tolist(),
+        "left_xy": landmarks_xy[0].tolist(),
+        "right_xy": landmarks_xy[1].tolist(),
         "left_visible": bool(visible[0]),
         "right_visible": bool(visible[1]),
         "near_side": near,
-        "xy": pair_xy[SIDES.index(near)].tolist(),
+        "xy": landmarks_xy[SIDES.index(near)].tolist(),
         "object_from_camera": camera.object_from_camera.ravel().tolist(),
         "half_height_mm": lens.half_height_mm if isinstance(lens, Orthographic) else None,
         "yfov_deg": None if isinstance(lens, Orthographic) else lens.yfov_deg,

@@ -170,7 +170,7 @@ class Traits:
         )
 
     @property
-    def pair_mm(self) -> NDArray[np.float64]:
+    def landmarks_mm(self) -> NDArray[np.float64]:
         """(2, 3) the landmark pair: left, right."""
         return np.stack([self.left_ear.tip_mm, self.right_ear.tip_mm])
 

@@ -34,12 +34,12 @@ class Body:
 
     vertices_mm: (n, 3) float32.
     faces: (m, 3) int32, counter-clockwise seen from outside.
-    pair_mm: (2, 3) float64, the tips of the left and of the right ear; both are vertices.
+    landmarks_mm: (2, 3) float64, the tips of the left and of the right ear; both are vertices.
     """
 
     vertices_mm: NDArray[np.float32]
     faces: NDArray[np.int32]
-    pair_mm: NDArray[np.float64]
+    landmarks_mm: NDArray[np.float64]
 
 
 def make_body(seed: int | np.random.Generator, *, resolution_mm: float = 6.0) -> Body:
@@ -55,8 +55,10 @@ def make_body(seed: int | np.random.Generator, *, resolution_mm: float = 6.0) ->
     parts = traits.parts()
     vertices, faces = _polygonise(parts, resolution_mm)
     vertices = _smooth(parts, vertices, faces)
-    vertices = _with_vertices_at(traits.pair_mm, vertices)
-    return Body(apply(object_from_body, vertices).astype(np.float32), faces, apply(object_from_body, traits.pair_mm))
+    vertices = _with_vertices_at(traits.landmarks_mm, vertices)
+    return Body(
+        apply(object_from_body, vertices).astype(np.float32), faces, apply(object_from_body, traits.landmarks_mm)
+    )
 
 
 def _draw_pose(rng: np.random.Generator) -> NDArray[np.float64]:

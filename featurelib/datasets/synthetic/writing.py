@@ -61,7 +61,7 @@ def write_dataset(
     for index, (name, body) in enumerate(zip(names, bodies, strict=True)):
         vertices = apply(source_from_object, body.vertices_mm).astype(np.float32)
         storage.write_bytes(str(folder / "meshes" / f"{name}.ply"), ply(vertices, body.faces))
-        rows.append({"object_id": name, **coordinate_cells(apply(source_from_object, body.pair_mm), DIGITS)})
+        rows.append({"object_id": name, **coordinate_cells(apply(source_from_object, body.landmarks_mm), DIGITS)})
         if progress:
             progress(index + 1)
     settings = {"unit": unit, "landmark": LANDMARK} | ({"alignment": alignment.to_dict()} if alignment else {})

@@ -43,19 +43,19 @@ def side_noise(validation: Vectors, spec: RenderSpec, side: str, *, all_views: b
     k = SIDES.index(side)
     usable = usable_views(spec, side, all_views=all_views)
     rays = [
-        rays_through(spec.cameras(centre), pair_xy[:, k])
-        for pair_xy, centre in zip(validation.pair_xy, validation.centre_mm, strict=True)
+        rays_through(spec.cameras(centre), landmarks_xy[:, k])
+        for landmarks_xy, centre in zip(validation.landmarks_xy, validation.centre_mm, strict=True)
     ]
     return measure_noise(
         Rays(np.stack([ray.origins_mm for ray in rays]), np.stack([ray.directions for ray in rays])),
-        validation.pair_mm[:, k],
+        validation.landmarks_mm[:, k],
         np.broadcast_to(usable, (len(validation), len(usable))),
     )
 
 
-def fused_pair(
+def fused_landmarks(
     method: str,
-    pair_xy: ArrayLike,
+    landmarks_xy: ArrayLike,
     centre_mm: ArrayLike,
     spec: RenderSpec,
     noise: Sequence[ViewNoise],
@@ -66,7 +66,7 @@ def fused_pair(
 
     Args:
         method: of FUSIONS.
-        pair_xy: (v, 2, 2) detected positions of left and right in each view.
+        landmarks_xy: (v, 2, 2) detected positions of left and right in each view.
         centre_mm: (3,) point in the centre of all images.
         spec: of the rendering.
         noise: of the left and the right instance, for the method's views.
@@ -78,7 +78,7 @@ def fused_pair(
         GeometryError: if there are fewer than two usable rays, or parallel ones only.
     """
     fusion, all_views = FUSIONS[method]
-    cameras, positions = spec.cameras(np.asarray(centre_mm)), np.asarray(pair_xy)
+    cameras, positions = spec.cameras(np.asarray(centre_mm)), np.asarray(landmarks_xy)
     points = []
     for k, side in enumerate(SIDES):
         detections = from_cameras(
@@ -94,9 +94,9 @@ def fused_pair(
     return np.stack(points)
 
 
-def surface_pairs(
+def surface_landmarks(
     surface: Surface,
-    pair_xy: ArrayLike,
+    landmarks_xy: ArrayLike,
     visible: ArrayLike,
     centre_mm: ArrayLike,
     spec: RenderSpec,
@@ -106,17 +106,17 @@ def surface_pairs(
 
     Args:
         surface: the object's mesh.
-        pair_xy: (v, 2, 2) detected positions of left and right in each view.
+        landmarks_xy: (v, 2, 2) detected positions of left and right in each view.
         visible: (v, 2) probability that each instance is visible.
         centre_mm: (3,) point in the centre of all images.
         spec: of the rendering.
         view_noise: of left and right, by whether all views are used; if empty, the result is empty.
     """
-    pairs_mm = {}
+    estimates_mm = {}
     for method in ON_SURFACE if view_noise else ():
         noise = view_noise[FUSIONS[method][1]]
         try:
-            pairs_mm[method] = fused_pair(method, pair_xy, centre_mm, spec, noise, surface, visible)
+            estimates_mm[method] = fused_landmarks(method, landmarks_xy, centre_mm, spec, noise, surface, visible)
         except GeometryError:
-            pairs_mm[method] = np.full((2, 3), np.nan)
-    return pairs_mm
+            estimates_mm[method] = np.full((2, 3), np.nan)
+    return estimates_mm

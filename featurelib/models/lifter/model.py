@@ -13,8 +13,8 @@ from featurelib.meshes.template import Template
 from featurelib.models.fusion import ViewNoise
 from featurelib.models.inference import Network
 from featurelib.models.lifter.files import is_trained, lifter_uri, read_numbers, read_template
-from featurelib.models.lifter.fusing import FUSIONS, WITHOUT_SURFACE, fused_pair
-from featurelib.models.lifter.rays import triangulate_pair
+from featurelib.models.lifter.fusing import FUSIONS, WITHOUT_SURFACE, fused_landmarks
+from featurelib.models.lifter.rays import triangulate_landmarks
 from featurelib.models.lifter.vectors import Vectors
 from featurelib.models.uncertainty.model import UncertaintyModel
 from featurelib.runtime import storage
@@ -74,7 +74,7 @@ class Lifter:
         xy: NDArray[np.floating],
         centre_mm: NDArray[np.floating],
         method: str | None = None,
-        pair_xy: NDArray[np.floating] | None = None,
+        landmarks_xy: NDArray[np.floating] | None = None,
     ) -> NDArray[np.float64]:
         """Return both landmarks (2, 3) in mm, object frame.
 
@@ -82,7 +82,7 @@ class Lifter:
             xy: (v, 2) the detector's near positions in all views.
             centre_mm: (3,) point in the centre of all images.
             method: of METHODS; default: the chosen one.
-            pair_xy: (v, 2, 2) the positions of left and right, which the fusions use instead of xy.
+            landmarks_xy: (v, 2, 2) the positions of left and right, which the fusions use instead of xy.
 
         Raises:
             UsageError: if the method is unknown, or needs another detector.
@@ -92,11 +92,11 @@ class Lifter:
         method = method or self.chosen
         if method not in self.methods:
             raise UsageError(f"method {method!r}: expected one of {', '.join(self.methods)}")
-        if method in FUSIONS and pair_xy is not None:
+        if method in FUSIONS and landmarks_xy is not None:
             noise = self.view_noise[FUSIONS[method][1]]
-            return fused_pair(method, pair_xy, centre_mm, self.spec, noise)
+            return fused_landmarks(method, landmarks_xy, centre_mm, self.spec, noise)
         if method == "triangulation":
-            return triangulate_pair(xy, centre_mm, self.spec)
+            return triangulate_landmarks(xy, centre_mm, self.spec)
         if self.mlp is None:
             raise DataError("method mlp: this run has no lifter; run `featurelib train-lifter` or use triangulation")
         positions = np.asarray(xy, dtype=np.float32).reshape(1, -1)
@@ -104,17 +104,17 @@ class Lifter:
 
     def pairs(self, vectors: Vectors, method: str) -> NDArray[np.float64]:
         """Return the landmarks (n, 2, 3) in mm of n objects; NaN if the method raises GeometryError (parallel rays)."""
-        rows = zip(vectors.xy, vectors.centre_mm, vectors.pair_xy, strict=True)
-        return np.stack([self._pair(xy, centre_mm, method, pair_xy) for xy, centre_mm, pair_xy in rows])
+        rows = zip(vectors.xy, vectors.centre_mm, vectors.landmarks_xy, strict=True)
+        return np.stack([self._pair(xy, centre_mm, method, landmarks_xy) for xy, centre_mm, landmarks_xy in rows])
 
     def _pair(
         self,
         xy: NDArray[np.floating],
         centre_mm: NDArray[np.floating],
         method: str,
-        pair_xy: NDArray[np.floating],
+        landmarks_xy: NDArray[np.floating],
     ) -> NDArray[np.float64]:
         try:
-            return self(xy, centre_mm, method, pair_xy)
+            return self(xy, centre_mm, method, landmarks_xy)
         except GeometryError:
             return np.full((2, 3), np.nan)

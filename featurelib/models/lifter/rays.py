@@ -9,7 +9,7 @@ from featurelib.geometry import SIDES, Rays, triangulate
 from featurelib.models.fusion import own_side, rays_through
 
 
-def triangulate_pair(xy: ArrayLike, centre_mm: ArrayLike, spec: RenderSpec) -> NDArray[np.float64]:
+def triangulate_landmarks(xy: ArrayLike, centre_mm: ArrayLike, spec: RenderSpec) -> NDArray[np.float64]:
     """Return both landmarks (2, 3) in mm, object frame, from the near positions xy (v, 2) in all views.
 
     Each instance is triangulated from the views of its own side, in which it is the near one. The exact front view is

@@ -25,24 +25,24 @@ class Vectors:
 
     object_ids, splits: (n,) text.
     xy, xy_true: (n, v, 2) near positions, detected and true.
-    pair_mm: (n, 2, 3) true landmarks, object frame. centre_mm: (n, 3) point in the centre of all images.
-    pair_xy: (n, v, 2, 2) detected positions of left and right. spread: (n, v, 2) standard deviation of the detector's
-    maps, as a share of the width. visible: (n, v, 2) probability that each instance is visible. The last three are NaN
-    if the detector does not distinguish the sides; NaN is also their default.
+    landmarks_mm: (n, 2, 3) true landmarks, object frame. centre_mm: (n, 3) point in the centre of all images.
+    landmarks_xy: (n, v, 2, 2) detected positions of left and right. spread: (n, v, 2) standard deviation of the
+    detector's maps, as a share of the width. visible: (n, v, 2) probability that each instance is visible.
+    The last three are NaN if the detector does not distinguish the sides; NaN is also their default.
     """
 
     object_ids: NDArray[np.str_]
     splits: NDArray[np.str_]
     xy: NDArray[np.float64]
     xy_true: NDArray[np.float64]
-    pair_mm: NDArray[np.float64]
+    landmarks_mm: NDArray[np.float64]
     centre_mm: NDArray[np.float64]
-    pair_xy: NDArray[np.float64] = np.nan  # type: ignore[assignment]
+    landmarks_xy: NDArray[np.float64] = np.nan  # type: ignore[assignment]
     spread: NDArray[np.float64] = np.nan  # type: ignore[assignment]
     visible: NDArray[np.float64] = np.nan  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        shapes = {"pair_xy": (*self.xy.shape[:2], 2, 2), "spread": (*self.xy.shape[:2], 2)}
+        shapes = {"landmarks_xy": (*self.xy.shape[:2], 2, 2), "spread": (*self.xy.shape[:2], 2)}
         for name, shape in {**shapes, "visible": shapes["spread"]}.items():
             object.__setattr__(self, name, np.broadcast_to(getattr(self, name), shape))
 
@@ -52,15 +52,15 @@ class Vectors:
     @property
     def target_mm(self) -> NDArray[np.float64]:
         """(n, 2, 3) true landmarks relative to the centre, the lifter's targets."""
-        return self.pair_mm - self.centre_mm[:, None]
+        return self.landmarks_mm - self.centre_mm[:, None]
 
     @property
     def seen_xy(self) -> NDArray[np.float64]:
-        """(n, v, 2, 2) pair_xy; if the detector does not distinguish the sides, its near position for both.
+        """(n, v, 2, 2) landmarks_xy; if the detector does not distinguish the sides, its near position for both.
 
         So the nearer instance's position is the detected one in either case.
         """
-        return np.where(np.isnan(self.pair_xy), self.xy[:, :, None], self.pair_xy)
+        return np.where(np.isnan(self.landmarks_xy), self.xy[:, :, None], self.landmarks_xy)
 
     def where(self, split: str) -> Self:
         """Return the objects of one split."""
@@ -85,9 +85,9 @@ class Vectors:
             np.concatenate([self.splits, self.splits]),
             np.concatenate([self.xy, mirror_views(self.xy)]),
             np.concatenate([self.xy_true, mirror_views(self.xy_true)]),
-            np.concatenate([self.pair_mm, mirrored_mm]),
+            np.concatenate([self.landmarks_mm, mirrored_mm]),
             np.concatenate([self.centre_mm, self.centre_mm]),
-            np.concatenate([self.pair_xy, mirror_xy(self.pair_xy)[:, ::-1, ::-1]]),
+            np.concatenate([self.landmarks_xy, mirror_xy(self.landmarks_xy)[:, ::-1, ::-1]]),
             np.concatenate([self.spread, self.spread[:, ::-1, ::-1]]),
             np.concatenate([self.visible, self.visible[:, ::-1, ::-1]]),
         )
@@ -136,9 +136,9 @@ def read_vectors(run: str, projection: str) -> Vectors:
         splits=np.array(table["split"].to_pylist(), dtype=np.str_),
         xy=numbers("xy", num_views, 2),
         xy_true=numbers("xy_true", num_views, 2),
-        pair_mm=numbers("target_mm", 2, 3),
+        landmarks_mm=numbers("target_mm", 2, 3),
         centre_mm=numbers("centre_mm", 3),
-        pair_xy=sides("xy", num_views, 2),
+        landmarks_xy=sides("xy", num_views, 2),
         spread=sides("spread", num_views),
         visible=sides("visible", num_views),
     )

@@ -24,9 +24,9 @@ NUM_VIEWS = 9
 0.40 and 0.40 mm."""
 
 
-def left_residuals_mm(pairs_mm: ArrayLike, truths_mm: ArrayLike) -> NDArray[np.float64]:
+def left_residuals_mm(estimates_mm: ArrayLike, truths_mm: ArrayLike) -> NDArray[np.float64]:
     """Return the errors (2 n, 3) of n pairs (n, 2, 3), with right instances mirrored to the left side."""
-    errors = np.asarray(pairs_mm, dtype=np.float64) - np.asarray(truths_mm, dtype=np.float64)
+    errors = np.asarray(estimates_mm, dtype=np.float64) - np.asarray(truths_mm, dtype=np.float64)
     return np.concatenate([errors[:, 0], mirror_pair(errors)[:, 0]])
 
 
@@ -92,7 +92,7 @@ def chosen_finish(
     """
 
     def mean_mm(results: Sequence[Refined], snap: bool) -> float:
-        points_mm = [result.pair_mm if snap else result.unsnapped_mm for result in results]
+        points_mm = [result.landmarks_mm if snap else result.unsnapped_mm for result in results]
         return float(np.linalg.norm(np.array(points_mm) - np.asarray(truths_mm), axis=-1).mean())
 
     return min(((results, snap) for results in (once, twice) for snap in (True, False)), key=lambda how: mean_mm(*how))

@@ -17,13 +17,13 @@ from featurelib.models.uncertainty.quality import QualityScores
 class FirstEstimates:
     """Estimates of several methods on n validation objects.
 
-    meshes: (n,) files. truths_mm: (n, 2, 3) true landmarks. pairs_mm: (n, 2, 3) by method, including `template`; NaN
-    where the method has no estimate. quality_scores: (n,) of each object's shape and detections.
+    meshes: (n,) files. truths_mm: (n, 2, 3) true landmarks. estimates_mm: (n, 2, 3) by method, including `template`;
+    NaN where the method has no estimate. quality_scores: (n,) of each object's shape and detections.
     """
 
     meshes: tuple[MeshFile, ...]
     truths_mm: NDArray[np.float64]
-    pairs_mm: Mapping[str, NDArray[np.float64]]
+    estimates_mm: Mapping[str, NDArray[np.float64]]
     quality_scores: tuple[QualityScores, ...] = ()
 
     @property
@@ -32,24 +32,24 @@ class FirstEstimates:
 
         The median ignores how large the errors are that exceed the refiner's crops.
         """
-        medians_mm = {m: np.median(np.nan_to_num(self._errors_mm(m), nan=np.inf)) for m in self.pairs_mm}
+        medians_mm = {m: np.median(np.nan_to_num(self._errors_mm(m), nan=np.inf)) for m in self.estimates_mm}
         return min(medians_mm, key=lambda method: float(medians_mm[method]))
 
     @property
     def validation_mm(self) -> dict[str, float]:
         """The mean error by method, over its finite estimates; methods without any are left out."""
-        errors_mm = {method: self._errors_mm(method) for method in self.pairs_mm}
+        errors_mm = {method: self._errors_mm(method) for method in self.estimates_mm}
         return {method: float(e[np.isfinite(e)].mean()) for method, e in errors_mm.items() if np.isfinite(e).any()}
 
     def with_start(self) -> "FirstEstimates":
         """Return the objects for which the start has an estimate."""
-        return self.where(np.asarray(np.isfinite(self.pairs_mm[self.start]).all(axis=(1, 2))))
+        return self.where(np.asarray(np.isfinite(self.estimates_mm[self.start]).all(axis=(1, 2))))
 
     def where(self, mask: NDArray[np.bool_]) -> "FirstEstimates":
         """Return some of the objects, by a mask (n,)."""
-        pairs_mm = {method: pairs[mask] for method, pairs in self.pairs_mm.items()}
+        estimates_mm = {method: pairs[mask] for method, pairs in self.estimates_mm.items()}
         meshes, quality_scores = tuple(compress(self.meshes, mask)), tuple(compress(self.quality_scores, mask))
-        return FirstEstimates(meshes, self.truths_mm[mask], pairs_mm, quality_scores)
+        return FirstEstimates(meshes, self.truths_mm[mask], estimates_mm, quality_scores)
 
     def crop_size(self, diagonal_mm: float) -> CropSize:
         """Return the crop size of the first stage, for the start's errors and the objects' median diagonal."""
@@ -57,13 +57,13 @@ class FirstEstimates:
 
     def initial_errors(self, crop_size: CropSize) -> InitialErrors:
         """Return the initial errors of all methods, so that the refiner can start from any of them."""
-        return initial_errors_within(self.residuals_mm(*self.pairs_mm), crop_size)
+        return initial_errors_within(self.residuals_mm(*self.estimates_mm), crop_size)
 
     def residuals_mm(self, *methods: str) -> NDArray[np.float64]:
         """Return the finite errors (m, 3) of some methods, with right instances mirrored to the left side."""
-        errors = np.concatenate([self.pairs_mm[method] - self.truths_mm for method in methods])
+        errors = np.concatenate([self.estimates_mm[method] - self.truths_mm for method in methods])
         left_mm = np.concatenate([errors[:, 0], mirror_pair(errors)[:, 0]])
         return np.asarray(left_mm[np.isfinite(left_mm).all(axis=1)])
 
     def _errors_mm(self, method: str) -> NDArray[np.float64]:
-        return np.asarray(np.linalg.norm(self.pairs_mm[method] - self.truths_mm, axis=-1))
+        return np.asarray(np.linalg.norm(self.estimates_mm[method] - self.truths_mm, axis=-1))

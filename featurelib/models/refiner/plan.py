@@ -39,13 +39,13 @@ class CropBatch(NamedTuple):
 class SamplePlan:
     """The samples of one stage.
 
-    dataset: loads the meshes; its table of objects is not used. meshes: (n,) files. pairs_mm: (n, 2, 3) true landmarks.
+    dataset: loads the meshes; its table of objects is not used. meshes: (n,) files. landmarks_mm: (n, 2, 3) true.
     crop_size, initial_errors: of the stage. batch_size, num_batches: of the whole plan. seed: of all random numbers.
     """
 
     dataset: Dataset
     meshes: tuple[MeshFile, ...]
-    pairs_mm: NDArray[np.float64]
+    landmarks_mm: NDArray[np.float64]
     crop_size: CropSize
     initial_errors: InitialErrors
     batch_size: int
@@ -88,7 +88,7 @@ class SamplePlan:
                 skipped.append(str(error))
                 continue
             random = np.random.default_rng((*self.seed, one_pass, int(i)))
-            for side, point_mm in both_sides(mesh, self.pairs_mm[i]):
+            for side, point_mm in both_sides(mesh, self.landmarks_mm[i]):
                 samples = crop_samples(side, point_mm, self.crop_size, self.initial_errors, random, each)
                 images.append(samples[0])
                 xy.append(samples[1])

@@ -11,7 +11,7 @@ from featurelib.models.uncertainty.quality import QualityScores
 class Refined(NamedTuple):
     """Refined landmarks, left and right, in the object frame.
 
-    pair_mm: (2, 3). covariance_mm2: (2, 3, 3) of the fused rays; to be calibrated, since the rays share errors.
+    landmarks_mm: (2, 3). covariance_mm2: (2, 3, 3) of the fused rays; to be calibrated, since the rays share errors.
     snap_mm: (2,) distance between the fused point and its point on the surface; the refiner moves it there if it snaps.
     moves_mm: (2, stages) distance that each stage moved the point.
     map_spread_mm: (2, v m) standard deviation of the last stage's maps.
@@ -21,7 +21,7 @@ class Refined(NamedTuple):
     unsnapped_mm: (2, 3) the fused points, before the snap.
     """
 
-    pair_mm: NDArray[np.float64]
+    landmarks_mm: NDArray[np.float64]
     covariance_mm2: NDArray[np.float64]
     snap_mm: NDArray[np.float64]
     moves_mm: NDArray[np.float64]

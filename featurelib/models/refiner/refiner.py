@@ -84,19 +84,19 @@ class StageEstimate(NamedTuple):
     points_mm: NDArray[np.float64]
 
 
-def refine(refiner: Refiner, mesh: Mesh, pair_mm: ArrayLike) -> Refined:
+def refine(refiner: Refiner, mesh: Mesh, landmarks_mm: ArrayLike) -> Refined:
     """Return the refined landmark pair.
 
     Args:
         refiner: the stages.
         mesh: object frame.
-        pair_mm: (2, 3) the estimate, left and right.
+        landmarks_mm: (2, 3) the estimate, left and right.
 
     Raises:
         GeometryError: if the rays of a stage are parallel.
     """
     sides = (mesh, mesh.mirrored())
-    centres_mm = np.array([side[0] for side in (np.asarray(pair_mm, dtype=np.float64), mirror_pair(pair_mm))])
+    centres_mm = np.array([side[0] for side in (np.asarray(landmarks_mm, dtype=np.float64), mirror_pair(landmarks_mm))])
     moves_mm, estimates = [], []
     for stage in (*(early.from_best(EARLY_VIEWS) for early in refiner.stages[:-1]), refiner.stages[-1]):
         estimates = apply_stage(stage, sides, centres_mm)
@@ -165,9 +165,9 @@ def ray_errors_mm(rays: Rays, point_mm: NDArray[np.float64]) -> NDArray[np.float
     return np.asarray(np.linalg.norm(offsets - along, axis=-1))
 
 
-def _unmirrored(left_pair_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+def _unmirrored(left_landmarks_mm: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the landmarks (2, 3) of a mesh from the left ones of the mesh and of its mirror image."""
-    return left_pair_mm * np.array([[1, 1, 1], [-1, 1, 1]])
+    return left_landmarks_mm * np.array([[1, 1, 1], [-1, 1, 1]])
 
 
 def _covariance(fused: FusedRays, is_right: int) -> NDArray[np.float64]:

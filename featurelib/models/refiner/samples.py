@@ -13,10 +13,10 @@ INSIDE = 0.4
 """Maximum distance of the landmark from the crop's centre, as a share of the width, so that it is inside the crop."""
 
 
-def both_sides(mesh: Mesh, pair_mm: ArrayLike) -> list[tuple[Mesh, NDArray[np.float64]]]:
+def both_sides(mesh: Mesh, landmarks_mm: ArrayLike) -> list[tuple[Mesh, NDArray[np.float64]]]:
     """Return the mesh and its mirror image, each with its left landmark (3,), for a pair of landmarks (2, 3)."""
-    pair_mm = np.asarray(pair_mm, dtype=np.float64)
-    return [(mesh, pair_mm[0]), (mesh.mirrored(), mirror_pair(pair_mm)[0])]
+    landmarks_mm = np.asarray(landmarks_mm, dtype=np.float64)
+    return [(mesh, landmarks_mm[0]), (mesh.mirrored(), mirror_pair(landmarks_mm)[0])]
 
 
 def crop_samples(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from featurelib.meshes.registration import angle_deg
-from featurelib.meshes.template import LocatedPair
+from featurelib.meshes.template import LocatedLandmarks
 from featurelib.models.uncertainty.acceptance import ScoreText
 
 QualityScores = Mapping[str, float | NDArray[np.float64]]
@@ -33,7 +33,7 @@ SCORE_TEXTS = {
 }
 
 
-def shape_scores(located: LocatedPair) -> QualityScores:
+def shape_scores(located: LocatedLandmarks) -> QualityScores:
     """Return how much an object differs from the registered mean shape."""
     whole = located.whole
     return {
@@ -44,9 +44,9 @@ def shape_scores(located: LocatedPair) -> QualityScores:
     }
 
 
-def disagreement_scores(pair_mm: ArrayLike, located_mm: ArrayLike) -> QualityScores:
+def disagreement_scores(landmarks_mm: ArrayLike, located_mm: ArrayLike) -> QualityScores:
     """Return the distances of predicted landmarks (2, 3) from those of the registered mean shape (2, 3)."""
-    return {"disagreement": np.linalg.norm(np.asarray(pair_mm) - np.asarray(located_mm), axis=-1)}
+    return {"disagreement": np.linalg.norm(np.asarray(landmarks_mm) - np.asarray(located_mm), axis=-1)}
 
 
 def detector_scores(visible: ArrayLike) -> QualityScores:

@@ -59,8 +59,8 @@ def draw_mesh(mesh: Mesh, job: MeasureJob) -> Drawing:
     pngs, marks = [], []
     for camera, image in zip(cameras, renderer().render(mesh, cameras, SHEET_PX), strict=True):
         pngs.append(encode_png(image.pixels))
-        if job.pair_mm is not None:
-            xy = camera.project(job.pair_mm)
-            seen = is_visible(camera, job.pair_mm, image.depth_mm, OCCLUDED_SHARE * frame_mm)
+        if job.landmarks_mm is not None:
+            xy = camera.project(job.landmarks_mm)
+            seen = is_visible(camera, job.landmarks_mm, image.depth_mm, OCCLUDED_SHARE * frame_mm)
             marks.append(tuple(Mark(float(x), float(y), not s) for (x, y), s in zip(xy, seen, strict=True)))
     return Drawing(job.object_id, tuple(pngs), tuple(marks), frame_mm)

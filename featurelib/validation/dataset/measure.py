@@ -36,14 +36,14 @@ OCCLUDED_SHARE = 0.01
 class MeasureJob:
     """One object to measure.
 
-    object_from_source: (4, 4). pair_mm: (2, 3) landmarks in the object frame, None without labels.
+    object_from_source: (4, 4). landmarks_mm: (2, 3) landmarks in the object frame, None without labels.
     reference: the shape that the mesh is compared with, if there is one.
     """
 
     object_id: str
     mesh_uri: str
     object_from_source: NDArray[np.float64]
-    pair_mm: NDArray[np.float64] | None = None
+    landmarks_mm: NDArray[np.float64] | None = None
     reference: ReferenceShape | None = None
 
 
@@ -51,13 +51,13 @@ class MeasureJob:
 class Labelled:
     """The measurement of an object's landmarks.
 
-    pair_mm: (2, 3) left and right in the object frame.
+    landmarks_mm: (2, 3) left and right in the object frame.
     off_mm: (2,) distances from the surface.
     is_occluded: (2,) whether the surface hides the landmark in the view from its side.
     frames_mm: the image width that both need, by projection.
     """
 
-    pair_mm: NDArray[np.float64]
+    landmarks_mm: NDArray[np.float64]
     off_mm: NDArray[np.float64]
     is_occluded: NDArray[np.bool_]
     frames_mm: Mapping[str, float]
@@ -65,7 +65,7 @@ class Labelled:
     @property
     def apart_mm(self) -> float:
         """The distance between left and right."""
-        return float(np.linalg.norm(self.pair_mm[0] - self.pair_mm[1]))
+        return float(np.linalg.norm(self.landmarks_mm[0] - self.landmarks_mm[1]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,8 +132,8 @@ def measure_mesh(mesh: Mesh, job: MeasureJob, sha256: str = "") -> Measurement:
         num_faces=len(mesh.faces),
         frames_mm=_frames_mm(mesh.vertices_mm, mesh),
         invariants=invariants(mesh.vertices_mm, mesh.faces),
-        labels=None if job.pair_mm is None else _labelled(mesh, job.pair_mm),
-        fit=None if job.reference is None else fit_to(mesh, job.reference, job.pair_mm),
+        labels=None if job.landmarks_mm is None else _labelled(mesh, job.landmarks_mm),
+        fit=None if job.reference is None else fit_to(mesh, job.reference, job.landmarks_mm),
         flat_share=_flat_share(mesh),
         strays=find_strays(mesh),
         notes=mesh.notes,
@@ -151,16 +151,16 @@ def measure_reference(job: ReferenceJob) -> ReferenceShape | None:
     return build_reference(meshes) if meshes else None
 
 
-def _labelled(mesh: Mesh, pair_mm: NDArray[np.float64]) -> Labelled:
+def _labelled(mesh: Mesh, landmarks_mm: NDArray[np.float64]) -> Labelled:
     frame_mm = frame_needed_mm(mesh.vertices_mm, mesh.centre_mm, SIDE_VIEWS, "orthographic")
     cameras = SIDE_VIEWS.cameras(mesh.centre_mm, Orthographic(frame_mm / 2), frame_mm)
     images = renderer().render(mesh, cameras, SIDE_PX)
     is_occluded = [
         not is_visible(camera, [landmark_mm], image.depth_mm, OCCLUDED_SHARE * frame_mm)[0]
-        for camera, landmark_mm, image in zip(cameras, pair_mm, images, strict=True)
+        for camera, landmark_mm, image in zip(cameras, landmarks_mm, images, strict=True)
     ]
-    off_mm = closest_points(pair_mm, mesh.vertices_mm, mesh.faces)[1]
-    return Labelled(pair_mm, off_mm, np.array(is_occluded), _frames_mm(pair_mm, mesh))
+    off_mm = closest_points(landmarks_mm, mesh.vertices_mm, mesh.faces)[1]
+    return Labelled(landmarks_mm, off_mm, np.array(is_occluded), _frames_mm(landmarks_mm, mesh))
 
 
 def _flat_share(mesh: Mesh) -> float:

@@ -148,7 +148,7 @@ class Survey:
     @cached_property
     def labels_axis(self) -> NDArray[np.float64] | None:
         """(3,) the median unit vector from right to left, object frame; shorter than 1 if objects disagree."""
-        across = [labels.pair_mm[0] - labels.pair_mm[1] for _, labels in self.labelled]
+        across = [labels.landmarks_mm[0] - labels.landmarks_mm[1] for _, labels in self.labelled]
         lengths = np.linalg.norm(across, axis=1, keepdims=True) if across else np.zeros(0)
         known = lengths.ravel() > 0
         return np.median((np.array(across) / np.maximum(lengths, 1e-12))[known], axis=0) if known.any() else None
@@ -162,7 +162,7 @@ class Survey:
                 self.typical_pair[0] - self.typical_pair[1],
             )
         elif self.labels_axis is not None:
-            pairs, axis = {row.object_id: labels.pair_mm for row, labels in self.labelled}, self.labels_axis
+            pairs, axis = {row.object_id: labels.landmarks_mm for row, labels in self.labelled}, self.labels_axis
         else:
             return frozenset()
         return frozenset(name for name, pair in pairs.items() if _cosine(pair[0] - pair[1], axis) < -0.5)

@@ -60,10 +60,10 @@ def write_corrupted(
     for number, (kind, corrupt) in enumerate(KINDS.items()):
         for k in range(config.each):
             i = (number * config.each + k) % len(vectors)
-            mesh, pair_mm = corrupt(dataset.load(meshes[i]), vectors.pair_mm[i])
+            mesh, landmarks_mm = corrupt(dataset.load(meshes[i]), vectors.landmarks_mm[i])
             name = f"{number:02d}-{k:02d}"
             storage.write_bytes(str(folder / "meshes" / f"{name}.ply"), ply(mesh.vertices_mm, mesh.faces))
-            truths[name] = kind, str(vectors.object_ids[i]), pair_mm
+            truths[name] = kind, str(vectors.object_ids[i]), landmarks_mm
     settings = {"unit": "mm", "landmark": dataset.landmark}
     storage.write_bytes(str(folder / "dataset.json"), json.dumps(settings).encode())
     return truths

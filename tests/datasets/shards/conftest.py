@@ -44,15 +44,15 @@ def eared() -> Mesh:
 
 
 @pytest.fixture(scope="session")
-def pair_mm() -> np.ndarray:
+def landmarks_mm() -> np.ndarray:
     """(2, 3) the tips of the ears, object frame."""
     return CENTRE_MM + TIP_MM * [(1, 1, 1), (-1, 1, 1)]
 
 
 @pytest.fixture(scope="session")
-def labels(pair_mm) -> dict:
+def labels(landmarks_mm) -> dict:
     """The body's row of the dataset's table: landmarks in source frame and unit."""
-    left, right = apply(inverse(SPEC.object_from_source), pair_mm).tolist()
+    left, right = apply(inverse(SPEC.object_from_source), landmarks_mm).tolist()
     return {"object_id": "eared", "group": "kin", "split": "val", "left": left, "right": right}
 
 

@@ -74,7 +74,7 @@ def test_files_and_uploads_are_prepared_equally(job, spec):
     for prepared in (from_file, upload):
         assert isinstance(prepared, PreparedMesh)
         assert list(prepared.pngs) == [row["png"] for row in rows]
-        np.testing.assert_array_equal(prepared.located.pair_mm, located.pair_mm)
+        np.testing.assert_array_equal(prepared.located.landmarks_mm, located.landmarks_mm)
         np.testing.assert_array_equal(prepared.object_from_source, spec.object_from_source)
     assert prepare_mesh(UploadJob(content[:-9], ".ply", spec, template, Limits())).startswith("mesh: ")
 

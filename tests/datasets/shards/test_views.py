@@ -38,17 +38,17 @@ def test_a_row_is_a_view_in_rig_order(rows, projected, eared):
     assert pa.Table.from_pylist(rows, schema=SHARD).num_rows == len(rows)
 
 
-def test_landmarks_are_in_the_object_frame(rows, pair_mm):
+def test_landmarks_are_in_the_object_frame(rows, landmarks_mm):
     """Labels in source frame and unit are stored in millimetres of the object frame."""
     for row in rows:
-        assert [row["left_mm"], row["right_mm"]] == [pytest.approx(point) for point in pair_mm]
+        assert [row["left_mm"], row["right_mm"]] == [pytest.approx(point) for point in landmarks_mm]
 
 
-def test_a_landmark_is_projected_correctly(eared, labels, spec, raster, pair_mm):
+def test_a_landmark_is_projected_correctly(eared, labels, spec, raster, landmarks_mm):
     """In an orthographic image an offset (x, y, z) from the centre is at x cos a - z sin a to the right and y up."""
     for row, view in zip(object_views(eared, labels, "abc", spec, raster), spec.rig.views, strict=True):
         azimuth = np.radians(view.azimuth_deg)
-        for xy, point_mm in zip((row["left_xy"], row["right_xy"]), pair_mm, strict=True):
+        for xy, point_mm in zip((row["left_xy"], row["right_xy"]), landmarks_mm, strict=True):
             x, y, z = point_mm - eared.centre_mm
             expected = [0.5 + (x * np.cos(azimuth) - z * np.sin(azimuth)) / spec.frame_mm, 0.5 - y / spec.frame_mm]
             assert xy == pytest.approx(expected)
@@ -93,14 +93,14 @@ def test_a_symmetric_body_has_mirrored_views(rows):
         assert np.abs(image - other[:, ::-1]).mean() < 0.5
 
 
-def test_a_row_holds_its_camera(rows, pair_mm):
+def test_a_row_holds_its_camera(rows, landmarks_mm):
     """The lens and pose of a row project its landmarks to its positions."""
     for row in rows:
         is_orthographic = row["projection"] == "orthographic"
         assert (row["yfov_deg"] is None, row["half_height_mm"] is None) == (is_orthographic, not is_orthographic)
         lens = Orthographic(row["half_height_mm"]) if is_orthographic else Perspective(row["yfov_deg"])
         camera = Camera(lens, np.reshape(row["object_from_camera"], (4, 4)))
-        assert camera.project(pair_mm) == pytest.approx(np.array([row["left_xy"], row["right_xy"]]))
+        assert camera.project(landmarks_mm) == pytest.approx(np.array([row["left_xy"], row["right_xy"]]))
 
 
 def test_the_error_of_a_large_object_has_the_needed_width(eared, labels, projected, raster):
@@ -114,9 +114,9 @@ def test_the_error_of_a_large_object_has_the_needed_width(eared, labels, project
     assert len(object_views(eared, labels, "abc", replace(projected, frame_mm=needed * 1.001), raster)) == 9
 
 
-def test_a_landmark_far_from_the_mesh_is_refused(eared, labels, projected, raster, pair_mm):
+def test_a_landmark_far_from_the_mesh_is_refused(eared, labels, projected, raster, landmarks_mm):
     """A label in another unit than the mesh is outside the image; the message names the landmark."""
-    far = apply(inverse(projected.object_from_source), pair_mm * 25.4).tolist()
+    far = apply(inverse(projected.object_from_source), landmarks_mm * 25.4).tolist()
 
     with pytest.raises(DataError, match=r"a landmark needs a frame of .* mm"):
         object_views(eared, {**labels, "left": far[0], "right": far[1]}, "abc", projected, raster)

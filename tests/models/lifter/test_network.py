@@ -14,13 +14,13 @@ FRAME_MM = 400.0
 def vectors():
     """Forty random pairs in exact cameras, and a detector with errors of 1 % in x and 2 % in y."""
     rng = np.random.default_rng(0)
-    pair_mm = np.array([[70.0, 10, 0], [-70, 10, 0]]) + rng.normal(scale=8, size=(40, 2, 3))
+    landmarks_mm = np.array([[70.0, 10, 0], [-70, 10, 0]]) + rng.normal(scale=8, size=(40, 2, 3))
     cameras = DEFAULT_RIG.cameras(np.zeros(3), lens_for("orthographic", FRAME_MM), FRAME_MM)
-    xy_true = np.stack([[c.project(pair[np.argmin(c.depth_mm(pair))]) for c in cameras] for pair in pair_mm])
+    xy_true = np.stack([[c.project(pair[np.argmin(c.depth_mm(pair))]) for c in cameras] for pair in landmarks_mm])
     splits = np.array(["train"] * 20 + ["val"] * 10 + ["test"] * 10)
     ids = np.array([f"o{i}" for i in range(40)])
     return Vectors(
-        ids, splits, xy_true + rng.normal(size=xy_true.shape) * (0.01, 0.02), xy_true, pair_mm, np.zeros((40, 3))
+        ids, splits, xy_true + rng.normal(size=xy_true.shape) * (0.01, 0.02), xy_true, landmarks_mm, np.zeros((40, 3))
     )
 
 
@@ -28,8 +28,8 @@ def test_the_standardiser_uses_only_training_objects(vectors):
     """Held-out objects do not affect the training, not even through a mean."""
     standardiser = fit_standardiser(vectors.where("train"))
 
-    np.testing.assert_array_equal(vectors.pair_mm[:20].reshape(20, 6).mean(0), standardiser.mean_mm)
-    np.testing.assert_array_equal(vectors.pair_mm[:20].reshape(20, 6).std(0), standardiser.std_mm)
+    np.testing.assert_array_equal(vectors.landmarks_mm[:20].reshape(20, 6).mean(0), standardiser.mean_mm)
+    np.testing.assert_array_equal(vectors.landmarks_mm[:20].reshape(20, 6).std(0), standardiser.std_mm)
 
 
 def test_the_network_inverts_the_standardiser(vectors):

@@ -4,7 +4,7 @@ import pytest
 from featurelib.datasets.shards import RenderSpec
 from featurelib.errors import GeometryError
 from featurelib.geometry import DEFAULT_RIG, PROJECTIONS, SIDES, Alignment, Rig, View
-from featurelib.models.lifter.rays import triangulate_pair
+from featurelib.models.lifter.rays import triangulate_landmarks
 
 CENTRE_MM = np.array([12.0, -30.0, 45.0])
 PAIR_MM = CENTRE_MM + np.array([(72.0, 5.0, -14.0), (-66.0, 9.0, -20.0)])
@@ -29,7 +29,7 @@ def test_exact_positions_give_the_landmarks_back(projection, rig):
     """Both landmarks are exact, for any symmetric rig and both projections."""
     spec = spec_of(projection, rig)
 
-    assert triangulate_pair(near_positions(spec), CENTRE_MM, spec) == pytest.approx(PAIR_MM, abs=1e-7)
+    assert triangulate_landmarks(near_positions(spec), CENTRE_MM, spec) == pytest.approx(PAIR_MM, abs=1e-7)
 
 
 @pytest.mark.parametrize("projection", PROJECTIONS)
@@ -38,11 +38,11 @@ def test_the_exact_front_view_is_not_used(projection, garbage):
     """Either instance may be the near one in the front view: any position there gives the same result."""
     spec = spec_of(projection, DEFAULT_RIG)
     xy = near_positions(spec)
-    expected = triangulate_pair(xy, CENTRE_MM, spec)
+    expected = triangulate_landmarks(xy, CENTRE_MM, spec)
 
     xy[4] = garbage
 
-    assert (triangulate_pair(xy, CENTRE_MM, spec) == expected).all()
+    assert (triangulate_landmarks(xy, CENTRE_MM, spec) == expected).all()
 
 
 def test_each_instance_depends_only_on_its_own_side():
@@ -51,7 +51,7 @@ def test_each_instance_depends_only_on_its_own_side():
     xy = near_positions(spec)
     xy[:4] += 0.01
 
-    left, right = triangulate_pair(xy, CENTRE_MM, spec)
+    left, right = triangulate_landmarks(xy, CENTRE_MM, spec)
 
     assert left == pytest.approx(PAIR_MM[0], abs=1e-7)
     assert np.linalg.norm(right - PAIR_MM[1]) > 1
@@ -63,7 +63,7 @@ def test_a_side_with_one_view_is_rejected(views):
     spec = spec_of("orthographic", Rig.evenly(views, 90.0 if views > 1 else 0.0))
 
     with pytest.raises(GeometryError, match=r"the rig has [01] views of the left side; triangulation needs two"):
-        triangulate_pair(np.full((views, 2), 0.5), CENTRE_MM, spec)
+        triangulate_landmarks(np.full((views, 2), 0.5), CENTRE_MM, spec)
 
 
 def test_parallel_views_are_rejected():
@@ -71,7 +71,7 @@ def test_parallel_views_are_rejected():
     spec = spec_of("orthographic", Rig((View(-40), View(-40), View(40), View(40))))
 
     with pytest.raises(GeometryError, match="parallel"):
-        triangulate_pair(near_positions(spec), CENTRE_MM, spec)
+        triangulate_landmarks(near_positions(spec), CENTRE_MM, spec)
 
 
 def test_a_wrong_number_of_positions_is_an_error():
@@ -79,4 +79,4 @@ def test_a_wrong_number_of_positions_is_an_error():
     spec = spec_of("orthographic", DEFAULT_RIG)
 
     with pytest.raises(ValueError, match="zip"):
-        triangulate_pair(np.full((8, 2), 0.5), CENTRE_MM, spec)
+        triangulate_landmarks(np.full((8, 2), 0.5), CENTRE_MM, spec)

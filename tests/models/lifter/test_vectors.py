@@ -9,7 +9,7 @@ from featurelib.datasets.schemas import vectors_schema
 from featurelib.datasets.shards import RenderSpec
 from featurelib.errors import DataError
 from featurelib.geometry import DEFAULT_RIG, PROJECTIONS, SIDES, Alignment, mirror_pair
-from featurelib.models.lifter.rays import triangulate_pair
+from featurelib.models.lifter.rays import triangulate_landmarks
 from featurelib.models.lifter.vectors import Vectors, read_config, read_vectors, vectors_uri, write_vectors
 
 CONFIG = {"projection": "orthographic", "renders": "abc", "detector": "def"}
@@ -43,9 +43,9 @@ def rows_of(vectors: Vectors) -> list[dict[str, Any]]:
             "split": str(vectors.splits[i]),
             "xy": vectors.xy[i].ravel().tolist(),
             "xy_true": vectors.xy_true[i].ravel().tolist(),
-            "target_mm": vectors.pair_mm[i].ravel().tolist(),
+            "target_mm": vectors.landmarks_mm[i].ravel().tolist(),
             "centre_mm": vectors.centre_mm[i].tolist(),
-            **{f"{side}_xy": vectors.pair_xy[i, :, k].ravel().tolist() for k, side in enumerate(SIDES)},
+            **{f"{side}_xy": vectors.landmarks_xy[i, :, k].ravel().tolist() for k, side in enumerate(SIDES)},
             **{f"{side}_spread": vectors.spread[i, :, k].tolist() for k, side in enumerate(SIDES)},
             **{f"{side}_visible": vectors.visible[i, :, k].tolist() for k, side in enumerate(SIDES)},
         }
@@ -79,7 +79,7 @@ def test_vectors_may_be_empty(tmp_path):
 
     assert len(vectors) == 0
     assert vectors.xy.shape == (0, NUM_VIEWS, 2)
-    assert vectors.pair_mm.shape == (0, 2, 3)
+    assert vectors.landmarks_mm.shape == (0, 2, 3)
 
 
 def test_missing_vectors_are_rejected(tmp_path):
@@ -103,7 +103,7 @@ def test_the_target_is_relative_to_the_centre():
     """Target plus centre are the landmarks."""
     vectors = random_vectors()
 
-    assert (vectors.target_mm + vectors.centre_mm[:, None, :] == vectors.pair_mm).all()
+    assert (vectors.target_mm + vectors.centre_mm[:, None, :] == vectors.landmarks_mm).all()
 
 
 def test_mirroring_twice_is_the_identity():
@@ -123,19 +123,19 @@ def test_the_mirrored_object_has_the_mirrored_views(projection):
     """The mirrored landmarks project to the mirrored rows, and triangulate to their target."""
     spec = RenderSpec("mm", Alignment(), projection, 300.0, 64, DEFAULT_RIG, "raster")
     centre_mm = np.array([5.0, 6.0, 7.0])
-    pair_mm = centre_mm + np.array([(80.0, 10.0, -20.0), (-70.0, 12.0, -16.0)])
+    landmarks_mm = centre_mm + np.array([(80.0, 10.0, -20.0), (-70.0, 12.0, -16.0)])
 
-    def near(pair_mm: np.ndarray, in_front: str) -> np.ndarray:
+    def near(landmarks_mm: np.ndarray, in_front: str) -> np.ndarray:
         cameras = spec.cameras(centre_mm)
         sides = [SIDES.index(view.near_side or in_front) for view in DEFAULT_RIG.views]
-        return np.stack([camera.project(pair_mm[side]) for camera, side in zip(cameras, sides, strict=True)])
+        return np.stack([camera.project(landmarks_mm[side]) for camera, side in zip(cameras, sides, strict=True)])
 
-    xy = near(pair_mm, "right")[None]  # in the front view the right one is near; its mirror image is the left one
-    vectors = Vectors(np.array(["a"]), np.array(["train"]), xy, xy, pair_mm[None], centre_mm[None])
+    xy = near(landmarks_mm, "right")[None]  # in the front view the right one is near; its mirror image is the left one
+    vectors = Vectors(np.array(["a"]), np.array(["train"]), xy, xy, landmarks_mm[None], centre_mm[None])
 
     mirrored = vectors.with_mirrors()
 
-    assert mirrored.pair_mm[1] == pytest.approx(mirror_pair(pair_mm, centre_x_mm=5.0))
-    assert mirrored.xy[1] == pytest.approx(near(mirrored.pair_mm[1], "left"))
+    assert mirrored.landmarks_mm[1] == pytest.approx(mirror_pair(landmarks_mm, centre_x_mm=5.0))
+    assert mirrored.xy[1] == pytest.approx(near(mirrored.landmarks_mm[1], "left"))
     assert mirrored.xy_true[1] == pytest.approx(mirrored.xy[1])
-    assert triangulate_pair(mirrored.xy[1], centre_mm, spec) == pytest.approx(mirrored.pair_mm[1], abs=1e-6)
+    assert triangulate_landmarks(mirrored.xy[1], centre_mm, spec) == pytest.approx(mirrored.landmarks_mm[1], abs=1e-6)

@@ -35,10 +35,10 @@ def test_residuals_of_mirrored_pairs_differ_only_in_their_order() -> None:
 
 
 def test_the_kept_views_have_their_own_errors(bumpy) -> None:
-    mesh, pair_mm = bumpy
+    mesh, landmarks_mm = bumpy
     stage = candidate_stage(CropSize(40.0, 32), export_network(build_network(32, width=4)))
 
-    squared = squared_errors_mm2(stage, mesh, pair_mm, pair_mm + 1.0)
+    squared = squared_errors_mm2(stage, mesh, landmarks_mm, landmarks_mm + 1.0)
     kept = chosen_stage(stage, squared.mean(axis=0), 4)
 
     assert squared.shape == (2, len(stage.views))

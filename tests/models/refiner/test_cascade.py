@@ -24,7 +24,7 @@ CROP_SIZE = CropSize(60.0, 32)
 def trained(ball):
     """A refiner trained on six balls, its three validation objects, and the calls of its callbacks."""
     unseen_balls = [ball(bump_mm, 40, 60) for bump_mm in (10.5, 12.5, 14.5)]
-    truths_mm = np.array([pair_mm for _, pair_mm in unseen_balls])
+    truths_mm = np.array([landmarks_mm for _, landmarks_mm in unseen_balls])
     estimates_mm = truths_mm + np.random.default_rng(1).normal(0, 3, truths_mm.shape)
     validation = ValidationObjects(lambda i: unseen_balls[i][0], truths_mm, estimates_mm, threads=2)
     calls = {"opened": [], "progress": [], "stages": []}
@@ -68,9 +68,9 @@ def test_the_second_stage_starts_from_the_errors_of_the_first(trained) -> None:
 def test_the_error_on_validation_objects_is_halved(trained) -> None:
     """The refiner's error is below half of the initial error, and its stages are those that were reported."""
     refiner, validation, calls = trained
-    pairs_mm = np.array([result.pair_mm for result in refine_all(refiner, validation)])
+    estimates_mm = np.array([result.landmarks_mm for result in refine_all(refiner, validation)])
 
-    left_mm = np.linalg.norm(pairs_mm - validation.truths_mm, axis=-1).mean()
+    left_mm = np.linalg.norm(estimates_mm - validation.truths_mm, axis=-1).mean()
     assert left_mm < np.linalg.norm(validation.residuals_mm, axis=1).mean() / 2
     assert [stage for _, stage, _ in calls["stages"]] == list(dict.fromkeys(refiner.stages))
 
@@ -85,4 +85,4 @@ def test_held_out_objects_do_not_affect_their_own_results(trained) -> None:
 
     # the first and third object are one fold; the second, in the other fold, depends on them
     for i in (0, 2):
-        np.testing.assert_allclose(odd[i].pair_mm, straight[i].pair_mm, atol=1e-6)
+        np.testing.assert_allclose(odd[i].landmarks_mm, straight[i].landmarks_mm, atol=1e-6)

@@ -42,9 +42,9 @@ def test_depth_is_clipped_half_a_crop_width_from_the_centre() -> None:
 
 
 def test_a_mesh_with_inverted_winding_gives_the_same_crop(bumpy) -> None:
-    mesh, pair_mm = bumpy
+    mesh, landmarks_mm = bumpy
     inside_out = Mesh.smooth(mesh.vertices_mm, mesh.faces[:, ::-1])
-    cameras = cameras_at([View(60.0), View(100.0, 20.0)], pair_mm[0], 30.0)
+    cameras = cameras_at([View(60.0), View(100.0, 20.0)], landmarks_mm[0], 30.0)
 
     difference = render_crops(mesh, cameras, SIZE).astype(int) - render_crops(inside_out, cameras, SIZE)
 
@@ -53,10 +53,10 @@ def test_a_mesh_with_inverted_winding_gives_the_same_crop(bumpy) -> None:
 
 @pytest.mark.parametrize("view", [View(0.0), View(75.0, 10.0), View(110.0, -20.0)])
 def test_the_mirrored_mesh_gives_the_mirror_image_from_the_mirrored_view(bumpy, view) -> None:
-    mesh, pair_mm = bumpy
+    mesh, landmarks_mm = bumpy
     mirrored_view = View(-view.azimuth_deg, view.elevation_deg)
-    (image,) = render_crops(mesh, cameras_at([view], pair_mm[0], 30.0), SIZE)
-    cameras = cameras_at([mirrored_view], pair_mm[0] * (-1, 1, 1), 30.0)
+    (image,) = render_crops(mesh, cameras_at([view], landmarks_mm[0], 30.0), SIZE)
+    cameras = cameras_at([mirrored_view], landmarks_mm[0] * (-1, 1, 1), 30.0)
     (mirrored,) = render_crops(mesh.mirrored(), cameras, SIZE)
 
     expected = image[:, ::-1].astype(int)
@@ -64,13 +64,13 @@ def test_the_mirrored_mesh_gives_the_mirror_image_from_the_mirrored_view(bumpy, 
     surface = expected[..., 2] > 0
 
     assert (np.abs(mirrored.astype(int) - expected) <= 1)[surface].all(axis=-1).mean() > 0.995
-    assert np.allclose(cameras[0].project(pair_mm[0] * (-1, 1, 1)), mirror_xy((0.5, 0.5)))
+    assert np.allclose(cameras[0].project(landmarks_mm[0] * (-1, 1, 1)), mirror_xy((0.5, 0.5)))
 
 
 def test_faces_outside_the_window_change_nothing(bumpy) -> None:
-    mesh, pair_mm = bumpy
+    mesh, landmarks_mm = bumpy
     view, width_mm = View(70.0), 24.0
-    camera = crop_camera(view.object_from_view, pair_mm[0], width_mm)
+    camera = crop_camera(view.object_from_view, landmarks_mm[0], width_mm)
     xy = camera.project(mesh.vertices_mm[mesh.faces])  # (m, 3, 2)
     inside = (xy.max(axis=1) > 0).all(axis=1) & (xy.min(axis=1) < 1).all(axis=1)
     cropped = replace(mesh, faces=np.ascontiguousarray(mesh.faces[inside]))
@@ -80,10 +80,12 @@ def test_faces_outside_the_window_change_nothing(bumpy) -> None:
 
 
 def test_rotating_the_camera_is_rotating_the_object(bumpy) -> None:
-    mesh, pair_mm = bumpy
+    mesh, landmarks_mm = bumpy
     turn = View(20.0, 15.0).object_from_view
     turned = mesh.moved(rigid(turn))
-    straight = render_crops(mesh, [crop_camera(View(80.0).object_from_view, pair_mm[0], 30.0)], SIZE)
-    following = render_crops(turned, [crop_camera(turn @ View(80.0).object_from_view, turn @ pair_mm[0], 30.0)], SIZE)
+    straight = render_crops(mesh, [crop_camera(View(80.0).object_from_view, landmarks_mm[0], 30.0)], SIZE)
+    following = render_crops(
+        turned, [crop_camera(turn @ View(80.0).object_from_view, turn @ landmarks_mm[0], 30.0)], SIZE
+    )
 
     assert (np.abs(straight.astype(int) - following) <= 1).all(axis=-1).mean() > 0.99

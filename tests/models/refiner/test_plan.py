@@ -17,9 +17,9 @@ def plan(bodies) -> SamplePlan:
     dataset: Dataset = open_dataset(str(bodies))
     points = np.array([[row["left"], row["right"]] for row in dataset.objects.to_pylist()])
     to_object = dataset.object_from_source
-    pairs_mm = points @ to_object[:3, :3].T + to_object[:3, 3]
+    landmarks_mm = points @ to_object[:3, :3].T + to_object[:3, 3]
     initial_errors = InitialErrors(np.empty((0, 3)), 4.0)
-    return SamplePlan(dataset, tuple(dataset.files.values()), pairs_mm, CropSize(80.0, 32), initial_errors, 48, 25)
+    return SamplePlan(dataset, tuple(dataset.files.values()), landmarks_mm, CropSize(80.0, 32), initial_errors, 48, 25)
 
 
 def test_the_segments_hold_exactly_the_planned_batches(plan) -> None:
@@ -60,7 +60,7 @@ def test_a_mesh_that_cannot_be_read_is_reported_and_replaced(plan) -> None:
 
 
 def test_without_any_mesh_there_are_no_batches(plan) -> None:
-    nothing = replace(plan, meshes=(MeshFile("gone.ply"),), pairs_mm=plan.pairs_mm[:1])
+    nothing = replace(plan, meshes=(MeshFile("gone.ply"),), estimates_mm=plan.landmarks_mm[:1])
 
     assert list(nothing.batches(0)) == []
     assert len(nothing.draw(0).skipped) == 1

@@ -46,14 +46,14 @@ def trained(ball) -> Refiner:
 
 
 def test_a_trained_refiner_finds_new_bumps(ball, trained) -> None:
-    mesh, pair_mm = ball(12.5)
-    estimate_mm = pair_mm + np.random.default_rng(1).normal(0, 3, (2, 3))
+    mesh, landmarks_mm = ball(12.5)
+    estimate_mm = landmarks_mm + np.random.default_rng(1).normal(0, 3, (2, 3))
 
     refined = refine(trained, mesh, estimate_mm)
-    errors = np.linalg.norm(refined.pair_mm - pair_mm, axis=1)
+    errors = np.linalg.norm(refined.landmarks_mm - landmarks_mm, axis=1)
 
     assert (errors < 1.5).all()
-    assert errors.mean() < np.linalg.norm(estimate_mm - pair_mm, axis=1).mean() / 2
+    assert errors.mean() < np.linalg.norm(estimate_mm - landmarks_mm, axis=1).mean() / 2
     assert (refined.snap_mm < 3).all()
     assert refined.moves_mm.shape == (2, 2)
     assert (refined.moves_mm[:, 1] < refined.moves_mm[:, 0]).all()
@@ -61,32 +61,32 @@ def test_a_trained_refiner_finds_new_bumps(ball, trained) -> None:
 
 
 def test_the_mirrored_object_gives_the_mirrored_pair(ball, trained) -> None:
-    mesh, pair_mm = ball(14.0)
-    estimate_mm = pair_mm + 2.0
+    mesh, landmarks_mm = ball(14.0)
+    estimate_mm = landmarks_mm + 2.0
 
     straight = refine(trained, mesh, estimate_mm)
     mirrored = refine(trained, mesh.mirrored(), mirror_pair(estimate_mm))
 
-    assert np.allclose(mirrored.pair_mm, mirror_pair(straight.pair_mm), atol=1e-3)
+    assert np.allclose(mirrored.landmarks_mm, mirror_pair(straight.landmarks_mm), atol=1e-3)
     flip = np.diag([-1, 1, 1])
     assert np.allclose(mirrored.covariance_mm2[::-1], flip @ straight.covariance_mm2 @ flip, atol=1e-3)
 
 
 def test_only_the_last_stage_uses_all_views(ball, trained) -> None:
     """The earlier stages use the EARLY_VIEWS with the least variance, and give the result of those alone."""
-    mesh, pair_mm = ball(12.0)
+    mesh, landmarks_mm = ball(12.0)
     stage, extra = trained.stages[0], (View(50.0), View(60.0), View(80.0, 10.0))
     many = replace(stage, views=(*extra, *VIEWS), variances_mm2=np.array([7.0, 6.0, 5.0, 1.0, 2.0, 3.0, 4.0]))
 
     best = many.from_best(EARLY_VIEWS)
     first_many, first_best, last_many = (
-        refine(replace(trained, stages=stages), mesh, pair_mm + 1.0)
+        refine(replace(trained, stages=stages), mesh, landmarks_mm + 1.0)
         for stages in ((many, stage), (best, stage), (stage, many))
     )
 
     assert best.views == (*VIEWS, extra[2])
     assert best.variances_mm2.tolist() == [1.0, 2.0, 3.0, 4.0, 5.0]
-    assert np.array_equal(first_many.pair_mm, first_best.pair_mm)
+    assert np.array_equal(first_many.landmarks_mm, first_best.landmarks_mm)
     assert last_many.map_spread_mm.size == first_many.map_spread_mm.size // len(VIEWS) * len(many.views)
 
 
@@ -124,13 +124,13 @@ def test_a_network_of_another_training_is_rejected(trained, tmp_path) -> None:
 
 def test_rays_pass_through_the_found_positions(bumpy) -> None:
     """Each ray, projected by its own camera, is the found position."""
-    mesh, pair_mm = bumpy
+    mesh, landmarks_mm = bumpy
     stage = _stage(build_network(32, width=4))
-    found, rays = find_rays(stage, [mesh], pair_mm[:1] + 1.0)
+    found, rays = find_rays(stage, [mesh], landmarks_mm[:1] + 1.0)
 
     along = rays.origins_mm + 7.0 * rays.directions
     for view, xy, point in zip(VIEWS, found.xy[:, 1], along[0, :, 1], strict=True):
-        right, up, _ = view.object_from_view.T @ (point - pair_mm[0] - 1.0) / CROP_SIZE.width_mm
+        right, up, _ = view.object_from_view.T @ (point - landmarks_mm[0] - 1.0) / CROP_SIZE.width_mm
         assert np.allclose(xy, [0.5 + right, 0.5 - up], atol=1e-6)
     assert np.allclose(ray_errors_mm(rays, along[0, 2, 1])[0, 2, 1], 0, atol=1e-6)
     assert found.xy.shape == map_moments(np.zeros((4, 2, 16, 16))).xy.shape == (4, 2, 2)
@@ -138,7 +138,7 @@ def test_rays_pass_through_the_found_positions(bumpy) -> None:
 
 def test_the_spread_of_the_networks_measures_their_disagreement(ball, trained) -> None:
     """Two equal networks give the result of one and agree; an untrained network disagrees."""
-    mesh, pair_mm = ball(13.0)
+    mesh, landmarks_mm = ball(13.0)
     stage = trained.stages[0]
     images, model = keras.Input(stage.network.input_shape), load_model(stage.network.keras)
     first = model(images)[:, :1]
@@ -148,7 +148,9 @@ def test_the_spread_of_the_networks_measures_their_disagreement(ball, trained) -
 
     def found(*maps):
         model = keras.Model(images, keras.ops.concatenate(maps, axis=1))
-        return refine(replace(trained, stages=(replace(stage, network=export_network(model)),)), mesh, pair_mm + 1.0)
+        return refine(
+            replace(trained, stages=(replace(stage, network=export_network(model)),)), mesh, landmarks_mm + 1.0
+        )
 
     of_one, of_two, of_odd = found(first), found(first, first), found(first, odd)
     assert np.allclose(of_one.unsnapped_mm, of_two.unsnapped_mm, atol=1e-4)

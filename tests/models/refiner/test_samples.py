@@ -24,34 +24,34 @@ def test_the_label_is_the_position_of_a_small_object() -> None:
 
 
 def test_without_error_the_label_is_the_centre_in_any_pose(bumpy) -> None:
-    mesh, pair_mm = bumpy
+    mesh, landmarks_mm = bumpy
     exact = InitialErrors(np.empty((0, 3)), 0.0, turn_deg=30.0)
 
-    xy = crop_samples(mesh, pair_mm[0], CROP_SIZE, exact, np.random.default_rng(0), 8)[1]
+    xy = crop_samples(mesh, landmarks_mm[0], CROP_SIZE, exact, np.random.default_rng(0), 8)[1]
 
     assert np.allclose(xy, 0.5, atol=1e-6)
 
 
 def test_the_point_is_inside_the_crop_for_any_initial_error(bumpy) -> None:
-    mesh, pair_mm = bumpy
+    mesh, landmarks_mm = bumpy
     wild = InitialErrors(np.full((5, 3), 300.0), 100.0)
 
-    xy = crop_samples(mesh, pair_mm[0], CROP_SIZE, wild, np.random.default_rng(0), 20)[1]
+    xy = crop_samples(mesh, landmarks_mm[0], CROP_SIZE, wild, np.random.default_rng(0), 20)[1]
 
     assert (np.linalg.norm(xy - 0.5, axis=1) <= INSIDE + 1e-6).all()
 
 
 def test_the_right_instance_is_the_left_one_of_the_mirrored_object(bumpy) -> None:
-    mesh, pair_mm = bumpy
+    mesh, landmarks_mm = bumpy
     mirrored = mesh.mirrored()
 
-    (_, left_mm), (image, right_mm) = both_sides(mesh, pair_mm)
-    (_, back_mm), _ = both_sides(mirrored, mirror_pair(pair_mm))
+    (_, left_mm), (image, right_mm) = both_sides(mesh, landmarks_mm)
+    (_, back_mm), _ = both_sides(mirrored, mirror_pair(landmarks_mm))
 
     assert (image.vertices_mm == mirrored.vertices_mm).all()
-    assert (left_mm == pair_mm[0]).all()
+    assert (left_mm == landmarks_mm[0]).all()
     assert (right_mm == back_mm).all()
-    assert (right_mm * (-1, 1, 1) == pair_mm[1]).all()
+    assert (right_mm * (-1, 1, 1) == landmarks_mm[1]).all()
 
 
 def test_initial_errors_are_residuals_with_noise_of_half_their_size() -> None:
@@ -65,11 +65,12 @@ def test_initial_errors_are_residuals_with_noise_of_half_their_size() -> None:
 
 
 def test_the_same_seed_gives_the_same_samples(bumpy) -> None:
-    mesh, pair_mm = bumpy
+    mesh, landmarks_mm = bumpy
     initial_errors = InitialErrors(np.empty((0, 3)), 3.0)
 
     first, again, other = (
-        crop_samples(mesh, pair_mm[0], CROP_SIZE, initial_errors, np.random.default_rng(seed), 6) for seed in (1, 1, 2)
+        crop_samples(mesh, landmarks_mm[0], CROP_SIZE, initial_errors, np.random.default_rng(seed), 6)
+        for seed in (1, 1, 2)
     )
 
     assert (first[0] == again[0]).all()

@@ -15,11 +15,11 @@ def shape():
     """A body's vertices, faces and pair, and the mean shape of that body alone."""
     body = make_body(np.random.default_rng(1))
     vertices_mm, faces = np.asarray(body.vertices_mm, np.float64), body.faces
-    return vertices_mm, faces, body.pair_mm, build_template([(vertices_mm, faces, body.pair_mm)])
+    return vertices_mm, faces, body.landmarks_mm, build_template([(vertices_mm, faces, body.landmarks_mm)])
 
 
 def test_the_mean_shape_itself_has_small_scores(shape) -> None:
-    vertices_mm, faces, pair_mm, template = shape
+    vertices_mm, faces, landmarks_mm, template = shape
     scores = quality.shape_scores(locate(template, vertices_mm, faces))
 
     assert set(scores) <= set(quality.SCORE_TEXTS)
@@ -27,7 +27,7 @@ def test_the_mean_shape_itself_has_small_scores(shape) -> None:
     assert (np.asarray(scores["surroundings"]) < 0.3).all()
     assert scores["size"] < 1
     assert scores["rotation"] < 1
-    assert (quality.disagreement_scores(pair_mm, pair_mm)["disagreement"] == 0).all()
+    assert (quality.disagreement_scores(landmarks_mm, landmarks_mm)["disagreement"] == 0).all()
 
 
 def test_size_and_rotation_do_not_change_the_shape_score(shape) -> None:
@@ -47,8 +47,8 @@ def test_size_and_rotation_do_not_change_the_shape_score(shape) -> None:
 
 def test_a_missing_part_raises_the_score_of_its_side(shape) -> None:
     """Cutting off the left landmark's surroundings raises the left score."""
-    vertices_mm, faces, pair_mm, template = shape
-    away = np.linalg.norm(vertices_mm - pair_mm[0], axis=1)
+    vertices_mm, faces, landmarks_mm, template = shape
+    away = np.linalg.norm(vertices_mm - landmarks_mm[0], axis=1)
     reach = 0.1 * np.linalg.norm(np.ptp(vertices_mm, axis=0))
     left, right = quality.shape_scores(locate(template, vertices_mm, faces[(away[faces] > reach).all(axis=1)]))[
         "surroundings"
@@ -65,9 +65,9 @@ def test_the_best_view_decides_about_visibility() -> None:
 
 
 def test_scores_of_the_mirrored_pair_are_mirrored() -> None:
-    pair_mm, located_mm = np.random.default_rng(0).normal(size=(2, 2, 3))
+    landmarks_mm, located_mm = np.random.default_rng(0).normal(size=(2, 2, 3))
 
-    straight = quality.disagreement_scores(pair_mm, located_mm)["disagreement"]
-    mirrored = quality.disagreement_scores(mirror_pair(pair_mm), mirror_pair(located_mm))["disagreement"]
+    straight = quality.disagreement_scores(landmarks_mm, located_mm)["disagreement"]
+    mirrored = quality.disagreement_scores(mirror_pair(landmarks_mm), mirror_pair(located_mm))["disagreement"]
 
     np.testing.assert_allclose(mirrored, np.asarray(straight)[::-1])

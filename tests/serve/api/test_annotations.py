@@ -31,28 +31,28 @@ def label_of(client, object_id):
     return label, np.array([label["left_mm"], label["right_mm"]])
 
 
-def as_body(pair_mm, version):
+def as_body(landmarks_mm, version):
     """The JSON of PUT /labels/{object_id}."""
-    return {"left_mm": pair_mm[0].tolist(), "right_mm": pair_mm[1].tolist(), "version": version}
+    return {"left_mm": landmarks_mm[0].tolist(), "right_mm": landmarks_mm[1].tolist(), "version": version}
 
 
 def test_a_response_has_the_object_frame(client, dataset):
     """Coordinates in inches and other axes are returned aligned, in mm."""
-    _, pair_mm = label_of(client, "body-00004")
+    _, landmarks_mm = label_of(client, "body-00004")
     object_from_source = open_dataset(str(dataset)).object_from_source
 
-    np.testing.assert_allclose(apply(object_from_source, row_of(dataset, "body-00004")), pair_mm, atol=1e-9)
+    np.testing.assert_allclose(apply(object_from_source, row_of(dataset, "body-00004")), landmarks_mm, atol=1e-9)
 
 
 def test_a_label_is_saved_in_the_source_frame(client, dataset):
     """Aligned coordinates are written in the mesh file's frame, and read back equal."""
-    label, pair_mm = label_of(client, "body-00005")
-    answer = client.put("/labels/body-00005", json=as_body(pair_mm + MOVED_MM, label["version"]))
+    label, landmarks_mm = label_of(client, "body-00005")
+    answer = client.put("/labels/body-00005", json=as_body(landmarks_mm + MOVED_MM, label["version"]))
     object_from_source = open_dataset(str(dataset)).object_from_source
     again, saved_mm = label_of(client, "body-00005")
 
     assert (answer.status_code, answer.json()) == (200, again)
-    np.testing.assert_allclose(saved_mm, pair_mm + MOVED_MM, atol=1e-5)
+    np.testing.assert_allclose(saved_mm, landmarks_mm + MOVED_MM, atol=1e-5)
     np.testing.assert_allclose(apply(object_from_source, row_of(dataset, "body-00005")), saved_mm, atol=1e-9)
 
 
@@ -66,8 +66,8 @@ def test_a_saved_label_has_the_inverse_of_the_objects_own_rotation(tmp_path):
     async def move() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(web), base_url="http://here") as here:
             label = (await here.get("/labels/body-00001")).json()
-            pair_mm = np.array([label["left_mm"], label["right_mm"]])
-            return await here.put("/labels/body-00001", json=as_body(pair_mm + MOVED_MM, label["version"]))
+            landmarks_mm = np.array([label["left_mm"], label["right_mm"]])
+            return await here.put("/labels/body-00001", json=as_body(landmarks_mm + MOVED_MM, label["version"]))
 
     before = row_of(tmp_path / "bodies", "body-00001")
     saved = asyncio.run(move()).json()
@@ -81,13 +81,13 @@ def test_a_saved_label_has_the_inverse_of_the_objects_own_rotation(tmp_path):
 
 def test_the_second_save_of_one_version_conflicts(client, dataset):
     """It gets 409 in the form of all errors, and the first save stays."""
-    label, pair_mm = label_of(client, "body-00006")
-    first = client.put("/labels/body-00006", json=as_body(pair_mm + 1, label["version"]))
-    second = client.put("/labels/body-00006", json=as_body(pair_mm + 2, label["version"]))
+    label, landmarks_mm = label_of(client, "body-00006")
+    first = client.put("/labels/body-00006", json=as_body(landmarks_mm + 1, label["version"]))
+    second = client.put("/labels/body-00006", json=as_body(landmarks_mm + 2, label["version"]))
 
     assert (first.status_code, second.status_code) == (200, 409)
     assert second.json()["error"]["code"] == "conflict"
-    np.testing.assert_allclose(label_of(client, "body-00006")[1], pair_mm + 1, atol=1e-5)
+    np.testing.assert_allclose(label_of(client, "body-00006")[1], landmarks_mm + 1, atol=1e-5)
 
 
 def test_the_dataset_is_listed_in_pages(client):

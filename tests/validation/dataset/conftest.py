@@ -91,7 +91,7 @@ def clean(tmp_path_factory) -> Path:
         name, bust = f"body-{i:05d}", make_body(i, resolution_mm=9)  # coarse: 5,500 faces in 0.1 s
         editor.write(name, bust.vertices_mm, bust.faces)
         editor.rows[name] = {"object_id": name}
-        editor.label(name, bust.pair_mm)
+        editor.label(name, bust.landmarks_mm)
         editor.rows[name].update(group=name, split=SPLITS[i % len(SPLITS)])
     editor.save()
     return folder

@@ -21,8 +21,8 @@ def mesh_of(*parts: trimesh.Trimesh) -> Mesh:
     return Mesh.smooth(joined.vertices, joined.faces)
 
 
-def job(pair_mm=None, uri: str = "") -> MeasureJob:
-    return MeasureJob("a", uri, np.eye(4), None if pair_mm is None else np.array(pair_mm, dtype=float))
+def job(landmarks_mm=None, uri: str = "") -> MeasureJob:
+    return MeasureJob("a", uri, np.eye(4), None if landmarks_mm is None else np.array(landmarks_mm, dtype=float))
 
 
 BOX = trimesh.creation.box([20, 40, 60])

@@ -49,7 +49,7 @@ def copied_labels(survey: Survey) -> Iterator[Finding]:
     """Different meshes with exactly the same coordinates."""
     owners = defaultdict(list)
     for row, labels in survey.labelled:
-        owners[labels.pair_mm.tobytes()].append(row)
+        owners[labels.landmarks_mm.tobytes()].append(row)
     for first, *others in owners.values():
         for row in others:
             if row.sha256 != first.sha256:
@@ -147,7 +147,7 @@ def _is_off(survey: Survey, row: Measurement, labels: Labelled) -> NDArray[np.bo
 
 def _is_unplaced(row: Measurement, labels: Labelled) -> NDArray[np.bool_]:
     """Return (2,) whether left and right are at 0, 0, 0 and off the surface."""
-    return np.asarray((labels.pair_mm == 0).all(axis=1) & (labels.off_mm > UNPLACED_SHARE * row.size_mm))
+    return np.asarray((labels.landmarks_mm == 0).all(axis=1) & (labels.off_mm > UNPLACED_SHARE * row.size_mm))
 
 
 def _is_explained(survey: Survey, object_id: str) -> bool:

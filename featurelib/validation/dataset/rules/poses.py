@@ -27,7 +27,7 @@ def axes_of_the_dataset(survey: Survey) -> Iterator[Finding]:
     axis = survey.labels_axis
     if axis is None or axis[0] > NEAR_AXIS:
         return
-    towards = sum(labels.pair_mm[0, 0] > labels.pair_mm[1, 0] for _, labels in survey.labelled)
+    towards = sum(labels.landmarks_mm[0, 0] > labels.landmarks_mm[1, 0] for _, labels in survey.labelled)
     counts = f"left_x > right_x in {towards} of {len(survey.labelled)} objects, after the alignment"
     if np.linalg.norm(axis) < 0.5:
         message = f"objects disagree about the direction of left: {counts}"
@@ -59,7 +59,7 @@ def landmarks_off_the_middle(survey: Survey) -> Iterator[Finding]:
     """Datasets in which the landmarks' midpoint is not in the middle of most objects."""
     if survey.labels_axis is None or abs(survey.labels_axis[0]) < NEAR_AXIS:
         return
-    middles = [labels.pair_mm[:, 0].mean() - row.bounds_mm[:, 0].mean() for row, labels in survey.labelled]
+    middles = [labels.landmarks_mm[:, 0].mean() - row.bounds_mm[:, 0].mean() for row, labels in survey.labelled]
     shares = np.array(middles) / [np.ptp(row.bounds_mm[:, 0]) for row, _ in survey.labelled]
     if abs(share := float(np.median(shares))) > OFF_MIDDLE:
         middle_mm = float(np.median(middles))
@@ -82,7 +82,7 @@ def swapped_sides(survey: Survey) -> Iterator[Finding]:
     """Objects whose left and right are exchanged compared with the others."""
     for row, labels in survey.labelled:
         if row.object_id in survey.swapped and row.object_id not in survey.turned:
-            left_x, right_x = labels.pair_mm[:, 0]
+            left_x, right_x = labels.landmarks_mm[:, 0]
             message = (
                 f"left is at x = {left_x:.4g} mm and right at {right_x:.4g} mm, exchanged compared with the others"
             )
