@@ -60,7 +60,7 @@ def test_a_mesh_that_cannot_be_read_is_reported_and_replaced(plan) -> None:
 
 
 def test_without_any_mesh_there_are_no_batches(plan) -> None:
-    nothing = replace(plan, meshes=(MeshFile("gone.ply"),), estimates_mm=plan.landmarks_mm[:1])
+    nothing = replace(plan, meshes=(MeshFile("gone.ply"),), landmarks_mm=plan.landmarks_mm[:1])
 
     assert list(nothing.batches(0)) == []
     assert len(nothing.draw(0).skipped) == 1
