@@ -155,5 +155,5 @@ def test_wrong_input_is_rejected(run, plan, tmp_path):
         train_refiner(TrainRefinerConfig(run=str(run), reuse_networks="orthographic"))
     with pytest.raises(UsageError, match="--num-crops 40: expected at least two batches of 32"):
         train_refiner(TrainRefinerConfig(run=str(run), num_crops=40))
-    nothing = replace(plan, meshes=(MeshFile("gone.ply"),), estimates_mm=plan.estimates_mm[:1])
+    nothing = replace(plan, meshes=(MeshFile("gone.ply"),), landmarks_mm=plan.landmarks_mm[:1])
     assert list(nothing.batches(0)) == []
