@@ -8,6 +8,9 @@ FeaturelibError
 └── GeometryError  numbers without a geometric solution (parallel rays, a point behind a camera)
 """
 
+import difflib
+from collections.abc import Collection
+
 
 class FeaturelibError(Exception):
     """Base class of errors whose message is for the user: one line with file, value and fix."""
@@ -31,3 +34,9 @@ class MachineError(FeaturelibError, RuntimeError):
 
 class GeometryError(FeaturelibError, ValueError):
     """Numbers without a geometric solution, such as parallel rays."""
+
+
+def did_you_mean(wrong: str, known: Collection[str]) -> str:
+    """Return " did you mean <name>?" with the known name that is most like a wrong one; "" if none is like it."""
+    like = difflib.get_close_matches(wrong, known, n=1)
+    return f" did you mean {like[0]}?" if like else ""

@@ -9,6 +9,9 @@ from featurelib.runtime import cli
 
 Unit = Literal["mm", "cm", "m", "inch"]
 
+PairsFrom = Literal["names", "infer", "none"]
+"""What tells the pairs of a landmark set, beside a file."""
+
 
 @cli.config
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +25,14 @@ class ImportConfig:
         landmarks: Landmark file, or folder of them: Slicer .mrk.json and .fcsv, MeshLab .pp, .json, tables such as
             .csv, IDAV .pts, TPS, NTS, Morphologika.
         unit: Unit of the mesh files; required for a new dataset.
-        landmark: Name of the landmark; required for a new dataset.
+        landmark: Name of the landmark, if only one pair is wanted. Default: all points of the landmark files.
+        pairs: What tells the pairs of all points: `names` (words for left and right), `infer` (their positions; look at
+            OUT/pairs.html), `none`, or a JSON file with `landmarks` as in dataset.json. Default: names, or the set of
+            an existing dataset.
         front: Axis of the mesh files that points out of the face, such as -y; `align` has more options.
         up: Axis of the mesh files that points up, such as +z.
-        left: Label of the left landmark in the files, or the names of three CSV columns x, y and z. Default: the label
-            with the word left or l.
+        left: With --landmark, the label of its left point in the files, or the names of three CSV columns x, y and z.
+            Default: the label with the word left or l.
         right: The same for the right landmark. Default: the label with the word right or r.
         object_column: CSV column with the object's id or file. Default: found by its name.
         label_column: CSV column with the label, in a table with one row per point. Default: found by its name.
@@ -42,6 +48,7 @@ class ImportConfig:
     landmarks: str | None = None
     unit: Unit | None = None
     landmark: str | None = None
+    pairs: str | None = None
     front: Annotated[Axis | None, cli.hyphened] = None
     up: Annotated[Axis | None, cli.hyphened] = None
     left: tuple[str, ...] = ()
@@ -59,7 +66,7 @@ def import_dataset(config: ImportConfig) -> None:
 
     Landmarks can be imported later and again: rows of objects that the files do not name are kept.
 
-    Example: featurelib import-dataset --meshes scans --landmarks marks --unit inch --landmark tragus --out heads
+    Example: featurelib import-dataset --meshes scans --landmarks marks --unit mm --pairs infer --out skulls
     """
     from jobs.drivers.import_dataset import run  # imports take seconds; --help must not
 

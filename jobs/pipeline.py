@@ -14,11 +14,11 @@ class PipelineConfig(RenderConfig, DetectorTraining):
 
     Attributes:
         refine: Also train the refiner.
-        refiner_crops: Number of crops to train each of its two stages on.
+        refiner_crops: Number of crops to train each of its two stages on; default: that of train-refiner.
     """
 
     refine: bool = True
-    refiner_crops: int = 51_200
+    refiner_crops: int | None = None
 
 
 def pipeline(config: PipelineConfig) -> None:

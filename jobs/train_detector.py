@@ -14,7 +14,8 @@ class DetectorTraining:
     """How to train a detector.
 
     Attributes:
-        head: Output of the network: heatmap (one map for each instance) or regression (the near instance's position).
+        head: Output of the network: heatmap (one map for each landmark) or regression (the position of each pair's near
+            landmark, and of each other landmark).
         weights: Initial weights of the backbone: imagenet (downloaded by Keras), none, or the path of an .h5 or .npz
             without top.
         alpha: Width of MobileNetV2: 0.35, 0.5, 0.75, 1.0, 1.3 or 1.4.
@@ -32,8 +33,10 @@ class DetectorTraining:
         finetune_learning_rate: Learning rate (Adam) of the second phase; default for heatmap: 2e-3, for regression:
             1e-4.
         patience: Epochs without a lower validation error after which training stops.
-        mirror: Train on each image and its mirror image; otherwise on each image twice.
-        occluded: Also train on views in which the near landmark is occluded.
+        mirror: Train on each image and, if the dataset's `mirror` allows it, its mirror image; otherwise on each image
+            twice.
+        occluded: Also train on pairs in views in which their near landmark is occluded, and on other occluded
+            landmarks.
         shuffle_buffer: Number of samples mixed in memory; the order of the shards is random too.
         seed: Seed of the weights, the dropout and the order of the samples.
     """

@@ -1,4 +1,4 @@
-"""RUN/vectors -> RUN/lifter: train the lifter, from image positions to both landmarks in millimetres."""
+"""RUN/vectors -> RUN/lifter: train the lifter, from image positions to all landmarks in millimetres."""
 
 from dataclasses import dataclass
 

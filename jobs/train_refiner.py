@@ -17,7 +17,8 @@ class TrainRefinerConfig:
         projection: Projection of the lifter whose estimates are refined.
         reuse_networks: Use the networks of this other projection's refiner unchanged; only calibrate them on this
             projection's estimates.
-        num_crops: Number of training crops per stage.
+        num_crops: Number of training crops per stage; default: 51,200 for a pair, and 1,600 for each further pair or
+            single landmark.
         batch_size: Crops per step.
         learning_rate: Initial learning rate (Adam); it falls to zero along a cosine.
         cpus: CPUs of the training; default: all CPUs of the largest node, less one that renders crops.
@@ -28,7 +29,7 @@ class TrainRefinerConfig:
     dataset: str | None = None
     projection: Projection = "orthographic"
     reuse_networks: Projection | None = None
-    num_crops: int = 51_200
+    num_crops: int | None = None
     batch_size: int = 32
     learning_rate: float = 1e-3
     cpus: int | None = None

@@ -71,16 +71,16 @@ class DetectorStage:
 
 @serve.deployment
 class LifterStage:
-    """Turns the detections in all views into both landmarks in mm, and refines them."""
+    """Turns the detections in all views into landmarks in mm, and refines them."""
 
     def __init__(self, run: str, dataset: str | None = None, version: str = "") -> None:
         """Load a run's models after the detectors; a new `version` makes Serve replace the replicas."""
         device, manifests = _device(), manifests_of(run)
         self.predictors = {
-            p: Predictor.load(run, p, m.spec, device) for p, m in manifests.items() if has_lifter(run, p)
+            p: Predictor.load(run, p, m.spec, m.landmarks, device) for p, m in manifests.items() if has_lifter(run, p)
         }
         self.lifters = {
-            p: self.predictors[p].lifter if p in self.predictors else Lifter.load(run, p, m.spec)
+            p: self.predictors[p].lifter if p in self.predictors else Lifter.load(run, p, m.spec, m.landmarks)
             for p, m in manifests.items()
         }
         self.versions = {p: _versions(run, p) if p in self.predictors else {} for p in manifests}
@@ -115,20 +115,20 @@ class LifterStage:
         return await asyncio.to_thread(register)
 
     async def __call__(
-        self, projection: Projection, xy: np.ndarray, detection: Detection, centre_mm: list[float], method: str | None
+        self, projection: Projection, near: np.ndarray, detection: Detection, centre_mm: list[float], method: str | None
     ) -> Lifted:
-        """Return the landmarks by a method that needs no mesh; xy (v, 2) are the near instance's positions.
+        """Return the landmarks by a method that needs no mesh; near (v, s) is the nearer landmark of each slot.
 
         Raises:
             UsageError: if the method is unknown.
         """
-        lifted = await asyncio.to_thread(lift_views, self.lifters[projection], xy, detection, centre_mm, method)
+        lifted = await asyncio.to_thread(lift_views, self.lifters[projection], near, detection, centre_mm, method)
         return lifted._replace(versions=self.versions[projection])
 
     async def on_mesh(
         self, projection: Projection, registered: RegisteredMesh, detection: Detection, method: str | None
     ) -> Lifted:
-        """Return the landmarks by any method, by default the run's own choice, and the near side in each view.
+        """Return the landmarks by any method, by default the run's own choice.
 
         Raises:
             UsageError: if the method is unknown.

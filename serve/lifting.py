@@ -20,23 +20,26 @@ if TYPE_CHECKING:
 MESH_METHODS = (REFINED, "template")
 """Methods that need the object's mesh."""
 
+NOT_KNOWN = np.empty((0, 0), np.intp)
+
 
 class Lifted(NamedTuple):
-    """Both landmarks by one method.
+    """An object's k landmarks by one method.
 
-    landmarks_mm: (2, 3), object frame. sigma_mm: of each; None if the method's error is not known.
+    landmarks_mm: (k, 3), object frame; NaN if the method places none, or the object does not have the landmark.
+    is_present: (k,) whether the object has the landmark.
+    sigma_mm: (k,) NaN if the method's error is not known.
     uncertainty: of the run's own choice of method; None for a requested method.
-    covariance_mm2: (2, 3, 3), with the mean variances sigma_mm^2; None if only those are known.
-    near: index in SIDES of the nearer instance in each view; None for fusions without a mesh.
+    near: (v, s) which landmark of each slot is the nearer one, 0 or 1; -1 if not known.
     versions: hashes of the lifter and the refiner, if the run has them.
     """
 
-    landmarks_mm: list[list[float]]
+    landmarks_mm: NDArray[np.float64]
     method: str
-    sigma_mm: tuple[float | None, float | None]
+    is_present: NDArray[np.bool_]
+    sigma_mm: NDArray[np.float64]
     uncertainty: Uncertainty | None = None
-    covariance_mm2: list[list[list[float]]] | None = None
-    near: list[int] | None = None
+    near: NDArray[np.intp] = NOT_KNOWN
     versions: Mapping[str, str] = {}
 
 
@@ -48,64 +51,68 @@ class RegisteredMesh(NamedTuple):
 
 
 def lift_views(
-    lifter: "Lifter", xy: NDArray[np.floating], detection: Detection, centre_mm: ArrayLike, method: str | None
+    lifter: "Lifter", near: NDArray[np.intp], detection: Detection, centre_mm: ArrayLike, method: str | None
 ) -> Lifted:
-    """Return the landmarks by a method that needs no mesh; xy (v, 2) are the near instance's positions.
+    """Return the landmarks by a method that needs no mesh; near (v, s) is the nearer landmark of each slot.
 
     Raises:
         UsageError: if the method is unknown.
     """
+    from featurelib.models.predictor import near_positions
+
     method = method or lifter.chosen
+    xy = near_positions(detection.landmarks_xy, near, lifter.landmarks)
     landmarks_mm = lifter(xy, np.array(centre_mm), method, detection.landmarks_xy)
-    sigma_mm = lifter.sigma_mm.get(method)
-    return Lifted(landmarks_mm.tolist(), method, (sigma_mm, sigma_mm))
+    sigma_mm = np.full(len(landmarks_mm), lifter.sigma_mm.get(method, np.nan))
+    return Lifted(landmarks_mm, method, np.ones(len(landmarks_mm), bool), sigma_mm, near=near)
 
 
 def lift_mesh(predictor: "Predictor", registered: RegisteredMesh, detection: Detection, method: str | None) -> Lifted:
-    """Return the landmarks by any method, by default the run's own choice, and the near side in each view.
+    """Return the landmarks by any method, by default the run's own choice.
 
     Raises:
         UsageError: if the method is unknown.
     """
     from featurelib.models.predictor import near_indices
 
-    mesh, located = registered
-    spec = predictor.lifter.spec
+    (mesh, located), lifter = registered, predictor.lifter
     if method is None or method in MESH_METHODS:
         lifted = _predicted(predictor, registered, detection, method)
-        return lifted._replace(near=near_indices(spec, mesh, np.array(lifted.landmarks_mm)))
-    near = near_indices(spec, mesh, located.landmarks_mm)
-    xy = detection.landmarks_xy[np.arange(len(near)), near]
-    return lift_views(predictor.lifter, xy, detection, mesh.centre_mm, method)._replace(near=near)
+        near = near_indices(lifter.spec, mesh.centre_mm, lifted.landmarks_mm, lifter.landmarks)
+        return lifted._replace(near=near)
+    near = near_indices(lifter.spec, mesh.centre_mm, located.landmarks_mm, lifter.landmarks)
+    return lift_views(lifter, near, detection, mesh.centre_mm, method)
 
 
 def _predicted(predictor: "Predictor", registered: RegisteredMesh, detection: Detection, method: str | None) -> Lifted:
     """Return a predictor's own choice, or its result by one of MESH_METHODS."""
     prediction = predictor(registered.mesh, detection, registered.located)
     if method is None or method == prediction.method:
-        uncertainty = prediction.uncertainty
-        left, right = uncertainty.sigma_mm.tolist()
-        covariance_mm2 = uncertainty.covariance_mm2.tolist()
-        return Lifted(prediction.landmarks_mm.tolist(), prediction.method, (left, right), uncertainty, covariance_mm2)
+        uncertainty, present = prediction.uncertainty, prediction.is_present
+        return Lifted(prediction.landmarks_mm, prediction.method, present, uncertainty.sigma_mm, uncertainty)
     if method not in prediction.estimates_mm:
         known = ", ".join(prediction.estimates_mm)
         raise UsageError(f"method {method!r}: this run has no refiner; expected one of {known}")
-    return Lifted(prediction.estimates_mm[method].tolist(), method, (None, None))
+    landmarks_mm = prediction.estimates_mm[method]
+    return Lifted(landmarks_mm, method, np.ones(len(landmarks_mm), bool), np.full(len(landmarks_mm), np.nan))
 
 
 def warm_lifter(lifter: "Lifter") -> None:
     """Run a lifter once, so that no request waits for it."""
-    middle = np.full((len(lifter.spec.rig), 2, 2), 0.5)
-    lifter(middle[:, 0], np.zeros(3), landmarks_xy=middle)
+    num_views, slots = len(lifter.spec.rig), lifter.landmarks.slots
+    landmarks_xy = np.full((num_views, len(lifter.landmarks.names), 2), 0.5)
+    with contextlib.suppress(FeaturelibError):  # these rays may determine no landmark
+        lifter(np.full((len(slots), num_views, 2), 0.5), np.zeros(3), landmarks_xy=landmarks_xy)
 
 
 def warm_predictor(predictor: "Predictor") -> None:
     """Run a predictor once on a ball, so that no request waits for the tracing of its graphs."""
     from trimesh.creation import icosphere
 
-    assert predictor.lifter.template is not None  # each predictor has one
-    ball = icosphere(subdivisions=4, radius=float(np.abs(predictor.lifter.template.points_mm).max()))
-    num_views = len(predictor.lifter.spec.rig)
-    detection = Detection(np.full((num_views, 2, 2), 0.5), np.full((num_views, 2), 0.5))
+    lifter = predictor.lifter
+    assert lifter.template is not None  # each predictor has one
+    ball = icosphere(subdivisions=4, radius=float(np.abs(lifter.template.points_mm).max()))
+    shape = (len(lifter.spec.rig), len(lifter.landmarks.names))
+    detection = Detection(np.full((*shape, 2), 0.5), np.full(shape, 0.5))
     with contextlib.suppress(FeaturelibError):  # a ball may have no prediction
         predictor(Mesh.smooth(ball.vertices, ball.faces), detection)

@@ -2,43 +2,33 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from time import perf_counter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from ray.exceptions import RayActorError
 from ray.serve.exceptions import DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
 from featurelib.datasets.dataset import Dataset, open_dataset
 from featurelib.errors import FeaturelibError
-from featurelib.geometry import SIDES, Projection
+from featurelib.geometry import SIDES, LandmarkSet, Projection
 from featurelib.meshes import MESH_SUFFIXES
 from featurelib.meshes.file_names import split_mesh_name
+from featurelib.models.predictions import Detection
 from serve.api.errors import ApiError
 from serve.api.images import read_image
+from serve.api.landmark_fields import FoundInImage
 from serve.api.limiter import ConcurrencyLimiter
-from serve.api.responses import (
-    infer_3d_response,
-    infer_response,
-    landmark_detection,
-    position_fields,
-    scene_of,
-    sigma_fields,
-    view_responses,
-)
-from serve.api.schemas import (
-    ImageOptions,
-    Infer3dRequest,
-    Infer3dResponse,
-    InferRequest,
-    InferResponse,
-    MeshOptions,
-)
+from serve.api.requests import ImageOptions, Infer3dRequest, InferRequest, MeshOptions
+from serve.api.responses import infer_3d_response, infer_response, scene_of, view_fields
+from serve.api.schemas import Infer3dResponse, InferResponse
 from serve.batching import BatchDetection, batched_detector
-from serve.lifting import RegisteredMesh
+from serve.lifting import Lifted, RegisteredMesh
 from serve.metrics import Meters
-from serve.run_index import RunIndex
+from serve.run_index import RunIndex, refuse_other_set
 from serve.settings import AppSettings
 
 READY_SECONDS = 10.0
@@ -71,6 +61,13 @@ class Orchestrator:
         self.lifts = self.limiter("lifts", settings.queues.lifts)
         self.meshes = self.limiter("meshes", settings.queues.meshes)
 
+    @cached_property
+    def landmarks(self) -> LandmarkSet:
+        """The landmark set; outlines and definitions are those of the dataset, which may be newer than the run's."""
+        if self.dataset is not None:
+            return self.dataset.landmarks
+        return next(iter(self.index.manifests.values())).landmarks
+
     @property
     def private_uris(self) -> list[str]:
         """The locations of the run and its datasets, which no response may contain."""
@@ -95,49 +92,36 @@ class Orchestrator:
             raise self._busy("the models are not ready") from None
 
     async def detect_in_view(self, request: InferRequest) -> InferResponse:
-        """Detect the near landmark in one view of an object."""
+        """Detect all landmarks in one view of an object."""
         started = perf_counter()
         projection = self.index.projection(request.projection)
         row = (await self.index.rows(request.object_id, projection, request.view))[0]
-        detection, version = await self._detect(projection, [row["png"]], {})
-        size, noise_xy = (row["width"], row["height"]), self.index.noise(projection)
-        return infer_response(
-            version,
-            started,
-            self.index.spec(projection).rig.views[request.view].near_side,
-            landmark_detection(detection, 0, size),
-            position_fields(detection.landmarks_xy[0, SIDES.index(row["near_side"])], size)
-            | sigma_fields(None if noise_xy is None else noise_xy[request.view], row["width"]),
-        )
+        (xys, visible), version = await self._detect(projection, [row["png"]], {})
+        landmarks, noise_xy = self.index.landmarks(projection), self.index.noise(projection)
+        sigma_xy, size = None if noise_xy is None else noise_xy[:, request.view], (row["width"], row["height"])
+        near = self.index.near(projection, row)
+        found = FoundInImage(landmarks, xys[0], visible[0], near, sigma_xy, size, row["width"])
+        return infer_response(version, started, self.index.spec(projection).rig.views[request.view].near_side, found)
 
     async def detect_in_image(self, content: bytes, options: ImageOptions) -> InferResponse:
-        """Detect the most visible instance in an uploaded image."""
+        """Detect all landmarks in an uploaded image; the more visible one of a pair counts as the nearer."""
         started = perf_counter()
         projection = self.index.projection(options.projection)
         image = await asyncio.to_thread(read_image, content, self.limits.image_pixels)
-        in_square, version = await self._detect(projection, [image.png], {})
-        has_sides = bool(np.isfinite(in_square.visible).all())
-        best = int(in_square.visible[0].argmax()) if has_sides else 0
-        detection, noise_xy = (
-            in_square._replace(landmarks_xy=image.xy(in_square.landmarks_xy)),
-            self.index.noise(projection),
-        )
-        return infer_response(
-            version,
-            started,
-            SIDES[best] if has_sides else None,
-            landmark_detection(detection, 0, image.size),
-            position_fields(detection.landmarks_xy[0, best], image.size)
-            | sigma_fields(None if noise_xy is None else np.sqrt(np.mean(noise_xy**2, axis=0)), image.side),
-        )
+        (xys, visible), version = await self._detect(projection, [image.png], {})
+        landmarks, noise_xy = self.index.landmarks(projection), self.index.noise(projection)
+        near = more_visible(landmarks, visible[0])
+        sigma_xy = None if noise_xy is None else np.sqrt(np.mean(noise_xy**2, axis=1))
+        found = FoundInImage(landmarks, image.xy(xys[0]), visible[0], near, sigma_xy, image.size, image.side)
+        return infer_response(version, started, SIDES[near[0]] if found.has_sides else None, found)
 
     async def predict_object(self, request: Infer3dRequest) -> Infer3dResponse:
-        """Predict both landmarks of an object of the run from all its views."""
+        """Predict all landmarks of an object of the run from all its views."""
         started, timings_ms = perf_counter(), dict[str, float]()
         projection = self.index.projection(request.projection)
         with self.meters.stage("read", timings_ms):
             rows = await self.index.rows(request.object_id, projection)
-        near, centre_mm = [SIDES.index(row["near_side"]) for row in rows], rows[0]["centre_mm"]
+        near, centre_mm = np.stack([self.index.near(projection, row) for row in rows]), rows[0]["centre_mm"]
         lifter, pngs = _required(self.lifter), [row["png"] for row in rows]
         with self.lifts():
             (detection, version), registered = await asyncio.gather(
@@ -148,15 +132,13 @@ class Orchestrator:
                 if registered is not None:
                     lifted = await self._call(lifter.on_mesh.remote, projection, registered, detection, request.method)
                 else:
-                    xy = detection.landmarks_xy[np.arange(len(near)), near]
-                    lifted = await self._call(lifter.remote, projection, xy, detection, centre_mm, request.method)
-        spec, noise_xy = self.index.spec(projection), self.index.noise(projection)
-        views = view_responses(spec, noise_xy, np.asarray(centre_mm), detection, lifted._replace(near=near))
+                    lifted = await self._call(lifter.remote, projection, near, detection, centre_mm, request.method)
+        views = self._views(projection, np.asarray(centre_mm), detection, lifted._replace(near=near))
         timings_ms["total"] = 1000 * (perf_counter() - started)
-        return infer_3d_response(lifted, version, views, timings_ms)
+        return infer_3d_response(lifted, self.index.landmarks(projection), version, views, timings_ms)
 
     async def predict_upload(self, content: bytes, filename: str, options: MeshOptions) -> Infer3dResponse:
-        """Predict both landmarks of an uploaded mesh."""
+        """Predict all landmarks of an uploaded mesh."""
         started, timings_ms = perf_counter(), dict[str, float]()
         projection = self.index.projection(options.projection)
         _, suffix = split_mesh_name(filename)
@@ -168,11 +150,12 @@ class Orchestrator:
             detection, version = await self._detect(projection, list(prepared.pngs), timings_ms)
             with self.meters.stage("lift", timings_ms):
                 lifted = await self._call(lifter.on_mesh.remote, projection, registered, detection, options.method)
-        spec, noise_xy = self.index.spec(projection), self.index.noise(projection)
-        views = view_responses(spec, noise_xy, prepared.mesh.centre_mm, detection, lifted)
-        scene = await asyncio.to_thread(scene_of, spec, prepared) if options.scene else None
+        views = self._views(projection, prepared.mesh.centre_mm, detection, lifted)
+        scene = None
+        if options.scene:
+            scene = await asyncio.to_thread(scene_of, self.index.spec(projection), prepared)
         timings_ms["total"] = 1000 * (perf_counter() - started)
-        return infer_3d_response(lifted, version, views, timings_ms, scene)
+        return infer_3d_response(lifted, self.index.landmarks(projection), version, views, timings_ms, scene)
 
     async def glb(self, object_id: str) -> bytes:
         """Return an object's mesh as GLB in the object frame.
@@ -187,6 +170,14 @@ class Orchestrator:
         if glb is None:
             raise ApiError(404, f"object {object_id!r}: its mesh is missing; serve with --dataset")
         return glb
+
+    def _views(
+        self, projection: Projection, centre_mm: NDArray[np.float64], detection: Detection, lifted: Lifted
+    ) -> list[dict[str, Any]]:
+        """Return the fields of each view of a response."""
+        index = self.index
+        of = index.spec(projection), index.landmarks(projection), index.noise(projection)
+        return view_fields(*of, centre_mm, detection, lifted)
 
     async def _detect(
         self, projection: Projection, pngs: Sequence[bytes], timings_ms: dict[str, float]
@@ -232,10 +223,23 @@ def _required(stage: DeploymentHandle | None) -> DeploymentHandle:
     return stage
 
 
+def more_visible(landmarks: LandmarkSet, visible: NDArray[np.floating]) -> NDArray[np.intp]:
+    """Return the more visible one of each slot (s,), 0 or 1, from probabilities (k,); -1 if they are not known."""
+    of_slots = visible[landmarks.slots]
+    return np.where(np.isnan(of_slots).any(axis=1), -1, of_slots.argmax(axis=1))
+
+
 def _dataset(settings: AppSettings, index: RunIndex) -> Dataset | None:
-    """Return the dataset whose labels are saved and that names the landmark; None if it cannot be opened."""
+    """Return the dataset whose labels are saved and that describes the landmarks; None if it cannot be opened.
+
+    Raises:
+        DataError: if its landmark set is not the run's.
+    """
     uris = [settings.dataset] if settings.dataset else [m.dataset for m in index.manifests.values()]
     try:
-        return open_dataset(uris[0], labelled=False)
+        dataset = open_dataset(uris[0], labelled=False)
     except FeaturelibError:
         return None
+    for manifest in index.manifests.values():
+        refuse_other_set(manifest, dataset.landmarks, dataset.uri)
+    return dataset

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from featurelib.datasets.shards import Manifest, RenderSpec, open_renders, read_views, renders_uri
 from featurelib.errors import DataError
-from featurelib.geometry import PROJECTIONS, Projection
+from featurelib.geometry import PROJECTIONS, SIDES, LandmarkSet, Projection
+from featurelib.geometry.landmark_set import difference
 from featurelib.models.detector.files import is_trained, read_network
 from featurelib.models.lifter.files import is_trained as has_lifter
 from featurelib.models.lifter.files import read_numbers
@@ -33,13 +34,13 @@ class RunIndex:
 
     manifests: by projection, of those rendered and with a trained detector; first the one with the smallest error on
         validation objects. object_ids: sorted, of all objects with views.
-    noise_xy: by projection, the detector's root mean square error (v, 2) on validation objects in shares of the image;
-        empty without a lifter.
+    noise_xy: by projection, the detector's root mean square error (s, v, 2) of near positions on validation objects, in
+        shares of the image; empty without a lifter.
     """
 
     manifests: dict[Projection, Manifest]
     object_ids: tuple[str, ...]
-    noise_xy: dict[Projection, list[list[float]]] = field(default_factory=dict)
+    noise_xy: dict[Projection, NDArray[np.float64]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, run: str) -> Self:
@@ -52,7 +53,7 @@ class RunIndex:
         uris = [uri for manifest in manifests.values() for uri in manifest.shard_uris]
         with ThreadPoolExecutor(8) as pool:
             ids = {row["object_id"] for rows in pool.map(_ids, uris) for row in rows}
-        noise_xy = {p: read_numbers(run, p)["noise_xy"] for p in manifests if has_lifter(run, p)}
+        noise_xy = {p: np.array(read_numbers(run, p)["noise_xy"], float) for p in manifests if has_lifter(run, p)}
         return cls(manifests, tuple(sorted(ids)), noise_xy)
 
     def projection(self, requested: Projection | None) -> Projection:
@@ -71,13 +72,25 @@ class RunIndex:
         """Return how the images of a projection were rendered."""
         return self.manifests[projection].spec
 
+    def landmarks(self, projection: Projection) -> LandmarkSet:
+        """Return the landmark set of a projection's images."""
+        return self.manifests[projection].landmarks
+
     def noise(self, projection: Projection) -> NDArray[np.float64] | None:
-        """Return the detector's root mean square error (v, 2) by view, in shares of the image; None if not known."""
-        noise = self.noise_xy.get(projection)
-        return None if noise is None else np.array(noise)
+        """Return the detector's errors (s, v, 2) by slot and view, in shares of the image; None if not known."""
+        return self.noise_xy.get(projection)
+
+    def near(self, projection: Projection, row: Mapping[str, Any]) -> NDArray[np.intp]:
+        """Return the nearer landmark of each slot (s,), 0 or 1, in the view of a row.
+
+        Where the labels do not tell, it is that of the side that the view sees.
+        """
+        seen = self.spec(projection).rig.views[row["view"]].near_side
+        near = np.array(row["near"], np.intp)
+        return np.where(near < 0, SIDES.index(seen) if seen else 0, near)
 
     async def rows(self, object_id: str, projection: Projection, view: int | None = None) -> list[dict[str, Any]]:
-        """Return the rows of schemas.SHARD of an object, all views or one.
+        """Return the rows of schemas.shard_schema of an object, all views or one.
 
         Raises:
             ApiError: 404 if there are none.
@@ -125,6 +138,16 @@ def manifests_of(run: str) -> dict[Projection, Manifest]:
     lifted = [p for p in trained if has_lifter(run, p)]
     best_first = sorted(lifted, key=lambda p: validation_mm(run, p)) + [p for p in trained if p not in lifted]
     return {projection: open_renders(run, projection) for projection in best_first}
+
+
+def refuse_other_set(manifest: Manifest, landmarks: LandmarkSet, dataset: str) -> None:
+    """Raise DataError if the set of a dataset is not the one that a run was rendered with."""
+    if manifest.landmarks.hash != landmarks.hash:
+        change = difference(manifest.landmarks, landmarks)
+        raise DataError(
+            f"{dataset}: not the landmark set of the run {manifest.uri}, which is {change}; "
+            "serve the run's own dataset, or run the pipeline on this one into a new --run"
+        )
 
 
 def run_version(run: str) -> str:

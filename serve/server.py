@@ -11,6 +11,7 @@ from ray import serve as ray_serve
 
 from featurelib.datasets.annotations import read_labels
 from featurelib.datasets.dataset import Dataset, open_dataset
+from featurelib.datasets.dataset_json import read_settings
 from featurelib.errors import FeaturelibError, UsageError
 from featurelib.runtime import storage
 from featurelib.runtime.console import output_options, print_result
@@ -18,7 +19,7 @@ from featurelib.runtime.ray_start import starting_ray
 from serve.__main__ import ServeConfig
 from serve.app import build_app
 from serve.ray_environment import fast_serve
-from serve.run_index import manifests_of, run_version
+from serve.run_index import manifests_of, refuse_other_set, run_version
 from serve.settings import AppSettings, LimitSettings, StageSettings
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,10 @@ def app_settings(config: ServeConfig) -> AppSettings:
     if config.run is None and not (config.label and config.dataset):
         raise UsageError("--run: missing; expected the folder of a run, or --dataset with --label to label its meshes")
     if config.label:
-        read_labels(labelled_dataset(config).uri)
+        dataset = labelled_dataset(config)
+        read_labels(dataset.uri, dataset.landmarks)
+    if config.run:
+        refuse_other_sets(config)
     try:
         return AppSettings(
             run=config.run and storage.absolute(config.run),
@@ -80,6 +84,16 @@ def labelled_dataset(config: ServeConfig) -> Dataset:
     """
     uri = config.dataset or next(iter(manifests_of(str(config.run)).values())).dataset
     return open_dataset(uri, labelled=False)
+
+
+def refuse_other_sets(config: ServeConfig) -> None:
+    """Raise DataError if the run's projections, or the dataset to serve, have different landmark sets."""
+    manifests = list(manifests_of(str(config.run)).values())
+    for manifest in manifests[1:]:
+        refuse_other_set(manifests[0], manifest.landmarks, manifest.uri)
+    settings = storage.join(config.dataset or manifests[0].dataset, "dataset.json")
+    if config.dataset or storage.exists(settings):
+        refuse_other_set(manifests[0], read_settings(settings).landmarks, settings)
 
 
 def start(settings: AppSettings, host: str, port: int) -> None:

@@ -5,16 +5,19 @@ import io
 import json
 import re
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
+from featurelib.datasets import synthetic
 from featurelib.datasets.dataset import Dataset, open_dataset
 from featurelib.datasets.synthetic.writing import write_dataset
-from featurelib.geometry import SIDE_COLOURS, SIDES, apply
+from featurelib.geometry import ROLE_COLOURS, SIDE_COLOURS, SIDES, apply
 from featurelib.validation.alignment_sheet import Row, alignment_sheet
 from featurelib.validation.dataset.drawing import Drawing, draw
 from featurelib.validation.dataset.measure import MeasureJob
@@ -81,17 +84,17 @@ def perceived(colours, vision: str) -> np.ndarray:
 @pytest.mark.parametrize("vision", MACHADO)
 def test_the_colours_are_distinct_with_any_colour_vision(vision):
     """They differ from each other, and from every grey of a render."""
-    left, right = perceived(SIDE_COLOURS.values(), vision)
+    colours = perceived(ROLE_COLOURS.values(), vision)
     greys = perceived([f"rgb({v}, {v}, {v})" for v in range(256)], vision)
 
-    assert np.linalg.norm(left - right) >= MIN_DISTANCE
-    assert min(np.linalg.norm(greys - side, axis=1).min() for side in (left, right)) >= MIN_DISTANCE
+    assert min(np.linalg.norm(a - b) for a, b in combinations(colours, 2)) >= MIN_DISTANCE
+    assert min(np.linalg.norm(greys - colour, axis=1).min() for colour in colours) >= MIN_DISTANCE
 
 
 @pytest.mark.parametrize("ground", re.findall(r"--(?:stage|panel|ground): (#\w+)", STYLE))
 def test_the_colours_contrast_with_the_backgrounds_of_the_viewer(ground):
     """In both schemes; white, the background of the other pages, is one of them."""
-    luminances = linear([ground, *SIDE_COLOURS.values()]) @ [0.2126, 0.7152, 0.0722] + 0.05
+    luminances = linear([ground, *ROLE_COLOURS.values()]) @ [0.2126, 0.7152, 0.0722] + 0.05
 
     assert min(max(each, luminances[0]) / min(each, luminances[0]) for each in luminances[1:]) >= MIN_CONTRAST
 
@@ -101,7 +104,7 @@ def test_the_viewer_has_the_same_colours():
     icon = (ROOT / "serve/viewer/icon.svg").read_text()
     dots = sorted((int(x), colour) for x, colour in re.findall(r'cx="(\d+)"[^>]* fill="(#\w+)"', icon))
 
-    assert re.findall(r"--(left|right): (#\w+)", STYLE) == list(SIDE_COLOURS.items())
+    assert re.findall(r"--(left|right|midline|unpaired): (#\w+)", STYLE) == list(ROLE_COLOURS.items())
     assert [colour for _, colour in dots] == [SIDE_COLOURS["right"], SIDE_COLOURS["left"]]
 
 
@@ -125,7 +128,7 @@ class Page(HTMLParser):
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.fills = dict(re.findall(r"\.(left|right) \{ fill: (#\w+);", text))
+        self.fills = dict(re.findall(r"\.(left|right|midline|unpaired) \{ fill: (#\w+);", text))
         self.circles: list[tuple[frozenset[str], str]] = []
         self.words = ""
         self._tag = ""
@@ -143,26 +146,35 @@ class Page(HTMLParser):
             self.words += data
 
 
+LANDMARKS = replace(synthetic.LANDMARKS, midline=("nose_tip",), unpaired=("chin",), outlines=(), definitions={})
+MARKED = replace(LANDMARKS, midline=())
+
+
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory) -> Dataset:
     folder = tmp_path_factory.mktemp("bodies")
-    write_dataset(folder, 1)
+    write_dataset(folder, 1, landmarks=LANDMARKS)
     return open_dataset(str(folder))
 
 
 @pytest.fixture(scope="module")
 def drawing(dataset) -> Drawing:
     row = dataset.objects.to_pylist()[0]
-    landmarks_mm = apply(dataset.object_from_source, [row["left"], row["right"]])
-    job = MeasureJob(row["object_id"], dataset.mesh_uri(row["mesh"]), dataset.object_from_source, landmarks_mm)
+    landmarks_mm = apply(dataset.object_from_source, np.reshape(row["landmarks"], (-1, 3)))
+    landmarks_mm[-2] = np.nan
+    uri, to_object = dataset.mesh_uri(row["mesh"]), dataset.object_from_source
+    job = MeasureJob(row["object_id"], uri, to_object, dataset.landmarks, landmarks_mm)
     drawn = draw(job)
     assert drawn is not None
     return drawn
 
 
 @pytest.mark.parametrize("kind", ["contact sheet", "alignment"])
-def test_a_sheet_draws_each_side_in_its_colour(kind, dataset, drawing):
-    """Each mark has the class of its side, occluded marks are rings, and the legend names both sides."""
+def test_a_sheet_draws_each_role_in_its_colour(kind, dataset, drawing):
+    """Each mark has the class of its role, occluded marks are rings, and the legend names the roles of the set.
+
+    A landmark that is not labelled has no mark.
+    """
     name = drawing.object_id
     if kind == "alignment":
         text, times = alignment_sheet("a", [Row(name, 0.0, 0.0)], {name: drawing}, {name: drawing}), 2
@@ -171,15 +183,19 @@ def test_a_sheet_draws_each_side_in_its_colour(kind, dataset, drawing):
         text, times = sheet(survey, [], ([], [name]), {name: drawing}), 1
     page = Page(text)
     of_views = [
-        (frozenset(["mark", side, *["occluded"] * mark.is_occluded]), side)
+        (frozenset(["mark", role, *["occluded"] * mark.is_occluded]), name)
         for marks in drawing.marks
-        for side, mark in zip(SIDES, marks, strict=True)
+        for name, role, mark in zip(MARKED.names, MARKED.roles, marks, strict=True)
     ]
+    roles = ["left", "right", *["midline", "unpaired"] * (kind == "contact sheet")]
 
-    assert page.fills == SIDE_COLOURS
-    assert len(page.circles) == 3 + times * len(of_views)
+    assert page.fills == ROLE_COLOURS
+    assert len(page.circles) == len(roles) + 1 + times * len(of_views)
     assert [circle for circle in page.circles if circle[1]] == of_views * times
-    assert [style - {"mark"} for style, title in page.circles if not title] == [{"left"}, {"right"}, {"occluded"}]
+    assert [style - {"mark"} for style, title in page.circles if not title] == [
+        *({role} for role in roles),
+        {"occluded"},
+    ]
     assert "the object's own left; " in page.words
     assert "its own right; " in page.words
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from featurelib.datasets.dataset import Dataset
-from featurelib.datasets.schemas import INPUTS, OBJECTS
+from featurelib.datasets.schemas import INPUTS
 from featurelib.errors import DataError
 from featurelib.runtime import parquet, storage
 
@@ -70,7 +70,7 @@ def with_tags(dataset: Dataset, tags: Sequence[str | None] | pa.ChunkedArray) ->
     """Return the dataset with other tags, one per object."""
     column = dataset.objects.schema.get_field_index("mesh_tag")
     values = tags if isinstance(tags, pa.ChunkedArray) else pa.array(tags, pa.string())
-    return replace(dataset, objects=dataset.objects.set_column(column, OBJECTS.field("mesh_tag"), values))
+    return replace(dataset, objects=dataset.objects.set_column(column, "mesh_tag", values))
 
 
 def _is_of_listing(tag: str | None) -> bool:

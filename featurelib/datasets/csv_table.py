@@ -76,18 +76,28 @@ def read_table(content: bytes, name: str = "") -> Table:
 
 
 def read_rows(content: bytes, name: str, required: Sequence[str], optional: Sequence[str] = ()) -> Table:
-    """Return a table with known columns; the decimal mark of the required ones after the first becomes a point.
+    """Return a table with known columns; the required ones after the first hold numbers.
+
+    Arguments and errors as of `read_table` and `with_known_columns`.
+    """
+    return with_known_columns(read_table(content, name), name, required, optional, numbers=required[1:])
+
+
+def with_known_columns(
+    table: Table, name: str, required: Sequence[str], optional: Sequence[str] = (), *, numbers: Sequence[str] = ()
+) -> Table:
+    """Return a table whose known columns have their names, whatever their blanks and case.
 
     Args:
-        content: of the file.
+        table: of `read_table`.
         name: of the file, for error messages.
-        required: columns that the table must have; the first has no numbers.
+        required: columns that the table must have.
         optional: columns whose names are known.
+        numbers: columns of numbers, whose decimal mark becomes a point.
 
     Raises:
-        DataError: as `read_table`, or if the table lacks a required column.
+        DataError: if the table lacks a required column, or has a known one twice.
     """
-    table = read_table(content, name)
     known = {column_key(column): column for column in (*required, *optional)}
     columns = [known.get(column_key(column), column) for column in table.columns]
     if missing := set(required) - set(columns):
@@ -99,7 +109,7 @@ def read_rows(content: bytes, name: str, required: Sequence[str], optional: Sequ
     if table.separator == ",":
         return Table(columns, renamed, ",", table.notes)
     note = f"read with {SEPARATORS.get(table.separator, repr(table.separator))} between its columns"
-    return Table(columns, _pointed(renamed, required[1:]), table.separator, (note, *table.notes))
+    return Table(columns, _pointed(renamed, numbers), table.separator, (note, *table.notes))
 
 
 def surplus(line: Line) -> str:

@@ -1,4 +1,4 @@
-"""A user's dataset: `dataset.json`, `meshes/` and `landmarks.csv`, read and checked as one table.
+"""A user's dataset: `dataset.json`, `meshes/`, `landmarks.csv` and `objects.csv`, read and checked as one table.
 
 Reading lists the mesh folder once and opens no mesh.
 """
@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from featurelib.datasets.alignment_table import Quaternion, read_rotations
 from featurelib.datasets.dataset_json import read_settings
 from featurelib.datasets.faults import Fault, report
-from featurelib.datasets.landmark_table import Landmarks, read_landmarks
+from featurelib.datasets.landmark_columns import Landmarks
+from featurelib.datasets.landmark_table import read_landmarks
 from featurelib.datasets.object_names import name_fault, shown
-from featurelib.datasets.schemas import OBJECTS, QUATERNION
+from featurelib.datasets.objects_table import Extra, combined, groups_and_splits, read_objects
+from featurelib.datasets.schemas import QUATERNION, objects_schema
 from featurelib.errors import DataError
-from featurelib.geometry import Alignment
+from featurelib.geometry import Alignment, LandmarkSet
 from featurelib.meshes import MESH_SUFFIXES, Mesh, read_mesh
 from featurelib.meshes.file_names import split_mesh_name
 from featurelib.runtime import storage
@@ -29,13 +31,13 @@ class Dataset:
     """The settings of a dataset folder and the table of its objects.
 
     uri: the folder, absolute.
-    unit, landmark, alignment: from `dataset.json`.
-    objects: a table of schemas.OBJECTS, sorted by object_id.
+    unit, landmarks, alignment: from `dataset.json`.
+    objects: a table of schemas.objects_schema, sorted by object_id.
     """
 
     uri: str
     unit: str
-    landmark: str
+    landmarks: LandmarkSet
     alignment: Alignment
     objects: pa.Table
 
@@ -89,48 +91,66 @@ def open_dataset(uri: str, *, labelled: bool = True, faults: list[Fault] | None 
     uri = storage.absolute(uri)
     settings = read_settings(storage.join(uri, "dataset.json"))
     listing = storage.list_files(storage.join(uri, "meshes"))
-    labels, own = storage.join(uri, "landmarks.csv"), storage.join(uri, "alignment.csv")
-    rotations = read_rotations(storage.read_bytes(own), own) if storage.exists(own) else {}
-    content = storage.read_bytes(labels) if labelled else None
-    objects = objects_table(listing, content, rotations=rotations, name=uri, faults=faults)
+    content = storage.read_bytes(storage.join(uri, "landmarks.csv")) if labelled else None
+    own, extras = storage.join(uri, "alignment.csv"), storage.join(uri, "objects.csv")
+    objects = objects_table(
+        listing,
+        content,
+        settings.landmarks,
+        rotations=read_rotations(storage.read_bytes(own), own) if storage.exists(own) else {},
+        extras=read_objects(storage.read_bytes(extras), extras, faults) if storage.exists(extras) else {},
+        name=uri,
+        faults=faults,
+    )
     return Dataset(uri, *settings, objects)
 
 
 def objects_table(
     listing: Iterable[storage.Entry],
     landmarks_csv: bytes | None,
+    landmarks: LandmarkSet,
     *,
     rotations: Mapping[str, Quaternion] | None = None,
+    extras: Mapping[str, Extra] | None = None,
     name: str = "dataset",
     faults: list[Fault] | None = None,
 ) -> pa.Table:
-    """Return the table of schemas.OBJECTS, sorted by object_id, of a mesh folder's listing and its labels.
+    """Return the table of schemas.objects_schema, sorted by object_id, of a mesh folder's listing and its labels.
 
     The table is built by columns, and each list becomes an Arrow array before the next list is built: a million
-    objects take about 10 s and at most 0.6 GB (`featurelib bench plan`).
+    objects with one pair take about 10 s and at most 0.6 GB (`featurelib bench plan`).
 
     Args:
         listing: the files of `meshes/`.
         landmarks_csv: the content of the file; None takes all meshes, without labels.
+        landmarks: the dataset's set.
         rotations: of `alignment.csv`, by object.
+        extras: of `objects.csv`, by object.
         name: of the dataset, for error messages.
         faults: as in `open_dataset`.
     """
-    table = _unsorted_table(listing, landmarks_csv, rotations or {}, name, faults)
+    table = _unsorted_table(listing, landmarks_csv, landmarks, rotations or {}, extras or {}, name, faults)
     return table.sort_by("object_id")  # the lists it was built from are freed by then
 
 
 def _unsorted_table(
     listing: Iterable[storage.Entry],
     landmarks_csv: bytes | None,
+    landmarks: LandmarkSet,
     rotations: Mapping[str, Quaternion],
+    extras: Mapping[str, Extra],
     name: str,
     faults: list[Fault] | None,
 ) -> pa.Table:
     meshes = _mesh_files(listing, f"{name}/meshes", faults)
-    labels = f"{name}/landmarks.csv"
-    rows = Landmarks.without_labels(meshes) if landmarks_csv is None else read_landmarks(landmarks_csv, labels, faults)
+    if landmarks_csv is None:
+        rows = Landmarks.without_labels(meshes, len(landmarks.names))
+    else:
+        rows = read_landmarks(landmarks_csv, f"{name}/landmarks.csv", landmarks, faults)
+    _refuse_unknown(extras, meshes, rows.places, f"{name}/objects.csv", faults)
     files = [meshes.get(object_id) for object_id in rows.object_ids]
+    both, tables = combined(rows.extras, extras, faults), "objects.csv" if extras else "landmarks.csv"
+    groups, splits = groups_and_splits(rows.object_ids, both, tables, faults)
     return pa.table(
         {
             "object_id": rows.object_ids,
@@ -139,13 +159,27 @@ def _unsorted_table(
             "rotation_wxyz": [rotations.get(i) for i in rows.object_ids]
             if rotations
             else pa.nulls(len(rows.object_ids), QUATERNION),
-            "group": rows.groups,
-            "split": rows.splits_by_group(faults),
-            "left": rows.points(0),
-            "right": rows.points(3),
+            "group": groups,
+            "split": splits,
+            "landmarks": rows.points_column(),
+            "absent": rows.absent_column(),
         },
-        schema=OBJECTS,
+        schema=objects_schema(len(landmarks.names)),
     )
+
+
+def _refuse_unknown(
+    extras: Mapping[str, Extra],
+    meshes: Mapping[str, str],
+    labelled: Mapping[str, int],
+    name: str,
+    faults: list[Fault] | None,
+) -> None:
+    """Report the objects of objects.csv that have neither a mesh nor labels: a misspelt id would leave its group."""
+    for object_id in extras:
+        if object_id not in meshes and object_id not in labelled:
+            fault = f"object {object_id!r} has neither a mesh nor labels; correct its id or remove the row"
+            report(faults, object_id, f"{name}: {fault}")
 
 
 def _mesh_files(listing: Iterable[storage.Entry], name: str, faults: list[Fault] | None) -> dict[str, str]:

@@ -3,18 +3,22 @@
 import re
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from featurelib.datasets.faults import Fault
 from featurelib.datasets.mesh_folder import MeshFolder, some, unread_files
 from featurelib.datasets.mesh_import import ImportedMesh
 from featurelib.datasets.object_names import shown
+from featurelib.geometry import LandmarkSet
 from featurelib.meshes.file_names import split_mesh_name
 from featurelib.runtime import storage
 
 REASONS_SHOWN = 10
 """Number of reasons, or of notes of one kind, that are printed."""
+
+FEW_SHARE = 0.2
+"""A landmark that fewer objects have than this share of the most frequent one's is named."""
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".tga")
 
@@ -28,8 +32,10 @@ class Summary:
     dataset: its URI. meshes: number that was imported. labelled: number of rows in landmarks.csv.
     left_out: the faults of files, rows and points that are not in the dataset.
     repaired: notes of the mesh readers by object. off_mesh: landmarks far from their mesh, by object.
-    unlabelled: objects for which the landmark files have no pair. kept: those of them with a row of an earlier import.
-    notes: how files were matched. unread: which files were not read.
+    landmarks: the set; None without landmarks. points: number of imported objects that have each landmark, by name.
+    unlabelled: objects of which the landmark files have no landmarks. kept: those of them with an earlier import's.
+    notes: how files were matched. pairs: lines on inferred pairs. doubts: what was guessed about the set.
+    unread: which files were not read.
     """
 
     dataset: str = ""
@@ -38,9 +44,13 @@ class Summary:
     left_out: Sequence[Fault] = ()
     repaired: Mapping[str, Sequence[str]] = field(default_factory=dict)
     off_mesh: Mapping[str, str] = field(default_factory=dict)
+    landmarks: LandmarkSet | None = None
+    points: Mapping[str, int] = field(default_factory=dict)
     unlabelled: Sequence[str] = ()
     kept: Sequence[str] = ()
     notes: Sequence[str] = ()
+    pairs: Sequence[str] = ()
+    doubts: Sequence[str] = ()
     unread: Sequence[str] = ()
 
     @classmethod
@@ -70,7 +80,12 @@ class Summary:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        return {**asdict(self), "left_out": [fault._asdict() for fault in self.left_out]}
+        landmarks = self.landmarks and self.landmarks.to_dict()
+        return {
+            **asdict(replace(self, landmarks=None)),
+            "landmarks": landmarks,
+            "left_out": [fault._asdict() for fault in self.left_out],
+        }
 
     @property
     def information(self) -> Iterator[str]:
@@ -79,6 +94,7 @@ class Summary:
         notes = ((object_id, note) for object_id, several in self.repaired.items() for note in several)
         yield from _first([*_grouped("repaired or not read", notes)], "such notes")
         yield from (f"not read: {line}" for line in self.unread)
+        yield from self.pairs
         if self.kept:
             yield f"without landmarks in these files, so the earlier ones stay in landmarks.csv: {some(self.kept)}"
         if without := [object_id for object_id in self.unlabelled if object_id not in set(self.kept)]:
@@ -87,6 +103,11 @@ class Summary:
     @property
     def warnings(self) -> Iterator[str]:
         """Lines on what a person has to decide."""
+        yield from self.doubts
+        num_labelled = max(self.points.values(), default=0)
+        if few := [name for name, count in self.points.items() if count < FEW_SHARE * num_labelled]:
+            counted = [f"{name} ({self.points[name]})" for name in few]
+            yield f"few objects have: {some(counted)}; check how these landmarks are named in the files"
         yield from _first([f"off the mesh: {i}: {line}" for i, line in self.off_mesh.items()], "objects")
         if 2 * len(self.off_mesh) > self.labelled:
             yield "most landmarks are off the mesh: were the meshes moved or scaled after they were marked?"
@@ -98,8 +119,22 @@ class Summary:
         """The last line, without the advice that follows."""
         parts = [f"{self.meshes} mesh{'es' * (self.meshes != 1)}"]
         parts += [f"{self.labelled} with landmarks"] if self.labelled else []
+        parts += self._set_parts
         counts = {"left out": len(self.left_out), "repaired": len(self.repaired), "off the mesh": len(self.off_mesh)}
         return ", ".join(parts + [f"{count} {what}" for what, count in counts.items() if count])
+
+    @property
+    def _set_parts(self) -> Sequence[str]:
+        """What the last line says about a set; nothing about one pair."""
+        if self.landmarks is None or self.landmarks.is_single_pair:
+            return ()
+        roles = {"midline": len(self.landmarks.midline), "unpaired": len(self.landmarks.unpaired)}
+        num_pairs = len(self.landmarks.pairs)
+        found = [f"{num_pairs} pair{'s' * (num_pairs != 1)}"] if num_pairs else []
+        found += [f"{count} {what}" for what, count in roles.items() if count]
+        low, high = min(self.points.values(), default=0), max(self.points.values(), default=0)
+        each = f"{low} to {high}" if low < high else f"{low}"
+        return (*found, f"{each} objects per landmark") if self.points else found
 
 
 def _unread(folder: MeshFolder, meshes: Mapping[str, ImportedMesh], used: Iterable[str]) -> list[str]:

@@ -15,15 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from featurelib.datasets.schemas import SHARD
+from featurelib.datasets.schemas import VIEW_KEYS
 from featurelib.datasets.shards.files import RECEIPT_KEY, Receipt
 from featurelib.datasets.shards.manifest import Manifest
 from featurelib.errors import DataError
 from featurelib.runtime import storage
 
-KEYS = ("object_id", "group", "split", "mesh_sha256")
-
-CONTENTS = pa.schema([*(SHARD.field(name) for name in KEYS), ("views", pa.int64())])
+CONTENTS = pa.schema([*((name, pa.string()) for name in VIEW_KEYS), ("views", pa.int64())])
 """One row per object, with its number of views; views with another group, split or mesh have a row of their own."""
 
 KINDS = {"object": "object_id", "group": "group", "mesh": "mesh_sha256"}
@@ -156,20 +154,20 @@ def refuse_mismatch(manifest: Manifest, contents: Contents) -> None:
 def _rows(file: pq.ParquetFile) -> pa.Table:
     """Return a shard's rows of CONTENTS."""
     names = file.metadata.schema.names
-    if missing := set(KEYS).difference(names):
+    if missing := set(VIEW_KEYS).difference(names):
         raise ValueError(f"no column {', '.join(sorted(missing))}")
-    columns = [names.index(name) for name in KEYS]
+    columns = [names.index(name) for name in VIEW_KEYS]
     groups = range(file.metadata.num_row_groups)
     known = {i: _constants(file.metadata.row_group(i), columns) for i in groups}
     rows = pa.Table.from_pylist([row for row in known.values() if row], CONTENTS)
     mixed = [i for i in groups if known[i] is None]
     if mixed:  # a row group of several objects, or of one whose views disagree
-        read = file.read_row_groups(mixed, columns=list(KEYS))
+        read = file.read_row_groups(mixed, columns=list(VIEW_KEYS))
         counts = pa.array([1] * len(read), pa.int64())
-        rows = pa.concat_tables([rows, read.select(KEYS).append_column("views", counts).cast(CONTENTS)])
-    if empty := [name for name in KEYS if rows[name].null_count]:
+        rows = pa.concat_tables([rows, read.select(VIEW_KEYS).append_column("views", counts).cast(CONTENTS)])
+    if empty := [name for name in VIEW_KEYS if rows[name].null_count]:
         raise ValueError(f"column {empty[0]} has nulls")
-    totals = rows.group_by(KEYS, use_threads=False).aggregate([("views", "sum")])
+    totals = rows.group_by(VIEW_KEYS, use_threads=False).aggregate([("views", "sum")])
     return totals.rename_columns({"views_sum": "views"}).select(CONTENTS.names)
 
 
@@ -178,7 +176,7 @@ def _constants(group: pq.RowGroupMetaData, columns: Sequence[int]) -> dict[str, 
     statistics = [group.column(column).statistics for column in columns]
     if not all(s and s.has_min_max and s.null_count == 0 and s.min == s.max for s in statistics):
         return None
-    return {**{name: s.min for name, s in zip(KEYS, statistics, strict=True)}, "views": group.num_rows}
+    return {**{name: s.min for name, s in zip(VIEW_KEYS, statistics, strict=True)}, "views": group.num_rows}
 
 
 def _receipt(metadata: dict[bytes, bytes] | None) -> Receipt | None:

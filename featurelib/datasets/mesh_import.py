@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from featurelib.datasets.landmark_files.placement import OffMesh, off_mesh
 from featurelib.errors import DataError, UsageError
+from featurelib.geometry import SIDES
 from featurelib.meshes import MESH_SUFFIXES, parse_mesh
 from featurelib.meshes.conversion import as_ply, pack_gltf
 from featurelib.meshes.file_names import split_mesh_name
@@ -28,7 +29,8 @@ class MeshJob:
     """One mesh to import.
 
     uri: of its file. folder: where it goes; None if it is only read. link: whether to link instead of copying.
-    mm_from_source: (4, 4). landmarks_mm: (2, 3) landmarks in the axes of the file, None without labels.
+    mm_from_source: (4, 4). landmarks_mm: (k, 3) landmarks in the axes of the file, NaN where not labelled, None without
+    labels. names: of the landmarks in messages.
     """
 
     object_id: str
@@ -37,6 +39,7 @@ class MeshJob:
     link: bool
     mm_from_source: NDArray[np.float64]
     landmarks_mm: NDArray[np.float64] | None = None
+    names: tuple[str, ...] = SIDES
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def import_mesh(job: MeshJob) -> ImportedMesh:
     suffix = split_mesh_name(name)[1]
     target = name if job.folder is None else job.object_id + name[-len(suffix) :]
     has_textures = has_unread_textures(content, suffix, beside)
-    off = None if job.landmarks_mm is None else off_mesh(job.landmarks_mm, mesh.vertices_mm, mesh.faces)
+    off = None if job.landmarks_mm is None else off_mesh(job.landmarks_mm, mesh.vertices_mm, mesh.faces, job.names)
     if job.folder is not None:
         _write(job, content, storage.join(job.folder, target))
     return ImportedMesh(target, mesh.notes, has_textures, tuple(beside.uris), off)

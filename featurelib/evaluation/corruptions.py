@@ -1,12 +1,14 @@
 """Corruptions of meshes: the kinds of damage that scanners, exports and wrong files cause."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from featurelib.errors import GeometryError
+from featurelib.geometry import SIDES, LandmarkSet
 from featurelib.meshes import Mesh
 
 CUT = 0.06
@@ -15,12 +17,13 @@ CUT = 0.06
 ROTATION_DEG = 60.0
 
 Corrupted = tuple[Mesh, NDArray[np.float64]]
-"""A mesh in the object frame in mm, and the positions (2, 3) of its landmarks, which may be cut off."""
+"""A mesh in the object frame in mm, and the positions (k, 3) of its landmarks, which may be cut off."""
 
 
-def without_surroundings(mesh: Mesh, landmarks_mm: NDArray[np.float64], sides: tuple[int, ...]) -> Corrupted:
-    """Return the mesh with the surface around one landmark or both cut off."""
-    away = np.linalg.norm(mesh.vertices_mm - landmarks_mm[list(sides), None], axis=-1).min(axis=0)
+def without_surroundings(mesh: Mesh, landmarks_mm: NDArray[np.float64], chosen: tuple[int, ...]) -> Corrupted:
+    """Return the mesh with the surface around the chosen landmarks cut off; around one that is NaN, nothing is."""
+    away = np.linalg.norm(mesh.vertices_mm - landmarks_mm[list(chosen), None], axis=-1)
+    away = np.where(np.isnan(away), np.inf, away).min(axis=0)
     return _cut(mesh, away > CUT * np.linalg.norm(np.ptp(mesh.bounds_mm, axis=0))), landmarks_mm
 
 
@@ -42,10 +45,10 @@ def half(mesh: Mesh, landmarks_mm: NDArray[np.float64], axis: int, sign: int) ->
     return _cut(mesh, sign * (mesh.vertices_mm - mesh.centre_mm)[:, axis] > 0), landmarks_mm
 
 
-KINDS: Mapping[str, Callable[[Mesh, NDArray[np.float64]], Corrupted]] = {
-    "left landmark cut off": lambda mesh, landmarks_mm: without_surroundings(mesh, landmarks_mm, (0,)),
-    "right landmark cut off": lambda mesh, landmarks_mm: without_surroundings(mesh, landmarks_mm, (1,)),
-    "both landmarks cut off": lambda mesh, landmarks_mm: without_surroundings(mesh, landmarks_mm, (0, 1)),
+Corruption = Callable[[Mesh, NDArray[np.float64]], Corrupted]
+"""A function of a mesh and its landmarks (k, 3), in mm in the object frame."""
+
+WHOLE: Mapping[str, Corruption] = {
     "rotated about x": lambda mesh, landmarks_mm: rotated(mesh, landmarks_mm, 0),
     "rotated about y": lambda mesh, landmarks_mm: rotated(mesh, landmarks_mm, 1),
     "rotated about z": lambda mesh, landmarks_mm: rotated(mesh, landmarks_mm, 2),
@@ -55,7 +58,18 @@ KINDS: Mapping[str, Callable[[Mesh, NDArray[np.float64]], Corrupted]] = {
     "front half": lambda mesh, landmarks_mm: half(mesh, landmarks_mm, 2, 1),
     "back half": lambda mesh, landmarks_mm: half(mesh, landmarks_mm, 2, -1),
 }
-"""The corruptions by name: functions of a mesh and its landmarks (2, 3), in mm in the object frame."""
+"""The corruptions of whole objects, by name."""
+
+
+def kinds(landmarks: LandmarkSet) -> dict[str, Corruption]:
+    """Return the corruptions of objects with these landmarks, by name.
+
+    Landmarks are cut off alone and together: those of the first pair, or the first landmark of a set without pairs.
+    """
+    both = {f"{side} landmark cut off": (k,) for side, k in zip(SIDES, landmarks.slots[0].tolist(), strict=True)}
+    both["both landmarks cut off"] = tuple(landmarks.slots[0].tolist())
+    cut_off = both if landmarks.pairs else {"landmark cut off": (0,)}
+    return {name: partial(without_surroundings, chosen=chosen) for name, chosen in cut_off.items()} | dict(WHOLE)
 
 
 def _cut(mesh: Mesh, kept: NDArray[np.bool_]) -> Mesh:

@@ -1,86 +1,58 @@
-"""The numbers of report.json: errors of all methods and of both baselines on held-out objects.
-
-Intervals contain, with a probability of 95 %, the statistic of all objects of this kind. They are bootstrapped by
-object (featurelib.evaluation.bootstrap).
-"""
+"""The numbers of report.json: errors of all methods and of both baselines on held-out objects."""
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featurelib.evaluation import bootstrap
-from featurelib.geometry import Rig
+from featurelib.evaluation.bootstrap import STATISTICS
+from featurelib.evaluation.morphometrics import morphometrics
+from featurelib.evaluation.summaries import Ends, intervals, is_known, summary, worse_by
+from featurelib.geometry import SIDES, Rig
 from featurelib.models.lifter.vectors import Vectors
 
 REPORT_SCHEMA = 1
 """Version of report.json; docs/records.md lists its keys."""
 
-BASELINES = ("mean_point", "template")
+TEMPLATE = "template"
+"""The baseline that is compared landmark by landmark."""
 
-STATISTICS = ("mean", "median", "p95")
-
-COMPARED = ("mean", "median")
-"""Statistics by which methods are compared. Two or three objects decide the 95th percentile of some dozen."""
-
-MAX_DRAWN = 20_000_000
-"""Numbers drawn per interval; more than 5,000 objects get fewer draws. This shifts the ends by a few hundredths of the
-interval's width, and an interval of half a million objects takes seconds instead of minutes."""
-
-MIN_BOOT = 200
-
-Ends = list[float] | None
-"""Lower and upper end of an interval; None, JSON's null, without an answer."""
+BASELINES = ("mean_point", TEMPLATE)
 
 
-def summary(errors: NDArray[np.floating]) -> dict[str, float | None]:
-    """Return mean, median and 95th percentile of errors of any shape; NaN (no answer) is left out.
+class ErrorTable(NamedTuple):
+    """The errors of all methods on n objects with k landmarks.
 
-    Without any answer all are None, which JSON writes as null: JSON has no NaN.
+    object_ids: (n,). is_labelled: (n, k). by_method: (n, k) in mm, NaN where not labelled, and without an answer.
     """
-    known = errors[np.isfinite(errors)]
-    if not known.size:
-        return {"mean": None, "median": None, "p95": None}
-    return {"mean": float(known.mean()), "median": float(np.median(known)), "p95": float(np.percentile(known, 95))}
 
+    object_ids: Sequence[str]
+    is_labelled: NDArray[np.bool_]
+    by_method: Mapping[str, NDArray[np.float64]]
 
-def intervals(errors: NDArray[np.floating]) -> dict[str, Ends]:
-    """Return the 95 % intervals of mean, median and 95th percentile of errors (n, p), one row per object."""
-    if not np.isfinite(errors).any():
-        return dict.fromkeys(STATISTICS)
-    num_boot = _num_boot(errors)
-    return {name: list(bootstrap.interval(errors, name, num_boot=num_boot)) for name in STATISTICS}
-
-
-def worse_by(errors: NDArray[np.floating], other: NDArray[np.floating]) -> dict[str, Ends]:
-    """Return the 95 % intervals of mean and median of errors (n, p) minus those of the other errors (n, p).
-
-    Only objects for which both have an answer count. If the whole interval is above zero, `other` is better.
-    """
-    if not (np.isfinite(errors).any(axis=1) & np.isfinite(other).any(axis=1)).any():
-        return dict.fromkeys(COMPARED)
-    num_boot = _num_boot(errors)
-    return {name: list(bootstrap.difference(errors, other, name, num_boot=num_boot)) for name in COMPARED}
+    def labelled(self, method: str) -> NDArray[np.float64]:
+        """Return the errors (m,) of all labelled landmarks; NaN without an answer."""
+        return self.by_method[method][self.is_labelled]
 
 
 def detector_report(vectors: Vectors, rig: Rig) -> dict[str, Any]:
-    """Return the detector's part: error in % of the image width, over all views and by view.
+    """Return the detector's part: error in % of the image width, over all slots and views, and by view.
 
     A view that shows both sides equally (the exact front) is hard for a head with one position, because a symmetric
     object has two right answers there. So the part also has the error without such views.
     """
-    errors_pct = 100 * np.linalg.norm(vectors.xy - vectors.xy_true, axis=-1)  # (n, v)
-    sided_pct = errors_pct[:, [view.near_side is not None for view in rig.views]]
+    errors_pct = 100 * np.linalg.norm(vectors.xy - vectors.xy_true, axis=-1)  # (n, s, v)
+    sided_pct = errors_pct[..., [view.near_side is not None for view in rig.views]]
     return {
         "test": {
             "error_pct_width": summary(errors_pct),
             "interval_pct_width": intervals(errors_pct),
             "error_pct_width_without_front": summary(sided_pct),
             "interval_pct_width_without_front": intervals(sided_pct),
-            "by_view": {str(i): summary(errors_pct[:, i])["mean"] for i in range(len(rig))},
-            "interval_by_view": {str(i): intervals(errors_pct[:, [i]])["mean"] for i in range(len(rig))},
+            "by_view": {str(i): summary(errors_pct[..., i])["mean"] for i in range(len(rig))},
+            "interval_by_view": {str(i): intervals(errors_pct[..., i], ("mean",))["mean"] for i in range(len(rig))},
         },
         "rig": json.loads(rig.to_json()),
     }
@@ -89,10 +61,10 @@ def detector_report(vectors: Vectors, rig: Rig) -> dict[str, Any]:
 def method_errors_mm(
     predictions: Mapping[str, NDArray[np.float64]], vectors: Vectors
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the errors (n, 2) in mm of left and right landmarks by method; NaN without an answer.
+    """Return the errors (n, k) in mm by method; NaN where not labelled, and without an answer.
 
     Args:
-        predictions: (n, 2, 3) landmarks in mm by method.
+        predictions: (n, k, 3) landmarks in mm by method.
         vectors: of the same n objects, in the same order.
     """
     return {
@@ -102,28 +74,43 @@ def method_errors_mm(
 
 
 def lifter_report(predictions: Mapping[str, NDArray[np.float64]], vectors: Vectors, chosen: str) -> dict[str, Any]:
-    """Return the lifter's part: errors in mm over both instances of each object, by method.
+    """Return the lifter's part: errors in mm over all labelled landmarks of all objects, by method.
+
+    The chosen method and the template also have the errors of each landmark and of the shapes.
 
     Args:
-        predictions: (n, 2, 3) landmarks in mm by method, NaN without an answer.
+        predictions: (n, k, 3) landmarks in mm by method, NaN without an answer.
         vectors: of the same n objects, in the same order.
         chosen: the method chosen on validation objects; all others are compared with it.
     """
     errors_mm = method_errors_mm(predictions, vectors)
-    nothing = np.full((len(vectors), 2), np.nan)
+    is_labelled = is_known(vectors.landmarks_mm)
+    nothing = np.full(is_labelled.shape, np.nan)
     test: dict[str, dict[str, Any]] = {}
     for method, errors in errors_mm.items():
-        answered = int(np.isfinite(errors).all(axis=1).sum())
-        test[method] = {"error_mm": summary(errors), "interval_mm": intervals(errors), "n": answered}
+        test[method] = _scores(errors, is_labelled)
         if method != chosen:
             test[method]["worse_by_mm"] = worse_by(errors, errors_mm.get(chosen, nothing))
+        if method in (chosen, TEMPLATE):
+            test[method]["by_landmark"] = {
+                name: _scores(errors[:, [k]], is_labelled[:, [k]]) for name, k in vectors.landmarks.index.items()
+            }
+            test[method]["morphometrics"] = morphometrics(predictions[method], vectors.landmarks_mm)
     return {"test": test, "chosen": chosen}
+
+
+def _scores(errors: NDArray[np.floating], is_labelled: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return the statistics of errors (n, p); n counts the objects with an answer for all their labels."""
+    answered = (np.isfinite(errors) | ~is_labelled).all(axis=1) & is_labelled.any(axis=1)
+    return {"error_mm": summary(errors), "interval_mm": intervals(errors), "n": int(answered.sum())}
 
 
 def table(report: Mapping[str, Any]) -> str:
     """Return the report as a text table: the detector's lines and one line per method, by projection."""
     test, train, val = (report["objects"].get(split, 0) for split in ("test", "train", "val"))
-    lines = [f"test objects: {test} (training {train}, validation {val})"]
+    num_landmarks = len(report["landmarks"])
+    of_set = f"; {num_landmarks} landmarks" if num_landmarks != len(SIDES) else ""
+    lines = [f"test objects: {test} (training {train}, validation {val}){of_set}"]
     for projection, detector in report["detector"].items():
         of = detector["test"]
         lines += [
@@ -136,7 +123,7 @@ def table(report: Mapping[str, Any]) -> str:
                 of["error_pct_width_without_front"],
                 of["interval_pct_width_without_front"],
             ),
-            _heading("both landmarks, mm"),
+            _heading(f"{'both' if len(report['landmarks']) == len(SIDES) else 'all'} landmarks, mm"),
         ]
         lifter = report["lifter"][projection]
         for method, scores in lifter["test"].items():
@@ -153,7 +140,3 @@ def _row(title: str, scores: Mapping[str, float | None], ends: Mapping[str, Ends
     values = "".join("       -" if scores[name] is None else f"{scores[name]:8.2f}" for name in STATISTICS)
     mean = ends["mean"]
     return f"  {title:28}{values}{'-' if mean is None else f'{mean[0]:.2f} to {mean[1]:.2f}':>18}"
-
-
-def _num_boot(errors: NDArray[np.floating]) -> int:
-    return int(np.clip(MAX_DRAWN // errors.size, MIN_BOOT, bootstrap.NUM_BOOT))

@@ -1,6 +1,7 @@
-"""report.html: the whole report as one file without scripts, fonts or requests.
+"""report.html: the whole report as one file without fonts or requests; of a single pair, without scripts.
 
-It can be mailed, printed and read in light and dark. Each plot has a description for screen readers.
+It can be mailed, printed and read in light and dark. Each plot has a description for screen readers. The tables of
+several landmarks have a script that sorts them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,29 +9,30 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
 
 from featurelib.evaluation import methods, plots
 from featurelib.evaluation.bootstrap import NUM_BOOT
 from featurelib.evaluation.figures import COLOURS, inline, theme
-from featurelib.evaluation.metrics import BASELINES
+from featurelib.evaluation.matrix import matrix
+from featurelib.evaluation.metrics import BASELINES, ErrorTable
+from featurelib.evaluation.worst import FEW as FEW_MARKS
 from featurelib.evaluation.worst import WorstObject, shots
-from featurelib.geometry import SIDE_COLOURS
+from featurelib.geometry import ROLE_COLOURS, LandmarkSet
 from featurelib.runtime.pages import render
 
-Errors = Mapping[str, NDArray[np.floating]]
 Json = Mapping[str, Any]
 
 FEW = 20
 """Bootstrapped intervals of fewer objects are too narrow."""
 
 
-def page(report: Json, curves: Mapping[str, Errors], worst: Sequence[WorstObject]) -> str:
+def page(report: Json, landmarks: LandmarkSet, errors: Mapping[str, ErrorTable], worst: Sequence[WorstObject]) -> str:
     """Return report.html.
 
     Args:
         report: the content of report.json.
-        curves: by projection and method the errors (n, 2) in mm of all test objects, NaN where there is no answer.
+        landmarks: the set.
+        errors: by projection, of all test objects.
         worst: with their images, in the order in which they are shown.
     """
     lifter = report["lifter"]
@@ -45,12 +47,21 @@ def page(report: Json, curves: Mapping[str, Errors], worst: Sequence[WorstObject
         few=FEW,
         num_boot=NUM_BOOT,
         means_plot=_means_plot(lifter),
-        **_curves(lifter, curves),
+        **_curves(lifter, errors),
+        matrices={
+            name: matrix(errors[name], part["chosen"], landmarks.names)
+            if name in errors and part["chosen"] in errors[name].by_method
+            else None
+            for name, part in lifter.items()
+        },
         calibration_plots=_calibration_plots(lifter),
         view_plots=_view_plots(report["detector"]),
         worst=[(each, [shots(each, image, frame_mm.get(each.projection)) for image in each.images]) for each in worst],
         colours=COLOURS,
-        side_colours=SIDE_COLOURS,
+        landmarks=landmarks,
+        roles=dict(zip(landmarks.names, landmarks.roles, strict=True)),
+        role_colours=ROLE_COLOURS,
+        few_marks=FEW_MARKS,
         theme=theme,
         meaning=methods.meaning,
         num_objects=methods.num_objects,
@@ -85,9 +96,10 @@ def _row(lifter: Json, method: str) -> plots.Row:
     return plots.Row(method, tuple(estimates), any(part["chosen"] == method for part in lifter.values()))
 
 
-def _curves(lifter: Json, curves: Mapping[str, Errors]) -> dict[str, object]:
+def _curves(lifter: Json, tables: Mapping[str, ErrorTable]) -> dict[str, object]:
     """Return the plots of cumulative errors by projection, all with the same x axis, and the lines by method."""
-    lifter = {name: part for name, part in lifter.items() if name in curves}
+    lifter = {name: part for name, part in lifter.items() if name in tables}
+    curves = {name: {m: tables[name].labelled(m) for m in tables[name].by_method} for name in lifter}
     drawn = methods.drawn_methods(lifter)
     lines = methods.lines(drawn, {part["chosen"] for part in lifter.values()})
     limits = plots.error_limits(curves[name][method] for name in lifter for method in drawn if method in curves[name])

@@ -48,7 +48,7 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """One method's name, its errors (n, 2) in mm, and its line."""
+    """One method's name, its errors (m,) of all labelled landmarks in mm, NaN without an answer, and its line."""
 
     label: str
     errors_mm: NDArray[np.floating]

@@ -6,6 +6,7 @@ downsized for the page: 15 of heads at 512 px take 432 kB as they are, and 139 k
 
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from featurelib.evaluation.plots import round_down
-from featurelib.geometry import SIDES, Rig
+from featurelib.geometry import SIDES, LandmarkSet, Rig
 
 Floats = NDArray[np.floating]
 
@@ -23,6 +24,12 @@ WHOLE_PX = 256
 
 CROP_PX = 36
 """Smallest width of a crop, in pixels of the image."""
+
+FEW = 4
+"""Landmarks up to which all are named in texts; of more, the worst ones."""
+
+NAMED = 3
+"""Landmarks that are named of more than FEW."""
 
 MARGIN = 4
 """A crop is at least this many times as wide as the predicted and true positions are apart."""
@@ -33,7 +40,7 @@ class ReportImage:
     """One view of an object.
 
     png: the image. view: its number. azimuth_deg: of the view.
-    found_xy, true_xy: (2, 2) positions of left and right in [0, 1]; NaN where unknown.
+    found_xy, true_xy: (k, 2) positions of the landmarks in [0, 1]; NaN where unknown.
     """
 
     png: bytes
@@ -45,17 +52,28 @@ class ReportImage:
 
 @dataclass(frozen=True, eq=False)
 class WorstObject:
-    """An object, the errors (2,) of its landmarks (left, right) in mm, and its images."""
+    """An object, its landmark set, the errors (k,) of its landmarks in mm, and its images.
+
+    An error is NaN without an answer or a label.
+    """
 
     object_id: str
     projection: str
+    landmarks: LandmarkSet
     error_mm: Floats
     images: tuple[ReportImage, ...]
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the landmarks; of a single pair, its sides."""
+        return SIDES if self.landmarks.is_single_pair else self.landmarks.names
+
+    @property
     def errors(self) -> str:
-        """The errors as text."""
-        return _by_side(self.error_mm, "{:.2f} mm", "no answer")
+        """The errors as text; of many landmarks, the largest ones and the median."""
+        known = self.error_mm[np.isfinite(self.error_mm)]
+        median = f"; median of {len(known)}: {np.median(known):.2f} mm" if len(self.error_mm) > FEW else ""
+        return _by_name(self.names, self.error_mm, self.error_mm, "{:.2f} mm", "no answer") + median
 
 
 class Window(NamedTuple):
@@ -67,25 +85,33 @@ class Window(NamedTuple):
     height: float
 
 
-class Shot(NamedTuple):
-    """A part of an image on the page, with marks in pixels of the whole image.
+class Mark(NamedTuple):
+    """A landmark on an image: its role and its label, which may be empty, and (x, y) in pixels of the whole image."""
 
-    found, true: (x, y) by side, where known. bar: length in mm and in px of a scale bar, if there is one.
+    role: str
+    label: str
+    found: list[float] | None
+    true: list[float] | None
+
+
+class Shot(NamedTuple):
+    """A part of an image on the page, with its marks.
+
+    bar: length in mm and in px of a scale bar, if there is one.
     """
 
     png: bytes
     alt: str
     window: Window
-    found: dict[str, list[float]]
-    true: dict[str, list[float]]
+    marks: tuple[Mark, ...]
     bar: tuple[float, float] | None = None
 
 
 def worst_rows(errors_mm: Floats, count: int = 5) -> list[int]:
-    """Return the rows of the `count` objects with the largest error of either landmark, the worst first.
+    """Return the rows of the `count` objects with the largest error of any landmark, the worst first.
 
     Args:
-        errors_mm: (n, 2); objects without any answer are left out.
+        errors_mm: (n, k); objects without any answer are left out.
         count: maximum number of rows.
     """
     worst = np.where(np.isfinite(errors_mm), errors_mm, -np.inf).max(axis=1)
@@ -93,9 +119,17 @@ def worst_rows(errors_mm: Floats, count: int = 5) -> list[int]:
     return [int(i) for i in order if np.isfinite(worst[i])]
 
 
-def views_to_show(rig: Rig, side: str) -> list[int]:
-    """Return up to three views that see a side: the one that faces it most, the median one and the most frontal one."""
-    sign = 1 if side == SIDES[0] else -1
+def worst_first(error_mm: Floats) -> NDArray[np.intp]:
+    """Return the indices of landmarks in descending order of their errors (k,); those without one are last."""
+    return np.argsort(-np.where(np.isfinite(error_mm), error_mm, -1.0), kind="stable")
+
+
+def views_to_show(rig: Rig, side: str | None) -> list[int]:
+    """Return up to three views that see a side: the one that faces it most, the median one and the most frontal one.
+
+    Without a side these are the first, the median and the last view.
+    """
+    sign = dict(zip(SIDES, (1, -1), strict=True)).get(side or "", 0)
     facing = [sign * float(view.object_from_view[0, 2]) for view in rig.views]
     seeing = sorted((i for i, value in enumerate(facing) if value > -1e-6), key=lambda i: -facing[i])
     return list(dict.fromkeys(seeing[i] for i in (0, len(seeing) // 2, -1))) if seeing else []
@@ -105,24 +139,25 @@ def shots(worst: WorstObject, view_image: ReportImage, frame_mm: float | None) -
     """Return a whole image, and a crop with a scale bar if `frame_mm`, the width of the image, is known."""
     image: Image.Image = Image.open(io.BytesIO(view_image.png))
     found_px, true_px = (np.asarray(xy, float) * image.size for xy in (view_image.found_xy, view_image.true_xy))
-    marks = _known(found_px), _known(true_px)
+    marks = _marks(worst, found_px, true_px)
     whole, near = Window(0, 0, *image.size), crop(found_px, true_px, worst.error_mm, image)
     alt = f"{worst.object_id} from azimuth {view_image.azimuth_deg:g} degrees, with predicted and true landmarks"
-    distances = _by_side(np.linalg.norm(found_px - true_px, axis=1), "{:.1f} pixels", "unknown")
+    apart_px = np.linalg.norm(found_px - true_px, axis=1)
+    distances = _by_name(worst.names, apart_px, worst.error_mm, "{:.1f} pixels", "unknown")
     return (
-        Shot(_png(image, whole), alt, whole, *marks),
+        Shot(_png(image, whole), alt, whole, marks),
         Shot(
             _png(image, near),
             f"Crop. Distance of predicted and true position: {distances}.",
             near,
-            *marks,
+            marks,
             None if frame_mm is None else _scale_bar(near, frame_mm / image.width),
         ),
     )
 
 
 def crop(found_px: Floats, true_px: Floats, error_mm: Floats, image: Image.Image) -> Window:
-    """Return the part of an image around both positions of the worse landmark, or of the one that is known."""
+    """Return the part of an image around both positions of the worst landmark of those whose positions are known."""
     known = np.isfinite(np.hstack([found_px, true_px])).all(axis=1)
     if not known.any():
         return Window(0, 0, *image.size)
@@ -134,8 +169,17 @@ def crop(found_px: Floats, true_px: Floats, error_mm: Floats, image: Image.Image
     return Window(left, top, size, size)
 
 
-def _known(px: Floats) -> dict[str, list[float]]:
-    return {side: xy.round(2).tolist() for side, xy in zip(SIDES, px, strict=True) if np.isfinite(xy).all()}
+def _marks(worst: WorstObject, found_px: Floats, true_px: Floats) -> tuple[Mark, ...]:
+    """Return the marks of the landmarks with a known position; of a single pair both are labelled, else the worst."""
+    landmarks, names = worst.landmarks, worst.names
+    order = [0, 1] if landmarks.is_single_pair else worst_first(worst.error_mm)[::-1].tolist()  # the worst is on top
+    labels = dict(enumerate("LR")) if landmarks.is_single_pair else {order[-1]: names[order[-1]]}
+    marks = (Mark(landmarks.roles[k], labels.get(k, ""), _known(found_px[k]), _known(true_px[k])) for k in order)
+    return tuple(mark for mark in marks if mark.found or mark.true)
+
+
+def _known(xy: Floats) -> list[float] | None:
+    return xy.round(2).tolist() if np.isfinite(xy).all() else None
 
 
 def _png(image: Image.Image, window: Window) -> bytes:
@@ -154,9 +198,7 @@ def _scale_bar(window: Window, mm_per_px: float) -> tuple[float, float]:
     return length_mm, length_mm / mm_per_px
 
 
-def _by_side(values: Floats, text: str, unknown: str) -> str:
-    """Return a text per side."""
-    return ", ".join(
-        f"{side} {text.format(value) if np.isfinite(value) else unknown}"
-        for side, value in zip(SIDES, values, strict=True)
-    )
+def _by_name(names: Sequence[str], values: Floats, error_mm: Floats, text: str, unknown: str) -> str:
+    """Return a text per landmark; of many, those with the largest errors."""
+    shown = range(len(names)) if len(names) <= FEW else worst_first(error_mm)[:NAMED]
+    return ", ".join(f"{names[k]} {text.format(values[k]) if np.isfinite(values[k]) else unknown}" for k in shown)

@@ -5,30 +5,32 @@ docs/conventions.md describes the frames with figures.
 
 from featurelib.geometry.alignment import MM_PER_UNIT, Alignment
 from featurelib.geometry.cameras import Camera, Lens, Orthographic, Perspective, Rays
-from featurelib.geometry.landmark_set import (
-    SIDES,
+from featurelib.geometry.landmark_set import SIDES, LandmarkSet, Mirror
+from featurelib.geometry.landmarks import is_visible, near_in_slots, near_side
+from featurelib.geometry.mirror import (
     Canonical,
-    LandmarkSet,
-    Mirror,
     canonical,
     mirror_landmarks,
     mirror_permutation,
+    mirror_views,
+    mirror_xy,
     permuted,
 )
-from featurelib.geometry.landmarks import is_visible, near_in_slots, near_side
-from featurelib.geometry.mirror import mirror_pair, mirror_views, mirror_xy
 from featurelib.geometry.quaternions import matrix_from_wxyz, wxyz_from_matrix
 from featurelib.geometry.rig import DEFAULT_RIG, PROJECTIONS, Projection, Rig, View, frame_needed_mm, lens_for
-from featurelib.geometry.sides import SIDE_COLOURS
+from featurelib.geometry.sides import MIDLINE_COLOUR, ROLE_COLOURS, SIDE_COLOURS, UNPAIRED_COLOUR
 from featurelib.geometry.transforms import apply, inverse, rigid
 from featurelib.geometry.triangulation import triangulate
 
 __all__ = [
     "DEFAULT_RIG",
+    "MIDLINE_COLOUR",
     "MM_PER_UNIT",
     "PROJECTIONS",
+    "ROLE_COLOURS",
     "SIDES",
     "SIDE_COLOURS",
+    "UNPAIRED_COLOUR",
     "Alignment",
     "Camera",
     "Canonical",
@@ -49,7 +51,6 @@ __all__ = [
     "lens_for",
     "matrix_from_wxyz",
     "mirror_landmarks",
-    "mirror_pair",
     "mirror_permutation",
     "mirror_views",
     "mirror_xy",

@@ -6,14 +6,14 @@ landmark that is not labelled, or does not exist on an object, is NaN.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from itertools import chain
-from typing import Any, Literal, NamedTuple, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from featurelib.errors import DataError
 
@@ -23,6 +23,8 @@ same kind of object with the same names (left and right femora in one dataset). 
 
 SIDES = ("left", "right")
 """The sides of a pair, from the object's own point of view."""
+
+RECORD_KEY = "landmark_set"
 
 KEYS = ("pairs", "midline", "unpaired", "outlines", "definitions")
 
@@ -98,6 +100,25 @@ class LandmarkSet:
                 if landmark not in roles:
                     raise DataError(f"{name}: {key}: {landmark!r} is in none of pairs, midline, unpaired")
 
+    def to_record(self) -> dict[str, Any]:
+        """Return the entry `landmark_set` of an artefact's configuration: names, roles, mirror, hash; no outlines."""
+        shaping = replace(self, outlines=(), definitions={})
+        return {RECORD_KEY: {"landmarks": shaping.to_dict(), "mirror": self.mirror, "hash": self.hash}}
+
+    @classmethod
+    def from_record(cls, config: Mapping[str, Any], *, name: str) -> Self:
+        """Return the set of an artefact's configuration with the entry of `to_record`; errors begin with `name`.
+
+        Raises:
+            DataError: if it has no set, so that another version wrote it, or as `from_dict`.
+        """
+        if RECORD_KEY not in config:
+            raise DataError(
+                f"{name}: written by another version of featurelib; run the pipeline again into a new --run"
+            )
+        record = config[RECORD_KEY]
+        return cls.from_dict(record["landmarks"], record["mirror"], name=name)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the entry `landmarks` of a dataset.json, without `mirror`; empty parts are left out."""
         values: dict[str, Any] = {
@@ -125,6 +146,12 @@ class LandmarkSet:
         return (*(SIDES * len(self.pairs)), *([None] * (len(self.midline) + len(self.unpaired))))
 
     @property
+    def roles(self) -> tuple[str, ...]:
+        """The k roles: `left`, `right`, `midline` or `unpaired`."""
+        others = ("midline",) * len(self.midline) + ("unpaired",) * len(self.unpaired)
+        return (*(SIDES * len(self.pairs)), *others)
+
+    @property
     def is_single_pair(self) -> bool:
         """Whether the set is one pair alone."""
         return len(self.pairs) == 1 and len(self.names) == len(SIDES)
@@ -145,70 +172,22 @@ class LandmarkSet:
         others = np.arange(2 * len(self.pairs), len(self.names))
         return np.concatenate([pairs, np.repeat(others, 2).reshape(-1, 2)]).astype(np.intp)
 
-
-class Canonical(NamedTuple):
-    """The channels in which a network finds the k landmarks.
-
-    channel: (k,) index of each landmark's channel. is_mirrored: (k,) whether it is found in the mirrored object.
-    num_channels: c.
-    """
-
-    channel: NDArray[np.intp]
-    is_mirrored: NDArray[np.bool_]
-    num_channels: int
+    @cached_property
+    def slot_of(self) -> NDArray[np.intp]:
+        """(k,) the slot of each landmark."""
+        slot_of = np.empty(len(self.names), np.intp)
+        slot_of[self.slots] = np.arange(len(self.slots))[:, None]
+        return slot_of
 
 
-def mirror_permutation(landmarks: LandmarkSet) -> NDArray[np.intp] | None:
-    """Return for each landmark (k,) of a mirrored object the index of the landmark that it is the mirror image of.
-
-    -1 if the mirrored object has no such landmark; None if the mirror image is no object of this kind. This is the only
-    function that knows how a mirror image is named. It is its own inverse, except for -1.
-    """
-    if landmarks.mirror == "none":
-        return None
-    order = np.arange(len(landmarks.names))
-    if landmarks.mirror == "swap":
-        num_paired, num_unpaired = 2 * len(landmarks.pairs), len(landmarks.unpaired)
-        order[:num_paired] = order[:num_paired].reshape(-1, 2)[:, ::-1].ravel()
-        order[len(order) - num_unpaired :] = -1
-    return order
-
-
-def canonical(landmarks: LandmarkSet) -> Canonical:
-    """Return the channels of a network that sees right landmarks as left ones of the mirrored object.
-
-    A channel is a landmark, or a pair if a mirrored object exchanges its names.
-    """
-    permutation = mirror_permutation(landmarks)
-    order = np.arange(len(landmarks.names))
-    images = order if permutation is None else np.where(permutation < 0, order, permutation)
-    first = np.minimum(order, images)
-    members, channel = np.unique(first, return_inverse=True)
-    return Canonical(channel.astype(np.intp), images < order, len(members))
-
-
-def permuted(values: ArrayLike, permutation: NDArray[np.intp], axis: int = -2) -> NDArray[Any]:
-    """Return values of the k landmarks along an axis, for the mirrored object; NaN (False, 0) where it has none."""
-    array = np.asarray(values)
-    taken = np.take(array, permutation, axis=axis)
-    missing = [slice(None)] * array.ndim
-    missing[axis] = permutation < 0  # type: ignore[call-overload]  # a mask in place of a slice
-    taken[tuple(missing)] = np.nan if array.dtype.kind == "f" else 0
-    return taken
-
-
-def mirror_landmarks(
-    landmarks_mm: ArrayLike, permutation: NDArray[np.intp], centre_x_mm: float = 0.0
-) -> NDArray[np.float64]:
-    """Return the landmarks (..., k, 3) of the object mirrored in the plane x = centre_x_mm.
-
-    Args:
-        landmarks_mm: (..., k, 3).
-        permutation: (k,) of `mirror_permutation`.
-        centre_x_mm: of the plane.
-    """
-    mirrored = np.asarray(landmarks_mm, dtype=np.float64) * (-1, 1, 1) + (2 * centre_x_mm, 0, 0)
-    return permuted(mirrored, permutation)
+def difference(before: LandmarkSet, after: LandmarkSet) -> str:
+    """Return in a few words how the first of two sets with different hashes differs from the second, for messages."""
+    for word, names, others in (("with", before.names, after.index), ("without", after.names, before.index)):
+        if own := [name for name in names if name not in others]:
+            return f"{word} {own[0]!r}{f' and {len(own) - 1} more' if own[1:] else ''}"
+    if before.mirror != after.mirror:
+        return f"with mirror {before.mirror!r}, not {after.mirror!r}"
+    return "with the same names in another order or in other roles"
 
 
 def _names(values: Any, name: str) -> tuple[str, ...]:

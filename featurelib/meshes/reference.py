@@ -35,12 +35,13 @@ class Fit:
     """The registration of the reference to an object.
 
     rotation: (3, 3) from the reference's axes to the object's.
-    pair: (2, 3) the object's landmarks in the reference's frame, in units of its size; None without labels.
+    landmarks: (k, 3) the object's landmarks in the reference's frame, in units of its size; NaN where not labelled,
+        None without labels.
     misfit: mean distance of the reference from the object's surface, as a share of the object's size.
     """
 
     rotation: NDArray[np.float64]
-    pair: NDArray[np.float64] | None
+    landmarks: NDArray[np.float64] | None
     misfit: float
 
     @property
@@ -60,7 +61,7 @@ def build_reference(meshes: Sequence[Mesh]) -> ReferenceShape:
 
 
 def fit_to(mesh: Mesh, reference: ReferenceShape, landmarks_mm: NDArray[np.float64] | None) -> Fit | None:
-    """Register the reference to a mesh with landmarks landmarks_mm (2, 3); return None if no registration succeeds."""
+    """Register the reference to a mesh with landmarks (k, 3); return None if no registration succeeds."""
     try:
         extent, target = extent_of(mesh), Target.sample(mesh.vertices_mm, mesh.faces)
         found = best_orientation(extent.radii, reference.radii)
@@ -73,5 +74,5 @@ def fit_to(mesh: Mesh, reference: ReferenceShape, landmarks_mm: NDArray[np.float
     best = min(fits, key=lambda fit: fit.residual_mm)
     if best.residual_mm > CLEAR_SHARE * fits[0].residual_mm:
         best = fits[0]
-    pair = None if landmarks_mm is None else best.to_template(landmarks_mm) / reference.size_mm
-    return Fit(best.rotation, pair, best.residual_mm / diagonal_mm(mesh.vertices_mm))
+    landmarks = None if landmarks_mm is None else best.to_template(landmarks_mm) / reference.size_mm
+    return Fit(best.rotation, landmarks, best.residual_mm / diagonal_mm(mesh.vertices_mm))

@@ -7,13 +7,15 @@ and column 0 has its centre at (0.5 / w, 0.5 / h). `featurelib.models.soft_argma
 
 from typing import Any
 
-import numpy as np
 from keras import ops
 
 from featurelib.models.soft_argmax import cell_centres
 
 Tensor = Any
 """A backend tensor, a symbolic tensor of Keras or a NumPy array."""
+
+TINY = 1e-30
+"""Added to probabilities whose logarithm is taken; cells where both maps underflow to zero count nothing."""
 
 
 def log_probabilities(maps: Tensor) -> Tensor:
@@ -25,23 +27,30 @@ def means(log_p: Tensor) -> Tensor:
     """Return the mean positions xy (n, k, 2) of normalised maps."""
     _, height, width, _ = log_p.shape
     p = ops.exp(log_p)
-    x = ops.einsum("nhwk,w->nk", p, cell_centres(width))
-    y = ops.einsum("nhwk,h->nk", p, cell_centres(height))
+    x = ops.sum(ops.sum(p, axis=1) * cell_centres(width)[:, None], axis=1)
+    y = ops.sum(ops.sum(p, axis=2) * cell_centres(height)[:, None], axis=1)
     return ops.stack([x, y], axis=-1)
 
 
 def gaussian(xy: Tensor, height: int, width: int, sigma_cells: float) -> Tensor:
     """Return log probabilities (n, h, w, k) of isotropic Gaussians at xy (n, k, 2), with a standard deviation in cells.
 
-    They are normalised over the image, so a map whose centre is outside also sums to 1.
+    They are normalised over the image, so a map whose centre is outside also sums to 1. Columns and rows are normalised
+    apart, which takes no exponential per cell.
     """
-    dx = (cell_centres(width)[:, None] - xy[:, None, :, 0]) * width
-    dy = (cell_centres(height)[:, None] - xy[:, None, :, 1]) * height
-    return log_probabilities(-(dx[:, None] ** 2 + dy[:, :, None] ** 2) / (2 * sigma_cells**2))
+    across, down = _gaussian_1d(xy[..., 0], width, sigma_cells), _gaussian_1d(xy[..., 1], height, sigma_cells)
+    return down[:, :, None] + across[:, None]
+
+
+def _gaussian_1d(centres: Tensor, count: int, sigma_cells: float) -> Tensor:
+    """Return log probabilities (n, count, k) of Gaussians along a side, at centres (n, k)."""
+    offsets = (cell_centres(count)[:, None] - centres[:, None]) * count
+    squares = -(offsets**2) / (2 * sigma_cells**2)
+    return squares - ops.logsumexp(squares, axis=1, keepdims=True)
 
 
 def jensen_shannon(log_p: Tensor, log_q: Tensor) -> Tensor:
     """Return the Jensen-Shannon divergences (n, k) of two sets of log probabilities, from 0 to ln 2."""
-    log_m = ops.logaddexp(log_p, log_q) - float(np.log(2))
-    to_middle = ops.exp(log_p) * (log_p - log_m) + ops.exp(log_q) * (log_q - log_m)
-    return ops.sum(to_middle, axis=(1, 2)) / 2
+    p, q = ops.exp(log_p), ops.exp(log_q)
+    log_m = ops.log((p + q) / 2 + TINY)
+    return ops.sum(p * (log_p - log_m) + q * (log_q - log_m), axis=(1, 2)) / 2

@@ -20,24 +20,42 @@ from featurelib.models.predictions import PREDICTIONS
 from featurelib.runtime import parquet, storage
 
 CONTENT = ["object_id", "mesh", "mesh_tag", "rotation_wxyz"]
-"""Columns of schemas.OBJECTS that a prediction depends on."""
+"""Columns of a dataset's objects that a prediction depends on."""
 
 REQUESTS = 32
 """Parallel requests. One at a time, 65,536 parts take 330 s at 5 ms each."""
 
 
+COUNTS = ("objects", "accepted", "landmarks", "accepted_landmarks")
+"""The numbers of a part and of a manifest."""
+
+
 @dataclass(frozen=True)
 class PartReceipt:
-    """A part's file name, and its numbers of objects and of accepted predictions."""
+    """A part's file name and its numbers.
+
+    objects: in it. accepted: objects with all landmarks accepted. landmarks, accepted_landmarks: rows.
+    """
 
     name: str
     objects: int
     accepted: int
+    landmarks: int
+    accepted_landmarks: int
+
+    @classmethod
+    def of(cls, name: str, table: pa.Table) -> Self:
+        """Return the receipt of a part with rows of PREDICTIONS."""
+        objects = table.group_by("object_id").aggregate([("accepted", "all")])
+        of_objects, of_landmarks = (
+            int(pc.sum(column).as_py() or 0) for column in (objects["accepted_all"], table["accepted"])
+        )
+        return cls(name, len(objects), of_objects, len(table), of_landmarks)
 
 
 @dataclass(frozen=True, eq=False)
 class PartPlan:
-    """A part of a dataset: its bucket, its objects, rows of schemas.OBJECTS, and its file name by their tags."""
+    """A part of a dataset: its bucket, its objects, rows of the dataset's table, and its file name by their tags."""
 
     bucket: int
     objects: pa.Table
@@ -49,7 +67,7 @@ class PredictionManifest:
     """What a folder of predictions holds.
 
     dataset: URI. made_from: what was requested, with the hashes of the models. parts: file names, by bucket.
-    objects, accepted: their numbers.
+    objects, accepted, landmarks, accepted_landmarks: their numbers, as in PartReceipt.
     """
 
     dataset: str
@@ -57,13 +75,14 @@ class PredictionManifest:
     parts: tuple[str, ...]
     objects: int
     accepted: int
+    landmarks: int
+    accepted_landmarks: int
 
     @classmethod
     def of(cls, dataset: str, made_from: Mapping[str, Any], receipts: Sequence[PartReceipt]) -> Self:
         """Return the manifest of some parts."""
         names = tuple(sorted(receipt.name for receipt in receipts))
-        objects, accepted = (sum(getattr(receipt, name) for receipt in receipts) for name in ("objects", "accepted"))
-        return cls(dataset, made_from, names, objects, accepted)
+        return cls(dataset, made_from, names, *(sum(getattr(receipt, name) for receipt in receipts) for name in COUNTS))
 
 
 def parts_uri(out: str) -> str:
@@ -80,7 +99,7 @@ def plan_parts(objects: pa.Table, made_by: Sequence[Any]) -> list[PartPlan]:
     """Return the parts that have objects, in the order of their buckets.
 
     Args:
-        objects: of schemas.OBJECTS, sorted by object_id.
+        objects: of schemas.objects_schema, sorted by object_id.
         made_by: JSON values: all that determines a prediction besides the mesh.
     """
     members = by_bucket(objects, num_buckets(len(objects)))
@@ -100,8 +119,9 @@ def part_prefix(bucket: int) -> str:
 
 def write_part(uri: str, rows: list[dict[str, Any]]) -> PartReceipt:
     """Write rows of PREDICTIONS as a part."""
-    parquet.write_table(uri, pa.Table.from_pylist(rows, schema=PREDICTIONS))
-    return PartReceipt(uri.rpartition("/")[2], len(rows), sum(row["accepted"] for row in rows))
+    table = pa.Table.from_pylist(rows, schema=PREDICTIONS)
+    parquet.write_table(uri, table)
+    return PartReceipt.of(uri.rpartition("/")[2], table)
 
 
 def read_receipts(out: str, names: Iterable[str]) -> list[PartReceipt]:
@@ -109,15 +129,14 @@ def read_receipts(out: str, names: Iterable[str]) -> list[PartReceipt]:
     folder = parts_uri(out)
 
     def read(name: str) -> PartReceipt:
-        table = parquet.read_table(storage.join(folder, name))
-        return PartReceipt(name, len(table), int(pc.sum(table["accepted"]).as_py() or 0))
+        return PartReceipt.of(name, parquet.read_table(storage.join(folder, name)))
 
     with ThreadPoolExecutor(REQUESTS) as pool:
         return list(pool.map(read, names))
 
 
 def read_predictions(out: str) -> pa.Table:
-    """Return all predictions of a folder, rows of PREDICTIONS sorted by object_id.
+    """Return all predictions of a folder, rows of PREDICTIONS sorted by object_id, with landmarks in the set's order.
 
     Raises:
         DataError: if the folder has no complete predictions.
@@ -126,7 +145,7 @@ def read_predictions(out: str) -> pa.Table:
 
 
 def gather(out: str, names: Sequence[str]) -> pa.Table:
-    """Return the rows of some parts, sorted by object_id."""
+    """Return the rows of some parts, sorted by object_id; the rows of an object keep their order."""
     folder = parts_uri(out)
     with ThreadPoolExecutor(REQUESTS) as pool:
         tables = list(pool.map(lambda name: parquet.read_table(storage.join(folder, name)), names))
@@ -143,6 +162,8 @@ def open_predictions(out: str) -> PredictionManifest:
     if not storage.exists(uri):
         raise DataError(f"{uri}: missing; `featurelib predict --out {out}` has not finished")
     values = json.loads(storage.read_bytes(uri))
+    if not set(COUNTS).issubset(values):
+        raise DataError(f"{uri}: written by another version of featurelib; run `featurelib predict` into a new --out")
     return PredictionManifest(**{**values, "parts": tuple(values["parts"])})
 
 

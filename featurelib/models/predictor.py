@@ -8,12 +8,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from featurelib.datasets.shards import RenderSpec
 from featurelib.errors import DataError
-from featurelib.geometry import SIDES, near_side
+from featurelib.geometry import LandmarkSet, near_in_slots
 from featurelib.meshes import Mesh
 from featurelib.meshes.template import LocatedLandmarks, locate
 from featurelib.models.inference import ONE_THREAD, Device
 from featurelib.models.lifter.model import Lifter
-from featurelib.models.predictions import REFINED, Detection, Prediction
+from featurelib.models.predictions import REFINED, Detection, Prediction, without_absent
 from featurelib.models.refiner.files import current_version, refiner_uri
 from featurelib.models.refiner.model import load_refiner
 from featurelib.models.refiner.refinement import refinement_scores
@@ -30,13 +30,15 @@ class Predictor:
     refiner: Refiner | None = None
 
     @classmethod
-    def load(cls, run: str, projection: str, spec: RenderSpec, device: Device = ONE_THREAD) -> Self:
-        """Return the predictor of a run, whose refiner a device runs.
+    def load(
+        cls, run: str, projection: str, spec: RenderSpec, landmarks: LandmarkSet, device: Device = ONE_THREAD
+    ) -> Self:
+        """Return the predictor of a run on a landmark set, whose refiner a device runs.
 
         Raises:
-            DataError: if no lifter was trained, or a file is damaged.
+            DataError: if no lifter was trained, it was trained on another set, or a file is damaged.
         """
-        lifter = Lifter.load(run, projection, spec)
+        lifter = Lifter.load(run, projection, spec, landmarks)
         if lifter.template is None:
             raise DataError(f"{run}: no trained lifter; run `featurelib train-lifter --projection {projection}`")
         version = current_version(run, projection)
@@ -71,33 +73,53 @@ class Predictor:
             located: the result of `locate`, if it is known already.
 
         Raises:
-            GeometryError: if the rays do not determine a point.
+            GeometryError: if the rays determine no landmark.
         """
         lifter, located = self.lifter, located or self.locate(mesh)
-        near_xy = near_positions(lifter.spec, mesh, detection.landmarks_xy, located.landmarks_mm)
-        first_mm = lifter(near_xy, mesh.centre_mm, landmarks_xy=detection.landmarks_xy)
-        estimates_mm = {"template": located.landmarks_mm, lifter.chosen: first_mm}
+        estimates_mm = {"template": located.landmarks_mm, lifter.chosen: self._first_mm(mesh, detection, located)}
         scores = {**quality.shape_scores(located), **quality.detector_scores(detection.visible)}
-        covariance_mm2 = np.broadcast_to(np.eye(3) * lifter.sigma_mm[lifter.chosen] ** 2, (2, 3, 3))
+        present = np.ones(len(located.landmarks_mm))
+        variances_mm2 = np.broadcast_to(lifter.sigma_mm[lifter.chosen], present.shape) ** 2
+        covariance_mm2 = variances_mm2[:, None, None] * np.eye(3)
         if self.refiner is not None:
-            refined = refine(self.refiner, mesh, estimates_mm[self.refiner.start])
-            estimates_mm[REFINED] = refined.landmarks_mm
-            scores |= refinement_scores(refined, estimates_mm[self.refiner.start])
-            covariance_mm2 = refined.covariance_mm2 if self.method == REFINED else covariance_mm2
+            start_mm = estimates_mm[self.refiner.start]
+            refined = refine(self.refiner, mesh, start_mm)
+            failed = np.isnan(refined.landmarks_mm[:, :1])
+            estimates_mm[REFINED] = np.where(failed, start_mm, refined.landmarks_mm)
+            present = np.where(np.isnan(refined.present), 1.0, refined.present)
+            scores |= refinement_scores(refined, start_mm)
+            if self.method == REFINED:
+                covariance_mm2 = np.where(failed[..., None], covariance_mm2, refined.covariance_mm2)
         scores |= quality.disagreement_scores(estimates_mm[self.method], located.landmarks_mm)
-        return Prediction(
-            estimates_mm, self.method, covariance_mm2, scores, self.uncertainty.of(covariance_mm2, scores)
-        )
+        uncertainty = without_absent(self.uncertainty.of(covariance_mm2, scores), present)
+        return Prediction(estimates_mm, self.method, covariance_mm2, scores, uncertainty, present)
+
+    def _first_mm(self, mesh: Mesh, detection: Detection, located: LocatedLandmarks) -> NDArray[np.float64]:
+        """Return the lifter's landmarks (k, 3); one that it does not place is the template's."""
+        lifter = self.lifter
+        near = near_indices(lifter.spec, mesh.centre_mm, located.landmarks_mm, lifter.landmarks)
+        near_xy = near_positions(detection.landmarks_xy, near, lifter.landmarks)
+        found_mm = lifter(near_xy, mesh.centre_mm, landmarks_xy=detection.landmarks_xy)
+        return np.where(np.isnan(found_mm), located.landmarks_mm, found_mm)
 
 
-def near_positions(
-    spec: RenderSpec, mesh: Mesh, landmarks_xy: ArrayLike, landmarks_mm: NDArray[np.float64]
-) -> NDArray[np.floating]:
-    """Return the positions (v, 2) of the nearer instance in each view, according to an estimate (2, 3) of both."""
-    near = near_indices(spec, mesh, landmarks_mm)
-    return np.asarray(landmarks_xy)[np.arange(len(near)), near]
+def near_indices(
+    spec: RenderSpec, centre_mm: NDArray[np.float64], landmarks_mm: ArrayLike, landmarks: LandmarkSet
+) -> NDArray[np.intp]:
+    """Return which landmark of each slot is the nearer one in each view (v, s), 0 or 1, for landmarks (k, 3).
+
+    -1 if one of the two is NaN.
+    """
+    return np.stack([near_in_slots(camera, landmarks_mm, landmarks.slots) for camera in spec.cameras(centre_mm)])
 
 
-def near_indices(spec: RenderSpec, mesh: Mesh, landmarks_mm: NDArray[np.float64]) -> list[int]:
-    """Return the index in SIDES of the nearer instance in each view, according to an estimate (2, 3) of both."""
-    return [SIDES.index(near_side(camera, landmarks_mm)) for camera in spec.cameras(mesh.centre_mm)]
+def near_positions(landmarks_xy: ArrayLike, near: NDArray[np.intp], landmarks: LandmarkSet) -> NDArray[np.floating]:
+    """Return the position of the nearer landmark of each slot in each view (s, v, 2).
+
+    Args:
+        landmarks_xy: (v, k, 2) positions of all landmarks.
+        near: (v, s) of `near_indices`; where it is not known, the first landmark of the slot counts as near.
+        landmarks: the set.
+    """
+    chosen = landmarks.slots[np.arange(near.shape[1]), np.maximum(near, 0)]
+    return np.take_along_axis(np.asarray(landmarks_xy), chosen[..., None], axis=1).swapaxes(0, 1)

@@ -5,7 +5,6 @@ Exit codes: 0 success; 1 a check failed; 2 bad usage or bad data, with one line 
 interrupted by Ctrl-C and by SIGTERM (`ray job stop`), also with one line.
 """
 
-import difflib
 import inspect
 import logging
 import os
@@ -17,7 +16,7 @@ from typing import Any
 
 from cyclopts import App, CycloptsError, Parameter, UnknownCommandError, UnusedCliTokensError
 
-from featurelib.errors import FeaturelibError
+from featurelib.errors import FeaturelibError, did_you_mean
 from featurelib.runtime.console import OutputOptions, output_options, set_output_options
 from featurelib.runtime.progress import restore_terminal
 
@@ -106,13 +105,8 @@ def _message(error: Exception) -> str:
         # The text of cyclopts imports the module of every command, which takes seconds.
         commands = [name for name in error.app if not name.startswith("-")]
         wrong = error.unused_tokens[0]
-        return f"no command {wrong!r};{_did_you_mean(wrong, commands)} expected one of {', '.join(commands)}"
+        return f"no command {wrong!r};{did_you_mean(wrong, commands)} expected one of {', '.join(commands)}"
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
         return f"{error.unused_tokens[0]!r} belongs to no flag; put values after their --flag (see --help)"
     # Ray raises a task's error as a FeaturelibError whose text is the task's traceback.
     return str(getattr(error, "cause", None) or error)
-
-
-def _did_you_mean(wrong: str, known: Sequence[str]) -> str:
-    like = difflib.get_close_matches(wrong, known, n=1)
-    return f" did you mean {like[0]}?" if like else ""

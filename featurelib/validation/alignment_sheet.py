@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from featurelib.geometry import SIDE_COLOURS
+from featurelib.geometry import ROLE_COLOURS
 from featurelib.runtime.pages import render
 from featurelib.validation.dataset.drawing import VIEW_NAMES, Drawing
 
@@ -56,5 +56,5 @@ def alignment_sheet(
         before=before,
         after=after,
         view_names=VIEW_NAMES,
-        side_colours=SIDE_COLOURS,
+        role_colours=ROLE_COLOURS,
     )

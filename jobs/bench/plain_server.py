@@ -16,18 +16,18 @@ from featurelib.geometry import PROJECTIONS
 def plain_web(run: str, projection: str) -> FastAPI:
     """Return a server that answers a POST of a PNG to / with the predicted positions."""
     from featurelib.models.detector.detection import read_detection
-    from featurelib.models.detector.files import read_network
+    from featurelib.models.detector.files import read_landmarks, read_network
     from featurelib.models.detector.samples import as_rgb, decode_images
     from featurelib.models.keras_models import load_model
 
-    model = load_model(read_network(run, projection).keras)
+    model, landmarks = load_model(read_network(run, projection).keras), read_landmarks(run, projection)
     web = FastAPI()
 
     def find(png: bytes) -> list[list[float]]:
         images = decode_images([png], model.input_shape[1])
         outputs = model.predict(as_rgb(images).astype("float32"), verbose=0)
         named = outputs if isinstance(outputs, dict) else {"output": outputs}
-        xy: list[list[float]] = read_detection(named).xy.tolist()
+        xy: list[list[float]] = read_detection(named, landmarks).xy.tolist()
         return xy
 
     @web.post("/")

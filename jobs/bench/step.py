@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import ray
 
+from featurelib.geometry import LandmarkSet
 from featurelib.models.detector.samples import Batch
 from featurelib.runtime.threads import limit_threads
 from jobs.train_detector import TrainDetectorConfig
@@ -21,7 +22,7 @@ class Pace(NamedTuple):
     cpu_ms: float
 
 
-def step_alone(flags: TrainDetectorConfig, batch: Batch, seconds: float) -> Pace:
+def step_alone(flags: TrainDetectorConfig, landmarks: LandmarkSet, batch: Batch, seconds: float) -> Pace:
     """Repeat the step on one batch in as many processes as workers, each with its share of the batch.
 
     The processes exchange no gradients, so the sum of their rates is an upper bound for the workers.
@@ -31,12 +32,12 @@ def step_alone(flags: TrainDetectorConfig, batch: Batch, seconds: float) -> Pace
     task = run_step.options(num_cpus=min(share, threads), num_gpus=int(flags.gpu))
     size = flags.batch_size // flags.workers
     part = Batch(batch.images[:size], type(batch.labels)(*(label[:size] for label in batch.labels)))
-    paces = ray.get([task.remote(flags, part, threads, seconds) for _ in range(flags.workers)])
+    paces = ray.get([task.remote(flags, landmarks, part, threads, seconds) for _ in range(flags.workers)])
     return Pace(sum(pace.rate for pace in paces), statistics.mean(pace.cpu_ms for pace in paces))
 
 
 @ray.remote(max_calls=1)
-def run_step(flags: TrainDetectorConfig, batch: Batch, threads: int, seconds: float) -> Pace:
+def run_step(flags: TrainDetectorConfig, landmarks: LandmarkSet, batch: Batch, threads: int, seconds: float) -> Pace:
     """Return the pace of one process."""
     limit_threads(threads)
     import keras
@@ -49,7 +50,7 @@ def run_step(flags: TrainDetectorConfig, batch: Batch, threads: int, seconds: fl
 
     keras.config.set_dtype_policy(dtype_policy(flags.precision))
     has_gpu = bool(tf.config.list_physical_devices("GPU"))
-    model = build_detector(head=flags.head, alpha=flags.alpha, input_size=flags.input_size, weights="none")
+    model = build_detector(landmarks, head=flags.head, alpha=flags.alpha, input_size=flags.input_size, weights="none")
     recipe = replace(RECIPES[flags.head], batch_size=flags.batch_size, pretrained=False, compiled=has_gpu)
     phase = open_phase(model, HEADS[flags.head], recipe, 0, tf.distribute.get_strategy())
 

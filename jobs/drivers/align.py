@@ -156,7 +156,7 @@ def _write_sheet(config: AlignConfig, dataset: Dataset, found: dict[str, Oriente
     out, files = storage.absolute(str(config.out)), dataset.files
     shown = [row.object_id for row in chosen(rows)] or [*files][:60]
     to_object = dataset.object_from_source
-    before = [MeasureJob(i, dataset.mesh_uri(files[i].name), to_object) for i in shown]
+    before = [MeasureJob(i, dataset.mesh_uri(files[i].name), to_object, dataset.landmarks) for i in shown]
     after = [
         replace(job, object_from_source=rigid(matrix_from_wxyz(_quaternion(found[job.object_id]))) @ to_object)
         for job in before

@@ -7,7 +7,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from featurelib.datasets.synthetic import write_dataset
+from featurelib.datasets.synthetic import LANDMARKS, write_dataset
 from featurelib.errors import UsageError
 from featurelib.runtime import storage
 from featurelib.runtime.progress import Progress
@@ -24,7 +24,13 @@ def run(config: DemoConfig) -> None:
     dataset = Path(config.run, "dataset")
     progress = Progress("demo: bodies", config.objects, "made")
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("forkserver")) as pool:
-        write_dataset(dataset, config.objects, progress=lambda made: progress.add(made - progress.done), pool=pool)
+        write_dataset(
+            dataset,
+            config.objects,
+            landmarks=LANDMARKS,
+            progress=lambda made: progress.add(made - progress.done),
+            pool=pool,
+        )
     progress.end()
     pipeline(
         PipelineConfig(
@@ -32,7 +38,7 @@ def run(config: DemoConfig) -> None:
             run=config.run,
             image_size=256,
             weights="none",
-            refiner_crops=64 * config.objects,  # enough for synthetic bodies, as are the epochs
+            refiner_crops=160 * config.objects,  # enough for synthetic bodies, as are the epochs
             epochs=6,
         )
     )

@@ -21,21 +21,28 @@ from featurelib.datasets.shards import Manifest, open_renders, read_views, refus
 from featurelib.errors import DataError
 from featurelib.evaluation import (
     REPORT_SCHEMA,
+    Answers,
+    ErrorTable,
     ReportImage,
     WorstObject,
     detector_report,
+    landmarks_report,
     lifter_report,
     method_errors_mm,
     page,
+    pairs_report,
+    presence_report,
     table,
     uncertainty_report,
     views_to_show,
     worst_rows,
 )
+from featurelib.evaluation.summaries import is_known
 from featurelib.geometry import PROJECTIONS, SIDES
 from featurelib.models.lifter.files import is_trained, lifter_version
 from featurelib.models.lifter.files import read_numbers as read_lifter
 from featurelib.models.lifter.vectors import Vectors, read_config, read_vectors, refuse_empty_splits, vectors_uri
+from featurelib.models.predictions import REFINED
 from featurelib.models.refiner.files import current_version, refiner_uri
 from featurelib.models.refiner.files import read_numbers as read_refiner
 from featurelib.models.uncertainty.model import UncertaintyModel
@@ -46,6 +53,9 @@ from jobs.workers import cluster
 from jobs.workers.inference import MeshPrediction, PredictorKey, lifter_landmarks, mesh_files, predict_all
 from jobs.workers.leakage import gather_contents
 from jobs.workers.near_duplicates import near_duplicates
+
+PER_OBJECT = ("object_id", "projection", "method", "landmark", "x_mm", "y_mm", "z_mm", "error_mm")
+"""The columns of per_object.csv: a row for each object, projection, method and landmark."""
 
 
 def run(config: EvaluateConfig) -> None:
@@ -71,7 +81,10 @@ def run(config: EvaluateConfig) -> None:
 
 
 class Evaluated(NamedTuple):
-    """One projection's predictions for n test objects: (n, 2, 3) by method, the chosen method's with uncertainty."""
+    """One projection's predictions for n test objects: (n, k, 3) by method, the chosen method's with uncertainty.
+
+    found: the predictor's results; None for an object without one. chosen: the method of these.
+    """
 
     manifest: Manifest
     vectors: Vectors
@@ -85,6 +98,33 @@ class Evaluated(NamedTuple):
         """The projection."""
         return self.manifest.spec.projection
 
+    @property
+    def errors(self) -> ErrorTable:
+        """The errors of all methods."""
+        by_method = method_errors_mm(self.estimates_mm, self.vectors)
+        return ErrorTable(self.vectors.object_ids.tolist(), is_known(self.vectors.landmarks_mm), by_method)
+
+    @property
+    def answers(self) -> Answers:
+        """The chosen method's answers, for the objects that have one."""
+        known = np.flatnonzero([of_one is not None for of_one in self.found])
+        predictions = [of_one.prediction for of_one in self.found if of_one]
+        return Answers(
+            self.vectors.object_ids[known].tolist(),
+            self.estimates_mm[self.chosen][known] - self.vectors.landmarks_mm[known],
+            np.array([prediction.covariance_mm2 for prediction in predictions]),
+            np.array([prediction.uncertainty.accepted for prediction in predictions]),
+            [prediction.uncertainty.summary(self.names) for prediction in predictions],
+            np.array([prediction.is_present for prediction in predictions]),
+            self.vectors.absent[known],
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The k names of the landmarks; of a single pair, its sides."""
+        landmarks = self.vectors.landmarks
+        return SIDES if landmarks.is_single_pair else landmarks.names
+
 
 def _evaluated(run: str, projection: str, refiner: str | None) -> Evaluated:
     """Run all methods on the test objects; `refiner` is the version of the projection's refiner, if it has one."""
@@ -93,25 +133,27 @@ def _evaluated(run: str, projection: str, refiner: str | None) -> Evaluated:
     refuse_empty_splits(run, projection, vectors, ("test",))
     lifted = lifter_landmarks.remote(run, manifest, vectors, all_methods=True)
     dataset = open_dataset(manifest.dataset)
-    key = PredictorKey(run, manifest.spec, f"{lifter_version(run, projection)} {refiner}")
+    key = PredictorKey(run, manifest.spec, manifest.landmarks, f"{lifter_version(run, projection)} {refiner}")
     found = predict_all(f"evaluate {projection}", dataset, key, mesh_files(dataset, vectors.object_ids), vectors)
     answers = [of_one.prediction for of_one in found if of_one]
     if not answers:
         raise DataError(f"{manifest.dataset}: no mesh of the {len(found)} test objects can be read")
     chosen = answers[0].method
-    numbers = read_refiner(refiner_uri(run, projection)) if chosen == "refined" else read_lifter(run, projection)
+    numbers = read_refiner(refiner_uri(run, projection)) if chosen == REFINED else read_lifter(run, projection)
     estimates_mm = {**ray.get(lifted), **_landmarks_on_meshes(found)}
     return Evaluated(manifest, vectors, estimates_mm, found, chosen, UncertaintyModel.from_dict(numbers["uncertainty"]))
 
 
 def _write(evaluated: Sequence[Evaluated], uri: str) -> None:
     """Write per_object.csv, report.json and report.html."""
-    curves = {part.projection: method_errors_mm(part.estimates_mm, part.vectors) for part in evaluated}
+    errors = {part.projection: part.errors for part in evaluated}
     report = _report(evaluated)
-    worst = [one for part in evaluated for one in _worst(part, curves[part.projection][part.chosen])]
-    storage.write_bytes(storage.join(uri, "per_object.csv"), _csv([row for part in evaluated for row in _rows(part)]))
+    worst = [one for part in evaluated for one in _worst(part, errors[part.projection].by_method[part.chosen])]
+    rows = chain.from_iterable(_rows(part, errors[part.projection]) for part in evaluated)
+    storage.write_bytes(storage.join(uri, "per_object.csv"), write_rows(PER_OBJECT, rows))
     storage.write_bytes(storage.join(uri, "report.json"), json.dumps(report, indent=1).encode())
-    storage.write_bytes(storage.join(uri, "report.html"), page(report, curves, worst).encode())
+    content = page(report, evaluated[0].manifest.landmarks, errors, worst)
+    storage.write_bytes(storage.join(uri, "report.html"), content.encode())
 
 
 def _report(evaluated: Sequence[Evaluated]) -> dict[str, Any]:
@@ -122,12 +164,13 @@ def _report(evaluated: Sequence[Evaluated]) -> dict[str, Any]:
     return {
         "schema": REPORT_SCHEMA,
         "objects": evaluated[0].manifest.objects,
+        "landmarks": list(evaluated[0].manifest.landmarks.names),
         "frame_mm": {part.projection: part.manifest.spec.frame_mm for part in evaluated},
         "detector": {part.projection: detector_report(part.vectors, part.manifest.spec.rig) for part in evaluated},
         "lifter": {
             part.projection: {
                 **lifter_report(part.estimates_mm, part.vectors, part.chosen),
-                "uncertainty": _uncertainty(part),
+                **_answers_report(part),
             }
             for part in evaluated
         },
@@ -135,52 +178,49 @@ def _report(evaluated: Sequence[Evaluated]) -> dict[str, Any]:
     }
 
 
-def _uncertainty(part: Evaluated) -> dict[str, Any]:
-    known = [i for i, of_one in enumerate(part.found) if of_one]
-    answers = [of_one.prediction for of_one in part.found if of_one]
-    return uncertainty_report(
-        part.uncertainty,
-        part.chosen,
-        part.vectors.object_ids[known].tolist(),
-        part.estimates_mm[part.chosen][known] - part.vectors.landmarks_mm[known],
-        np.array([answer.covariance_mm2 for answer in answers]),
-        [answer.uncertainty.reason for answer in answers],
-    )
+def _answers_report(part: Evaluated) -> dict[str, Any]:
+    """Return the parts of the report about the chosen method's answers."""
+    landmarks, answers = part.manifest.landmarks, part.answers
+    return {
+        "uncertainty": uncertainty_report(part.uncertainty, part.chosen, answers),
+        "presence": presence_report(answers),
+        "landmarks": landmarks_report(part.uncertainty, landmarks, answers),
+        "pairs": pairs_report(answers.errors_mm, landmarks),
+    }
 
 
 def _worst(part: Evaluated, errors_mm: NDArray[np.float64]) -> Iterator[WorstObject]:
-    """Yield the objects with the largest errors (n, 2) of the chosen method, with images of the worse side."""
-    spec = part.manifest.spec
+    """Yield the objects with the largest errors (n, k) of the chosen method, with images of the worst landmark."""
+    spec, landmarks = part.manifest.spec, part.manifest.landmarks
     for i in worst_rows(errors_mm):
-        object_id, side = str(part.vectors.object_ids[i]), SIDES[int(np.nanargmax(errors_mm[i]))]
+        object_id, side = str(part.vectors.object_ids[i]), landmarks.sides[int(np.nanargmax(errors_mm[i]))]
         columns = ["object_id", "view", "png"]
         views = read_views(part.manifest.shard_of(object_id), object_id=object_id, columns=columns)
         pngs, cameras = {view["view"]: view["png"] for view in views}, spec.cameras(part.vectors.centre_mm[i])
-        estimates_mm = part.estimates_mm[part.chosen][i], part.vectors.landmarks_mm[i]
+        of_one, estimates_mm = part.found[i], part.estimates_mm[part.chosen][i]
+        shown_mm = of_one.prediction.landmarks_mm if of_one else estimates_mm, part.vectors.landmarks_mm[i]
         images = [
-            ReportImage(pngs[view], view, spec.rig.views[view].azimuth_deg, *map(cameras[view].project, estimates_mm))
+            ReportImage(pngs[view], view, spec.rig.views[view].azimuth_deg, *map(cameras[view].project, shown_mm))
             for view in views_to_show(spec.rig, side)
         ]
-        yield WorstObject(object_id, part.projection, errors_mm[i], tuple(images))
+        yield WorstObject(object_id, part.projection, landmarks, errors_mm[i], tuple(images))
 
 
 def _landmarks_on_meshes(found: Sequence[MeshPrediction | None]) -> dict[str, NDArray[np.float64]]:
-    """Return the landmarks (n, 2, 3) in mm of the methods that use the mesh; NaN for objects without a prediction."""
+    """Return the landmarks (n, k, 3) in mm of the methods that use the mesh; NaN for objects without a prediction."""
     by_object = [{**of_one.prediction.estimates_mm, **of_one.fused_mm} if of_one else {} for of_one in found]
-    methods, none = list(dict.fromkeys(chain.from_iterable(by_object))), np.full((2, 3), np.nan)
-    return {method: np.array([estimates_mm.get(method, none) for estimates_mm in by_object]) for method in methods}
+    methods = {method: estimate for estimates_mm in by_object for method, estimate in estimates_mm.items()}
+    return {
+        method: np.array([estimates_mm.get(method, np.full_like(any_mm, np.nan)) for estimates_mm in by_object])
+        for method, any_mm in methods.items()
+    }
 
 
-def _rows(part: Evaluated) -> list[list[Any]]:
-    return [
-        [object_id, part.projection, method, side, *(f"{value:.4f}" for value in found[i, k]), f"{error:.4f}"]
-        for method, found in part.estimates_mm.items()
-        for i, object_id in enumerate(part.vectors.object_ids)
-        for k, side in enumerate(SIDES)
-        for error in [np.linalg.norm(found[i, k] - part.vectors.landmarks_mm[i, k])]
-    ]
-
-
-def _csv(rows: list[list[Any]]) -> bytes:
-    columns = ("object_id", "projection", "method", "side", "x_mm", "y_mm", "z_mm", "error_mm")
-    return write_rows(columns, (dict(zip(columns, row, strict=True)) for row in rows))
+def _rows(part: Evaluated, errors: ErrorTable) -> Iterator[dict[str, str]]:
+    """Yield the rows of per_object.csv."""
+    for method, found in part.estimates_mm.items():
+        numbers = np.concatenate([found, errors.by_method[method][..., None]], axis=-1)
+        for object_id, of_object in zip(errors.object_ids, numbers.tolist(), strict=True):
+            for landmark, values in zip(part.manifest.landmarks.names, of_object, strict=True):
+                cells = [object_id, part.projection, method, landmark, *(f"{value:.4f}" for value in values)]
+                yield dict(zip(PER_OBJECT, cells, strict=True))

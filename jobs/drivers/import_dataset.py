@@ -1,12 +1,12 @@
 """A folder of meshes and other programs' landmark files -> DATASET, in the layout that all commands read.
 
-1. Settle unit and landmark: from the flags, or from an existing dataset.
+1. Settle the unit, and the landmarks if flags or an existing dataset name them (`import_settings`).
 2. Read the landmark files, and check on a few meshes that the landmarks are on the surface.
 3. Read each mesh, measure its landmarks' distance from it, and copy it.
-4. Write landmarks.csv and finally dataset.json, and print what was left out, repaired and not read.
+4. Settle the landmark set, write landmarks.csv, objects.csv and finally dataset.json, and print what was left out,
+   repaired and not read.
 """
 
-import json
 import logging
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,80 +14,70 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from featurelib.datasets.dataset_json import settings_json
+from featurelib.datasets.dataset_json import set_values, settings_json
 from featurelib.datasets.faults import Fault, report
+from featurelib.datasets.import_labels import Labels, positions, sampled_placement, write_labels
+from featurelib.datasets.import_set import (
+    ImportedSet,
+    given_set,
+    inferred_set,
+    named_set,
+    unpaired_set,
+)
 from featurelib.datasets.import_summary import Summary
-from featurelib.datasets.landmark_files.importing import Imported, Reading, import_landmarks
+from featurelib.datasets.landmark_files.importing import Imported, import_landmarks
 from featurelib.datasets.landmark_files.landmarks import Space
-from featurelib.datasets.landmark_files.placement import Placement, placement
+from featurelib.datasets.landmark_files.placement import Placement
 from featurelib.datasets.landmark_files.slicer import mesh_space
-from featurelib.datasets.landmark_files.tables import Columns
 from featurelib.datasets.landmark_folder import LandmarkFiles, read_landmark_files
-from featurelib.datasets.landmark_table import merge_landmarks
 from featurelib.datasets.mesh_folder import MeshFolder, read_mesh_folder, refuse_alike
-from featurelib.datasets.mesh_import import ImportedMesh, MeshJob, import_mesh, read_mesh_file
+from featurelib.datasets.mesh_import import ImportedMesh, MeshJob, import_mesh
 from featurelib.errors import DataError, UsageError
-from featurelib.geometry import MM_PER_UNIT, Alignment
-from featurelib.geometry.named_axes import named_rotation
-from featurelib.meshes import MESH_SUFFIXES, parse_mesh
+from featurelib.geometry import MM_PER_UNIT, SIDES, Alignment, LandmarkSet, apply
+from featurelib.meshes import MESH_SUFFIXES
 from featurelib.meshes.conversion import foreign_suffixes
 from featurelib.meshes.file_names import split_mesh_name
 from featurelib.runtime import storage
 from featurelib.runtime.console import print_result
 from featurelib.runtime.progress import Progress
+from featurelib.validation.pairs_sheet import pairs_sheet
+from jobs.drivers.import_settings import import_settings, known_set, reading_of
 from jobs.import_dataset import ImportConfig
 
 logger = logging.getLogger(__name__)
 
-PLACEMENT_SAMPLE = 9
-"""Number of objects on which other units and axes are tried; this takes half a second."""
-
-NO_FILES, NO_LANDMARKS = LandmarkFiles([], frozenset()), Imported({}, {}, {}, ())
+NO_FILES, NO_LANDMARKS = LandmarkFiles([], frozenset()), Imported((), {}, {}, {}, {})
 
 
 def run(config: ImportConfig) -> None:
     """Import meshes and landmarks, and print what was done."""
     out = storage.absolute(config.out)
-    settings = _settings(config, storage.join(out, "dataset.json"))
+    settings_uri = storage.join(out, "dataset.json")
+    settings = import_settings(config, settings_uri)
+    given = known_set(config, settings, settings_uri)
     faults: list[Fault] = []
     folder = _mesh_folder(config, out, faults)
     files = read_landmark_files(storage.absolute(config.landmarks), folder.meshes) if config.landmarks else NO_FILES
     imported = _landmarks(config, settings, folder, files) if config.landmarks else NO_LANDMARKS
     _take(config, faults, imported.faults)
     meshes = _import_meshes(config, _jobs(config, settings, folder, out, imported), faults)
-    pairs = _labels(config, imported, meshes, faults)
+    points = _labels(config, imported, meshes, faults, is_pair="landmark" in settings)
+    found = _landmark_set(config, settings, given, imported, points, out)
     if config.meshes:
         _remove_replaced(storage.join(out, "meshes"), meshes)
-    rows = _write_landmarks(imported, pairs, storage.join(out, "landmarks.csv")) if pairs else []
-    storage.write_bytes(storage.join(out, "dataset.json"), settings_json(settings))
-    summary = Summary.of(folder, meshes, pairs, files.uris)
-    notes = (*(folder.notes if config.meshes else ()), *files.notes, *imported.notes)
+    labels = Labels.of(found.landmarks, imported, points)
+    rows = write_labels(labels, out, is_pair="landmark" in settings) if points else []
+    storage.write_bytes(settings_uri, settings_json(_with_set(settings, found.landmarks)))
+    summary = Summary.of(folder, meshes, points, files.uris)
+    notes = (*(folder.notes if config.meshes else ()), *files.notes, *imported.notes, *found.notes)
     kept = sorted({*summary.unlabelled} & {*rows})
     summary = replace(summary, dataset=out, labelled=len(rows), kept=kept, left_out=faults, notes=notes)
+    summary = replace(summary, landmarks=found.landmarks, points=labels.counts, pairs=found.pairs, doubts=found.doubts)
     if not config.meshes:
         summary = replace(summary, meshes=len(folder.meshes), repaired={}, unread=())
     _print(config, summary if config.landmarks else replace(summary, unlabelled=()))
-
-
-def _settings(config: ImportConfig, uri: str) -> dict[str, Any]:
-    """Return the new content of dataset.json."""
-    given = {name: value for name in ("unit", "landmark") if (value := getattr(config, name))}
-    rotation = named_rotation(config.front, config.up)
-    aligned = {"alignment": Alignment((rotation,)).to_dict()} if rotation else {}
-    if not storage.exists(uri):
-        if missing := {"unit", "landmark"} - set(given):
-            flags = " and ".join(f"--{name}" for name in sorted(missing))
-            raise UsageError(f"{uri}: no such file; give {flags}, as in --unit mm --landmark tragus")
-        return {**given, **aligned}
-    try:
-        known = dict(json.loads(storage.read_bytes(uri)))
-    except ValueError as error:
-        raise DataError(f"{uri}: not a JSON object ({error}); fix or remove it") from None
-    for name, value in given.items():
-        if known.get(name, value) != value:
-            raise UsageError(f"--{name} {value}: {uri} has {known[name]}; omit the flag, or choose another --out")
-    return {**known, **given, **aligned}
 
 
 def _mesh_folder(config: ImportConfig, out: str, faults: list[Fault]) -> MeshFolder:
@@ -105,45 +95,19 @@ def _mesh_folder(config: ImportConfig, out: str, faults: list[Fault]) -> MeshFol
 
 def _landmarks(config: ImportConfig, settings: Mapping[str, Any], folder: MeshFolder, files: LandmarkFiles) -> Imported:
     """Return the landmarks of all files."""
-    unit, read_unit = settings["unit"], config.landmark_unit or settings["unit"]
-    reading = _reading(config, settings["landmark"], unit)
+    reading = reading_of(config, settings)
+    read_unit = config.landmark_unit or reading.unit
     meshes = {object_id: folder.uri_of(object_id) for object_id in folder.meshes}
     imported = import_landmarks(files.files, meshes, reading, lambda i: _space(meshes[i], config.mesh_space))
-    if not imported.pairs:
+    if not imported.landmarks:
         reason = f"; the first: {imported.faults[0].message}" if imported.faults else ""
         raise DataError(f"{config.landmarks}: no landmarks of any of {len(meshes)} meshes{reason}")
-    _refuse_misplaced(config, _placement(imported, meshes, unit, read_unit))
+    _refuse_misplaced(config, sampled_placement(imported, meshes, reading.unit, read_unit))
     return imported
-
-
-def _reading(config: ImportConfig, landmark: str, unit: str) -> Reading:
-    """Return the options for reading landmark files; --left and --right are a label or three columns."""
-    if {len(config.left), len(config.right)} - {0, 1, 3}:
-        raise UsageError("--left, --right: expected a label, or the names of three columns x, y and z")
-    left_columns, right_columns = (names if len(names) == 3 else () for names in (config.left, config.right))
-    left, right = (names[0] if len(names) == 1 else None for names in (config.left, config.right))
-    columns = Columns(config.object_column, config.label_column, left_columns, right_columns)
-    return Reading(landmark, left, right, columns, unit, config.landmark_unit)
 
 
 def _space(mesh_uri: str, otherwise: Space) -> Space:
     return mesh_space(storage.read_bytes(mesh_uri)) or otherwise
-
-
-def _placement(imported: Imported, meshes: Mapping[str, str], unit: str, read_unit: str) -> Placement | None:
-    """Return the placement of the landmarks on a few of the meshes; None if none of these can be read."""
-    chosen = [*imported.pairs][:: max(1, len(imported.pairs) // PLACEMENT_SAMPLE)][:PLACEMENT_SAMPLE]
-    mm = Alignment().object_from_source(unit)
-    objects = []
-    for object_id in chosen:
-        content, name = read_mesh_file(meshes[object_id])
-        try:
-            mesh = parse_mesh(content, name, mm)
-        except DataError:
-            continue  # `validate` reports bad meshes
-        objects.append((mesh.vertices_mm / MM_PER_UNIT[unit], np.array(imported.pairs[object_id])))
-    turn = any(imported.spaces[object_id] for object_id in chosen)
-    return placement(objects, read_unit, turn=turn) if objects else None
 
 
 def _refuse_misplaced(config: ImportConfig, found: Placement | None) -> None:
@@ -162,7 +126,8 @@ def _jobs(
     config: ImportConfig, settings: Mapping[str, Any], folder: MeshFolder, out: str, imported: Imported
 ) -> list[MeshJob]:
     """Return the meshes to import, or only to measure if they are in the dataset already."""
-    mm, pairs = Alignment().object_from_source(settings["unit"]), imported.pairs
+    mm, factor = Alignment().object_from_source(settings["unit"]), MM_PER_UNIT[settings["unit"]]
+    landmarks = imported.landmarks
     return [
         MeshJob(
             object_id=object_id,
@@ -170,10 +135,11 @@ def _jobs(
             folder=storage.join(out, "meshes") if config.meshes else None,
             link=config.link,
             mm_from_source=mm,
-            landmarks_mm=np.array(pairs[object_id]) * MM_PER_UNIT[settings["unit"]] if object_id in pairs else None,
+            landmarks_mm=positions(landmarks[object_id]) * factor if object_id in landmarks else None,
+            names=SIDES if "landmark" in settings else imported.names,
         )
         for object_id in folder.meshes
-        if config.meshes or object_id in pairs
+        if config.meshes or object_id in landmarks
     ]
 
 
@@ -210,29 +176,63 @@ def _remove_replaced(folder: str, meshes: Mapping[str, ImportedMesh]) -> None:
 
 
 def _labels(
-    config: ImportConfig, imported: Imported, meshes: Mapping[str, ImportedMesh], faults: list[Fault]
-) -> dict[str, Any]:
-    """Return the pairs whose points can be landmarks of their meshes; the others are faults."""
-    pairs, earlier = {}, len(faults)
-    for object_id, pair in imported.pairs.items():
+    config: ImportConfig,
+    imported: Imported,
+    meshes: Mapping[str, ImportedMesh],
+    faults: list[Fault],
+    *,
+    is_pair: bool,
+) -> dict[str, NDArray[np.float64]]:
+    """Return the landmarks (k, 3) that can be landmarks of their meshes, NaN for others; what is left out is a fault.
+
+    Of one pair both points are left out, as half a pair is rarely what a person wants.
+    """
+    labels, earlier = {}, len(faults)
+    for object_id, landmarks in imported.landmarks.items():
         off = meshes[object_id].off if object_id in meshes else None
-        strictly = off and config.strict and off.warning and f"{off.warning}; correct its points, or omit --strict"
-        if off and (reason := off.why_left_out or strictly):
+        if off is None:
+            continue
+        strictly = config.strict and off.warning and f"{off.warning}; correct its points, or omit --strict"
+        if reason := off.why_left_out or strictly:
             _take(config, faults, [Fault(object_id, f"{object_id}: {reason}")])
-        elif off:
-            pairs[object_id] = pair
-    if imported.pairs and not pairs:
+        points = positions(landmarks)
+        points[[*off.is_left_out]] = np.nan
+        if reason and is_pair:
+            continue
+        if np.isfinite(points).any() or object_id in imported.absent:
+            labels[object_id] = points
+    if imported.landmarks and not labels:
         first = (faults[earlier:] or faults)[0]
         raise DataError(f"{config.landmarks}: no landmarks of any mesh; the first: {first.message}")
-    return pairs
+    return labels
 
 
-def _write_landmarks(imported: Imported, pairs: Mapping[str, Any], uri: str) -> list[str]:
-    """Write landmarks.csv, keeping the existing rows of other objects, and return the objects of all rows."""
-    earlier = storage.read_bytes(uri) if storage.exists(uri) else b""
-    content, object_ids = merge_landmarks(earlier, uri, pairs, imported.extras)
-    storage.write_bytes(uri, content)
-    return object_ids
+def _landmark_set(
+    config: ImportConfig,
+    settings: Mapping[str, Any],
+    given: LandmarkSet | None,
+    imported: Imported,
+    points: Mapping[str, NDArray[np.float64]],
+    out: str,
+) -> ImportedSet:
+    """Return the set that is given, or else that of the points; where pairs are inferred, draw them."""
+    if given is not None:
+        return given_set(given, imported.names)
+    if not imported.names:
+        raise UsageError(f"--pairs {config.pairs}: no points; name their files with --landmarks")
+    if config.pairs != "infer":
+        return unpaired_set(imported.names) if config.pairs == "none" else named_set(imported.names)
+    alignment, page = Alignment.from_dict(settings.get("alignment") or {}), storage.join(out, "pairs.html")
+    aligned = [apply(alignment.object_from_source(settings["unit"]), xyz) for xyz in points.values()]
+    found = inferred_set(imported.names, np.array(aligned), page, is_aligned="alignment" in settings)
+    if found.inference:
+        storage.write_bytes(page, pairs_sheet(out, found.inference, len(points)).encode())
+    return found
+
+
+def _with_set(settings: Mapping[str, Any], landmarks: LandmarkSet) -> dict[str, Any]:
+    """Return the settings with the set; one pair that is given by its landmark's name keeps this form."""
+    return {**settings} if "landmark" in settings else {**settings, **set_values(landmarks)}
 
 
 def _take(config: ImportConfig, faults: list[Fault], found: Iterable[Fault]) -> None:

@@ -9,18 +9,23 @@ from collections import defaultdict
 from collections.abc import Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from featurelib.datasets.content_tags import remember_tags, with_known_tags, with_tags
 from featurelib.datasets.dataset import Dataset, open_dataset
 from featurelib.datasets.landmark_files.slicer import mesh_space
 from featurelib.datasets.shards import RenderSpec, open_renders
 from featurelib.errors import DataError
-from featurelib.geometry import PROJECTIONS, Projection
+from featurelib.geometry import PROJECTIONS, SIDES, Projection
+from featurelib.geometry.landmark_set import difference
 from featurelib.models.lifter.files import is_trained
 from featurelib.models.prediction_parts import (
+    COUNTS,
     REQUESTS,
     PartPlan,
     PartReceipt,
@@ -45,8 +50,9 @@ from jobs.predict import PredictConfig
 from jobs.workers.predict import part_stream
 from jobs.workers.prepare import Models, Predicting
 
-MAX_TABLE_OBJECTS = 100_000
-"""Objects up to which all predictions are also one table, as Parquet and CSV. Beyond it they are a folder of parts."""
+MAX_TABLE_ROWS = 1_000_000
+"""Rows, each a landmark of an object, up to which all predictions are also one table, as Parquet and CSV. Beyond it
+they are a folder of parts."""
 
 
 def run(config: PredictConfig) -> None:
@@ -70,22 +76,27 @@ def run(config: PredictConfig) -> None:
             manifest = PredictionManifest.of(dataset.uri, made_from, receipts)
             _write_tables(config, dataset, manifest, out)
             commit(out, manifest)
-    _print_result(out, open_predictions(out))
+    _print_result(out, open_predictions(out), len(models.landmarks.names))
 
 
 def choose_models(run: str, projection: Projection | None, dataset: Dataset) -> Models:
     """Return a run's models of a projection, by default of the one with the smallest error on validation objects.
 
     Raises:
-        DataError: if there are none.
+        DataError: if there are none, or the dataset has another landmark set.
     """
     trained = [p for p in PROJECTIONS if projection in (None, p) and is_trained(run, p)]
     if not trained:
         raise DataError(f"{storage.absolute(run)}: no trained lifter; run `featurelib pipeline`")
     chosen = min(trained, key=lambda p: validation_mm(run, p))
-    trained_on = open_renders(run, chosen).spec
-    spec = RenderSpec(**{**vars(trained_on), "unit": dataset.unit, "alignment": dataset.alignment})
-    return Models(storage.absolute(run), spec, astuple(ModelVersions.of(run, chosen)))
+    manifest = open_renders(run, chosen)
+    if manifest.landmarks.hash != dataset.landmarks.hash:
+        raise DataError(
+            f"{storage.absolute(run)}: trained on another landmark set than {dataset.uri}/dataset.json, "
+            f"{difference(manifest.landmarks, dataset.landmarks)}; give dataset.json the set of the run's dataset"
+        )
+    spec = RenderSpec(**{**vars(manifest.spec), "unit": dataset.unit, "alignment": dataset.alignment})
+    return Models(storage.absolute(run), spec, manifest.landmarks, astuple(ModelVersions.of(run, chosen)))
 
 
 def _predict(
@@ -115,9 +126,9 @@ def _predict(
 
 
 def _write_tables(config: PredictConfig, dataset: Dataset, manifest: PredictionManifest, out: str) -> None:
-    """Write all predictions as one table in two formats, up to MAX_TABLE_OBJECTS, and markups on request."""
+    """Write all predictions as one table in two formats, up to MAX_TABLE_ROWS, and markups on request."""
     uris = [storage.join(out, f"predictions.{suffix}") for suffix in ("parquet", "csv")]
-    is_one_table = manifest.objects <= MAX_TABLE_OBJECTS
+    is_one_table = manifest.landmarks <= MAX_TABLE_ROWS
     if not is_one_table:
         for uri in uris:
             storage.delete(uri)  # of fewer objects
@@ -131,22 +142,33 @@ def _write_tables(config: PredictConfig, dataset: Dataset, manifest: PredictionM
 
 
 def _write_markups(dataset: Dataset, table: pa.Table, out: str) -> None:
+    """Write a file for each object with a prediction."""
     files = dataset.files
+    predicted = table.filter(pc.is_valid(table["present"]))
 
-    def write(row: dict[str, Any]) -> None:
-        uri = storage.join(out, "slicer", f"{row['object_id']}.mrk.json")
-        space = mesh_space(storage.read_bytes(dataset.mesh_uri(files[row["object_id"]].name))) or "LPS"
-        storage.write_bytes(uri, to_markups(row, dataset.landmark, space))
+    def write(rows: list[dict[str, Any]]) -> None:
+        object_id = rows[0]["object_id"]
+        uri = storage.join(out, "slicer", f"{object_id}.mrk.json")
+        space = mesh_space(storage.read_bytes(dataset.mesh_uri(files[object_id].name))) or "LPS"
+        storage.write_bytes(uri, to_markups(rows, space))
 
     with ThreadPoolExecutor(REQUESTS) as pool:
-        list(pool.map(write, (row for row in table.to_pylist() if row["left_x"] is not None)))
+        list(pool.map(write, (list(rows) for _, rows in groupby(predicted.to_pylist(), itemgetter("object_id")))))
 
 
-def _print_result(out: str, manifest: PredictionManifest) -> None:
-    is_one_file = manifest.objects <= MAX_TABLE_OBJECTS
+def _print_result(out: str, manifest: PredictionManifest, num_landmarks: int) -> None:
+    is_one_file = manifest.landmarks <= MAX_TABLE_ROWS
     uri = f"{out}/predictions.csv" if is_one_file else parts_uri(out)
-    note = "" if is_one_file else f"; a Parquet dataset, since one table has at most {MAX_TABLE_OBJECTS:,} objects"
-    print_result(
-        f"{uri}: {manifest.objects} objects, {manifest.accepted} accepted{note}",
-        {"predictions": uri, "objects": manifest.objects, "accepted": manifest.accepted},
+    note = "" if is_one_file else f"; a Parquet dataset, since one table has at most {MAX_TABLE_ROWS:,} rows"
+    counts = {name: getattr(manifest, name) for name in COUNTS}
+    print_result(f"{uri}: {_counted(manifest, num_landmarks)}{note}", {"predictions": uri, **counts})
+
+
+def _counted(manifest: PredictionManifest, num_landmarks: int) -> str:
+    """Return the numbers in words; of a single pair, the objects."""
+    if num_landmarks <= len(SIDES):
+        return f"{manifest.objects} objects, {manifest.accepted} accepted"
+    return (
+        f"{manifest.objects} objects, {manifest.accepted} with all landmarks accepted; "
+        f"{manifest.accepted_landmarks} of {manifest.landmarks} landmarks accepted"
     )

@@ -47,7 +47,7 @@ def run(config: RenderConfig) -> None:
     specs = _specs(config, dataset)
     inputs = storage.join(storage.absolute(config.run), "renders", "inputs.parquet")
     tagged = with_known_tags(dataset, inputs)
-    plans = plan_shards(tagged.objects, specs, num_buckets(len(dataset.objects)))
+    plans = plan_shards(tagged.objects, tagged.landmarks, specs, num_buckets(len(dataset.objects)))
     folders = {projection: Folder.of(config.run, spec) for projection, spec in specs.items()}
     stale = {p: folder for p, folder in folders.items() if not folder.is_finished([plan.names[p] for plan in plans])}
     is_new = dict.fromkeys(folders, False)

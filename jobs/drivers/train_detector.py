@@ -74,7 +74,7 @@ def recipe_of(config: TrainDetectorConfig, manifest: Manifest) -> Recipe:
 
 def _resolved(config: TrainDetectorConfig, recipe: Recipe, manifest: Manifest) -> dict[str, Any]:
     what = {name: value for name, value in asdict(config).items() if name not in MACHINE_FLAGS}
-    return {**what, **asdict(recipe), "renders": manifest.content_hash}
+    return {**what, **asdict(recipe), **manifest.landmarks.to_record(), "renders": manifest.content_hash}
 
 
 def trains_alone(config: DetectorTraining) -> bool:

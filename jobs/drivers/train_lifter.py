@@ -1,4 +1,4 @@
-"""RUN/vectors -> RUN/lifter: train the lifter, from image positions to both landmarks in millimetres.
+"""RUN/vectors -> RUN/lifter: train the lifter, from image positions to all landmarks in millimetres.
 
 1. Train the MLP on training objects, with the detector's errors on validation objects as noise.
 2. Build the baselines: the mean point and the mean shape (template).
@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from featurelib.datasets.dataset import open_dataset
 from featurelib.datasets.shards import Manifest, open_renders
 from featurelib.errors import DataError
-from featurelib.geometry import SIDES
-from featurelib.meshes.template import Template, build_template
+from featurelib.geometry import canonical
+from featurelib.geometry.landmark_set import difference
+from featurelib.meshes.template import Template, build_template, chosen_shapes
 from featurelib.models.fusion import ViewNoise
 from featurelib.models.lifter.files import lifter_uri
-from featurelib.models.lifter.fusing import side_noise
+from featurelib.models.lifter.fusing import landmark_noise
 from featurelib.models.lifter.model import Lifter
 from featurelib.models.lifter.vectors import Vectors, read_config, read_vectors, refuse_empty_splits, vectors_uri
 from featurelib.models.uncertainty import quality
@@ -33,14 +34,12 @@ from jobs.train_lifter import TrainLifterConfig
 from jobs.workers import cluster
 from jobs.workers.inference import VALIDATION_OBJECTS, MeshMethods, OnMesh, mesh_files, on_meshes
 
-TEMPLATE_SHAPES = 30
-"""Maximum number of training objects in the mean shape; more change it little."""
-
 
 def run(config: TrainLifterConfig) -> None:
     """Train the lifter, if its vectors are new, and print its errors on validation objects."""
     manifest = open_renders(config.run, config.projection)
     vectors = read_vectors(config.run, config.projection)
+    _refuse_other_vectors(manifest, vectors, vectors_uri(config.run, config.projection))
     uri = lifter_uri(config.run, config.projection)
     config_uri = storage.join(uri, "config.json")
     made_from = {"seed": config.seed, **read_config(vectors_uri(config.run, config.projection))}
@@ -48,6 +47,7 @@ def run(config: TrainLifterConfig) -> None:
         print_result(f"{uri}: trained already; nothing to do", {"lifter": uri, "done_before": True})
         return
     refuse_empty_splits(config.run, config.projection, vectors, ("train", "val"))
+    _refuse_unlabelled(vectors, vectors_uri(config.run, config.projection))
     completion.invalidate(config_uri)
     cluster.connect()
     numbers = _train(config, manifest, vectors, uri)
@@ -60,6 +60,27 @@ def run(config: TrainLifterConfig) -> None:
     )
 
 
+def _refuse_other_vectors(manifest: Manifest, vectors: Vectors, uri: str) -> None:
+    """Raise DataError if the vectors are those of another landmark set than the renders."""
+    if vectors.landmarks.hash != manifest.landmarks.hash:
+        raise DataError(
+            f"{uri}: of another landmark set than {manifest.uri}, {difference(vectors.landmarks, manifest.landmarks)}; "
+            "run `featurelib vectorize`"
+        )
+
+
+def _refuse_unlabelled(vectors: Vectors, uri: str) -> None:
+    """Raise DataError if no training object has a landmark, or no validation object has any."""
+    training_mm, validation_mm = (vectors.where(split).landmarks_mm for split in ("train", "val"))
+    for k in np.flatnonzero(np.isnan(training_mm).any(axis=2).all(axis=0)).tolist():
+        raise DataError(
+            f"{uri}: landmark {vectors.landmarks.names[k]!r} is labelled on none of {len(training_mm)} training "
+            "objects; label it on some, or remove it from the set"
+        )
+    if np.isnan(validation_mm).any(axis=2).all():
+        raise DataError(f"{uri}: no validation object has a labelled landmark; label some, or set `split`")
+
+
 def _train(config: TrainLifterConfig, manifest: Manifest, vectors: Vectors, uri: str) -> dict[str, Any]:
     """Train, write the network and the template, and return the numbers of lifter.json."""
     dataset, validation = open_dataset(manifest.dataset), vectors.where("val")
@@ -67,21 +88,26 @@ def _train(config: TrainLifterConfig, manifest: Manifest, vectors: Vectors, uri:
     fitted = fit.remote(config, manifest, vectors, view_noise, uri)
     template: Template = ray.get(build.remote(manifest, vectors.where("train")))
     storage.write_bytes(storage.join(uri, "template.npz"), template.to_bytes())
-    methods, asked = MeshMethods(template, manifest.spec, view_noise), validation.evenly(VALIDATION_OBJECTS)
+    methods, asked = (
+        MeshMethods(template, manifest.spec, manifest.landmarks, view_noise),
+        validation.evenly(VALIDATION_OBJECTS),
+    )
     sample = validation.take(asked)
     meshes = mesh_files(dataset, sample.object_ids)
     meshed = on_meshes(f"train-lifter {config.projection}", dataset, methods, meshes, sample)
     numbers, estimates_mm = ray.get(fitted)
-    errors_mm = {m: pairs - validation.landmarks_mm for m, pairs in estimates_mm.items()}  # (n, 2, 3)
+    labelled = np.isfinite(validation.landmarks_mm).all(axis=2)
+    errors_mm = {m: (found - validation.landmarks_mm)[labelled] for m, found in estimates_mm.items()}  # (labels, 3)
     answering = {method: errors for method, errors in errors_mm.items() if np.isfinite(errors).all()}
     means_mm = {method: _mean_mm(errors) for method, errors in answering.items()}
     chosen = min(means_mm, key=lambda method: means_mm[method])
     sigma_mm = {method: float(np.sqrt(np.mean(errors**2))) for method, errors in answering.items()}
     numbers |= {
+        **manifest.landmarks.to_record(),
         "chosen": chosen,
         "validation_mm": means_mm | _means_on_mesh_mm(meshed, sample),
         "sigma_mm": sigma_mm,
-        "view_noise": {str(int(key)): [n.to_dict() for n in of_sides] for key, of_sides in view_noise.items()},
+        "view_noise": {str(int(key)): [each.to_dict() for each in noise] for key, noise in view_noise.items()},
         "uncertainty": _uncertainty(estimates_mm[chosen][asked], sigma_mm[chosen], meshed, sample).to_dict(),
     }
     return numbers
@@ -90,7 +116,7 @@ def _train(config: TrainLifterConfig, manifest: Manifest, vectors: Vectors, uri:
 def _uncertainty(
     estimates_mm: NDArray[np.float64], sigma_mm: float, meshed: Sequence[OnMesh | None], validation: Vectors
 ) -> UncertaintyModel:
-    """Return the uncertainty of a method's landmarks (n, 2, 3), which have one standard deviation in common."""
+    """Return the uncertainty of a method's landmarks (n, k, 3), which have one standard deviation in common."""
     known = [i for i, found in enumerate(meshed) if found is not None]
     if not known:
         raise DataError(
@@ -106,35 +132,40 @@ def _uncertainty(
         for i, found in enumerate(meshed)
         if found is not None
     ]
-    covariance_mm2 = np.broadcast_to(np.eye(3) * sigma_mm**2, (len(known), 2, 3, 3))
-    return fit_uncertainty(estimates_mm[known] - validation.landmarks_mm[known], covariance_mm2, scores)
+    residuals_mm = estimates_mm[known] - validation.landmarks_mm[known]
+    covariance_mm2 = np.broadcast_to(np.eye(3) * sigma_mm**2, (*residuals_mm.shape, 3))
+    return fit_uncertainty(residuals_mm, covariance_mm2, scores, canonical(validation.landmarks).channel)
 
 
 def _means_on_mesh_mm(meshed: Sequence[OnMesh | None], validation: Vectors) -> dict[str, float]:
-    """Return the mean error of the methods that use the mesh, over the objects with a readable mesh."""
-    estimates_mm = [
-        ({"template": found.located.landmarks_mm, **found.estimates_mm}, true_mm)
-        for found, true_mm in zip(meshed, validation.landmarks_mm, strict=True)
-        if found is not None
-    ]
-    methods = estimates_mm[0][0] if estimates_mm else ()
-    errors_mm = {method: np.array([of_one[method] - true_mm for of_one, true_mm in estimates_mm]) for method in methods}
+    """Return the mean error of the methods that use the mesh, over the objects with a readable mesh.
+
+    A method without an answer for a labelled landmark is left out.
+    """
+    known = [i for i, found in enumerate(meshed) if found is not None]
+    answers = [{"template": found.located.landmarks_mm, **found.estimates_mm} for found in meshed if found is not None]
+    truths_mm = validation.landmarks_mm[known]
+    labelled = np.isfinite(truths_mm).all(axis=2)
+    errors_mm = {
+        method: (np.array([answer[method] for answer in answers]) - truths_mm)[labelled]
+        for method in (answers[0] if answers else ())
+    }
     return {method: _mean_mm(errors) for method, errors in errors_mm.items() if np.isfinite(errors).all()}
 
 
 def _mean_mm(errors_mm: NDArray[np.float64]) -> float:
+    """Return the mean length of errors (m, 3)."""
     return float(np.linalg.norm(errors_mm, axis=-1).mean())
 
 
 @ray.remote(num_cpus=1)
 def build(manifest: Manifest, training: Vectors) -> Template:
-    """Return the mean shape of at most TEMPLATE_SHAPES training objects, evenly spread over their ids."""
+    """Return the mean shape of some training objects, evenly spread over their ids."""
     dataset = open_dataset(manifest.dataset)
-    every = max(1, len(training) // TEMPLATE_SHAPES)
-    chosen = training.object_ids[::every][:TEMPLATE_SHAPES]
-    pairs = training.landmarks_mm[::every][:TEMPLATE_SHAPES]
-    meshes = [dataset.load(name) for name in mesh_files(dataset, chosen)]
-    return build_template([(mesh.vertices_mm, mesh.faces, pair) for mesh, pair in zip(meshes, pairs, strict=True)])
+    chosen = training.take(chosen_shapes(np.isfinite(training.landmarks_mm).all(axis=2)))
+    meshes = [dataset.load(name) for name in mesh_files(dataset, chosen.object_ids)]
+    shapes = [(mesh.vertices_mm, mesh.faces, labels) for mesh, labels in zip(meshes, chosen.landmarks_mm, strict=True)]
+    return build_template(shapes, names=training.landmarks.names)
 
 
 @ray.remote(num_cpus=1)
@@ -148,30 +179,28 @@ def fit(
     """Train the MLP and write it.
 
     Returns:
-        numbers for lifter.json, and the landmarks (n, 2, 3) of validation objects by each method without a mesh.
+        numbers for lifter.json, and the landmarks (n, k, 3) of validation objects by each method without a mesh.
     """
     from featurelib.models.export import export_network
-    from featurelib.models.lifter.network import fit_lifter
+    from featurelib.models.lifter.network import fit_lifter, mean_positions, residual_noise
 
     training, validation = vectors.where("train"), vectors.where("val")
-    model, standardiser, noise = fit_lifter(training, validation, config.seed)
+    model, standardiser = fit_lifter(training, validation, config.seed)
     network = export_network(model)
     network.write(storage.join(uri, "model"))
-    mean_mm = training.target_mm.mean(0)
-    lifter = Lifter(manifest.spec, "mlp", network, mean_mm, view_noise=view_noise)
+    mean_mm, mean_xy = standardiser.mean_mm.reshape(-1, 3), mean_positions(training)
+    lifter = Lifter(manifest.spec, manifest.landmarks, "mlp", network, mean_mm, mean_xy, view_noise=view_noise)
     numbers = {
         "mean_mm": mean_mm.tolist(),
+        "mean_xy": mean_xy.tolist(),
         "standardiser": {"mean_mm": standardiser.mean_mm.tolist(), "std_mm": standardiser.std_mm.tolist()},
-        "noise_xy": noise.tolist(),
+        "noise_xy": residual_noise(validation).tolist(),
     }
-    return numbers, {method: lifter.pairs(validation, method) for method in lifter.methods}
+    return numbers, {method: lifter.estimates_mm(validation, method) for method in lifter.methods}
 
 
 def _view_noise(validation: Vectors, manifest: Manifest) -> dict[bool, list[ViewNoise]]:
-    """Return the noise of left and right, for their own views and for all; {} if the sides are not distinguished."""
+    """Return the noise of each landmark, for its own views and for all; {} if the detector finds only near ones."""
     if np.isnan(validation.landmarks_xy).any():
         return {}
-    return {
-        all_views: [side_noise(validation, manifest.spec, side, all_views=all_views) for side in SIDES]
-        for all_views in (False, True)
-    }
+    return {all_views: landmark_noise(validation, manifest.spec, all_views=all_views) for all_views in (False, True)}

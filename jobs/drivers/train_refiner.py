@@ -22,6 +22,7 @@ from featurelib.models.lifter.files import lifter_version, read_template
 from featurelib.models.lifter.vectors import Vectors, read_config, read_vectors, refuse_empty_splits, vectors_uri
 from featurelib.models.refiner.estimates import FirstEstimates
 from featurelib.models.refiner.files import refiner_uri, refiner_version
+from featurelib.models.refiner.sides import refined_sides
 from featurelib.models.uncertainty import quality
 from featurelib.runtime import completion, storage
 from featurelib.runtime.console import print_result
@@ -36,7 +37,8 @@ from jobs.workers.inference import (
     without_objects,
 )
 from jobs.workers.progress_queue import follow, open_queue
-from jobs.workers.refiner_training import RefinerTask, fit_refiner, training_budget
+from jobs.workers.refiner_task import RefinerTask, default_crops
+from jobs.workers.refiner_training import fit_refiner, training_budget
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +81,7 @@ def _check(config: TrainRefinerConfig, vectors: Vectors) -> None:
         raise UsageError(f"--reuse-networks {config.reuse_networks}: expected another projection than --projection")
     if config.batch_size < 2:
         raise UsageError(f"--batch-size {config.batch_size}: expected at least 2")
-    if config.num_crops < 2 * config.batch_size:
+    if config.num_crops is not None and config.num_crops < 2 * config.batch_size:
         raise UsageError(f"--num-crops {config.num_crops}: expected at least two batches of {config.batch_size}")
 
 
@@ -95,7 +97,7 @@ def first_estimates(
     validation = validation.take(validation.evenly(VALIDATION_OBJECTS))
     lifted = lifter_landmarks.remote(config.run, manifest, validation, all_methods=False)
     meshes = mesh_files(dataset, validation.object_ids)
-    methods = MeshMethods(read_template(config.run, config.projection), manifest.spec, {})
+    methods = MeshMethods(read_template(config.run, config.projection), manifest.spec, manifest.landmarks, {})
     meshed = on_meshes(f"train-refiner {config.projection}", dataset, methods, meshes, validation)
     readable = np.array([found is not None for found in meshed])
     if not readable.any():
@@ -103,13 +105,14 @@ def first_estimates(
             f"{dataset.uri}: none of the meshes of {len(readable)} validation objects can be read; "
             "run `featurelib validate`"
         )
-    none = np.full((2, 3), np.nan)
+    none = np.full_like(validation.landmarks_mm[0], np.nan)
     estimates_mm = {"template": np.array([found.located.landmarks_mm if found else none for found in meshed])}
     scores = tuple(
         {**quality.shape_scores(found.located), **quality.detector_scores(visible)} if found else {}
         for found, visible in zip(meshed, validation.visible, strict=True)
     )
-    estimates = FirstEstimates(tuple(meshes), validation.landmarks_mm, {**estimates_mm, **ray.get(lifted)}, scores)
+    sides, truths = refined_sides(manifest.landmarks), (validation.landmarks_mm, validation.absent)
+    estimates = FirstEstimates(sides, tuple(meshes), *truths, {**estimates_mm, **ray.get(lifted)}, scores)
     return estimates.where(readable).with_start()
 
 
@@ -118,20 +121,23 @@ def _train(config: TrainRefinerConfig, manifest: Manifest, vectors: Vectors, uri
     dataset = open_dataset(str(config.dataset))
     training = vectors.where("train")
     estimates = first_estimates(config, manifest, vectors, dataset)
-    shape_mm = read_template(config.run, config.projection).points_mm
-    crop_size = estimates.crop_size(float(np.linalg.norm(np.ptp(shape_mm, axis=0))))
+    template = read_template(config.run, config.projection)
+    crop_size = estimates.crop_size(float(np.linalg.norm(np.ptp(template.points_mm, axis=0))))
     how = f"networks of {config.reuse_networks}" if config.reuse_networks else f"crops of {crop_size.width_mm:.0f} mm"
     name, queue, budget = f"train-refiner {config.projection}", open_queue(), training_budget(config.cpus)
     logger.info("%s: refines the estimates of %s, %s", name, estimates.start, how)
     task = RefinerTask(
         name=name,
         uri=uri,
+        landmarks=manifest.landmarks,
+        mean_mm=template.landmarks_mm,
         dataset=without_objects(dataset),
         meshes=tuple(mesh_files(dataset, training.object_ids)),
         landmarks_mm=training.landmarks_mm,
+        absent=training.absent,
         estimates=estimates,
         crop_size=crop_size,
-        num_crops=config.num_crops,
+        num_crops=config.num_crops or default_crops(manifest.landmarks),
         batch_size=config.batch_size,
         learning_rate=config.learning_rate,
         seed=config.seed,

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+import numpy as np
 import ray
 
 from featurelib.datasets.dataset import Dataset, open_dataset
@@ -85,8 +86,9 @@ def _jobs(dataset: Dataset) -> list[MeasureJob]:
 
 def _job(dataset: Dataset, row: dict[str, Any]) -> MeasureJob:
     to_object = dataset.object_from_source_of(row["rotation_wxyz"])
-    landmarks_mm = apply(to_object, [row["left"], row["right"]]) if row["left"] else None
-    return MeasureJob(row["object_id"], dataset.mesh_uri(row["mesh"]), to_object, landmarks_mm)
+    points = np.reshape(row["landmarks"], (-1, 3)) if row["landmarks"] else np.full((1, 3), np.nan)
+    landmarks_mm = None if np.isnan(points).all() else apply(to_object, points)
+    return MeasureJob(row["object_id"], dataset.mesh_uri(row["mesh"]), to_object, dataset.landmarks, landmarks_mm)
 
 
 def _reference(config: ValidateConfig, dataset: Dataset) -> ReferenceShape | None:

@@ -21,12 +21,13 @@ from featurelib.datasets.schemas import vectors_schema
 from featurelib.datasets.shards import Manifest, open_renders, read_views
 from featurelib.datasets.shards.png import encode_png
 from featurelib.errors import DataError
-from featurelib.geometry import SIDES
+from featurelib.geometry import Rig
 from featurelib.models.detector.detection import LandmarkDetection
-from featurelib.models.detector.files import detector_uri, read_network
+from featurelib.models.detector.files import detector_uri, read_network, refuse_other_landmarks
 from featurelib.models.detector.model import Detector
 from featurelib.models.detector.samples import decode_images
 from featurelib.models.inference import Device
+from featurelib.models.lifter.vector_rows import COLUMNS, vector_row
 from featurelib.models.lifter.vectors import read_config, vectors_uri, write_vectors
 from featurelib.runtime.console import print_result
 from featurelib.runtime.prefetch import ahead
@@ -34,8 +35,6 @@ from featurelib.runtime.progress import Progress, duration
 from jobs.vectorize import BATCH, VectorizeConfig
 from jobs.workers import cluster
 from jobs.workers.block_stream import LOST, block_stream, is_out_of_tries, results, returns_block
-
-COLUMNS = ("object_id", "split", "view", "png", "xy", "near_side", "left_mm", "right_mm", "centre_mm")
 
 MAX_SHARDS_PER_TASK = 8
 """Reading and decoding run ahead of the network within a task, but not from task to task, so large tasks are faster.
@@ -61,13 +60,18 @@ class Pool:
 class VectorRows:
     """The workers' results and times.
 
-    rows: of schemas.vectors_schema. start_s: until a worker had loaded its detector, on average over the workers.
+    tables: of schemas.vectors_schema. start_s: until a worker had loaded its detector, on average over the workers.
     work_s: from then to the end.
     """
 
-    rows: list[dict[str, Any]]
+    tables: list[pa.Table]
     start_s: float
     work_s: float
+
+    @property
+    def num_objects(self) -> int:
+        """The number of rows."""
+        return sum(map(len, self.tables))
 
 
 def run(config: VectorizeConfig) -> None:
@@ -75,16 +79,22 @@ def run(config: VectorizeConfig) -> None:
     manifest = open_renders(config.run, config.projection)
     uri = vectors_uri(config.run, config.projection)
     version = read_network(config.run, config.projection).version
-    made_from = {"projection": config.projection, "renders": manifest.content_hash, "detector": version}
+    refuse_other_landmarks(config.run, config.projection, manifest.landmarks)
+    made_from = {
+        "projection": config.projection,
+        "renders": manifest.content_hash,
+        "detector": version,
+        **manifest.landmarks.to_record(),
+    }
     if read_config(uri) == made_from:
         print_result(f"{uri}: complete; nothing to do", {"vectors": uri, "done_before": True})
         return
     found = detect_all(config, manifest, version)
-    write_vectors(uri, found.rows, len(manifest.spec.rig), made_from)
-    rate = len(found.rows) * len(manifest.spec.rig) / found.work_s
+    write_vectors(uri, found.tables, vectors_schema(manifest.landmarks, len(manifest.spec.rig)), made_from)
+    rate = found.num_objects * len(manifest.spec.rig) / found.work_s
     print_result(
-        f"{uri}: {len(found.rows)} objects; start {duration(found.start_s)}, then {rate:.0f} images/s",
-        {"vectors": uri, "objects": len(found.rows), "images_per_s": rate},
+        f"{uri}: {found.num_objects} objects; start {duration(found.start_s)}, then {rate:.0f} images/s",
+        {"vectors": uri, "objects": found.num_objects, "images_per_s": rate},
     )
 
 
@@ -100,20 +110,20 @@ def detect_all(config: VectorizeConfig, manifest: Manifest, version: str) -> Vec
         "run": config.run,
         "projection": config.projection,
         "version": version,
-        "num_views": len(manifest.spec.rig),
+        "rig": manifest.spec.rig,
         "device": Device(pool.cpus, bool(pool.gpus)),
     }
     tables = block_stream(blocks, slowest_s=0.0).map_batches(
         **_stage(pool, made_by), batch_size=None, batch_format="pyarrow", num_cpus=pool.cpus
     )
-    rows, ready = [], []
+    found, ready = [], []
     for table in results(tables):
         ready += table[READY].unique().to_pylist()
-        rows += table.drop_columns(READY).to_pylist()
+        found.append(table.drop_columns(READY))
         progress.add(len(table))
     progress.end()
     start_s = float(np.mean(list(set(ready)))) - started if ready else 0.0
-    return VectorRows(rows, start_s, time.time() - started - start_s)
+    return VectorRows(found, start_s, time.time() - started - start_s)
 
 
 def _stage(pool: Pool, made_by: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,13 +172,14 @@ def task_sizes(shards: int, workers: int) -> list[int]:
 class ShardVectorizer:
     """Runs the detector over whole shards; loads the network once."""
 
-    def __init__(self, run: str, projection: str, version: str, num_views: int, device: Device) -> None:
+    def __init__(self, run: str, projection: str, version: str, rig: Rig, device: Device) -> None:
         """Load a version of a run's detector, and run it once, which takes 0.6 s longer than later."""
         self.detector = Detector.load(run, projection, device)
         if self.detector.version != version:
             raise DataError(f"{detector_uri(run, projection)}: trained again meanwhile; run the command again")
         self.detector([encode_png(np.zeros((2 * self.detector.input_size,) * 2, np.uint8))] * BATCH)
-        self.schema = vectors_schema(num_views).append(pa.field(READY, pa.float64()))
+        self.rig = rig
+        self.schema = vectors_schema(self.detector.landmarks, len(rig)).append(pa.field(READY, pa.float64()))
         self.ready_s = time.time()
         self.cpus = device.threads
 
@@ -186,14 +197,21 @@ class ShardVectorizer:
         if is_out_of_tries():
             raise DataError(f"{shards['uri'][0]}: it or one of {len(shards) - 1} more shards {LOST}")
         with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(self.cpus) as decoder:
-            read = partial(read_views, columns=COLUMNS)
+            read = partial(read_views, columns=("png", *COLUMNS))
             rows_read = chain.from_iterable(ahead(reader, read, shards["uri"].to_pylist(), 1))
             coming, views = tee(rows_read)  # the second keeps the rows of the images in the pipeline
             decode = partial(decode_images, size=self.detector.input_size)
             batches = ahead(decoder, decode, batched((view["png"] for view in coming), BATCH), self.cpus + 1)
             found = chain.from_iterable(_by_image(self.detector.find(batch)) for batch in batches)
-            rows = [{**row, READY: self.ready_s} for row in _vectors(zip(found, views, strict=True))]
+            objects = groupby(zip(found, views, strict=True), key=lambda pair: pair[1]["object_id"])
+            rows = [{**self._row(group), READY: self.ready_s} for _, group in objects]
         return pa.Table.from_pylist(rows, schema=self.schema)
+
+    def _row(self, found: Iterable[tuple[tuple[np.ndarray, ...], dict[str, Any]]]) -> dict[str, Any]:
+        """Return an object's row from the detections in its views, which are in rig order."""
+        detections, views = zip(*found, strict=True)
+        xy, spread, visible = (np.stack(part) for part in zip(*detections, strict=True))
+        return vector_row(views, xy, spread, visible, self.detector.landmarks, self.rig)
 
 
 @returns_block
@@ -214,29 +232,5 @@ def batched(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
 
 
 def _by_image(batch: LandmarkDetection) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield the detection in each image: positions (2, 2), spreads (2,) and visibility (2,), left and right."""
+    """Yield the detection in each image: positions (k, 2), spreads (k,) and visibility (k,)."""
     return zip(batch.xy, batch.spread, batch.visible, strict=True)
-
-
-def _vectors(found: Iterable[tuple[tuple[np.ndarray, ...], dict[str, Any]]]) -> Iterator[dict[str, Any]]:
-    """Yield one row per object from the detections in its views, which are consecutive and in rig order."""
-    for object_id, group in groupby(found, key=lambda pair: pair[1]["object_id"]):
-        detections, views = zip(*group, strict=True)
-        xy, spread, visible = (np.stack(part) for part in zip(*detections, strict=True))
-        near, first = [SIDES.index(view["near_side"]) for view in views], views[0]
-        yield {
-            "object_id": object_id,
-            "split": first["split"],
-            "xy": xy[np.arange(len(near)), near].ravel().tolist(),
-            "xy_true": np.concatenate([view["xy"] for view in views]).tolist(),
-            "target_mm": [*first["left_mm"], *first["right_mm"]],
-            "centre_mm": first["centre_mm"],
-            **_of_sides("xy", xy if np.isfinite(spread).all() else np.full_like(xy, np.nan)),
-            **_of_sides("spread", spread),
-            **_of_sides("visible", visible),
-        }
-
-
-def _of_sides(name: str, values: np.ndarray) -> dict[str, list[float]]:
-    """Return the columns of both sides of values (v, 2, ...)."""
-    return {f"{side}_{name}": values[:, i].ravel().tolist() for i, side in enumerate(SIDES)}

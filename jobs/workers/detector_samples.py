@@ -41,8 +41,8 @@ class StreamPlan:
     """The samples of a stream: for each epoch its training segments and then its validation segments.
 
     manifest: of the shards. input_size: of the images. batch_size: over all workers. epochs: total number; first_epoch:
-    the first one in the stream. shuffle_buffer: samples mixed in memory. seed: of the order. mirror, occluded: as of
-    with_mirrors.
+    the first one in the stream. shuffle_buffer: samples mixed in memory. seed: of the order.
+    mirror: as of with_mirrors. occluded: as of featurelib.models.detector.samples.batches, in training.
     """
 
     manifest: Manifest
@@ -82,12 +82,15 @@ class StreamPlan:
         views = chain.from_iterable(
             read_views(uri, split=segment.split, columns=COLUMNS) for uri in self.shard_uris(segment)
         )
+        decoded = partial(
+            batches, batch_size=self.batch_size, input_size=self.input_size, landmarks=self.manifest.landmarks
+        )
         if segment.split == "val":
-            yield from batches((Sample(view, False) for view in views), self.batch_size, self.input_size, pad=True)
+            yield from decoded((Sample(view, False) for view in views), pad=True)
             return
-        samples = with_mirrors(views, mirror=self.mirror, occluded=self.occluded)
+        samples = with_mirrors(views, mirror=self.mirror)
         order = shuffled(samples, self.shuffle_buffer, self._rng(segment.epoch, 1 + segment.part))
-        yield from batches(order, self.batch_size, self.input_size)
+        yield from decoded(order, occluded=self.occluded)
 
     def _rng(self, *numbers: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, *numbers))

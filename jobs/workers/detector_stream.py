@@ -49,7 +49,7 @@ def sample_stream(plan: StreamPlan, workers: int = 1) -> ray.data.Dataset:
     """Return the plan's samples; a block is one worker's share of `steps_per_block` steps.
 
     Columns: epoch, split, step (from 1 within a block; 0 for padding), image (s, s, c) uint8, and the fields of Labels:
-    points (2, 2), near, visible (2,) and weight.
+    points (k, 2), known (k,), near (s,), visible (k,) and weight.
     """
     count = len(plan.segments())
     segments = ray.data.range(count, override_num_blocks=count)

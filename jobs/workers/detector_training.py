@@ -58,7 +58,13 @@ class DetectorTask:
         """Return the untrained network."""
         from featurelib.models.detector.network import build_detector
 
-        return build_detector(head=self.head, alpha=self.alpha, input_size=self.plan.input_size, weights=weights)
+        return build_detector(
+            self.plan.manifest.landmarks,
+            head=self.head,
+            alpha=self.alpha,
+            input_size=self.plan.input_size,
+            weights=weights,
+        )
 
     def report(self, line: str) -> None:
         """Send a line of progress to the user's terminal."""

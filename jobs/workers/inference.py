@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from featurelib.datasets.dataset import Dataset, MeshFile
 from featurelib.datasets.shards import Manifest, RenderSpec
 from featurelib.errors import DataError, FeaturelibError
+from featurelib.geometry import LandmarkSet
 from featurelib.meshes.template import LocatedLandmarks, Template, locate
 from featurelib.models.fusion import Surface, ViewNoise
 from featurelib.models.lifter.fusing import surface_landmarks
@@ -50,30 +51,30 @@ def mesh_files(dataset: Dataset, object_ids: Iterable[str]) -> list[MeshFile]:
 
 def without_objects(dataset: Dataset) -> Dataset:
     """Return the dataset with an empty table, which is enough for a task to load meshes."""
-    return Dataset(dataset.uri, dataset.unit, dataset.landmark, dataset.alignment, dataset.objects.slice(0, 0))
+    return Dataset(dataset.uri, dataset.unit, dataset.landmarks, dataset.alignment, dataset.objects.slice(0, 0))
 
 
 @ray.remote(num_cpus=1)
 def lifter_landmarks(
     run: str, manifest: Manifest, vectors: Vectors, all_methods: bool
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the landmarks (n, 2, 3) in mm by the chosen method, or with `all_methods` by each method."""
-    lifter = Lifter.load(run, manifest.spec.projection, manifest.spec)
+    """Return the landmarks (n, k, 3) in mm by the chosen method, or with `all_methods` by each method."""
+    lifter = Lifter.load(run, manifest.spec.projection, manifest.spec, manifest.landmarks)
     if not all_methods:
-        return {lifter.chosen: lifter.pairs(vectors, lifter.chosen)}
-    estimates_mm = {method: lifter.pairs(vectors, method) for method in lifter.methods}
+        return {lifter.chosen: lifter.estimates_mm(vectors, lifter.chosen)}
+    estimates_mm = {method: lifter.estimates_mm(vectors, method) for method in lifter.methods}
     return {**estimates_mm, "mean_point": np.asarray(lifter.mean_mm) + vectors.centre_mm[:, None]}
 
 
 class MeshPrediction(NamedTuple):
-    """A predictor's result on an object, and pairs (2, 3) in mm by the fusions that use the surface."""
+    """A predictor's result on an object, and landmarks (k, 3) in mm by the fusions that use the surface."""
 
     prediction: Prediction
     fused_mm: Mapping[str, NDArray[np.float64]]
 
 
 class OnMesh(NamedTuple):
-    """Results that need an object's mesh: the registered mean shape, and pairs (2, 3) in mm by surface fusions."""
+    """Results that need an object's mesh: the registered mean shape, and landmarks (k, 3) in mm by surface fusions."""
 
     located: LocatedLandmarks
     estimates_mm: Mapping[str, NDArray[np.float64]]
@@ -85,6 +86,7 @@ class MeshMethods:
 
     template: Template
     spec: RenderSpec
+    landmarks: LandmarkSet
     view_noise: Mapping[bool, Sequence[ViewNoise]]
 
 
@@ -117,7 +119,9 @@ def on_mesh(
         return str(error)
     surface = Surface(mesh.vertices_mm, mesh.faces)
     located = locate(methods.template, mesh.vertices_mm, mesh.faces)
-    estimates_mm = surface_landmarks(surface, landmarks_xy, visible, mesh.centre_mm, methods.spec, methods.view_noise)
+    estimates_mm = surface_landmarks(
+        surface, landmarks_xy, visible, mesh.centre_mm, methods.spec, methods.landmarks, methods.view_noise
+    )
     return OnMesh(located, estimates_mm)
 
 
@@ -127,6 +131,7 @@ class PredictorKey:
 
     run: str
     spec: RenderSpec
+    landmarks: LandmarkSet
     version: str
 
 
@@ -175,7 +180,9 @@ def predict_meshes(
         except FeaturelibError as error:
             return f"{file.name}: {error}"
         surface, lifter = Surface(mesh.vertices_mm, mesh.faces), predictor.lifter
-        fused_mm = surface_landmarks(surface, *detection, mesh.centre_mm, lifter.spec, lifter.view_noise)
+        fused_mm = surface_landmarks(
+            surface, *detection, mesh.centre_mm, lifter.spec, lifter.landmarks, lifter.view_noise
+        )
         return MeshPrediction(prediction, fused_mm)
 
     return [predict(file, Detection(*found)) for file, *found in zip(files, landmarks_xy, visible, strict=True)]
@@ -184,7 +191,7 @@ def predict_meshes(
 @lru_cache(maxsize=2)
 def _predictor(key: PredictorKey) -> Predictor:
     """Load a predictor once per process."""
-    return Predictor.load(key.run, key.spec.projection, key.spec)
+    return Predictor.load(key.run, key.spec.projection, key.spec, key.landmarks)
 
 
 def _without_reasons(task: str, results: Sequence[Any]) -> list[Any]:

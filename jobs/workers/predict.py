@@ -9,8 +9,9 @@ actors, which keep them on their GPU. Each stage takes about half of an object's
 34,000 faces.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -22,7 +23,7 @@ from featurelib.errors import FeaturelibError
 from featurelib.models.detector.model import Detector
 from featurelib.models.inference import ONE_THREAD, Device
 from featurelib.models.prediction_parts import PartPlan, PartReceipt, parts_uri, write_part
-from featurelib.models.predictions import Detection, failure_row, prediction_row
+from featurelib.models.predictions import Detection, Failure, failure_rows, prediction_rows
 from featurelib.models.predictor import Predictor
 from featurelib.runtime import storage
 from jobs.workers import cluster
@@ -108,9 +109,9 @@ class PartPredictor:
 
     def __init__(self, models: Models, out: str, device: Device = ONE_THREAD) -> None:
         """Load the networks, to be run by a device; parts are written to the folder `out`."""
-        self.spec, self.out = models.spec, out
+        self.spec, self.names, self.out = models.spec, models.landmarks.names, out
         self.detector = Detector.load(models.run, models.spec.projection, device)
-        self.predictor = Predictor.load(models.run, models.spec.projection, models.spec, device)
+        self.predictor = Predictor.load(models.run, models.spec.projection, models.spec, models.landmarks, device)
 
     @returns_block
     def __call__(self, block: Mapping[str, NDArray]) -> MadePart:
@@ -123,19 +124,18 @@ class PartPredictor:
         if part.receipt:
             return MadePart(part.receipt, part.tags)
         detections = self.detect([each for each in part.objects.values() if isinstance(each, PreparedMesh)])
-        rows = [
-            self._row(object_id, each, next(detections)) if isinstance(each, PreparedMesh) else each
+        rows = (
+            self._rows(object_id, each, next(detections))
+            if isinstance(each, PreparedMesh)
+            else failure_rows(object_id, each, self.names)
             for object_id, each in part.objects.items()
-        ]
-        return MadePart(write_part(storage.join(parts_uri(self.out), part.name), rows), part.tags)
+        )
+        return self._written(part, rows)
 
     def reject(self, part: PreparedPart) -> MadePart:
         """Write a part without predictions, because it ended its worker each time."""
-        rows = [
-            failure_row(object_id, "process", f"one of the {len(part.objects)} objects of its part {LOST}")
-            for object_id in part.objects
-        ]
-        return MadePart(write_part(storage.join(parts_uri(self.out), part.name), rows), part.tags)
+        failure = Failure("process", f"one of the {len(part.objects)} objects of its part {LOST}")
+        return self._written(part, (failure_rows(object_id, failure, self.names) for object_id in part.objects))
 
     def detect(self, meshes: Sequence[PreparedMesh]) -> Iterator[Detection]:
         """Yield the detection of each object; the detector runs once for all."""
@@ -144,12 +144,18 @@ class PartPredictor:
         for i in range(0, len(found.xy), num_views):
             yield Detection(found.xy[i : i + num_views], found.visible[i : i + num_views])
 
-    def _row(self, object_id: str, prepared: PreparedMesh, detection: Detection) -> dict[str, Any]:
+    def _rows(self, object_id: str, prepared: PreparedMesh, detection: Detection) -> list[dict[str, Any]]:
+        """Return the rows of an object's landmarks."""
         try:
             prediction = self.predictor(prepared.mesh, detection, prepared.located)
         except FeaturelibError as error:
-            return failure_row(object_id, "find", str(error))
-        return prediction_row(object_id, prediction, prepared.object_from_source)
+            return failure_rows(object_id, Failure("find", str(error)), self.names)
+        return prediction_rows(object_id, prediction, self.names, prepared.object_from_source)
+
+    def _written(self, part: PreparedPart, rows: Iterable[list[dict[str, Any]]]) -> MadePart:
+        """Write the rows of a part's objects."""
+        receipt = write_part(storage.join(parts_uri(self.out), part.name), list(chain.from_iterable(rows)))
+        return MadePart(receipt, part.tags)
 
 
 @lru_cache(maxsize=1)

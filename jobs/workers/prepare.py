@@ -13,10 +13,11 @@ from featurelib.datasets.content_tags import content_tag, sha256_of_file, with_c
 from featurelib.datasets.dataset import Dataset
 from featurelib.datasets.shards import RenderSpec
 from featurelib.datasets.shards.sandboxed import PreparedMesh, PrepareJob, prepare_mesh
+from featurelib.geometry import LandmarkSet
 from featurelib.meshes.template import Template
 from featurelib.models.lifter.files import read_template
 from featurelib.models.prediction_parts import PartReceipt, part_name, read_receipts
-from featurelib.models.predictions import failure_row
+from featurelib.models.predictions import Failure
 from featurelib.runtime import storage
 from featurelib.runtime.sandbox import ProcessLostError, SandboxLimits, shared_sandbox
 from jobs.workers.block_stream import LOST, is_out_of_tries, job_of
@@ -24,10 +25,15 @@ from jobs.workers.block_stream import LOST, is_out_of_tries, job_of
 
 @dataclass(frozen=True)
 class Models:
-    """Which models predict: the run's folder, how its images are rendered, and the hashes of its trained files."""
+    """Which models predict.
+
+    run: folder. spec: how its images are rendered. landmarks: its set. versions: hashes of its trained files, which
+    depend on the set.
+    """
 
     run: str
     spec: RenderSpec
+    landmarks: LandmarkSet
     versions: tuple[str, ...]
 
     @property
@@ -56,13 +62,13 @@ class Predicting:
 class PreparedPart(NamedTuple):
     """A part after the first stage.
 
-    name: its file name. tags: content tags by object. objects: by id, the prepared mesh or a row without a prediction.
+    name: its file name. tags: content tags by object. objects: by id, the prepared mesh or why there is none.
     receipt: of the existing part with this name; then nothing was prepared.
     """
 
     name: str
     tags: Mapping[str, str | None]
-    objects: Mapping[str, PreparedMesh | dict[str, Any]]
+    objects: Mapping[str, PreparedMesh | Failure]
     receipt: PartReceipt | None = None
 
 
@@ -83,15 +89,15 @@ def prepare(block: pa.Table, predicting: Predicting) -> PreparedPart:
     return PreparedPart(name, _tags(dataset), dict(zip(objects["object_id"].to_pylist(), prepared, strict=True)))
 
 
-def _reject_all(rows: Sequence[Mapping[str, Any]]) -> list[PreparedMesh | dict[str, Any]]:
+def _reject_all(rows: Sequence[Mapping[str, Any]]) -> list[PreparedMesh | Failure]:
     return [_lost(row, f"one of the {len(rows)} objects of its part {LOST}") for row in rows]
 
 
-def _lost(row: Mapping[str, Any], reason: str) -> dict[str, Any]:
-    return failure_row(row["object_id"], "process", f"meshes/{row['mesh']}: {reason}")
+def _lost(row: Mapping[str, Any], reason: str) -> Failure:
+    return Failure("process", f"meshes/{row['mesh']}: {reason}")
 
 
-def _prepare(predicting: Predicting, rows: Sequence[Mapping[str, Any]]) -> list[PreparedMesh | dict[str, Any]]:
+def _prepare(predicting: Predicting, rows: Sequence[Mapping[str, Any]]) -> list[PreparedMesh | Failure]:
     jobs = [
         PrepareJob(
             predicting.dataset.mesh_uri(row["mesh"]), predicting.models.spec, predicting.template, row["rotation_wxyz"]
@@ -99,16 +105,16 @@ def _prepare(predicting: Predicting, rows: Sequence[Mapping[str, Any]]) -> list[
         for row in rows
     ]
     process = shared_sandbox(predicting.limits, "featurelib.datasets.shards.warm")
-    prepared: list[PreparedMesh | dict[str, Any]] = []
+    prepared: list[PreparedMesh | Failure] = []
     for row, result in zip(rows, process.map(prepare_mesh, jobs), strict=True):
         if isinstance(result, ProcessLostError):
             prepared.append(_lost(row, str(result)))
         else:
-            prepared.append(failure_row(row["object_id"], "load", result) if isinstance(result, str) else result)
+            prepared.append(Failure("load", result) if isinstance(result, str) else result)
     return prepared
 
 
-def _as_prepared(dataset: Dataset, prepared: Sequence[PreparedMesh | dict[str, Any]]) -> Dataset:
+def _as_prepared(dataset: Dataset, prepared: Sequence[PreparedMesh | Failure]) -> Dataset:
     """Return the dataset with tags of the local content that was prepared; the tags of S3's listing stay."""
     if storage.is_s3(dataset.uri):
         return dataset

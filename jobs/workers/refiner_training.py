@@ -4,36 +4,35 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import ray
 from numpy.typing import NDArray
-from ray.util.queue import Queue
 
-from featurelib.datasets.dataset import Dataset, MeshFile
 from featurelib.errors import DataError
+from featurelib.geometry import LandmarkSet, canonical
 from featurelib.models.refiner.estimates import FirstEstimates
 from featurelib.models.refiner.plan import CropBatch, SamplePlan
+from featurelib.models.refiner.presence import Presence
 from featurelib.models.refiner.refinement import refinement_scores
-from featurelib.models.refiner.stages import NUM_STAGES, CropSize, InitialErrors
+from featurelib.models.refiner.samples import Labels
+from featurelib.models.refiner.stages import NUM_STAGES, CropSize
 from featurelib.models.uncertainty import quality
 from featurelib.models.uncertainty.model import UncertaintyModel, fit_uncertainty
 from featurelib.runtime.prefetch import ahead
 from featurelib.runtime.progress import duration
 from featurelib.runtime.threads import limit_threads
 from jobs.workers import cluster
+from jobs.workers.refiner_task import RefinerTask
 
 if TYPE_CHECKING:
     from featurelib.models.refiner.cascade import Samples, ValidationObjects
+    from featurelib.models.refiner.readings import Stage
     from featurelib.models.refiner.refinement import Refined
-    from featurelib.models.refiner.refiner import Refiner, Stage
+    from featurelib.models.refiner.refiner import Refiner
     from featurelib.models.refiner.training import StageProgress
-
-MAX_VALIDATION_CROPS, TRAINING_PER_VALIDATION = 1024, 16
-"""Validation crops of a stage, which serve the progress lines only: at most one per 16 training crops, since each is
-evaluated REPORTS times. With 1,024 for 3,840 they took a third of the training's time."""
 
 TRAINING_PER_RENDERING = 8
 """Threads that train per thread that renders crops: one core renders as fast as eight train."""
@@ -56,56 +55,6 @@ def training_budget(cpus: int | None = None) -> ResourceBudget:
     return ResourceBudget(cpus, max(1, cpus))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class RefinerTask:
-    """What the training task is given.
-
-    name: starts each line of progress. uri: the refiner's folder. dataset, meshes (n,), landmarks_mm (n, 2, 3): of
-    training. estimates: of validation objects. crop_size: of the first stage. num_crops, batch_size, learning_rate,
-    seed: flags of train-refiner. threads: of TensorFlow. queue: takes lines of progress. networks_uri: folder of a
-    refiner whose networks are reused; None if networks are trained.
-    """
-
-    name: str
-    uri: str
-    dataset: Dataset
-    meshes: tuple[MeshFile, ...]
-    landmarks_mm: NDArray[np.float64]
-    estimates: FirstEstimates
-    crop_size: CropSize
-    num_crops: int
-    batch_size: int
-    learning_rate: float
-    seed: int
-    threads: int
-    queue: Queue
-    networks_uri: str | None = None
-
-    @property
-    def steps(self) -> int:
-        """Steps of each stage."""
-        return self.num_crops // self.batch_size
-
-    def plan(self, stage: int, crop_size: CropSize, initial_errors: InitialErrors) -> SamplePlan:
-        """Return the training samples of a stage, counted from 0."""
-        return SamplePlan(
-            self.dataset,
-            self.meshes,
-            self.landmarks_mm,
-            crop_size,
-            initial_errors,
-            self.batch_size,
-            self.steps,
-            seed=(self.seed, stage),
-        )
-
-    def validation_plan(self, stage: int, crop_size: CropSize, initial_errors: InitialErrors) -> SamplePlan:
-        """Return the validation samples of a stage."""
-        plan = self.plan(stage, crop_size, initial_errors)
-        count = math.ceil(min(MAX_VALIDATION_CROPS, self.num_crops / TRAINING_PER_VALIDATION) / self.batch_size)
-        return replace(plan, meshes=self.estimates.meshes, landmarks_mm=self.estimates.truths_mm, num_batches=count)
-
-
 @ray.remote(max_calls=1)
 def fit_refiner(task: RefinerTask) -> dict[str, float]:
     """Train both stages, write the refiner's folder and return the mean error on validation objects by method."""
@@ -116,6 +65,7 @@ def fit_refiner(task: RefinerTask) -> dict[str, float]:
     progress, estimates = RefinerProgress(task), task.estimates
     validation = ValidationObjects(
         lambda i: task.dataset.load(estimates.meshes[i]),
+        task.anatomy(),
         estimates.truths_mm,
         estimates.estimates_mm[estimates.start],
         task.threads,
@@ -127,12 +77,16 @@ def fit_refiner(task: RefinerTask) -> dict[str, float]:
     progress.report("fitting the uncertainty on validation objects")
     results = held_out_results(refiner.distinct_stages, validation)
     errors_mm = np.array([result.landmarks_mm for result in results]) - estimates.truths_mm
-    refined_mm = float(np.linalg.norm(errors_mm, axis=-1).mean())
+    refined_mm = float(np.nanmean(np.linalg.norm(errors_mm, axis=-1)))
     validation_mm = {**estimates.validation_mm, "refined": refined_mm}
-    uncertainty = uncertainty_of(estimates, results, errors_mm)
-    save_refiner(
-        replace(refiner, start=estimates.start, validation_mm=validation_mm, uncertainty=uncertainty), task.uri
+    refiner = replace(
+        refiner,
+        start=estimates.start,
+        validation_mm=validation_mm,
+        uncertainty=uncertainty_of(task.landmarks, estimates, results, errors_mm),
+        presence=presence_of(estimates, results) if validation.anatomy.has_absent else None,
     )
+    save_refiner(refiner, task.uri)
     return validation_mm
 
 
@@ -149,32 +103,30 @@ def _trained(task: RefinerTask, validation: "ValidationObjects", progress: "Refi
     return train_stages(
         CascadeConfig(task.crop_size, task.estimates.initial_errors(task.crop_size), recipe, task.seed),
         validation,
-        lambda stage, crop_size, initial_errors: _samples(task, progress, stage, crop_size, initial_errors),
+        lambda *stage: _samples(task, progress, task.plan(validation.anatomy, *stage)),
         progress.validated,
         progress.finished,
     )
 
 
-def _samples(
-    task: RefinerTask, progress: "RefinerProgress", stage: int, crop_size: CropSize, initial_errors: InitialErrors
-) -> "Samples":
+def _samples(task: RefinerTask, progress: "RefinerProgress", plan: SamplePlan) -> "Samples":
     """Return functions that open a stage's samples; the few validation samples are rendered here and kept."""
     from featurelib.models.refiner.cascade import Samples
 
-    plan, for_validation = (make(stage, crop_size, initial_errors) for make in (task.plan, task.validation_plan))
+    for_validation = task.validation_plan(plan)
     kept = [d[:2] for part in range(for_validation.num_segments) for d in for_validation.batches(part)]
     passes = itertools.count()
 
-    def train() -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
+    def train() -> Iterator[tuple[NDArray[np.uint8], Labels]]:
         is_empty = True
-        for images, xy, skipped in rendered(replace(plan, seed=(*plan.seed, next(passes))), task.threads):
+        for images, labels, skipped in rendered(replace(plan, seed=(*plan.seed, next(passes))), task.threads):
             progress.skipped(skipped)
             is_empty = False
-            yield images, xy
+            yield images, labels
         if is_empty:
             raise DataError(
-                f"{task.dataset.uri}: none of the meshes of {len(plan.meshes)} training objects can be read; "
-                "run `featurelib validate`"
+                f"{task.dataset.uri}: none of the meshes of {len(plan.meshes)} training objects can be read and has a "
+                "label; run `featurelib validate`"
             )
 
     return Samples(train, lambda: kept)
@@ -188,10 +140,18 @@ def rendered(plan: SamplePlan, training_threads: int) -> Iterator[CropBatch]:
         yield from itertools.chain.from_iterable(segments)
 
 
+def presence_of(estimates: FirstEstimates, results: Sequence["Refined"]) -> Presence:
+    """Return the presence of landmarks, fitted to the results on validation objects; unlabelled ones do not count."""
+    logits = np.array([result.presence_logits for result in results])
+    is_present = np.asarray(np.isfinite(estimates.truths_mm).all(axis=-1))
+    known = is_present | estimates.absent
+    return Presence.fit(logits[known], is_present[known])
+
+
 def uncertainty_of(
-    estimates: FirstEstimates, results: Sequence["Refined"], errors_mm: NDArray[np.float64]
+    landmarks: LandmarkSet, estimates: FirstEstimates, results: Sequence["Refined"], errors_mm: NDArray[np.float64]
 ) -> UncertaintyModel:
-    """Return the uncertainty of refined landmarks, fitted to their errors (n, 2, 3) on validation objects."""
+    """Return the uncertainty of refined landmarks, fitted to their errors (n, k, 3) on validation objects."""
     rows = zip(
         estimates.quality_scores,
         results,
@@ -207,7 +167,8 @@ def uncertainty_of(
         }
         for of_object, result, first_mm, template_mm in rows
     ]
-    return fit_uncertainty(errors_mm, np.array([result.covariance_mm2 for result in results]), scores)
+    covariances_mm2 = np.array([result.covariance_mm2 for result in results])
+    return fit_uncertainty(errors_mm, covariances_mm2, scores, canonical(landmarks).channel)
 
 
 class RefinerProgress:

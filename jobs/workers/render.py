@@ -47,7 +47,7 @@ class Rendering:
 class ShardJob:
     """The shards of one bucket that are not known to exist.
 
-    objects: of the bucket, rows of schemas.OBJECTS. missing: the projections whose planned shard does not exist.
+    objects: of the bucket, rows of schemas.objects_schema. missing: the projections whose planned shard does not exist.
     existing: names of the bucket's shards in the folders; one may hold this very content.
     """
 
@@ -137,14 +137,14 @@ def _made(dataset: Dataset, receipts: Mapping[str, Receipt]) -> MadeShards:
 
 def _read_receipts(rendering: Rendering, job: ShardJob, dataset: Dataset) -> dict[str, Receipt]:
     """Return the receipts of the existing shards that hold this content."""
-    names = shard_names(job.bucket, dataset.objects, {p: rendering.specs[p] for p in job.missing})
+    names = shard_names(job.bucket, dataset.objects, dataset.landmarks, {p: rendering.specs[p] for p in job.missing})
     uris = {p: storage.join(rendering.folders[p], name) for p, name in names.items() if name in job.existing}
     return {p: read_receipt(uri) for p, uri in uris.items()}
 
 
 def _object_jobs(dataset: Dataset, specs: Mapping[str, RenderSpec]) -> list[ObjectJob]:
     return [
-        ObjectJob(labels, labels["mesh"] and dataset.mesh_uri(labels["mesh"]), specs)
+        ObjectJob(labels, dataset.landmarks, labels["mesh"] and dataset.mesh_uri(labels["mesh"]), specs)
         for labels in dataset.objects.to_pylist()
     ]
 
@@ -177,13 +177,14 @@ def _write_shards(
     rendering: Rendering, bucket: int, dataset: Dataset, projections: Sequence[str], rendered: Sequence[RenderedObject]
 ) -> dict[str, Receipt]:
     """Write one shard per projection and return the receipts."""
-    names, receipts = shard_names(bucket, dataset.objects, {p: rendering.specs[p] for p in projections}), {}
+    specs, receipts = {p: rendering.specs[p] for p in projections}, {}
+    names = shard_names(bucket, dataset.objects, dataset.landmarks, specs)
     for projection, name in names.items():
         outcomes = [found.outcomes[projection] for found in rendered]
         rows = [row for outcome in outcomes if isinstance(outcome, list) for row in outcome]
         rejects = tuple(outcome for outcome in outcomes if isinstance(outcome, dict))
         uri = storage.join(rendering.folders[projection], name)
-        receipts[projection] = write_shard(uri, rows, Receipt(name, bucket, rejects=rejects))
+        receipts[projection] = write_shard(uri, rows, Receipt(name, bucket, rejects=rejects), dataset.landmarks)
         _count(projection, receipts[projection])
     return receipts
 

@@ -8,22 +8,13 @@ from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 
 from featurelib.geometry import Projection
+from serve.api.about import About, landmarks_of, pair_name
 from serve.api.annotations import add_labelling
 from serve.api.bodies import FORM_TYPE, JSON_TYPE, read_body
 from serve.api.errors import add_error_handlers, documented
-from serve.api.schemas import (
-    About,
-    Health,
-    ImageOptions,
-    Infer3dRequest,
-    Infer3dResponse,
-    InferRequest,
-    InferResponse,
-    MeshOptions,
-    ObjectList,
-    ObjectResponse,
-    StoredView,
-)
+from serve.api.requests import ImageOptions, Infer3dRequest, InferRequest, MeshOptions
+from serve.api.responses import object_response
+from serve.api.schemas import Health, Infer3dResponse, InferResponse, ObjectList, ObjectResponse
 from serve.api.scores import Scores, read_scores
 from serve.api.static_files import add_viewer
 from serve.orchestrator import Orchestrator
@@ -59,18 +50,22 @@ def _add_inference(web: FastAPI, graph: Orchestrator, limits: LimitSettings) -> 
 
     errors = documented(400, 404, 408, 413, 415, 422)
 
-    @web.post("/infer", responses=errors, openapi_extra=_request_body(InferRequest, "image", ImageOptions))
+    image_body = _request_body(InferRequest, "image", ImageOptions)
+
+    @web.post("/infer", responses=errors, openapi_extra=image_body, response_model_exclude_unset=True)
     async def infer(request: Request) -> InferResponse:
-        """Find the near landmark in one view of an object, or the most visible one in a PNG or JPEG."""
+        """Find all landmarks in one view of an object, or in a PNG or JPEG."""
         body = await read_body(request, limits, InferRequest, "image", ImageOptions)
         if isinstance(body, InferRequest):
             return await graph.detect_in_view(body)
         form, options = body
         return await graph.detect_in_image(form.content, options)
 
-    @web.post("/infer/3d", responses=errors, openapi_extra=_request_body(Infer3dRequest, "mesh", MeshOptions))
+    mesh_body = _request_body(Infer3dRequest, "mesh", MeshOptions)
+
+    @web.post("/infer/3d", responses=errors, openapi_extra=mesh_body, response_model_exclude_unset=True)
     async def infer_3d(request: Request) -> Infer3dResponse:
-        """Find both landmarks in millimetres: of an object, or of a PLY, OBJ, STL, GLB, OFF, VTK or VTP file."""
+        """Find all landmarks in millimetres: of an object, or of a PLY, OBJ, STL, GLB, OFF, VTK or VTP file."""
         body = await read_body(request, limits, Infer3dRequest, "mesh", MeshOptions)
         if isinstance(body, Infer3dRequest):
             return await graph.predict_object(body)
@@ -82,18 +77,18 @@ def _add_objects(web: FastAPI, graph: Orchestrator) -> None:
     @web.get("/about", responses=documented())
     async def about() -> About:
         """Return what is served."""
-        dataset = graph.dataset
         return About(
-            landmark=dataset.landmark if dataset else None,
+            landmark=pair_name(graph.landmarks),
+            landmarks=landmarks_of(graph.landmarks),
             projections=list(graph.index.manifests),
             labelling=graph.labelled is not None,
         )
 
     @web.get("/scores", responses=documented(404, 422))
     async def scores(projection: Projection | None = None) -> Scores:
-        """Return the report's scores of the run's objects."""
+        """Return the report's scores of the run's objects and of the landmarks."""
         chosen = graph.index.projection(projection)
-        return await asyncio.to_thread(read_scores, str(graph.run), chosen)
+        return await asyncio.to_thread(read_scores, str(graph.run), graph.index.landmarks(chosen), chosen)
 
     @web.get("/objects", responses=documented(422))
     async def objects(
@@ -103,22 +98,12 @@ def _add_objects(web: FastAPI, graph: Orchestrator) -> None:
         ids = graph.index.object_ids
         return ObjectList(total=len(ids), offset=offset, objects=list(ids[offset : offset + limit]))
 
-    @web.get("/objects/{object_id}", responses=documented(404, 422))
+    @web.get("/objects/{object_id}", responses=documented(404, 422), response_model_exclude_unset=True)
     async def one_object(object_id: ObjectIdPath, projection: Projection | None = None) -> ObjectResponse:
         """Return one object."""
         chosen = graph.index.projection(projection)
         rows = await graph.index.rows(object_id, chosen)
-        spec, first = graph.index.spec(chosen), rows[0]
-        return ObjectResponse(
-            object_id=object_id,
-            projection=chosen,
-            split=first["split"],
-            centre_mm=first["centre_mm"],
-            left_mm=first["left_mm"],
-            right_mm=first["right_mm"],
-            alignment={"unit": spec.unit, **spec.alignment.to_dict()},
-            views=[StoredView(**row, **vars(spec.rig.views[row["view"]])) for row in rows],
-        )
+        return object_response(graph.index.spec(chosen), graph.index.landmarks(chosen), rows)
 
     @web.get("/objects/{object_id}/views/{view}.png", **_file("image/png"))
     async def image(object_id: ObjectIdPath, view: int, projection: Projection | None = None) -> Response:

@@ -1,120 +1,114 @@
-"""Requests and responses. xy are image positions in [0, 1], px pixels, mm millimetres in the object frame."""
+"""Responses. xy are image positions in [0, 1], px pixels, mm millimetres in the object frame."""
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from featurelib.geometry import Projection
 
 Side = Literal["left", "right"]
-Unit = Literal["mm", "cm", "m", "inch"]
-ObjectId = Annotated[str, Field(max_length=256)]
-Method = Annotated[str, Field(max_length=64)]
+Xy = tuple[float, float]
+Xyz = tuple[float, float, float]
 
 
-class Strict(BaseModel):
-    """A request that rejects unknown names, so that a misspelt option is an error."""
+class LandmarkDetection(BaseModel):
+    """A landmark in an image, occluded or not, and the probability that it is visible.
 
-    model_config = ConfigDict(extra="forbid")
-
-
-class InferRequest(Strict):
-    """One rendered view of an object of the run."""
-
-    object_id: ObjectId
-    view: int = Field(ge=0)
-    projection: Projection | None = None
-
-
-class ImageOptions(Strict):
-    """Options of an uploaded image."""
-
-    projection: Projection | None = None
-
-
-class MeshOptions(Strict):
-    """Options of an uploaded mesh; `unit` defaults to the run's, `projection` and `method` as for an object.
-
-    `scene` adds the data of a viewer to the response: the images and the mesh.
+    `near` is whether it is the nearer one of its pair, null if that is not known; midline and unpaired landmarks are.
+    `xy` and `px` are null for the farther one if the detector has one position for a pair; `visible` is then null.
+    `sigma_px` is the root mean square error of near positions in this view on validation objects (of all views, for an
+    upload), null before the lifter is trained; `sigma_xy_px` are its parts along the image axes.
     """
 
-    unit: Unit | None = None
-    projection: Projection | None = None
-    method: Method | None = None
-    scene: bool = False
+    name: str
+    xy: Xy | None
+    px: Xy | None
+    sigma_px: float | None
+    sigma_xy_px: Xy | None
+    visible: float | None
+    near: bool | None
 
 
 class InstanceDetection(BaseModel):
-    """The detected position of one instance, occluded or not, and the probability that it is visible."""
+    """The detected position of one of a pair, occluded or not, and the probability that it is visible."""
 
-    xy: tuple[float, float]
-    px: tuple[float, float]
+    xy: Xy
+    px: Xy
     visible: float
 
 
 class PairDetection(BaseModel):
-    """Both instances in one image."""
+    """Both of a pair in one image."""
 
     left: InstanceDetection
     right: InstanceDetection
 
 
 class InferResponse(BaseModel):
-    """The near landmark in a view; `side` is null if the view sees both sides equally.
+    """All landmarks in an image, in the order of the set. `model` is the hash of the detector's file.
 
-    For an uploaded image: the most visible instance, and its side. `sigma_px` is the root mean square error of this
-    view on validation objects (of all views, for an upload), null before the lifter is trained; `sigma_xy_px` are its
-    parts along the image axes. `pair` is null for a detector with one position. `model` is the hash of the detector's
-    file.
+    For a set of one pair also the near one: `xy`, `px` and its errors; `side` is null if the view sees both sides
+    equally. For an uploaded image: the more visible one, and its side. `pair` is both, null for a detector with one
+    position.
     """
 
-    xy: tuple[float, float]
-    px: tuple[float, float]
-    side: Side | None
-    sigma_px: float | None
-    sigma_xy_px: tuple[float, float] | None
-    pair: PairDetection | None
+    landmarks: list[LandmarkDetection]
+    xy: Xy | None = None
+    px: Xy | None = None
+    side: Side | None = None
+    sigma_px: float | None = None
+    sigma_xy_px: Xy | None = None
+    pair: PairDetection | None = None
     model: str
     ms: float
 
 
-class Infer3dRequest(Strict):
-    """An object of the run; projection and method (a name of the report) default to the run's own choice."""
-
-    object_id: ObjectId
-    projection: Projection | None = None
-    method: Method | None = None
-
-
 class Landmark(BaseModel):
-    """One instance; `sigma_mm` is the standard deviation of its error along one axis.
+    """One landmark; `sigma_mm` is the standard deviation of its error along one axis.
 
     For the run's own choice of method it is specific to the object. For a requested method it is the method's error on
     validation objects, null if not known. `covariance_mm2` is the error by direction, null if not known.
+    `present` is false if the landmark does not exist on this object; `xyz` is then null. `accepted` and `reason` belong
+    to the run's own choice of method; both are null for a requested method.
     """
 
-    xyz: tuple[float, float, float]
+    name: str
+    xyz: Xyz | None
     sigma_mm: float | None
-    covariance_mm2: tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]] | None
+    covariance_mm2: tuple[Xyz, Xyz, Xyz] | None
+    present: bool
+    accepted: bool | None
+    reason: str | None
+
+
+class LandmarkInView(LandmarkDetection):
+    """The detection of a landmark in a view of an object.
+
+    `ray_mm` is the distance of its ray from the predicted point. `inlier` is true if this distance is within the limit
+    of correct views; null before the lifter is trained. Both are null for a landmark without a position.
+    """
+
+    ray_mm: float | None
+    inlier: bool | None
 
 
 class ViewResponse(BaseModel):
-    """The detection in one view.
+    """The detection in one view; `side` is the side that the view sees, null if it sees both equally.
 
-    `xy` is the instance on `near_side`. `ray_mm` is the distance of its ray from the predicted point. `inlier` is true
-    if this distance is within the limit of correct views; null before the lifter is trained.
+    For a set of one pair also the instance on `near_side`.
     """
 
     view: int
-    xy: tuple[float, float]
-    px: tuple[float, float]
     side: Side | None
-    near_side: Side
-    sigma_px: float | None
-    sigma_xy_px: tuple[float, float] | None
-    pair: PairDetection | None
-    ray_mm: float
-    inlier: bool | None
+    landmarks: list[LandmarkInView]
+    near_side: Side | None = None
+    xy: Xy | None = None
+    px: Xy | None = None
+    sigma_px: float | None = None
+    sigma_xy_px: Xy | None = None
+    pair: PairDetection | None = None
+    ray_mm: float | None = None
+    inlier: bool | None = None
 
 
 class ViewCamera(BaseModel):
@@ -131,23 +125,25 @@ class ViewCamera(BaseModel):
 class Scene(BaseModel):
     """The data that a viewer draws of an uploaded mesh: the PNG of each view and the mesh as GLB, both in base64."""
 
-    centre_mm: tuple[float, float, float]
+    centre_mm: Xyz
     views: list[ViewCamera]
     images: list[str]
     glb: str
 
 
 class Infer3dResponse(BaseModel):
-    """Both landmarks in the object frame.
+    """All landmarks in the object frame, in the order of the set.
 
-    `accepted` and `reason` belong to the run's own choice of method; both are null for a requested method. `models` are
-    the hashes of the models that the run has: detector, lifter, refiner.
+    `accepted` is whether all present landmarks are, and `reason` sums up why not; both are null for a requested method.
+    `models` are the hashes of the models that the run has: detector, lifter, refiner. For a set of one pair also `left`
+    and `right`.
     """
 
-    unit: Literal["mm"] = "mm"
-    frame: Literal["object"] = "object"
-    left: Landmark
-    right: Landmark
+    unit: Literal["mm"]
+    frame: Literal["object"]
+    landmarks: list[Landmark]
+    left: Landmark | None = None
+    right: Landmark | None = None
     method: str
     accepted: bool | None
     reason: str | None
@@ -172,40 +168,53 @@ class ObjectList(BaseModel):
     objects: list[str]
 
 
-class StoredView(ViewCamera):
-    """One rendered view, the true positions in it and whether they are visible; `xy` is the near one."""
+class StoredLandmark(BaseModel):
+    """The true position of a landmark in a view, null if it is not labelled, and whether it is visible.
 
-    near_side: Side
-    xy: tuple[float, float]
-    left_xy: tuple[float, float]
-    right_xy: tuple[float, float]
-    left_visible: bool
-    right_visible: bool
+    `near` is whether it is the nearer one of its pair, null if that is not known.
+    """
+
+    name: str
+    xy: Xy | None
+    visible: bool
+    near: bool | None
+
+
+class StoredView(ViewCamera):
+    """One rendered view with the true positions in it.
+
+    For a set of one pair also the positions by side; `xy` is the near one.
+    """
+
+    landmarks: list[StoredLandmark]
+    near_side: Side | None = None
+    xy: Xy | None = None
+    left_xy: Xy | None = None
+    right_xy: Xy | None = None
+    left_visible: bool | None = None
+    right_visible: bool | None = None
+
+
+class Label(BaseModel):
+    """The label of a landmark: `xyz` is null if it is not labelled, or `absent` from the object."""
+
+    name: str
+    xyz: Xyz | None
+    absent: bool
 
 
 class ObjectResponse(BaseModel):
-    """One object of the run."""
+    """One object of the run, with its labels in the order of the set; for a set of one pair also by side."""
 
     object_id: str
     projection: Projection
     split: str
-    centre_mm: tuple[float, float, float]
-    left_mm: tuple[float, float, float] | None
-    right_mm: tuple[float, float, float] | None
+    centre_mm: Xyz
+    landmarks: list[Label]
+    left_mm: Xyz | None = None
+    right_mm: Xyz | None = None
     alignment: dict[str, Any]
     views: list[StoredView]
-
-
-class About(BaseModel):
-    """What the server serves.
-
-    `landmark` is the dataset's name for it, null if the dataset cannot be opened. `projections` begins with that of
-    the smallest error. `labelling` is whether labels can be saved.
-    """
-
-    landmark: str | None
-    projections: list[Projection]
-    labelling: bool
 
 
 class ErrorBody(BaseModel):

@@ -1,8 +1,6 @@
 // Cameras and positions as in docs/conventions.md. A camera is a view of the API: object_from_camera (4 x 4, row major,
 // mm), and half_height_mm or yfov_deg. Points are [x, y, z], object frame, mm; xy are from 0 to 1.
 
-export const SIDES = ["left", "right"];
-
 /** Radii in standard deviations that contain 68 % of a Gaussian: roots of the chi-squared quantiles for 3 and 2 dimensions. */
 export const SPREAD_68 = { space: 1.872, plane: 1.51 };
 

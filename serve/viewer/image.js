@@ -1,6 +1,7 @@
 // The images: a strip of all views and one large image, with the landmarks drawn over them.
 
-import { SIDES, SPREAD_68 } from "./geometry.js";
+import { SPREAD_68 } from "./geometry.js";
+import { NO_SET } from "./landmarks.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const BOX = 1000; // size of the drawing over an image: xy times this
@@ -9,8 +10,10 @@ const BOX = 1000; // size of the drawing over an image: xy times this
 export function createImagePanel(onView) {
   const [strip, image, dots, name] = ["strip", "view-image", "dots", "view-name"].map((id) => document.getElementById(id));
   const empty = document.querySelector("#image .empty");
+  let set = NO_SET;
   let views = [];
   let shown = null;
+  let focused = null;
 
   function button(view) {
     const button = document.createElement("button");
@@ -25,7 +28,19 @@ export function createImagePanel(onView) {
 
   const thumb = (view) => strip.querySelector(`[data-view="${view}"]`);
 
+  /** Mark the dots of the chosen landmark. */
+  function markFocused() {
+    for (const dot of dots.children) dot.classList.toggle("focus", Number(dot.dataset.index ?? -1) === focused);
+  }
+
   return {
+    setLandmarks(newSet) {
+      set = newSet;
+    },
+    focus(index) {
+      focused = index;
+      markFocused();
+    },
     /** Show the views of a new object; `text` replaces missing images. */
     begin(newViews, text = "") {
       views = newViews;
@@ -55,10 +70,14 @@ export function createImagePanel(onView) {
       await image.decode();
       image.hidden = false;
     },
-    /** Draw a view's landmarks: [{side, kind: predicted|true, near, xy, sigma}]. */
+    /** Draw a view's landmarks: [{index, role, title, kind: predicted|true, near, xy, sigma}]. */
     setDots(view, marks) {
-      thumb(view)?.querySelector("svg").replaceChildren(...drawn(marks, 44, false));
-      if (view === shown) dots.replaceChildren(...drawn(marks, 10, true));
+      const small = set.isPair ? drawn(marks, 44) : clouds(marks, 60);
+      thumb(view)?.querySelector("svg").replaceChildren(...small);
+      if (view !== shown) return;
+      const spreads = marks.filter((mark) => mark.sigma).map(ellipse);
+      dots.replaceChildren(...outlines(set, marks), ...spreads, ...drawn(marks, set.isPair ? 10 : 7));
+      markFocused();
     },
   };
 }
@@ -66,43 +85,69 @@ export function createImagePanel(onView) {
 const angle = ({ azimuth_deg: azimuth, elevation_deg: elevation }) =>
   `${azimuth > 0 ? "+" : azimuth < 0 ? "−" : ""}${Math.abs(azimuth)}°${elevation ? ` ↑${elevation}°` : ""}`;
 
-/** The marks for `setDots`, from a view with its true positions and its detection (of /infer or of a view of /infer/3d). */
-export function marksOf(view, found) {
-  const sigma = found?.sigma_xy_px?.map((value, i) => (value * found.xy[i]) / found.px[i]);
-  const near = view?.near_side ?? found?.near_side ?? found?.side;
-  const mark = (kind, side, xy) => ({ kind, side, xy, near: side === near });
-  const marks = view?.left_xy ? SIDES.map((side) => mark("true", side, view[`${side}_xy`])) : [];
-  if (found?.pair) marks.push(...SIDES.map((side) => ({ ...mark("predicted", side, found.pair[side].xy), sigma })));
-  else if (found) marks.push({ ...mark("predicted", near ?? "left", found.xy), sigma });
+/**
+ * The marks for `setDots`, from a view with its true positions and its detection (of /infer or of a view of /infer/3d).
+ * `isAbsent(index)` tells the landmarks that do not exist on the object.
+ */
+export function marksOf(set, view, found, isAbsent = () => false) {
+  const marks = [];
+  for (const { index, role, title } of set.entries) {
+    const [known, seen] = [view?.landmarks?.[index], found?.landmarks[index]];
+    const near = known?.near ?? seen?.near ?? true;
+    const suffix = role === "left" || role === "right" ? (near ? ", near" : ", far") : "";
+    const mark = (kind, xy) => marks.push({ index, role, kind, near, xy, title: `${title}, ${kind}${suffix}` });
+    if (known?.xy) mark("true", known.xy);
+    if (!seen?.xy || isAbsent(index)) continue;
+    mark("predicted", seen.xy);
+    marks.at(-1).sigma = seen.sigma_xy_px?.map((value, i) => (value * seen.xy[i]) / seen.px[i]);
+  }
   return marks;
 }
 
-function drawn(marks, radius, withSpread) {
+function drawn(marks, radius) {
   const order = (mark) => Number(mark.near); // near marks last, on top
-  const parts = [...marks].sort((a, b) => order(a) - order(b)).map((mark) => dot(mark, radius));
-  const spreads = withSpread ? marks.filter((mark) => mark.sigma).map(ellipse) : [];
-  return [...spreads, ...parts];
+  return [...marks].sort((a, b) => order(a) - order(b)).map((mark) => dot(mark, radius));
 }
 
-function dot({ kind, side, near, xy }, size) {
+/** All predicted landmarks of a role as one path: thumbnails of 80 landmarks must not slow the page. */
+function clouds(marks, size) {
+  const byRole = Map.groupBy(marks.filter(({ kind }) => kind === "predicted"), ({ role }) => role);
+  return [...byRole].map(([role, of]) => {
+    const d = of.map(({ xy: [x, y] }) => `M${(x * BOX).toFixed(1)} ${(y * BOX).toFixed(1)}h0`).join("");
+    return make("path", { d, "stroke-width": size, class: `cloud ${role}` });
+  });
+}
+
+/** The outlines through the predicted landmarks, through the true ones where nothing is predicted. */
+function outlines(set, marks) {
+  const kind = marks.some((mark) => mark.kind === "predicted") ? "predicted" : "true";
+  const places = new Map(marks.filter((mark) => mark.kind === kind).map(({ index, xy }) => [index, xy]));
+  const lines = set.lines.filter((line) => line.every((index) => places.has(index)));
+  const d = lines.map(([from, to]) => `M${at(places.get(from))}L${at(places.get(to))}`).join("");
+  return d ? [make("path", { d, class: "outline" })] : [];
+}
+
+const at = (xy) => xy.map((value) => (value * BOX).toFixed(1)).join(" ");
+
+function dot({ index, kind, role, near, xy, title }, size) {
   const [x, y] = xy.map((value) => value * BOX);
   const radius = kind === "true" ? size * 1.8 : size; // a ring around the prediction, if that is right
   const r = radius * 1.25;
   const shape = near
     ? make("circle", { cx: x, cy: y, r: radius })
     : make("path", { d: `M${x} ${y - r} ${x + r} ${y} ${x} ${y + r} ${x - r} ${y}z` });
-  shape.setAttribute("class", `dot ${kind} ${side} ${near ? "near" : "far"}`);
-  Object.assign(shape.dataset, { kind, side });
-  const title = make("title", {});
-  title.textContent = `${side}, ${kind}, ${near ? "near" : "far"}`;
-  shape.append(title);
+  shape.setAttribute("class", `dot ${kind} ${role} ${near ? "near" : "far"}`);
+  Object.assign(shape.dataset, { kind, index, side: role });
+  const tip = make("title", {});
+  tip.textContent = title;
+  shape.append(tip);
   return shape;
 }
 
-function ellipse({ side, xy, sigma }) {
+function ellipse({ role, xy, sigma }) {
   const [x, y] = xy.map((value) => value * BOX);
   const [rx, ry] = sigma.map((value) => value * SPREAD_68.plane * BOX);
-  return make("ellipse", { cx: x, cy: y, rx, ry, class: `spread ${side}` });
+  return make("ellipse", { cx: x, cy: y, rx, ry, class: `spread ${role}` });
 }
 
 function make(name, attributes) {

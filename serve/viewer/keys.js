@@ -1,6 +1,6 @@
 // Keyboard shortcuts, active outside text fields and dialogs.
 
-/** Call the actions: next, previous, changeView(steps), search, press(id of a button), side(name), save, unlabelled. */
+/** Call the actions: next, previous, changeView(steps), search, press(id of a button), filter, unfocus; for labels side(name), skip(steps), labels(id of a button), save, unlabelled. */
 export function listenToKeys(actions) {
   const keys = {
     j: actions.next,
@@ -17,6 +17,12 @@ export function listenToKeys(actions) {
     u: () => actions.press("spread"),
     f: () => actions.press("fit"),
     l: () => actions.press("label-mode"),
+    ".": () => actions.skip(1),
+    ",": () => actions.skip(-1),
+    a: () => actions.labels("label-absent"),
+    z: () => actions.labels("label-undo"),
+    t: actions.filter,
+    Escape: actions.unfocus,
     1: () => actions.side("left"),
     2: () => actions.side("right"),
     s: actions.save,

@@ -1,16 +1,19 @@
 // The list of objects: search, sort, choose by mouse or keyboard.
 
 import { getJson } from "./api.js";
+import { NO_SET } from "./landmarks.js";
 
 const PAGE = 1000;
 const MAX_SHOWN = 300; // more would make each key press slow; the search finds the rest
 
-/** Return all objects of the run and, if it can be labelled, of the dataset: {id, inRun, labelled}. */
+/** Return all objects of the run and, if it can be labelled, of the dataset: {id, inRun, labelled, count}. */
 export async function readObjects(about) {
   const ids = about.projections.length ? await allPages("/objects") : [];
   const labels = about.labelling ? await allPages("/labels") : [];
-  const objects = new Map(ids.map((id) => [id, { id, inRun: true, labelled: null }]));
-  for (const { object_id: id, labelled } of labels) objects.set(id, { id, inRun: objects.has(id), labelled });
+  const objects = new Map(ids.map((id) => [id, { id, inRun: true, labelled: null, count: 0 }]));
+  for (const { object_id: id, labelled, num_labelled: count } of labels) {
+    objects.set(id, { id, inRun: objects.has(id), labelled, count });
+  }
   return [...objects.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
@@ -26,6 +29,7 @@ async function allPages(path) {
 /** The list; it calls `onChoose` with an object's id. */
 export function createList(onChoose) {
   const [list, search, sort, count] = ["list", "search", "sort", "count"].map((id) => document.getElementById(id));
+  let set = NO_SET;
   let objects = [];
   let scores = {};
   let chosen = null;
@@ -66,13 +70,16 @@ export function createList(onChoose) {
     const key = sort.value === "disagreement_mm" ? "disagreement_mm" : "error_mm";
     const score = scores[object.id]?.[key];
     if (sort.value === "unlabelled" || (object.labelled === false && score === undefined)) {
-      text.textContent = object.labelled ? "labelled" : "no label";
+      text.textContent = object.labelled ? "labelled" : partly(object);
     } else if (score != null) {
       text.textContent = `${score.toFixed(2)} mm`;
-      text.title = key === "error_mm" ? "the larger error of both sides, in the report" : "the distance from the registered mean shape";
+      const [of, apart] = set.isPair ? ["larger", "of both sides"] : ["largest", "of the landmarks"];
+      text.title = key === "error_mm" ? `the ${of} error ${apart}, in the report` : "the distance from the registered mean shape";
     }
     return text;
   }
+
+  const partly = ({ count }) => (count && !set.isPair ? `${count} of ${set.entries.length}` : "no label");
 
   function mark() {
     for (const row of list.children) row.ariaSelected = String(row.dataset.object === chosen);
@@ -86,6 +93,9 @@ export function createList(onChoose) {
   sort.addEventListener("change", draw);
 
   return {
+    setLandmarks(newSet) {
+      set = newSet;
+    },
     setObjects(all) {
       objects = all;
       sort.querySelector('[value="unlabelled"]').hidden = all.every(({ labelled }) => labelled === null);
@@ -100,8 +110,9 @@ export function createList(onChoose) {
       if (id === null || document.getElementById(`object-${id}`)) mark();
       else draw();
     },
-    markLabelled(id) {
-      objects.find((object) => object.id === id).labelled = true;
+    /** Note how many landmarks of an object have a label now. */
+    markLabelled(id, count) {
+      Object.assign(objects.find((object) => object.id === id), { count, labelled: count === set.entries.length });
       draw();
     },
     find: (id) => objects.find((object) => object.id === id),

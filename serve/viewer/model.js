@@ -35,6 +35,7 @@ export function createModel(canvas) {
   let mesh = null;
   let lens = null; // of the rig's cameras: {half_height_mm, yfov_deg}, and the distance and centre of the object
   let isPending = false;
+  let balls = null; // around the triangles: their centres and radii, for `closest`
   let meshes = 0; // counts meshes, to ignore one that is parsed after another was opened
   const style = { xray: false, wire: false };
 
@@ -128,7 +129,7 @@ export function createModel(canvas) {
         mesh.material.map?.dispose();
         mesh.material.dispose();
       }
-      mesh = null;
+      mesh = balls = null;
       marks.clear();
       refresh();
     },
@@ -204,20 +205,52 @@ export function createModel(canvas) {
       const hit = this.pick(...this.pagePosition(point));
       return hit !== null && length(minus(hit, point)) < OCCLUDED * lens.width;
     },
+    /** The dot of a landmark under a position of the page, the closest one that the mesh does not cover; or null. */
+    dotAt(clientX, clientY, radiusPx) {
+      const offset = (point) => {
+        const [x, y] = this.pagePosition(point);
+        return Math.hypot(x - clientX, y - clientY);
+      };
+      const near = marks.all().map((dot) => ({ ...dot, offset: offset(dot.point) })).filter((dot) => dot.offset < radiusPx);
+      near.sort((a, b) => a.offset - b.offset);
+      return near.find(({ point }) => !mesh || marks.isXray || this.isVisible(point)) ?? null;
+    },
     /** The point of the surface closest to a point. */
     closest(point) {
       const from = mesh.worldToLocal(new THREE.Vector3(...point));
       const { position } = mesh.geometry.attributes;
       const index = mesh.geometry.index.array;
+      balls ??= ballsAround(position, index);
       const triangle = new THREE.Triangle();
       const [found, best] = [new THREE.Vector3(), new THREE.Vector3()];
       let least = Infinity;
       for (let i = 0; i < index.length; i += 3) {
+        const at = (i / 3) * 4;
+        const dx = balls[at] - from.x;
+        const dy = balls[at + 1] - from.y;
+        const dz = balls[at + 2] - from.z;
+        const reach = balls[at + 3] + least;
+        if (dx * dx + dy * dy + dz * dz >= reach * reach) continue; // no point of the triangle is closer
         triangle.setFromAttributeAndIndices(position, index[i], index[i + 1], index[i + 2]);
-        const distance = triangle.closestPointToPoint(from, found).distanceToSquared(from);
+        const distance = triangle.closestPointToPoint(from, found).distanceTo(from);
         if (distance < least) [least] = [distance, best.copy(found)];
       }
-      return { point: mesh.localToWorld(best).toArray(), distance: Math.sqrt(least) };
+      return { point: mesh.localToWorld(best).toArray(), distance: least };
     },
   };
+}
+
+/** The centres and radii of balls around the triangles, four numbers each. */
+function ballsAround(position, index) {
+  const balls = new Float64Array((index.length / 3) * 4);
+  const [a, b, c, centre] = [0, 1, 2, 3].map(() => new THREE.Vector3());
+  for (let i = 0; i < index.length; i += 3) {
+    a.fromBufferAttribute(position, index[i]);
+    b.fromBufferAttribute(position, index[i + 1]);
+    c.fromBufferAttribute(position, index[i + 2]);
+    centre.copy(a).add(b).add(c).divideScalar(3).toArray(balls, (i / 3) * 4);
+    const squared = Math.max(a.distanceToSquared(centre), b.distanceToSquared(centre), c.distanceToSquared(centre));
+    balls[(i / 3) * 4 + 3] = Math.sqrt(squared);
+  }
+  return balls;
 }

@@ -5,22 +5,29 @@ import { alertUser, setStatus } from "./alerts.js";
 import { getJson } from "./api.js";
 import { acceptDrops } from "./drop.js";
 import { createImagePanel } from "./image.js";
+import { showNames } from "./hover.js";
 import { listenToKeys } from "./keys.js";
 import { createLabelling } from "./label.js";
+import { NO_SET, createSet } from "./landmarks.js";
 import { createList, readObjects } from "./list.js";
 import { createPanels, openModel } from "./panels.js";
 import { bareObject, droppedMesh, runObject } from "./subjects.js";
 import { createTable, setVerdict } from "./table.js";
 
 const byId = (id) => document.getElementById(id);
-const state = { about: null, subject: null, retry: null, details: null, view: null, prediction: null, projection: null };
+const state = { about: null, set: NO_SET, focus: null, subject: null, retry: null, details: null, view: null, prediction: null, projection: null };
 const model = await openModel(byId("canvas"));
 const list = createList((id) => openObject(id));
 const images = createImagePanel((view) => chooseView(view));
-const table = createTable((point) => model?.closeUp(point, state.details.views));
+const table = createTable({
+  onZoom: (point) => model?.closeUp(point, state.details.views),
+  onChoose: (index) => (labelling?.isOn ? labelling.choose(index) : focus(index), showClose(index)),
+});
 const labelling = model && createLabelling(model, byId("canvas"), {
-  onSaved: (id) => list.markLabelled(id),
+  onSaved: (id, count) => list.markLabelled(id, count),
   onNext: () => openNextUnlabelled(),
+  onChoose: (index) => focus(index),
+  onStates: (states) => table.setLabels(state.set.isPair ? null : states),
 });
 const panels = createPanels(state, { model, images, table, labelling }, updateAddress);
 let opening = new AbortController();
@@ -28,9 +35,11 @@ let opening = new AbortController();
 async function start() {
   try {
     state.about = await getJson("/about");
-    const { landmark, projections, labelling: mayLabel } = state.about;
-    byId("landmark").textContent = landmark ?? "";
-    document.title = landmark ? `featurelib: ${landmark}` : "featurelib";
+    const { landmark, landmarks, projections, labelling: mayLabel } = state.about;
+    const title = landmark ?? (landmarks.names.length < 3 ? landmarks.names.join(", ") : `${landmarks.names.length} landmarks`);
+    byId("landmark").textContent = title;
+    document.title = `featurelib: ${title}`;
+    showSet(createSet(landmarks));
     const address = readAddress();
     state.projection = projections.includes(address.projection) ? address.projection : (projections[0] ?? null);
     byId("projection").replaceChildren(...projections.map((name) => new Option(name, name, false, name === state.projection)));
@@ -43,6 +52,29 @@ async function start() {
   } catch (error) {
     failed(error, start);
   }
+}
+
+/** Prepare the panels for the landmark set. */
+function showSet(set) {
+  state.set = set;
+  document.body.classList.toggle("set", !set.isPair);
+  for (const part of [table, images, list, labelling, model?.marks]) part?.setLandmarks(set);
+}
+
+/** Choose a landmark of a set in the list, the image and the model; null: none. */
+function focus(index) {
+  if (state.set.isPair) return;
+  state.focus = index;
+  for (const part of [table, images, model?.marks]) part?.focus(index);
+  model?.refresh();
+}
+
+/** Show a landmark in close-up, if it has a position. */
+function showClose(index) {
+  const { title } = state.set.entries[index];
+  const placed = labelling?.isOn ? labelling.points()[title] : null;
+  const point = Array.isArray(placed) ? placed : state.prediction?.landmarks[index].xyz;
+  if (point && model?.mesh) model.closeUp(point, state.details.views);
 }
 
 async function readScores() {
@@ -169,13 +201,18 @@ byId("projection").addEventListener("change", ({ target }) => {
 addEventListener("beforeunload", (event) => labelling?.isUnsaved() && event.preventDefault());
 addEventListener("popstate", () => openAddress().catch(failed));
 acceptDrops((file) => state.projection && openFile(file));
+if (model) showNames(model, byId("canvas"), (index) => state.set.entries[index].definition);
 listenToKeys({
   next: () => step(1),
   previous: () => step(-1),
   changeView: (steps) => state.view !== null && chooseView(state.view + steps),
   search: list.focusSearch,
   press: (id) => !byId(id).hidden && byId(id).click(),
-  side: (side) => labelling?.isOn && labelling.choose(side),
+  filter: () => !state.set.isPair && table.focusFilter(),
+  unfocus: () => focus(null),
+  side: (side) => labelling?.isOn && labelling.chooseSide(side),
+  skip: (steps) => labelling?.isOn && labelling.skip(steps),
+  labels: (id) => labelling?.isOn && !state.set.isPair && byId(id).click(),
   save: () => labelling?.isOn && labelling.save(),
   unlabelled: () => labelling?.isOn && openNextUnlabelled(),
 });

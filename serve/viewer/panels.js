@@ -1,7 +1,7 @@
 // The panels: how each part of a subject reaches them.
 
 import { clearAlerts, setStatus } from "./alerts.js";
-import { SIDES, plainCameras } from "./geometry.js";
+import { plainCameras } from "./geometry.js";
 import { marksOf } from "./image.js";
 import { setVerdict } from "./table.js";
 
@@ -30,6 +30,7 @@ function setModelText(text) {
 
 /** The panels of a page's state; `updateAddress` is called when the chosen view changes. */
 export function createPanels(state, { model, images, table, labelling }, updateAddress) {
+  const isAbsent = (index) => state.prediction?.landmarks[index].present === false;
   const viewOf = (view) => state.details?.views.find((each) => each.view === view);
 
   /** Clear the panels for a new subject. */
@@ -64,7 +65,7 @@ export function createPanels(state, { model, images, table, labelling }, updateA
     setStatus("image-status", "busy", "detecting…");
     const found = await subject.find2d(view);
     if (signal.aborted || view !== state.view) return;
-    images.setDots(view, marksOf(viewOf(view), found));
+    images.setDots(view, marksOf(state.set, viewOf(view), found, isAbsent));
     setStatus("image-status", "done", `detected in ${time(found.ms)}`);
   }
 
@@ -74,7 +75,7 @@ export function createPanels(state, { model, images, table, labelling }, updateA
     if (signal.aborted) return;
     state.prediction = prediction;
     setVerdict(prediction);
-    for (const found of prediction.views) images.setDots(found.view, marksOf(viewOf(found.view), found));
+    for (const found of prediction.views) images.setDots(found.view, marksOf(state.set, viewOf(found.view), found, isAbsent));
     model?.marks.setPrediction(prediction, state.details.views);
     labelling?.setPrediction(prediction);
     table.set(prediction, state.details.truth, null);
@@ -122,7 +123,7 @@ export function createPanels(state, { model, images, table, labelling }, updateA
   }
 
   function toSurface(prediction) {
-    return Object.fromEntries(SIDES.map((side) => [side, model.closest(prediction[side].xyz).distance]));
+    return prediction.landmarks.map(({ xyz }) => xyz && model.closest(xyz).distance);
   }
 
   return { begin, beginDetails, viewOf, showImage, showDots, showMesh, showPrediction, showStrip };

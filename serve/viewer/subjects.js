@@ -17,7 +17,8 @@ export function runObject(id, projection, signal) {
     title: id,
     async details() {
       const found = await getJson(path + query, signal);
-      const truth = found.left_mm && [found.left_mm, found.right_mm];
+      const points = found.landmarks.map(({ xyz }) => xyz);
+      const truth = points.some(Boolean) ? points : null;
       return { views: found.views, centre: found.centre_mm, truth, facts: `${found.split} object, ${projection}` };
     },
     image(view) {
@@ -60,9 +61,8 @@ export function droppedMesh(file, unit, projection, signal) {
     id: null,
     title: file.name,
     async details() {
-      const { scene, views } = await response;
-      const known = scene.views.map((view, i) => ({ ...view, near_side: views[i].near_side }));
-      return { views: known, centre: scene.centre_mm, truth: null, facts: `${file.name}, not stored, ${projection}` };
+      const { scene } = await response;
+      return { views: scene.views, centre: scene.centre_mm, truth: null, facts: `${file.name}, not stored, ${projection}` };
     },
     image: async (view) => toUrl(new Blob([bytes((await response).scene.images[view])], { type: "image/png" }), urls),
     async find2d(view) {

@@ -7,15 +7,18 @@ import trimesh
 
 from featurelib.datasets.alignment_table import write_rotations
 from featurelib.datasets.dataset import MeshFile, open_dataset
-from featurelib.datasets.landmark_table import COLUMNS
-from featurelib.datasets.schemas import OBJECTS
+from featurelib.datasets.dataset_json import set_values
+from featurelib.datasets.landmark_table import WIDE, write_landmarks
+from featurelib.datasets.objects_table import write_objects
+from featurelib.datasets.schemas import objects_schema
 from featurelib.datasets.splits import split_of
 from featurelib.datasets.synthetic import write_dataset
 from featurelib.errors import DataError
-from featurelib.geometry import Alignment, apply, matrix_from_wxyz, rigid
+from featurelib.geometry import Alignment, LandmarkSet, apply, matrix_from_wxyz, rigid
 
-HEADER = ",".join(COLUMNS)
+HEADER = ",".join(WIDE)
 SETTINGS = {"unit": "cm", "landmark": "tragus"}
+TRAGUS = LandmarkSet.single_pair("tragus")
 QUARTER_TURN = [0.5**0.5, 0.5**0.5, 0.0, 0.0]
 """About x, y to z."""
 
@@ -57,14 +60,18 @@ def test_a_dataset_is_one_table_sorted_by_id(folder):
     dataset = open_dataset(str(folder))
 
     rows = dataset.objects.to_pylist()
-    assert dataset.objects.schema == OBJECTS
-    assert (dataset.uri, dataset.unit, dataset.landmark) == (str(folder), "cm", "tragus")
+    assert dataset.objects.schema == objects_schema(2)
+    assert (dataset.uri, dataset.unit, dataset.landmarks) == (
+        str(folder),
+        "cm",
+        TRAGUS,
+    )
     assert [(row["object_id"], row["mesh"], row["group"]) for row in rows] == [
         ("a", "a.PLY", "a"),
         ("b", "b.ply", "b"),
         ("c", "c.stl", "c"),
     ]
-    assert all((row["left"], row["right"]) == ([1, 2, 3], [-1, 2, 3]) for row in rows)
+    assert all((row["landmarks"], row["absent"]) == ([1, 2, 3, -1, 2, 3], [False, False]) for row in rows)
     assert [row["split"] for row in rows] == [split_of(name) for name in "abc"]
 
 
@@ -108,7 +115,7 @@ def test_a_mesh_without_labels_counts_in_an_unlabelled_dataset(folder):
     rows = open_dataset(str(folder), labelled=False).objects.to_pylist()
 
     assert [(row["object_id"], row["group"], row["split"]) for row in rows] == [(i, i, split_of(i)) for i in "abcd"]
-    assert all(row["left"] is None and row["right"] is None for row in rows)
+    assert all(row["landmarks"] is None and row["absent"] is None for row in rows)
 
 
 def test_a_fixed_split_holds_for_its_group(folder):
@@ -259,3 +266,93 @@ def test_a_mesh_file_whose_name_is_not_utf_8_is_named(tmp_path):
         rb"M\xfcller.ply: its name is not UTF-8; rename it",
         b"P02 .ply: its name begins or ends with a blank; rename it",
     ]
+
+
+MIXED = LandmarkSet((("ear_l", "ear_r"), ("eye_l", "eye_r")), midline=("chin",), unpaired=("scar",))
+
+
+@pytest.fixture
+def points() -> dict:
+    """The points of a mixed set: `b` lacks its right ear, and `c` has only a chin."""
+    values = {name: np.arange(18.0).reshape(6, 3) + 100 * i + 0.1 for i, name in enumerate("abc")}
+    values["b"][1] = values["c"][[0, 1, 2, 3, 5]] = np.nan
+    return values
+
+
+@pytest.fixture
+def mixed(folder, points):
+    """The folder with a mixed set; the scar of `c` does not exist."""
+    (folder / "dataset.json").write_text(json.dumps({"unit": "cm", **set_values(MIXED)}))
+    (folder / "landmarks.csv").write_bytes(write_landmarks(MIXED, points, {"c": [False] * 5 + [True]}))
+    return folder
+
+
+def test_a_set_is_read_by_name(mixed, points):
+    """Positions in the set's order, NaN where not labelled, and what is absent."""
+    dataset = open_dataset(str(mixed))
+
+    assert (dataset.landmarks, dataset.objects.schema) == (MIXED, objects_schema(6))
+    np.testing.assert_array_equal(
+        np.reshape(dataset.objects["landmarks"].to_pylist(), (3, 6, 3)), np.array([*points.values()])
+    )
+    assert np.argwhere(dataset.objects["absent"].to_pylist()).tolist() == [[2, 5]]
+
+
+def test_the_order_of_points_does_not_matter(mixed):
+    """Rows of objects may be mixed, and in any order."""
+    expected = open_dataset(str(mixed)).objects
+    header, *rows = (mixed / "landmarks.csv").read_text().splitlines()
+    (mixed / "landmarks.csv").write_text("\n".join([header, *sorted(rows, key=lambda row: row[::-1])]))
+
+    np.testing.assert_equal(open_dataset(str(mixed)).objects.to_pylist(), expected.to_pylist())
+
+
+def test_both_spellings_of_a_pair_are_one_dataset(folder):
+    """One row per object or per point, with `landmark` or `landmarks`, and groups in either table."""
+    write_rows(folder, [f"{HEADER},group,split", row("a", "kin", "val"), row("b", "kin", ""), row("c", "", "")])
+    wide = open_dataset(str(folder))
+    (folder / "landmarks.csv").write_bytes(write_landmarks(TRAGUS, dict.fromkeys("abc", ((1, 2, 3), (-1, 2, 3)))))
+    (folder / "objects.csv").write_bytes(write_objects({"a": ("kin", "val"), "b": ("kin", "")}))
+    long = open_dataset(str(folder))
+    (folder / "dataset.json").write_text(json.dumps({"unit": "cm", **set_values(TRAGUS)}))
+
+    assert wide.objects.equals(long.objects)
+    assert open_dataset(str(folder)).objects.equals(wide.objects)
+    assert wide.landmarks == open_dataset(str(folder)).landmarks
+
+
+def test_an_unlabelled_dataset_has_groups(mixed):
+    """objects.csv is read without landmarks.csv."""
+    (mixed / "landmarks.csv").unlink()
+    (mixed / "objects.csv").write_bytes(write_objects({"a": ("kin", "test"), "b": ("kin", "")}))
+
+    rows = open_dataset(str(mixed), labelled=False).objects.to_pylist()
+
+    assert [(row["group"], row["split"]) for row in rows[:2]] == [("kin", "test")] * 2
+    assert rows[0]["landmarks"] is rows[0]["absent"] is None
+
+
+@pytest.mark.parametrize(
+    ("extras", "message"),
+    [
+        ({"x": ("kin", "")}, "objects.csv: object 'x' has neither a mesh nor labels; correct its id or remove the row"),
+        ({"a": ("other", "")}, "objects.csv: group of 'a' is 'other', and 'kin' in landmarks.csv; keep one"),
+        ({"a": ("", "test")}, "objects.csv: group 'kin' is in test and train (object 'b'); a group has one split"),
+    ],
+)
+def test_bad_objects_are_named(folder, extras, message):
+    """In objects.csv beside a table of one row per object."""
+    write_rows(folder, [f"{HEADER},group,split", row("a", "kin", ""), row("b", "kin", "train"), row("c", "", "")])
+    (folder / "objects.csv").write_bytes(write_objects(extras))
+    faults = []
+
+    assert refusal(folder).endswith(message)
+    open_dataset(str(folder), faults=faults)
+    assert [fault.message.rpartition("/")[2] for fault in faults] == [message]
+
+
+def test_a_set_needs_a_row_per_point(mixed):
+    """A table of one row per object has no names."""
+    write_rows(mixed, [HEADER, row("a")])
+
+    assert "landmarks.csv: one row per object, but the set has 6 landmarks; write one row per point" in refusal(mixed)

@@ -1,11 +1,18 @@
+import math
+
+import numpy as np
 import pytest
 
-from featurelib.datasets.landmark_table import COLUMNS, merge_landmarks, read_landmarks, write_landmarks
+from featurelib.datasets.landmark_table import LONG, WIDE, read_landmarks, write_landmarks, write_pairs
 from featurelib.errors import DataError
+from featurelib.geometry import LandmarkSet
 
-HEADER = ",".join(COLUMNS)
+HEADER = ",".join(WIDE)
 PAIR = ((0.1 + 0.2, 1e-17, 3), (-1, 2, 3))
 PAIR_TEXT = "0.30000000000000004,1e-17,3.0,-1.0,2.0,3.0"
+EARS = LandmarkSet.single_pair("ear")
+MIXED = LandmarkSet((("ear_l", "ear_r"), ("26", "16")), midline=("chin",), unpaired=("M.1, old",))
+NAN = math.nan
 
 
 def row(object_id: str, *more: str) -> str:
@@ -19,42 +26,35 @@ def content_of(rows: list[str]) -> bytes:
 
 def test_pairs_are_written_to_the_last_bit():
     """What is written is read again, whatever the digits."""
-    content = write_landmarks({"a": PAIR})
+    content = write_pairs({"a": PAIR})
 
     assert content == content_of([HEADER, f"a,{PAIR_TEXT}"])
-    assert [*read_landmarks(content, "landmarks.csv").values] == [number for xyz in PAIR for number in xyz]
+    assert [*read_landmarks(content, "landmarks.csv", EARS).values] == [number for xyz in PAIR for number in xyz]
 
 
-@pytest.mark.parametrize(
-    ("extras", "header", "rest"),
-    [
-        ({}, HEADER, ""),
-        ({"a": ("", "")}, HEADER, ""),
-        ({"a": ("kin", "")}, f"{HEADER},group", ",kin"),
-        ({"a": ("", "test")}, f"{HEADER},split", ",test"),
-        ({"a": ("kin, too", "test")}, f"{HEADER},group,split", ',"kin, too",test'),
-    ],
-)
-def test_group_and_split_are_written_where_there_are_any(extras, header, rest):
-    """A column that would be empty is left out."""
-    assert write_landmarks({"a": PAIR}, extras) == content_of([header, f"a,{PAIR_TEXT}{rest}"])
+POINTS = {"b": np.arange(18).reshape(6, 3) / 7, "Doe, Jane": np.arange(18).reshape(6, 3) * 1e5 / 3}
+POINTS["b"][3] = POINTS["Doe, Jane"][[0, 5]] = np.nan
+ABSENT = {"Doe, Jane": [True, False, False, False, False, False]}
 
 
-def test_a_merge_keeps_the_text_of_other_rows():
-    """Rows are replaced or added by object; the others keep their digits and columns, and all are sorted."""
-    before = content_of([f"{HEADER},note", row("c", "first"), "b,1.50,2,3,-1,2,3,", row("a", "old")])
-    content, object_ids = merge_landmarks(before, "landmarks.csv", {"d": PAIR, "a": PAIR}, {"d": ("kin", "")})
+def test_points_are_written_to_the_last_bit():
+    """A row for each labelled or absent point, in the order of the set; the rest is NaN."""
+    content = write_landmarks(MIXED, POINTS, ABSENT)
+    found = read_landmarks(content, "landmarks.csv", MIXED)
 
-    assert object_ids == ["a", "b", "c", "d"]
-    assert content == content_of(
-        [
-            f"{HEADER},note,group",
-            f"a,{PAIR_TEXT},,",
-            "b,1.50,2,3,-1,2,3,,",
-            f"{row('c', 'first')},",
-            f"d,{PAIR_TEXT},,kin",
-        ]
-    )
+    assert content.decode().splitlines()[:2] == ["object_id,landmark,x,y,z,status", f"b,ear_l,0.0,{1 / 7},{2 / 7},"]
+    assert '"Doe, Jane",ear_l,,,,absent' in content.decode()
+    assert len(content.splitlines()) == 1 + 5 + 5
+    assert found.object_ids == [*POINTS]
+    np.testing.assert_array_equal(np.reshape(found.points_column().to_pylist(), (2, 6, 3)), [*POINTS.values()])
+    assert found.absent_column().to_pylist() == [[False] * 6, ABSENT["Doe, Jane"]]
+
+
+def test_without_absent_landmarks_there_is_no_status():
+    """The shortest table is written, with fewer digits if they are asked for."""
+    content = write_landmarks(MIXED, {"a": POINTS["b"]}, {"a": np.zeros(6, bool)}, digits=3)
+
+    assert content.splitlines()[:2] == [",".join(LONG).encode(), b"a,ear_l,0,0.143,0.286"]
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,7 @@ def test_a_merge_keeps_the_text_of_other_rows():
         ([HEADER, row("b"), "a,1,2,three,4,5,6"], " line 3: left_z is 'three'; expected a number"),
         ([HEADER, "", "", "a,,2,3,4,5,6"], " line 4: left_x is ''; expected a number"),
         ([HEADER, "a,1,2,3,4,5"], " line 2: right_z is ''; expected a number"),
+        ([HEADER, "a,1,2,3,,,"], " line 2: right_x is ''; expected a number"),
         ([HEADER, "a,1,5,2,5,3,5,4,5"], " line 2: more values than the header's 7 columns"),
         ([HEADER, "a,1,2,3,nan,5,6"], " line 2: right_x is nan; expected a finite number"),
         ([HEADER, "a,1,2,3,4,-inf,6"], " line 2: right_y is -inf; expected a finite number"),
@@ -78,10 +79,67 @@ def test_a_merge_keeps_the_text_of_other_rows():
 def test_bad_rows_are_named(rows, message):
     """The error names the file, the line, the column and the value."""
     with pytest.raises(DataError) as error:
-        read_landmarks(content_of(rows), "landmarks.csv")
+        read_landmarks(content_of(rows), "landmarks.csv", EARS)
 
     assert str(error.value).startswith(f"landmarks.csv{message}")
     assert "\n" not in str(error.value)
+
+
+POINT_HEADER = "object_id,landmark,x,y,z,status"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("a,ear_left,1,2,3", "landmark 'ear_left' is not in the set of dataset.json; did you mean ear_l?"),
+        (
+            "a,Zygion,1,2,3",
+            "landmark 'Zygion' is not in the set of dataset.json; expected one of ear_l, ear_r, 26,",
+        ),
+        ("a,,1,2,3", "landmark '' is not in the set of dataset.json; expected one of"),
+        ("a,26,1,2,3", "duplicate '26' of object 'a'; keep one row"),
+        ("a,26,,,,absent", "duplicate '26' of object 'a'; keep one row"),
+        ("a,16,1,2,3", "duplicate '16' of object 'a'; keep one row"),
+        ("a,chin,1,2,3,absent", "'chin' is absent, but x is 1; remove the position or the status"),
+        ("a,chin,,,0,Absent", "'chin' is absent, but z is 0; remove the position or the status"),
+        ("a,chin,,,", "'chin' has no position; remove the row, or set its status to absent"),
+        ("a,chin,1,,3", "y is ''; expected a number"),
+        ("a,chin,NA,NA,NA", "x is 'NA'; expected a number"),
+        ("a,chin,-9999,-9999,-9999", "chin is -9999, a missing value; mark the landmark or remove the row"),
+        ("a,chin,1,2,3,gone", "status 'gone'; expected present or absent"),
+        (",chin,1,2,3", "object_id is empty; expected the mesh file's name"),
+        ("a,chin,1,2,3,,7", "more values than the header's 6 columns"),
+    ],
+)
+def test_bad_points_are_named(line, message):
+    """The error names the file, the line and the landmark; with a list of faults, the other rows are read."""
+    content = content_of([POINT_HEADER, "a,26,7,8,9,present", "a,16,,,,ABSENT", line, "b,ear_l,1,2,3,"])
+    faults = []
+    with pytest.raises(DataError) as error:
+        read_landmarks(content, "landmarks.csv", MIXED)
+    found = read_landmarks(content, "landmarks.csv", MIXED, faults)
+
+    assert str(error.value).startswith(f"landmarks.csv line 4: {message}")
+    assert [fault.message for fault in faults] == [str(error.value)]
+    assert found.object_ids == ["a", "b"]
+    assert found.points_column().to_pylist()[0][6:9] == [7, 8, 9]
+    assert found.absent_column().to_pylist() == [[False] * 3 + [True, False, False], [False] * 6]
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("object_id,landmark,x,y", ": no column z; expected object_id,landmark,x,y,z"),
+        ("object_id,x,y,z", ": no column landmark; expected object_id,landmark,x,y,z"),
+        (f"{POINT_HEADER},split", ": column split in a table of one row per point; move it to objects.csv"),
+        (POINT_HEADER, ": no rows; expected one for each labelled landmark"),
+    ],
+)
+def test_bad_columns_of_points_are_named(header, message):
+    with pytest.raises(DataError) as error:
+        read_landmarks(f"{header}\n".encode(), "landmarks.csv", MIXED)
+
+    assert str(error.value) == f"landmarks.csv{message}"
 
 
 @pytest.mark.parametrize(
@@ -96,50 +154,31 @@ def test_missing_values_are_no_labels(marker, message):
     """The row is named, and the others come in."""
     content = content_of([HEADER, f"a,{marker},-1,2,3", row("b")])
     with pytest.raises(DataError, match=message):
-        read_landmarks(content, "landmarks.csv")
+        read_landmarks(content, "landmarks.csv", EARS)
     faults: list = []
 
-    assert read_landmarks(content, "landmarks.csv", faults).object_ids == ["b"]
+    assert read_landmarks(content, "landmarks.csv", EARS, faults).object_ids == ["b"]
     assert [fault.object_id for fault in faults] == ["a"]
 
 
 def test_a_table_in_the_encoding_of_windows_is_read_with_a_warning(caplog):
-    landmarks = read_landmarks(f"{HEADER}\n{row('Müller')}\n".encode("cp1252"), "landmarks.csv")
+    landmarks = read_landmarks(f"{HEADER}\n{row('Müller')}\n".encode("cp1252"), "landmarks.csv", EARS)
 
     assert landmarks.object_ids == ["Müller"]
     assert caplog.messages == ["landmarks.csv: read as Windows-1252, not UTF-8: ü"]
 
 
-SPREADSHEETS = {
-    "semicolons": f"{HEADER};Group\na b;1,5;2;3;-1;2,25;3;family".replace(",", ";").replace("1;5", "1,5"),
-    "tabs": f"{HEADER.upper()}\tgroup\na b\t1,5\t2\t3\t-1\t2,25\t3\tfamily".replace("_", " "),
-}
+def test_points_of_a_spreadsheet_are_read(caplog):
+    """With decimal commas, and with the points of a landmark's name."""
+    content = 'Object ID;Landmark;X;Y;Z\na;M.1, old;1,5;-2,25;3\na;chin;"1,25";2;3\n'.encode("utf-8-sig")
+    found = read_landmarks(content, "landmarks.csv", MIXED)
 
-
-@pytest.mark.parametrize("name", SPREADSHEETS)
-def test_a_table_of_a_spreadsheet_is_read_with_a_warning_and_written_with_commas(name, caplog):
-    """Separators and decimal commas of other countries, and blanks and case of the header."""
-    text = SPREADSHEETS[name].replace(",", "\t", 6) if name == "tabs" else SPREADSHEETS[name].replace("2;25", "2,25")
-    encoded = text.encode("utf-16") if name == "tabs" else text.encode("utf-8-sig")
-    landmarks = read_landmarks(encoded, "landmarks.csv")
-
-    assert (landmarks.object_ids, landmarks.groups) == (["a b"], ["family"])
-    assert [*landmarks.values] == [1.5, 2, 3, -1, 2.25, 3]
-    assert caplog.messages == [f"landmarks.csv: read with {name} between its columns"]
-    content, object_ids = merge_landmarks(encoded, "landmarks.csv", {"c": PAIR}, {})
-    assert object_ids == ["a b", "c"]
-    assert content == content_of([f"{HEADER},group", "a b,1.5,2,3,-1,2.25,3,family", f"c,{PAIR_TEXT},"])
+    assert found.points_column().to_pylist()[0][-6:] == [1.25, 2, 3, 1.5, -2.25, 3]
+    assert caplog.messages == ["landmarks.csv: read with semicolons between its columns"]
 
 
 def test_blank_rows_and_blanks_are_left_out():
     """Rows of commas at the end, and blanks after the commas of the header."""
     content = f"{HEADER.replace(',', ', ')}\n a , 1,2,3,-1,2,3,,\n,,,,,,\n\n,,,,,,\n".encode()
 
-    assert read_landmarks(content, "landmarks.csv").object_ids == ["a"]
-
-
-@pytest.mark.parametrize("object_id", ["Doe, Jane", 'a "b"', "Mu\u0308ller", "x;y"])
-def test_ids_with_separators_and_quotes_are_kept(object_id):
-    content, _ = merge_landmarks(write_landmarks({object_id: PAIR}), "landmarks.csv", {"b": PAIR}, {})
-
-    assert set(read_landmarks(content, "landmarks.csv").object_ids) == {object_id, "b"}
+    assert read_landmarks(content, "landmarks.csv", EARS).object_ids == ["a"]

@@ -38,11 +38,12 @@ from featurelib.datasets.shards import (
     write_shard,
 )
 from featurelib.errors import DataError
-from featurelib.geometry import DEFAULT_RIG, Alignment
+from featurelib.geometry import DEFAULT_RIG, Alignment, LandmarkSet
 
 VIEWS, SHARDS = 3, 4
 SPLIT_OF = {f"head-{i:02d}": ("train", "val", "train", "test")[i % 4] for i in range(24)}
 REJECT = {"object_id": "bad", "stage": "load", "reason": "meshes/bad.ply: the file is empty"}
+PAIR = LandmarkSet.single_pair("tragus")
 SPEC = RenderSpec("mm", Alignment(), "orthographic", 200.0, 8, DEFAULT_RIG, "raster")
 PNG = encode_png(np.zeros((8, 8), np.uint8))
 
@@ -50,7 +51,7 @@ PNG = encode_png(np.zeros((8, 8), np.uint8))
 def view_rows(object_id: str) -> list[dict[str, Any]]:
     """An object's rows; only the columns that an audit reads have meaningful values."""
     pose = [float(i) for i in range(16)]
-    numbers = {"left_mm": [1, 2, 3], "right_mm": [1, 2, 3], "centre_mm": [0, 0, 0], "object_from_camera": pose}
+    numbers = {"landmarks_mm": [1, 2, 3] * 2, "centre_mm": [0, 0, 0], "object_from_camera": pose}
     return [
         {
             "object_id": object_id,
@@ -59,7 +60,7 @@ def view_rows(object_id: str) -> list[dict[str, Any]]:
             "view": view,
             "projection": "orthographic",
             "png": PNG,
-            **{name: [0.5, 0.5] for name in ("left_xy", "right_xy", "xy")},
+            "landmarks_xy": [0.5] * 4,
             **numbers,
             "mesh_sha256": hashlib.sha256(object_id.encode()).hexdigest(),
         }
@@ -74,8 +75,8 @@ def manifest(tmp_path) -> Manifest:
     for bucket in range(SHARDS):
         rows = [row for name in SPLIT_OF if bucket_of(name, SHARDS) == bucket for row in view_rows(name)]
         receipt = Receipt(f"shard-{bucket}.parquet", bucket, rejects=(REJECT,) * (bucket == 2))
-        receipts.append(write_shard(str(folder / receipt.name), rows, receipt))
-    return commit(str(folder), "heads", "tragus", SPEC, receipts, len(SPLIT_OF) + 1)
+        receipts.append(write_shard(str(folder / receipt.name), rows, receipt, PAIR))
+    return commit(str(folder), "heads", PAIR, SPEC, receipts, len(SPLIT_OF) + 1)
 
 
 def contents_of(manifest: Manifest) -> Contents:
@@ -135,7 +136,7 @@ def sorted_rows(contents: Contents) -> list[dict[str, Any]]:
 
 def test_a_shard_without_views_has_no_rows(tmp_path):
     """A shard whose members were all rejected has no rows and no fault."""
-    write_shard(str(tmp_path / "empty"), [], Receipt("empty", 0, rejects=(REJECT,)))
+    write_shard(str(tmp_path / "empty"), [], Receipt("empty", 0, rejects=(REJECT,)), PAIR)
     contents = read_contents(str(tmp_path), ["empty"])
 
     assert (contents.rows, contents.rejected, contents.faults) == (CONTENTS.empty_table(), 1, ())

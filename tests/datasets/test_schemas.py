@@ -1,3 +1,4 @@
+import math
 import re
 from pathlib import Path
 
@@ -5,17 +6,36 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from featurelib.datasets.schemas import OBJECTS, REJECTS, SCHEMA_VERSION, SHARD, vectors_schema
+from featurelib.datasets.schemas import REJECTS, SCHEMA_VERSION, objects_schema, shard_schema, vectors_schema
 from featurelib.datasets.shards import Manifest, RenderSpec
-from featurelib.evaluation import BASELINES, detector_report, lifter_report, uncertainty_report
-from featurelib.geometry import DEFAULT_RIG, Alignment
+from featurelib.evaluation import (
+    BASELINES,
+    Answers,
+    detector_report,
+    landmarks_report,
+    lifter_report,
+    pairs_report,
+    presence_report,
+    uncertainty_report,
+)
+from featurelib.geometry import DEFAULT_RIG, Alignment, LandmarkSet
 from featurelib.models.lifter.vectors import Vectors
 from featurelib.models.predictions import PREDICTIONS
 from featurelib.models.uncertainty.model import fit_uncertainty
+from jobs.drivers.evaluate import PER_OBJECT
 
 PAGE = Path(__file__).parents[2] / "docs" / "records.md"
 VIEWS = 1001
-"""A number of views that does not occur elsewhere on the page."""
+LANDMARKS = LandmarkSet(tuple((f"left-{i}", f"right-{i}") for i in range(51)), midline=("nose",))
+"""Numbers of views, landmarks and slots that do not occur elsewhere on the page."""
+
+COUNTS = {"landmarks": 103, "slots": 52, "views": VIEWS}
+SIZES = {
+    math.prod([factor, *(COUNTS[name] for name in names)]): " x ".join([*[str(factor)] * (factor > 1), *names])
+    for factor in (1, 2, 3)
+    for names in (["landmarks"], ["slots"], ["slots", "views"], ["views", "landmarks"])
+}
+"""The sizes of lists in the notation of the page."""
 
 
 def section(heading: str) -> list[list[str]]:
@@ -28,9 +48,7 @@ def section(heading: str) -> list[list[str]]:
 def text_of(kind: pa.DataType) -> str:
     """A type in the notation of the page."""
     if pa.types.is_fixed_size_list(kind):
-        return f"{text_of(kind.value_type)}[{kind.list_size}]".replace(str(2 * VIEWS), "2 x views").replace(
-            f"[{VIEWS}]", "[views]"
-        )
+        return f"{text_of(kind.value_type)}[{SIZES.get(kind.list_size, kind.list_size)}]"
     return {"float": "float32", "double": "float64"}.get(str(kind), str(kind))
 
 
@@ -44,10 +62,10 @@ def keys_of(values: object, prefix: str = "") -> set[str]:
 @pytest.mark.parametrize(
     ("heading", "schema"),
     [
-        ("Shard", SHARD),
+        ("Shard", shard_schema(LANDMARKS)),
         ("Rejects", REJECTS),
-        ("Vectors", vectors_schema(VIEWS)),
-        ("Objects", OBJECTS),
+        ("Vectors", vectors_schema(LANDMARKS, VIEWS)),
+        ("Objects", objects_schema(103)),
         ("Predictions", PREDICTIONS),
     ],
 )
@@ -62,7 +80,7 @@ def test_the_page_lists_every_column(heading, schema):
 def test_the_page_lists_every_key_of_the_manifest():
     """manifest.json has exactly the keys of the page."""
     spec = RenderSpec("mm", Alignment(), "orthographic", 200.0, 64, DEFAULT_RIG, "raster")
-    manifest = Manifest("uri", "dataset", "tragus", spec, {"train": 1}, {"train": 9}, 0, 1, ("shard-0.parquet",))
+    manifest = Manifest("uri", "dataset", LANDMARKS, spec, {"train": 1}, {"train": 9}, 0, 1, ("shard-0.parquet",))
 
     values = manifest.to_dict()
     config = {f"config.{name}" for name in values.pop("config")}
@@ -71,33 +89,49 @@ def test_the_page_lists_every_key_of_the_manifest():
 
 def test_the_page_lists_every_key_of_the_report():
     """report.json has exactly the keys of the page, with the names in angle brackets filled in."""
+    landmarks = LandmarkSet((("left", "right"),), midline=("nose",))
+    shape = 1, 2, 9, 2  # one object, two slots, nine views
     vectors = Vectors(
-        np.array(["a"]), np.array(["test"]), *np.zeros((2, 1, 9, 2)), np.zeros((1, 2, 3)), np.zeros((1, 3))
+        landmarks,
+        np.array(["a"]),
+        np.array(["test"]),
+        np.zeros(shape),
+        np.zeros(shape),
+        np.random.default_rng(0).normal(size=(1, 3, 3)),
+        np.zeros((1, 3), bool),
+        np.zeros((1, 3)),
     )
     names = {
         "projection": "orthographic",
         "statistic": ["mean", "median", "p95"],
         "view": list(map(str, range(9))),
+        "compared method": "template",
         "method": BASELINES,
         "other": "mean_point",
         "compared": ["mean", "median"],
         "group": ["accepted", "rejected"],
+        "presence": ["absent_found", "absent_missed", "present_found", "present_missed"],
+        "landmark": landmarks.names,
         "object_id": "a",
     }
-    residuals_mm, covariance_mm2 = np.ones((1, 2, 3)), np.broadcast_to(np.eye(3), (1, 2, 3, 3))
-    uncertainty = fit_uncertainty(residuals_mm, covariance_mm2, [{"move": 1.0}])
-    predictions = {method: np.zeros((1, 2, 3)) for method in BASELINES}
+    flags = np.ones((1, 3), bool)
+    covariance_mm2 = np.broadcast_to(np.eye(3), (1, 3, 3, 3))
+    answers = Answers(["a"], np.ones((1, 3, 3)), covariance_mm2, flags, ["odd"], flags, flags)
+    uncertainty = fit_uncertainty(answers.residuals_mm, covariance_mm2, [{"move": 1.0}])
+    predictions = dict.fromkeys(BASELINES, vectors.landmarks_mm + 1)
     report = {
         "schema": SCHEMA_VERSION,
         "objects": 1,
+        "landmarks": list(landmarks.names),
         "frame_mm": {"orthographic": 400.0},
         "detector": {"orthographic": detector_report(vectors, DEFAULT_RIG)},
         "lifter": {
             "orthographic": {
                 **lifter_report(predictions, vectors, "template"),
-                "uncertainty": uncertainty_report(
-                    uncertainty, "template", ["a"], residuals_mm, covariance_mm2, ["odd"]
-                ),
+                "uncertainty": uncertainty_report(uncertainty, "template", answers),
+                "presence": presence_report(answers),
+                "landmarks": landmarks_report(uncertainty, landmarks, answers),
+                "pairs": pairs_report(answers.errors_mm, landmarks),
             }
         },
         "audit": {"leaks": [], "near_duplicates": []},
@@ -110,9 +144,21 @@ def test_the_page_lists_every_key_of_the_report():
     assert keys_of(report) == expected
 
 
+def test_the_page_lists_the_columns_of_per_object():
+    """The table of all answers has exactly the columns of the page, in their order."""
+    assert [name for name, _ in section("per_object.csv")] == list(PER_OBJECT)
+
+
 def test_a_view_keeps_its_numbers():
     """Landmarks, centre and pose are stored in double precision, positions in the image in single."""
-    for name in ("left_mm", "right_mm", "centre_mm", "object_from_camera"):
-        assert SHARD.field(name).type.value_type == pa.float64()
-    for name in ("left_xy", "right_xy", "xy"):
-        assert SHARD.field(name).type == pa.list_(pa.float32(), 2)
+    schema = shard_schema(LANDMARKS)
+    for name in ("landmarks_mm", "centre_mm", "object_from_camera"):
+        assert schema.field(name).type.value_type == pa.float64()
+    assert schema.field("landmarks_xy").type == pa.list_(pa.float32(), 206)
+
+
+def test_a_single_pair_has_the_smallest_vectors():
+    """18 values in and 6 out in nine views."""
+    schema = vectors_schema(LandmarkSet.single_pair("ear"), 9)
+
+    assert (schema.field("xy").type.list_size, schema.field("target_mm").type.list_size) == (18, 6)

@@ -9,12 +9,12 @@ import pytest
 from numpy.typing import NDArray
 
 from featurelib.datasets.dataset import open_dataset
-from featurelib.datasets.synthetic import LANDMARK, Body, make_body, write_dataset
+from featurelib.datasets.synthetic import EAR_TIPS, LANDMARKS, Body, make_body, write_dataset
 from featurelib.datasets.synthetic.anatomy import Traits
 from featurelib.datasets.synthetic.body import MAX_SCALE, MAX_TURN_DEG
 from featurelib.datasets.synthetic.distance import Part, ellipsoid, gradient, half_space_below, round_cone, solid
 from featurelib.errors import DataError, UsageError
-from featurelib.geometry import Alignment, View
+from featurelib.geometry import Alignment, LandmarkSet, View
 from featurelib.meshes.surface import closest_points
 
 SEEDS = range(6)
@@ -105,14 +105,30 @@ class TestLandmark:
             assert distances_mm.max() < 1e-4
 
     def test_lies_on_the_exact_surface(self, traits: list[Traits]) -> None:
-        """No joint with another part moves the surface away from the tip, whatever the traits."""
+        """No joint with another part moves the surface away from a landmark, whatever the traits."""
         for trait in traits:
-            assert np.abs(solid(trait.parts(), trait.landmarks_mm)).max() < 1e-9
+            assert np.abs(solid(trait.parts(), trait.landmarks_mm(LANDMARKS.names))).max() < 1e-9
+
+    def test_all_landmarks_are_vertices_of_a_sound_mesh(self) -> None:
+        """They are in the set's order, on the mesh and where their names say; left and right are apart."""
+        for seed in SEEDS:
+            body, pair = make_body(seed, landmarks=LANDMARKS), make_body(seed)
+            _, distances_mm, _ = closest_points(body.landmarks_mm, body.vertices_mm, body.faces)
+            at = dict(zip(LANDMARKS.names, body.landmarks_mm, strict=True))
+
+            assert distances_mm.max() < 1e-4
+            np.testing.assert_array_equal(body.landmarks_mm[:2], pair.landmarks_mm)
+            assert np.abs(body.vertices_mm - pair.vertices_mm).max() < 6
+            assert at["eye_corner_left"][0] - at["eye_corner_right"][0] > 50
+            assert at["eye_corner_left"][1] > at["nose_tip"][1] > at["chin"][1]
+            assert at["nose_tip"][2] > body.vertices_mm[:, 2].max() - 8
+            in_reverse = make_body(seed, landmarks=LandmarkSet(unpaired=LANDMARKS.names[::-1]))
+            np.testing.assert_array_equal(in_reverse.landmarks_mm, body.landmarks_mm[::-1])
 
     def test_is_the_farthest_point_along_the_ears_axis(self, traits: list[Traits]) -> None:
         """At the tip the surface normal is along the ear's axis, so no point nearby is farther out."""
         for trait in traits:
-            slopes = gradient(trait.parts(), trait.landmarks_mm)
+            slopes = gradient(trait.parts(), trait.landmarks_mm(EAR_TIPS.names))
             normals = slopes / np.linalg.norm(slopes, axis=-1, keepdims=True)
             axes = [ear.body_from_ear[:, 1] for ear in (trait.left_ear, trait.right_ear)]
 
@@ -136,13 +152,13 @@ class TestLandmark:
 class TestVariation:
     def test_landmarks_differ_between_bodies_without_their_pose(self, traits: list[Traits]) -> None:
         """In the body's own frame a landmark varies by more than 5 mm (one sigma) along each axis."""
-        estimates_mm = np.stack([trait.landmarks_mm for trait in traits])
+        estimates_mm = np.stack([trait.landmarks_mm(EAR_TIPS.names) for trait in traits])
 
         assert estimates_mm.std(axis=0).min() > 5
 
     def test_sides_are_alike_but_not_mirror_images(self, traits: list[Traits]) -> None:
         """The right tip is on average 1 to 10 mm from the mirror image of the left one."""
-        left, right = np.stack([trait.landmarks_mm for trait in traits], axis=1)
+        left, right = np.stack([trait.landmarks_mm(EAR_TIPS.names) for trait in traits], axis=1)
         off_mm = np.linalg.norm(left * (-1, 1, 1) - right, axis=-1)
 
         assert off_mm.min() > 0
@@ -150,7 +166,7 @@ class TestVariation:
 
     def test_pose_is_random_within_its_limits(self, traits: list[Traits], bodies: list[Body]) -> None:
         """The line between the tips rotates by at most 12 degrees and changes its length by at most 5 %, at random."""
-        own = np.stack([trait.landmarks_mm[0] - trait.landmarks_mm[1] for trait in traits[: len(bodies)]])
+        own = np.stack([np.subtract(*trait.landmarks_mm(EAR_TIPS.names)) for trait in traits[: len(bodies)]])
         posed = np.stack([body.landmarks_mm[0] - body.landmarks_mm[1] for body in bodies])
         own_mm, posed_mm = (np.linalg.norm(lines, axis=-1) for lines in (own, posed))
         turns_deg = np.degrees(np.arccos((own * posed).sum(axis=-1) / own_mm / posed_mm))
@@ -237,14 +253,25 @@ class TestDataset:
         dataset = open_dataset(str(tmp_path))
         (row,) = dataset.objects.to_pylist()
         mesh = dataset.load(dataset.files[row["object_id"]])
-        source_pair = np.array([row["left"], row["right"]])
+        source_pair = np.reshape(row["landmarks"], (-1, 3))
         object_from_source = dataset.object_from_source
 
-        assert (unit, LANDMARK) == (dataset.unit, dataset.landmark)
+        assert (unit, EAR_TIPS) == (dataset.unit, dataset.landmarks)
         assert body.faces.tolist() == mesh.faces.tolist()
         np.testing.assert_allclose(mesh.vertices_mm, body.vertices_mm, atol=1e-4)
         landmarks_mm = source_pair @ object_from_source[:3, :3].T + object_from_source[:3, 3]
         np.testing.assert_allclose(landmarks_mm, body.landmarks_mm, atol=1e-5)
+
+    def test_a_set_is_written_with_its_names(self, tmp_path: Path) -> None:
+        """One row per point, and the whole set in dataset.json."""
+        write_dataset(tmp_path, 2, seed=2, unit="cm", landmarks=LANDMARKS)
+        dataset = open_dataset(str(tmp_path))
+        body = make_body(np.random.default_rng([2, 1]), landmarks=LANDMARKS)
+        points = np.reshape(dataset.objects["landmarks"].to_pylist(), (2, 6, 3))
+
+        assert (dataset.landmarks, dataset.landmarks.outlines) == (LANDMARKS, LANDMARKS.outlines)
+        assert dataset.landmarks.definitions == LANDMARKS.definitions
+        np.testing.assert_allclose(10 * points[1], body.landmarks_mm, atol=1e-5)
 
     def test_alignment_is_undone_not_done(self, tmp_path: Path) -> None:
         """In a z-up file, the body's up is the file's z: (x, y, z) of the object is (x, -z, y) in the file."""
@@ -252,7 +279,7 @@ class TestDataset:
         (row,) = open_dataset(str(tmp_path)).objects.to_pylist()
         x, y, z = make_body(np.random.default_rng([0, 0])).landmarks_mm[0]
 
-        np.testing.assert_allclose(row["left"], (x, -z, y), atol=1e-5)
+        np.testing.assert_allclose(row["landmarks"][:3], (x, -z, y), atol=1e-5)
 
     def test_progress_counts_bodies(self, tmp_path: Path) -> None:
         """Progress is reported after each body."""

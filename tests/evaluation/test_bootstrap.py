@@ -12,7 +12,9 @@ ERRORS = np.random.default_rng(0).gamma(2, size=(60, 2))
 @pytest.mark.parametrize("statistic", STATISTICS)
 def test_the_interval_surrounds_the_statistic(statistic) -> None:
     """The statistic is inside; more objects narrow the interval, a higher level widens it."""
-    measured = STATISTICS[statistic](ERRORS.reshape(1, -1), axis=1)[0]
+    measured = {"mean": np.mean, "median": np.median, "p95": lambda errors: np.percentile(errors, 95)}[statistic](
+        ERRORS
+    )
 
     low, high = interval(ERRORS, statistic)
 
@@ -50,6 +52,19 @@ def test_missing_answers_are_left_out(statistic) -> None:
 
     assert interval(with_missing, statistic) == interval(ERRORS, statistic)
     assert np.isfinite(interval(half, statistic)).all()
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+def test_a_resample_has_the_statistic_of_its_objects(statistic) -> None:
+    """The ends are quantiles of the statistic of objects drawn one by one, of those with an answer."""
+    errors = np.where(np.random.default_rng(5).random(ERRORS.shape) < 0.2, np.nan, ERRORS)[:30]
+    answered, random = errors[np.isfinite(errors).any(axis=1)], np.random.default_rng(0)
+    chosen = random.integers(len(answered), size=(200, len(answered)))
+    measure = {"mean": np.nanmean, "median": np.nanmedian, "p95": lambda drawn: np.nanpercentile(drawn, 95)}[statistic]
+
+    expected = np.quantile([measure(answered[each]) for each in chosen], [0.025, 0.975])
+
+    np.testing.assert_allclose(interval(errors, statistic, num_boot=200), expected)
 
 
 def test_a_seed_gives_the_same_interval(monkeypatch) -> None:

@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
-from featurelib.datasets.synthetic import make_body
-from featurelib.evaluation.corruptions import CUT, KINDS
+from featurelib.datasets.synthetic import LANDMARKS, make_body
+from featurelib.evaluation.corruptions import CUT, kinds
+from featurelib.geometry import LandmarkSet
 from featurelib.meshes import Mesh
+
+PAIR = LandmarkSet.single_pair("ear")
+KINDS = kinds(PAIR)
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +60,20 @@ def test_two_halves_are_less_than_the_whole(body) -> None:
 
     assert 0 < len(front.faces) + len(back.faces) < len(mesh.faces)
     assert front.bounds_mm[0, 2] > back.bounds_mm[1, 2]
+
+
+def test_a_set_loses_a_pair_or_its_first_landmark() -> None:
+    """All landmarks stay in their order; one without a label takes nothing with it."""
+    found = make_body(np.random.default_rng(2), resolution_mm=9, landmarks=LANDMARKS)
+    mesh = Mesh.smooth(found.vertices_mm, found.faces)
+    midline = LandmarkSet(midline=("nose", "chin"))
+
+    assert list(kinds(LANDMARKS)) == list(KINDS)
+    assert next(iter(kinds(midline))) == "landmark cut off"
+    corrupted, moved_mm = kinds(LANDMARKS)["both landmarks cut off"](mesh, found.landmarks_mm)
+    assert np.array_equal(moved_mm, found.landmarks_mm)
+    away = np.linalg.norm(corrupted.vertices_mm - moved_mm[:, None], axis=-1).min(axis=1)
+    assert (away[:2] > 1).all()
+    unlabelled = np.where(np.arange(len(moved_mm))[:, None] == 0, np.nan, moved_mm)
+    left, _ = kinds(LANDMARKS)["left landmark cut off"](mesh, unlabelled)
+    assert len(left.faces) == len(mesh.faces)

@@ -4,21 +4,27 @@ import numpy as np
 import pytest
 
 from featurelib.evaluation import bootstrap, detector_report, lifter_report, method_errors_mm, summary, table
-from featurelib.evaluation.metrics import intervals, worse_by
-from featurelib.geometry import DEFAULT_RIG, Rig
+from featurelib.evaluation.summaries import intervals, worse_by
+from featurelib.geometry import DEFAULT_RIG, LandmarkSet, Rig
 from featurelib.models.lifter.vectors import Vectors
 
 NAN = float("nan")
 
 
-def vectors_with(errors: np.ndarray) -> Vectors:
-    """n objects whose detected positions have `errors` (n, v), in shares of the width."""
-    count, views = errors.shape
-    xy_true = np.full((count, views, 2), 0.5)
-    xy = xy_true + errors[..., None] * [0.6, -0.8]
+PAIR = LandmarkSet.single_pair("ear")
+MIXED = LandmarkSet((("eye_left", "eye_right"),), midline=("nose",), unpaired=("scar",))
+STATISTICS = {"mean", "median", "p95"}
+
+
+def vectors_with(errors: np.ndarray, landmarks: LandmarkSet = PAIR) -> Vectors:
+    """n objects whose detected positions have `errors` (n, v) in all slots, in shares of the width."""
+    (count, views), k = errors.shape, len(landmarks.names)
+    xy_true = np.full((count, len(landmarks.slots), views, 2), 0.5)
+    xy = xy_true + errors[:, None, :, None] * [0.6, -0.8]
     ids = np.array([f"head-{i}" for i in range(count)])
-    landmarks_mm = np.arange(count * 6, dtype=float).reshape(count, 2, 3)
-    return Vectors(ids, np.full(count, "test"), xy, xy_true, landmarks_mm, np.zeros((count, 3)))
+    landmarks_mm = np.random.default_rng(0).normal(0, 50, (count, k, 3))
+    absent = np.zeros((count, k), bool)
+    return Vectors(landmarks, ids, np.full(count, "test"), xy, xy_true, landmarks_mm, absent, np.zeros((count, 3)))
 
 
 def moved(vectors: Vectors, *by_mm: float) -> np.ndarray:
@@ -31,6 +37,7 @@ def report_of(predictions: dict[str, np.ndarray], vectors: Vectors, chosen: str)
     return {
         "schema": 1,
         "objects": {"test": len(vectors), "train": 70, "val": 15},
+        "landmarks": list(vectors.landmarks.names),
         "frame_mm": {"orthographic": 420.0},
         "detector": {"orthographic": detector_report(vectors, DEFAULT_RIG)},
         "lifter": {"orthographic": lifter_report(predictions, vectors, chosen)},
@@ -107,6 +114,8 @@ def test_the_lifter_is_measured_over_both_instances():
 
     assert set(report) == {"test", "chosen"}
     assert report["chosen"] == "mlp"
+    assert report["test"]["mlp"].pop("by_landmark").keys() == set(vectors.landmarks.names)
+    assert report["test"]["mlp"].pop("morphometrics") is None  # two points are no shape
     assert report["test"]["mlp"] == {
         "error_mm": pytest.approx({"mean": 4, "median": 4, "p95": 5}),
         "interval_mm": {name: pytest.approx([mean, mean]) for name, mean in (("mean", 4), ("median", 4), ("p95", 5))},
@@ -135,6 +144,50 @@ def test_n_counts_the_objects_that_have_an_answer():
         "n": 0,
         "worse_by_mm": {"mean": None, "median": None},
     }
+
+
+def test_each_landmark_has_its_own_errors():
+    """The chosen method and the template have those of each landmark, over the objects with a label of it."""
+    vectors = vectors_with(np.zeros((10, 9)), MIXED)
+    vectors.landmarks_mm[:4, 3] = NAN
+    off = np.zeros((10, 4, 3))
+    off[..., 0] = [1, 2, 3, 4]
+    off[0, 2] = NAN
+
+    test = lifter_report(dict.fromkeys(("refined", "mlp", "template"), vectors.landmarks_mm + off), vectors, "refined")[
+        "test"
+    ]
+
+    assert "by_landmark" not in test["mlp"]
+    assert test["template"]["by_landmark"] == test["refined"]["by_landmark"]
+    by_landmark = test["refined"]["by_landmark"]
+    assert list(by_landmark) == list(MIXED.names)
+    assert [scores["error_mm"]["mean"] for scores in by_landmark.values()] == pytest.approx([1, 2, 3, 4])
+    assert [scores["n"] for scores in by_landmark.values()] == [10, 10, 9, 6]
+    assert test["refined"]["n"] == 9  # one object lacks an answer; a missing label is no missing answer
+    assert test["refined"]["error_mm"]["mean"] == pytest.approx((10 * 1 + 10 * 2 + 9 * 3 + 6 * 4) / 35)
+    assert test["refined"]["morphometrics"]["n"] == 9  # one object has two landmarks only
+
+
+def test_a_landmark_without_a_label_has_no_errors():
+    """It has null, and spoils no other number."""
+    vectors = vectors_with(np.full((4, 9), 0.01), MIXED)
+    vectors.landmarks_mm[:, 1] = NAN
+    vectors.xy_true[:, 0] = NAN
+
+    report = report_of({"refined": moved(vectors, 0, 0, 2)}, vectors, "refined")
+
+    test = report["lifter"]["orthographic"]["test"]["refined"]
+    assert test["by_landmark"]["eye_right"] == {
+        "error_mm": dict.fromkeys(STATISTICS),
+        "interval_mm": dict.fromkeys(STATISTICS),
+        "n": 0,
+    }
+    assert test["error_mm"]["mean"] == pytest.approx(2)
+    assert report["detector"]["orthographic"]["test"]["error_pct_width"]["mean"] == pytest.approx(1)
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    assert "all landmarks, mm" in table(report)
+    assert table(report).startswith("test objects: 4 (training 70, validation 15); 4 landmarks")
 
 
 def test_intervals_are_those_of_objects():
@@ -170,7 +223,7 @@ def test_methods_without_a_common_object_are_not_compared():
 def test_many_objects_are_drawn_less_often(monkeypatch, max_drawn, num_boot):
     """The numbers drawn per interval are limited, so that half a million objects take seconds."""
     errors = np.random.default_rng(0).gamma(2, size=(40, 2))
-    monkeypatch.setattr("featurelib.evaluation.metrics.MAX_DRAWN", max_drawn)
+    monkeypatch.setattr("featurelib.evaluation.summaries.MAX_DRAWN", max_drawn)
 
     assert intervals(errors)["mean"] == list(bootstrap.interval(errors, "mean", num_boot=num_boot))
 

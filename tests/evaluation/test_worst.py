@@ -5,10 +5,12 @@ import pytest
 from PIL import Image
 
 from featurelib.evaluation.worst import ReportImage, WorstObject, shots, views_to_show, worst_rows
-from featurelib.geometry import DEFAULT_RIG, Rig
+from featurelib.geometry import DEFAULT_RIG, LandmarkSet, Rig
 
 NAN = float("nan")
 SIZE = 400
+PAIR = LandmarkSet.single_pair("ear")
+MIXED = LandmarkSet((("eye_left", "eye_right"), ("ear_left", "ear_right")), midline=("nose",), unpaired=("scar",))
 
 
 def png(size: int = SIZE) -> bytes:
@@ -18,10 +20,11 @@ def png(size: int = SIZE) -> bytes:
     return file.getvalue()
 
 
-def shown(found, true, error_mm=(1.0, 3.0), size=SIZE, frame_mm=None):
+def shown(found, true, error_mm=(1.0, 3.0), size=SIZE, frame_mm=None, landmarks=PAIR):
     """The whole image and the crop."""
     image = ReportImage(png(size), 2, -45.0, np.array(found, float), np.array(true, float))
-    return shots(WorstObject("head-1", "orthographic", np.array(error_mm), (image,)), image, frame_mm)
+    worst = WorstObject("head-1", "orthographic", landmarks, np.array(error_mm), (image,))
+    return shots(worst, image, frame_mm)
 
 
 def decoded(shot) -> Image.Image:
@@ -43,6 +46,7 @@ def test_views_that_see_a_side_are_shown():
     assert views_to_show(DEFAULT_RIG, "right") == [0, 2, 4]
     assert views_to_show(Rig.evenly(1, 0.0), "right") == [0]
     assert views_to_show(Rig.evenly(2, 30.0), "left") == [1]
+    assert views_to_show(DEFAULT_RIG, None) == [0, 4, 8]
 
 
 def test_marks_are_at_the_right_pixel():
@@ -51,10 +55,10 @@ def test_marks_are_at_the_right_pixel():
 
     whole, near = shown(found, true)
 
-    assert (whole.found, whole.true) == (near.found, near.true)
-    assert list(whole.found) == list(whole.true) == ["left", "right"]
-    np.testing.assert_allclose(list(whole.found.values()), np.array(found) * SIZE, atol=0.02)
-    np.testing.assert_allclose(list(whole.true.values()), np.array(true) * SIZE, atol=0.02)
+    assert whole.marks == near.marks
+    assert [(mark.role, mark.label) for mark in whole.marks] == [("left", "L"), ("right", "R")]
+    np.testing.assert_allclose([mark.found for mark in whole.marks], np.array(found) * SIZE, atol=0.02)
+    np.testing.assert_allclose([mark.true for mark in whole.marks], np.array(true) * SIZE, atol=0.02)
     assert whole.window == (0, 0, SIZE, SIZE)
     left, top, width, height = near.window
     assert decoded(near).size == (width, height)
@@ -83,8 +87,8 @@ def test_a_crop_stays_within_the_image(found):
     left, top, width, height = near.window
     assert 0 <= left <= left + width <= SIZE
     assert 0 <= top <= top + height <= SIZE
-    assert len(near.true) == 2
-    assert len(near.found) == np.isfinite(found).all(axis=1).sum()
+    assert all(mark.true for mark in near.marks)
+    assert sum(mark.found is not None for mark in near.marks) == np.isfinite(found).all(axis=1).sum()
 
 
 @pytest.mark.parametrize(("size", "width"), [(1024, 256), (256, 256), (64, 64)])
@@ -112,3 +116,23 @@ def test_images_have_a_description():
 
     assert whole.alt.startswith("head-1 from azimuth -45 degrees")
     assert near.alt.endswith("true position: left 4.0 pixels, right unknown.")
+
+
+def test_all_landmarks_of_a_set_are_drawn_and_the_worst_is_named():
+    """The worst is on top and has its name; unknown positions have no mark, and texts name the worst three."""
+    true = np.linspace(0.2, 0.8, 6)[:, None] * [1, 1]
+    found = true + 0.01
+    true[1], found[1], found[5] = NAN, NAN, NAN
+    errors = np.array([1, NAN, 9, 2, 3, NAN])
+
+    whole, near = shown(found, true, errors, landmarks=MIXED)
+    marks = {mark.role: mark for mark in whole.marks}
+
+    assert len(whole.marks) == 5
+    assert [mark.label for mark in whole.marks] == ["", "", "", "", "ear_left"]
+    assert {"left", "right", "midline", "unpaired"} == set(marks)
+    assert (marks["unpaired"].found, marks["midline"].found is None) == (None, False)
+    np.testing.assert_allclose(near.window.left + near.window.width / 2, SIZE * (true[2, 0] + 0.005), atol=0.51)
+    assert "ear_left 5.7 pixels, nose 5.7 pixels, ear_right 5.7 pixels." in near.alt
+    object_ = WorstObject("head-1", "orthographic", MIXED, errors, ())
+    assert object_.errors == "ear_left 9.00 mm, nose 3.00 mm, ear_right 2.00 mm; median of 4: 2.50 mm"

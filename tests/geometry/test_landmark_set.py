@@ -119,3 +119,10 @@ def test_a_bad_set_is_one_line(values, mirror, line):
     """With the value and what was expected."""
     with pytest.raises(DataError, match=f"^dataset.json: {line}"):
         LandmarkSet.from_dict(values, mirror, name="dataset.json")
+
+
+def test_each_landmark_has_a_role():
+    """Sides are roles, too."""
+    landmarks = LandmarkSet((("a", "b"),), ("nose",), ("scar",))
+
+    assert landmarks.roles == ("left", "right", "midline", "unpaired")

@@ -9,14 +9,18 @@ from featurelib.geometry import (
     DEFAULT_RIG,
     PROJECTIONS,
     SIDES,
+    LandmarkSet,
     Rig,
     View,
     lens_for,
-    mirror_pair,
+    mirror_landmarks,
+    mirror_permutation,
     mirror_views,
     mirror_xy,
     near_side,
 )
+
+SWAPPED = mirror_permutation(LandmarkSet.single_pair("ear"))
 
 TALL_RIG = Rig((View(-112, 20), View(-45, -15), View(45, -15), View(112, 20)))
 
@@ -36,7 +40,7 @@ def test_mirroring_the_object_mirrors_the_partner_view(projection: str, rig: Rig
     """Side s in view i of the mirrored object is the flipped position of the other side in view n - 1 - i."""
     landmarks_mm, centre_mm = _pair_and_centre(seed)
     cameras = rig.cameras(centre_mm, lens_for(projection, 400.0), 400.0)
-    mirrored_mm = mirror_pair(landmarks_mm, centre_mm[0])
+    mirrored_mm = mirror_landmarks(landmarks_mm, SWAPPED, centre_mm[0])
 
     found = np.array([camera.project(mirrored_mm) for camera in cameras])
 
@@ -56,7 +60,7 @@ def test_mirrored_views_are_the_views_of_the_mirrored_object(projection: str, se
         return np.array([camera.project(pair)[SIDES.index(near_side(camera, pair))] for camera in cameras])
 
     np.testing.assert_allclose(
-        near_xy(mirror_pair(landmarks_mm, centre_mm[0])), mirror_views(near_xy(landmarks_mm)), atol=1e-12
+        near_xy(mirror_landmarks(landmarks_mm, SWAPPED, centre_mm[0])), mirror_views(near_xy(landmarks_mm)), atol=1e-12
     )
 
 
@@ -66,7 +70,7 @@ def test_the_near_side_changes_with_the_mirror() -> None:
     cameras = DEFAULT_RIG.cameras(centre_mm, lens_for("orthographic", 400.0), 400.0)
 
     sides = [near_side(camera, landmarks_mm) for camera in cameras]
-    mirrored = [near_side(camera, mirror_pair(landmarks_mm, centre_mm[0])) for camera in cameras]
+    mirrored = [near_side(camera, mirror_landmarks(landmarks_mm, SWAPPED, centre_mm[0])) for camera in cameras]
 
     assert mirrored[::-1] == ["right" if side == "left" else "left" for side in sides]
 
@@ -80,8 +84,10 @@ def test_mirroring_twice_is_the_identity(seed: int) -> None:
 
     np.testing.assert_allclose(mirror_xy(mirror_xy(xy)), xy, atol=1e-15)
     np.testing.assert_allclose(mirror_views(mirror_views(xy)), xy, atol=1e-15)
-    np.testing.assert_array_equal(mirror_pair(mirror_pair(pairs)), pairs)
-    np.testing.assert_allclose(mirror_pair(mirror_pair(pairs, 30.0), 30.0), pairs, atol=1e-12)
+    np.testing.assert_array_equal(mirror_landmarks(mirror_landmarks(pairs, SWAPPED), SWAPPED), pairs)
+    np.testing.assert_allclose(
+        mirror_landmarks(mirror_landmarks(pairs, SWAPPED, 30.0), SWAPPED, 30.0), pairs, atol=1e-12
+    )
 
 
 def test_mirroring_an_image_flips_its_pixels() -> None:
@@ -99,6 +105,6 @@ def test_mirroring_an_image_flips_its_pixels() -> None:
 
 def test_mirroring_a_pair_swaps_its_sides() -> None:
     """The mirror image of the left instance is the right one; height and depth stay."""
-    mirrored = mirror_pair([[70, 1, 2], [-60, 3, 4]], centre_x_mm=10)
+    mirrored = mirror_landmarks([[70, 1, 2], [-60, 3, 4]], SWAPPED, centre_x_mm=10)
 
     np.testing.assert_array_equal(mirrored, [[80, 3, 4], [-50, 1, 2]])

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from featurelib.__main__ import make_app
 from featurelib.datasets.dataset import open_dataset
-from featurelib.datasets.landmark_table import write_landmarks
+from featurelib.datasets.landmark_table import write_pairs
 from featurelib.datasets.shards import RenderSpec, decode_png
 from featurelib.datasets.shards.sandboxed import ObjectJob, PrepareJob, prepare_mesh, render_object
 from featurelib.datasets.synthetic import make_body, write_dataset
@@ -38,7 +38,7 @@ def rotated(tmp_path):
         storage.write_bytes(str(folder / "meshes" / f"{name}.ply"), ply(vertices, body.faces))
         pairs[name] = [tuple(xyz) for xyz in apply(to_source, body.landmarks_mm).tolist()]
         bodies[name] = body
-    (folder / "landmarks.csv").write_bytes(write_landmarks(pairs))
+    (folder / "landmarks.csv").write_bytes(write_pairs(pairs))
     (folder / "dataset.json").write_text(json.dumps({"unit": "cm", "landmark": "ear_tip"}))
     return folder, bodies
 
@@ -60,9 +60,7 @@ def test_rotated_bodies_are_aligned_and_rendered_upright(cluster, rotated, tmp_p
     dataset = open_dataset(str(folder))
     for row in dataset.objects.to_pylist():
         body, to_object = bodies[row["object_id"]], dataset.object_from_source_of(row["rotation_wxyz"])
-        left = (
-            apply(to_object, [row["left"], row["right"]])[0] - dataset.load(dataset.files[row["object_id"]]).centre_mm
-        )
+        left = apply(to_object, row["landmarks"][:3]) - dataset.load(dataset.files[row["object_id"]]).centre_mm
         original = body.landmarks_mm[0] - (body.vertices_mm.min(0) + body.vertices_mm.max(0)) / 2
         cosine = left @ original / np.linalg.norm(left) / np.linalg.norm(original)
         assert np.degrees(np.arccos(min(1, cosine))) < MOST_DEG
@@ -78,7 +76,7 @@ def assert_every_reader_rotates(dataset) -> None:
     row = next(row for row in dataset.objects.to_pylist() if row["rotation_wxyz"])
     spec = RenderSpec(dataset.unit, dataset.alignment, "orthographic", 400.0, 64, DEFAULT_RIG, "raster")
     uri = dataset.mesh_uri(row["mesh"])
-    views = render_object(ObjectJob(row, uri, {"orthographic": spec})).outcomes["orthographic"]
+    views = render_object(ObjectJob(row, dataset.landmarks, uri, {"orthographic": spec})).outcomes["orthographic"]
     mesh = without_objects(dataset).load(dataset.files[row["object_id"]])
     template = Template(np.asarray(mesh.vertices_mm, float), np.eye(3)[:2])
     prepared = prepare_mesh(PrepareJob(uri, spec, template, tuple(row["rotation_wxyz"])))
@@ -88,8 +86,8 @@ def assert_every_reader_rotates(dataset) -> None:
     (file,) = mesh_files(dataset, [row["object_id"]])
     assert file == dataset.files[row["object_id"]]
     np.testing.assert_array_equal(prepared.mesh.vertices_mm, mesh.vertices_mm)
-    assert views[8]["near_side"] == "left"
-    assert views[0]["near_side"] == "right"
+    assert views[8]["near"] == [0]
+    assert views[0]["near"] == [1]
 
 
 def test_a_dry_run_writes_nothing(cluster, rotated, capsys):

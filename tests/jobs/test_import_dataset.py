@@ -12,11 +12,13 @@ from featurelib.datasets.dataset import open_dataset
 from featurelib.datasets.landmark_files.formats import write_points
 from featurelib.datasets.synthetic import make_body
 from featurelib.errors import DataError, UsageError
+from featurelib.geometry import LandmarkSet
 from featurelib.meshes import load_mesh
 from featurelib.runtime.console import OutputOptions, set_output_options
 from jobs.export_landmarks import ExportConfig, export_landmarks
 from jobs.import_dataset import ImportConfig, import_dataset
 
+EAR_TIP = LandmarkSet.single_pair("ear tip")
 OBJECTS = ("scan-a", "scan-b", "scan-c")
 
 
@@ -52,9 +54,14 @@ def marks(bodies, folder: Path, kind: str = "slicer", factor: float = 1.0, **spa
         name: tuple(tuple(factor * value for value in xyz) for xyz in pair) for name, (_, _, pair) in bodies.items()
     }
     folder.mkdir()
-    for name, content in write_points(pairs, "ear tip", kind, **spaces).items():
+    for name, content in write_points(EAR_TIP, pairs, kind, **spaces).items():
         (folder / name).write_bytes(content)
     return folder
+
+
+def points(row: dict) -> tuple:
+    """The positions in a row of the objects' table."""
+    return tuple(tuple(xyz) for xyz in np.reshape(row["landmarks"], (-1, 3)).tolist())
 
 
 def config(scans: Path, landmarks: Path | None, **changes) -> ImportConfig:
@@ -69,9 +76,9 @@ def test_meshes_and_marks_become_a_dataset_and_are_exported_again(bodies, scans,
     import_dataset(config(scans, folder))
 
     dataset = open_dataset(str(tmp_path / "dataset"))
-    assert (dataset.unit, dataset.landmark) == ("inch", "ear tip")
+    assert (dataset.unit, dataset.landmarks) == ("inch", EAR_TIP)
     for row in dataset.objects.to_pylist():
-        assert (tuple(row["left"]), tuple(row["right"])) == bodies[row["object_id"]][2]
+        assert points(row) == bodies[row["object_id"]][2]
         assert (tmp_path / "dataset/meshes" / row["mesh"]).read_bytes() == (scans / row["mesh"]).read_bytes()
 
     export_landmarks(ExportConfig(dataset=dataset.uri, out=str(tmp_path / "again"), format=kind))
@@ -87,7 +94,7 @@ def test_a_mesh_file_may_name_ras(bodies, scans, tmp_path):
     import_dataset(config(scans, folder))
 
     for row in open_dataset(str(tmp_path / "dataset")).objects.to_pylist():
-        assert (tuple(row["left"]), tuple(row["right"])) == bodies[row["object_id"]][2]
+        assert points(row) == bodies[row["object_id"]][2]
     export_landmarks(ExportConfig(dataset=str(tmp_path / "dataset"), out=str(tmp_path / "again")))
     for path in folder.iterdir():
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
@@ -111,7 +118,7 @@ def test_landmarks_off_the_meshes_are_refused_with_the_flags_that_fix_it(
 
     import_dataset(config(scans, folder, **fix))
     for row in open_dataset(str(tmp_path / "dataset")).objects.to_pylist():
-        np.testing.assert_allclose([row["left"], row["right"]], bodies[row["object_id"]][2], rtol=1e-12)
+        np.testing.assert_allclose(points(row), bodies[row["object_id"]][2], rtol=1e-12)
 
 
 def test_landmarks_can_be_imported_later_and_again(bodies, scans, tmp_path):
@@ -178,7 +185,7 @@ def test_other_formats_are_converted(bodies, tmp_path, capsys, suffix, embedded,
         ({"left": ("a", "b")}, UsageError, "expected a label, or the names of three columns"),
         ({"landmarks": "nowhere"}, DataError, "no landmark files; expected .mrk.json"),
         ({"meshes": "nowhere"}, DataError, "no mesh files; expected .ply"),
-        ({"left": ("F-1",)}, DataError, "no point 'F-1' among 'left ear tip', 'right ear tip'; name it with --left"),
+        ({"left": ("F-1",)}, DataError, "no point 'F-1' among 'ear tip_left', 'ear tip_right'; name it with --left"),
     ],
 )
 def test_wrong_use_is_an_error_before_anything_is_written(bodies, scans, tmp_path, changes, error, message):

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from featurelib.datasets.schemas import REJECTS, SHARD, vectors_schema
+from featurelib.datasets.schemas import REJECTS, shard_schema, vectors_schema
 from featurelib.datasets.shards import open_renders
 from featurelib.datasets.synthetic import make_body
 from featurelib.errors import DataError
@@ -37,7 +37,7 @@ def test_a_run_has_the_files_of_the_contract(run):
         assert manifest.objects == {"train": 10, "val": 2, "test": 2}
         assert manifest.views == {"train": 90, "val": 18, "test": 18}
         for uri in manifest.shard_uris:
-            assert SHARD.equals(pq.read_schema(uri).remove_metadata())
+            assert shard_schema(manifest.landmarks).equals(pq.read_schema(uri).remove_metadata())
         renders = run / "renders" / projection
         assert REJECTS.equals(pq.read_schema(renders / "rejects.parquet"))
         assert (renders / "config.json").is_file()
@@ -46,7 +46,10 @@ def test_a_run_has_the_files_of_the_contract(run):
 
 def assert_trained(run, projection):
     """The steps after the rendering have written what the contract says."""
-    assert vectors_schema(9).equals(pq.read_schema(run / "vectors" / f"{projection}.parquet").remove_metadata())
+    landmarks = open_renders(str(run), projection).landmarks
+    assert vectors_schema(landmarks, 9).equals(
+        pq.read_schema(run / "vectors" / f"{projection}.parquet").remove_metadata()
+    )
     for step in ("detector", "lifter", "refiner"):
         assert (run / step / projection / "config.json").is_file()
     for name in ("model.keras", "metrics.csv"):

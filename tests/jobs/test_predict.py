@@ -13,6 +13,7 @@ from featurelib.errors import DataError
 from featurelib.geometry import apply
 from featurelib.models.prediction_parts import read_predictions
 from featurelib.models.predictions import PREDICTIONS
+from jobs.drivers.predict import choose_models
 from jobs.export_landmarks import ExportConfig, export_landmarks
 from jobs.predict import PredictConfig, predict
 
@@ -41,22 +42,29 @@ def snapshot(folder):
     return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_each_mesh_has_a_row(predicted, scans):
-    """Rows are in the order of the ids, with coordinates or with the reason for none."""
+def by_landmark(table):
+    """The rows of a table by object and landmark."""
+    return {(row["object_id"], row["landmark"]): row for row in table.to_pylist()}
+
+
+def test_each_mesh_has_a_row_for_each_landmark(predicted, scans):
+    """Rows are in the order of the ids and of the set, with coordinates or with the reason for none."""
     table = pq.read_table(predicted / "predictions.parquet")
-    rows = {row["object_id"]: row for row in table.to_pylist()}
+    rows, names = by_landmark(table), open_dataset(str(scans), labelled=False).landmarks.names
+    objects = sorted(path.stem for path in (scans / "meshes").iterdir())
 
     assert table.schema.equals(PREDICTIONS)
-    assert list(rows) == sorted(path.stem for path in (scans / "meshes").iterdir())
-    assert rows["broken"]["left_x"] is None
-    assert rows["broken"]["reason"].startswith("load: meshes/broken.ply")
-    assert not rows["broken"]["accepted"]
-    for row in rows.values():
+    assert list(rows) == [(object_id, name) for object_id in objects for name in names]
+    for (object_id, _), row in rows.items():
         assert row["accepted"] == (row["reason"] == "")
-        if row["object_id"] != "broken":
-            assert min(row["left_sigma_mm"], row["right_sigma_mm"]) > 0
+        if object_id == "broken":
+            assert row["x"] is row["sigma_mm"] is row["present"] is None
+            assert row["reason"].startswith("load: meshes/broken.ply")
+        else:
+            assert row["sigma_mm"] > 0
+            assert row["present"]
     with (predicted / "predictions.csv").open() as file:
-        assert [row["object_id"] for row in csv.DictReader(file)] == list(rows)
+        assert [(row["object_id"], row["landmark"]) for row in csv.DictReader(file)] == list(rows)
 
 
 def test_predictions_equal_the_report(predicted, run, scans):
@@ -64,19 +72,18 @@ def test_predictions_equal_the_report(predicted, run, scans):
     report = json.loads((run / "report" / "report.json").read_text())["lifter"]["orthographic"]
     with (run / "report" / "per_object.csv").open() as file:
         reported = {
-            (row["object_id"], row["side"]): [float(row[f"{axis}_mm"]) for axis in "xyz"]
+            (row["object_id"], row["landmark"]): [float(row[f"{axis}_mm"]) for axis in "xyz"]
             for row in csv.DictReader(file)
             if (row["projection"], row["method"]) == ("orthographic", report["chosen"])
         }
     to_object = open_dataset(str(scans), labelled=False).object_from_source
-    rows = {row["object_id"]: row for row in pq.read_table(predicted / "predictions.parquet").to_pylist()}
+    rows = by_landmark(pq.read_table(predicted / "predictions.parquet"))
 
-    tested = {object_id for object_id, _ in reported} & set(rows)
-    assert len(tested) == 2
-    for object_id in tested:
-        for side in ("left", "right"):
-            found_mm = apply(to_object, [[rows[object_id][f"{side}_{axis}"] for axis in "xyz"]])[0]
-            np.testing.assert_allclose(found_mm, reported[object_id, side], atol=0.02)
+    tested = set(reported) & set(rows)
+    assert len(tested) == 2 * 2
+    for key in tested:
+        found_mm = apply(to_object, [[rows[key][axis] for axis in "xyz"]])[0]
+        np.testing.assert_allclose(found_mm, reported[key], atol=0.02)
 
 
 def test_markups_are_written_on_request(predicted, scans):
@@ -103,7 +110,7 @@ def test_a_repeated_command_predicts_only_new_meshes(predicted, run, scans, bodi
 
 def test_beyond_a_number_of_objects_the_parts_are_the_result(predicted, run, scans, tmp_path, monkeypatch, capsys):
     """The tables of a smaller prediction are deleted, and the message says why; readers read the parts."""
-    monkeypatch.setattr("jobs.drivers.predict.MAX_TABLE_OBJECTS", 4)
+    monkeypatch.setattr("jobs.drivers.predict.MAX_TABLE_ROWS", 9)
     out = shutil.copytree(predicted, tmp_path / "out")
     expected = pq.read_table(out / "predictions.parquet")
     (out / "manifest.json").unlink()
@@ -112,7 +119,7 @@ def test_beyond_a_number_of_objects_the_parts_are_the_result(predicted, run, sca
     assert not list(out.glob("predictions.*"))
     assert read_predictions(str(out)).equals(expected)
     assert f"{out}/parts: 5 objects, " in (printed := capsys.readouterr().out)
-    assert "a Parquet dataset, since one table has at most 4 objects" in printed
+    assert "a Parquet dataset, since one table has at most 9 rows" in printed
     export_landmarks(ExportConfig(dataset=str(scans), predictions=str(out), out=str(tmp_path / "files")))
     assert len(list((tmp_path / "files").iterdir())) == 4
 
@@ -129,3 +136,19 @@ def test_an_incomplete_prediction_is_not_read(predicted, scans, tmp_path):
 def test_without_models_the_error_names_the_command(scans, tmp_path):
     with pytest.raises(DataError, match="featurelib pipeline"):
         predict(PredictConfig(dataset=str(scans), run=str(tmp_path), out=str(tmp_path / "out")))
+
+
+def test_a_dataset_of_another_set_is_refused(run, scans, tmp_path):
+    """In one line that names both, and how they differ; a set in the older spelling is the same set."""
+    other = shutil.copytree(scans, tmp_path / "other")
+    settings = json.loads((other / "dataset.json").read_text())
+    landmarks = open_dataset(str(scans), labelled=False).landmarks
+    settings.pop("landmark", None)
+    renamed = {**settings, "landmarks": {"pairs": [list(landmarks.pairs[0])], "midline": ["chin"]}}
+    (other / "dataset.json").write_text(json.dumps(renamed))
+
+    with pytest.raises(DataError, match=r"trained on another landmark set than .*dataset\.json, without 'chin'"):
+        choose_models(str(run), "orthographic", open_dataset(str(other), labelled=False))
+    same = {**settings, "landmarks": landmarks.to_dict()}
+    (other / "dataset.json").write_text(json.dumps(same))
+    assert choose_models(str(run), "orthographic", open_dataset(str(other), labelled=False)).landmarks == landmarks

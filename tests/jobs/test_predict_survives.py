@@ -95,7 +95,7 @@ def test_a_part_that_ends_its_worker_each_time_is_rejected(cluster, run, bodies,
     for object_id, row in found.items():
         if object_id in lost:
             assert row["reason"].endswith(f"one of the {len(lost)} objects of its part ended its worker {TRIES} times")
-            assert row["left_x"] is None
+            assert row["x"] is None
         else:
             original = object_id.partition("-copy-")[0]
             assert row | {"object_id": original} == expected[original]

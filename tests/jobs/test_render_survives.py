@@ -292,7 +292,7 @@ BAD = {
     "wrong ending": "is an STL file, not a PLY",
     "20 million faces": "20,000,000 faces; expected at most 10,000,000",
     "too large": "needs a frame of",
-    "label outside": "a landmark needs a frame of",
+    "label outside": "landmark pole_left needs a frame of",
 }
 
 

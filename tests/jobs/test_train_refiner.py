@@ -9,10 +9,13 @@ import pytest
 
 from featurelib.datasets.dataset import MeshFile, open_dataset
 from featurelib.errors import DataError, UsageError
+from featurelib.geometry import LandmarkSet
 from featurelib.models.lifter.vectors import read_vectors
+from featurelib.models.refiner.directions import Directions
 from featurelib.models.refiner.files import read_numbers
 from featurelib.models.refiner.model import load_refiner
 from featurelib.models.refiner.plan import SamplePlan
+from featurelib.models.refiner.sides import training_sides
 from featurelib.models.refiner.stages import CropSize, InitialErrors
 from featurelib.models.uncertainty.model import UncertaintyModel
 from jobs.evaluate import EvaluateConfig, evaluate
@@ -21,6 +24,7 @@ from jobs.train_lifter import TrainLifterConfig, train_lifter
 from jobs.train_refiner import TrainRefinerConfig, train_refiner
 from jobs.vectorize import VectorizeConfig, vectorize
 from jobs.workers.inference import mesh_files, without_objects
+from jobs.workers.refiner_task import PAIR_CROPS, default_crops
 from jobs.workers.refiner_training import rendered
 
 NUM_CROPS = 64
@@ -36,10 +40,9 @@ def plan(run, bodies) -> SamplePlan:
     """The plan of a first stage on the run's training objects, of five batches in two segments."""
     training, dataset = read_vectors(str(run), "orthographic").where("train"), open_dataset(str(bodies))
     meshes = tuple(mesh_files(dataset, training.object_ids))
-    initial_errors = InitialErrors(np.empty((0, 3)), 4.0)
-    return SamplePlan(
-        without_objects(dataset), meshes, training.landmarks_mm, CropSize(80.0, 32), initial_errors, 128, 5, (3, 0)
-    )
+    labels = training.landmarks_mm, training.absent, training_sides(dataset.landmarks)
+    settings = Directions.of_pair(), CropSize(80.0, 32), InitialErrors(np.empty((0, 3)), 4.0), 128, 5, (3, 0)
+    return SamplePlan(without_objects(dataset), meshes, *labels, *settings)
 
 
 def test_a_refiner_has_its_files_and_its_start(run):
@@ -77,16 +80,25 @@ def test_the_report_has_the_refined_landmarks_of_all_test_objects(run):
     assert sum(",orthographic,refined," in row for row in rows) == 4
 
 
+def test_a_pair_has_the_fewest_crops():
+    """Each further channel adds some; both landmarks of a pair share one."""
+    pair = LandmarkSet.single_pair("tip")
+    pairs = LandmarkSet((*pair.pairs, ("a", "b")))
+
+    assert default_crops(pair) == PAIR_CROPS < default_crops(pairs)
+    assert default_crops(LandmarkSet(pair.pairs, ("nose",))) == default_crops(pairs)
+
+
 @pytest.mark.parametrize("training_threads", [1, 16])
 def test_rendered_batches_are_the_plans_in_order(plan, training_threads):
     """The same seed gives the same batches, whatever number of threads renders them."""
     here = [batch for segment in range(plan.num_segments) for batch in plan.batches(segment)]
     there = list(rendered(plan, training_threads))
 
-    assert [len(batch.xy) for batch in there] == [128] * 5
+    assert [len(batch.images) for batch in there] == [128] * 5
     for one, other in zip(here, there, strict=True):
         assert np.array_equal(one.images, other.images)
-        assert np.array_equal(one.xy, other.xy)
+        assert np.array_equal(one.labels.xy, other.labels.xy)
 
 
 @pytest.fixture

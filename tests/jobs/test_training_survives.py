@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 
+from featurelib.datasets.synthetic import EAR_TIPS
 from featurelib.errors import DataError, UsageError
 from jobs.train_detector import TrainDetectorConfig, train_detector
 
@@ -127,7 +128,9 @@ def test_weights_of_another_alpha_are_rejected(cluster, renders, tmp_path):
     """A worker's error about the user's file ends the command with that message, without a restart."""
     from featurelib.models.detector.network import build_detector
 
-    backbone = build_detector(head="regression", alpha=0.5, input_size=32, weights="none").get_layer("backbone")
+    backbone = build_detector(EAR_TIPS, head="regression", alpha=0.5, input_size=32, weights="none").get_layer(
+        "backbone"
+    )
     arrays = {variable.path.removeprefix("backbone/"): variable.numpy() for variable in backbone.weights}
     np.savez(tmp_path / "w.npz", **arrays)
 

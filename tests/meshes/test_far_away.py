@@ -8,6 +8,7 @@ import trimesh
 
 from featurelib.datasets.shards.spec import RenderSpec
 from featurelib.datasets.shards.views import object_views
+from featurelib.datasets.synthetic import EAR_TIPS
 from featurelib.errors import DataError
 from featurelib.geometry import DEFAULT_RIG, Alignment, rigid
 from featurelib.meshes import Mesh, load_mesh
@@ -66,22 +67,20 @@ def test_images_and_labels_are_the_same(pair, projection, is_coloured):
         colours = np.random.default_rng(0).integers(0, 256, near.vertices_mm.shape)
         near, far = (Mesh.smooth(mesh.vertices_mm, mesh.faces, colours=colours) for mesh in (near, far))
     spec = RenderSpec("mm", Alignment(), projection, 400.0, 128, DEFAULT_RIG, "raster")
-    labels = {"object_id": "a", "group": "a", "split": "train"}
+    labels = {"object_id": "a", "group": "a", "split": "train", "absent": [False, False]}
     renderer = open_renderer("raster")
 
     rows, far_rows = (
-        object_views(mesh, {**labels, "left": left, "right": right}, "0", spec, renderer)
-        for mesh, (left, right) in ((near, landmarks_mm), (far, landmarks_mm + FAR_MM))
+        object_views(mesh, {**labels, "landmarks": points_mm.ravel()}, EAR_TIPS, "0", spec, renderer)
+        for mesh, points_mm in ((near, landmarks_mm), (far, landmarks_mm + FAR_MM))
     )
     images, far_images = (list(renderer.render(mesh, spec.cameras(mesh.centre_mm), 128)) for mesh in (near, far))
 
     for row, far_row in zip(rows, far_rows, strict=True):
-        for name in ("left_xy", "right_xy", "xy"):
-            assert far_row[name] == pytest.approx(row[name], abs=1e-8)
-        assert [far_row[k] for k in ("left_visible", "right_visible", "near_side")] == [
-            row[k] for k in ("left_visible", "right_visible", "near_side")
-        ]
-        assert np.array(far_row["left_mm"]) - FAR_MM == pytest.approx(row["left_mm"], abs=1e-6)
+        assert far_row["landmarks_xy"] == pytest.approx(row["landmarks_xy"], abs=1e-8)
+        assert [far_row[k] for k in ("landmarks_visible", "near")] == [row[k] for k in ("landmarks_visible", "near")]
+        far_mm = np.reshape(far_row["landmarks_mm"], (-1, 3)) - FAR_MM
+        assert far_mm.ravel() == pytest.approx(row["landmarks_mm"], abs=1e-6)
     for image, far_image in zip(images, far_images, strict=True):
         assert (image.pixels != far_image.pixels).mean() < 0.01
         seen = np.isfinite(image.depth_mm) & np.isfinite(far_image.depth_mm)

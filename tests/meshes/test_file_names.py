@@ -2,8 +2,11 @@ import pytest
 
 from featurelib.datasets.dataset import objects_table
 from featurelib.errors import DataError
+from featurelib.geometry import LandmarkSet
 from featurelib.meshes.file_names import split_mesh_name
 from featurelib.runtime.storage import Entry
+
+EAR = LandmarkSet.single_pair("ear")
 
 
 @pytest.mark.parametrize(
@@ -29,6 +32,6 @@ def test_the_object_of_a_packed_mesh_has_its_plain_name():
     """A dataset's table has `head` for head.ply.gz, and two files of one object are refused."""
     packed, plain = Entry("head.ply.gz", 1, "a"), Entry("head.stl", 1, "b")
 
-    assert objects_table([packed], None)["object_id"].to_pylist() == ["head"]
+    assert objects_table([packed], None, EAR)["object_id"].to_pylist() == ["head"]
     with pytest.raises(DataError, match=r"head\.stl and head\.ply\.gz are both object head; keep one"):
-        objects_table([packed, plain], None)
+        objects_table([packed, plain], None, EAR)

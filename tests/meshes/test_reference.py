@@ -44,7 +44,7 @@ def test_an_object_in_other_axes_fits_with_its_rotation(bodies, reference, rotat
     straight = fit_to(mesh_of(body), reference, body.landmarks_mm)
     rotated = fit_to(mesh_of(body, rotation), reference, body.landmarks_mm @ rotation.T)
 
-    assert rotated.pair == pytest.approx(straight.pair, abs=0.02)
+    assert rotated.landmarks == pytest.approx(straight.landmarks, abs=0.02)
     assert angle_deg(rotated.rotation.T @ rotation @ straight.rotation) < 3
 
 
@@ -57,7 +57,7 @@ def test_a_minority_in_other_axes_does_not_distort_the_reference(bodies, referen
     fit = fit_to(mesh_of(bodies[1]), mixed, None)
     assert fit.angle_deg < 25
     assert fit.misfit < 0.015
-    assert fit.pair is None
+    assert fit.landmarks is None
     assert np.corrcoef(mixed.radii, reference.radii)[0, 1] > 0.95
 
 

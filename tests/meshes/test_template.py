@@ -6,7 +6,7 @@ from scipy.spatial.transform import Rotation
 
 from featurelib.errors import DataError
 from featurelib.meshes.surface import closest_points
-from featurelib.meshes.template import Template, build_template, locate
+from featurelib.meshes.template import ALONE, MIN_LABELS, Template, build_template, chosen_shapes, groups, locate
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_a_template_survives_its_bytes(mean: Template) -> None:
 
 def test_bytes_that_are_no_template_are_rejected_by_name(mean: Template) -> None:
     """Other files, truncated files and other shapes raise an error of one line that names the file."""
-    wrong_shape = Template(mean.points_mm, mean.landmarks_mm[:1]).to_bytes()
+    wrong_shape = Template(mean.points_mm, mean.landmarks_mm[:, :2]).to_bytes()
 
     for content in (b"", b"no npz", mean.to_bytes()[:-40], wrong_shape):
         with pytest.raises(DataError, match=r"^lifter/template\.npz: .*expected"):
@@ -108,3 +108,71 @@ def test_a_template_needs_a_shape() -> None:
     """An empty training split is an error."""
     with pytest.raises(DataError, match="no training shapes"):
         build_template([])
+
+
+def on_surface(template: Template, count: int) -> Template:
+    """Return the template with `count` of its points as landmarks."""
+    return Template(
+        template.points_mm, template.points_mm[np.linspace(0, len(template.points_mm) - 1, count).astype(int)]
+    )
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 300])
+def test_every_landmark_is_in_one_group(mean: Template, count) -> None:
+    """The groups are a partition; a few landmarks are alone, many share registrations."""
+    found = groups(on_surface(mean, count))
+
+    assert sorted(np.concatenate(found)) == list(range(count))
+    if count <= ALONE:
+        assert len(found) == count
+    if count == 300:
+        assert len(found) < 100
+
+
+def test_more_landmarks_do_not_move_those_that_are_alone(family, mean: Template) -> None:
+    """A pair is located in the same place in a larger set, if no other landmark is near."""
+    vertices, faces, _ = family(1, seed=5)[0]
+    nose = mean.points_mm[mean.points_mm[:, 2].argmax()]
+    cluster = nose + np.random.default_rng(0).normal(size=(8, 3))
+    more = Template(mean.points_mm, np.concatenate([mean.landmarks_mm, cluster]))
+
+    pair, found = locate(mean, vertices, faces), locate(more, vertices, faces)
+
+    assert len(groups(more)) == 3
+    np.testing.assert_array_equal(found.landmarks_mm[:2], pair.landmarks_mm)
+    np.testing.assert_array_equal(found.near_residual_mm[:2], pair.near_residual_mm)
+    assert found.landmarks_mm.shape == (10, 3)
+    assert found.snap_mm.shape == found.near_residual_mm.shape == (10,)
+
+
+def test_unlabelled_landmarks_do_not_poison_the_mean(family) -> None:
+    """A mean landmark is that of the shapes that have it; the points do not depend on labels."""
+    shapes = family(4)
+    holed = [(vertices, faces, labels.copy()) for vertices, faces, labels in shapes]
+    holed[0][2][1] = holed[2][2][0] = np.nan
+
+    whole, partial = build_template(shapes, num_points=500), build_template(holed, num_points=500)
+
+    np.testing.assert_array_equal(partial.points_mm, whole.points_mm)
+    np.testing.assert_allclose(partial.landmarks_mm, whole.landmarks_mm, atol=5)
+    assert np.isfinite(partial.landmarks_mm).all()
+
+
+def test_a_landmark_without_any_label_is_named(family) -> None:
+    """The error has its name and what to do."""
+    shapes = [(vertices, faces, np.array([labels[0], [np.nan] * 3])) for vertices, faces, labels in family(2)]
+
+    with pytest.raises(DataError, match=r"'nasion' is labelled on none of 2 training objects; label it"):
+        build_template(shapes, names=("tip", "nasion"), num_points=100)
+
+
+def test_shapes_are_chosen_evenly_and_for_rare_landmarks() -> None:
+    """Landmarks with few labels add the objects that have them, and complete labels add none."""
+    labelled = np.ones((112, 3), dtype=bool)
+    np.testing.assert_array_equal(chosen_shapes(labelled), np.arange(0, 90, 3))
+
+    labelled[:, 2] = np.isin(np.arange(112), [4, 7, 100])
+    assert {4, 7, 100} <= {*chosen_shapes(labelled)}
+    assert len(chosen_shapes(labelled)) == 33
+    labelled[:, 2] = np.arange(112) % 3 == 1
+    assert labelled[chosen_shapes(labelled), 2].sum() == MIN_LABELS

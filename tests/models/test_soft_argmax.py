@@ -47,6 +47,19 @@ def test_a_flipped_map_has_the_mirrored_position():
     np.testing.assert_allclose(flipped.spread, found.spread)
 
 
+@pytest.mark.parametrize("count", [1, 16, 17, 80])
+def test_each_map_has_its_own_moments(count):
+    """The result of a map does not depend on the others, nor on the axis that counts them."""
+    logits = np.random.default_rng(2).normal(size=(3, HEIGHT, WIDTH, count)).astype(np.float32)
+    together = map_moments(np.moveaxis(logits, -1, 1))
+
+    for i, k in np.ndindex(3, count):
+        alone = map_moments(logits[i, ..., k])
+        np.testing.assert_allclose(together.xy[i, k], alone.xy, atol=1e-12)
+        np.testing.assert_allclose(together.covariance[i, k], alone.covariance, atol=1e-12)
+    assert map_moments(np.empty((0, 2, HEIGHT, WIDTH))).covariance.shape == (0, 2, 2, 2)
+
+
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e4])
 def test_any_logits_give_finite_results(scale):
     """A map with one dominant cell has no spread, and a flat map has one."""

@@ -2,6 +2,9 @@
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +14,17 @@ import numpy as np
 import pytest
 
 from featurelib.datasets.dataset import open_dataset
+from featurelib.datasets.objects_table import write_objects
+from featurelib.datasets.synthetic import LANDMARKS, write_dataset
 
 TOKEN = "correct-horse"
 """The token of the server under test."""
+
+
+@pytest.fixture(scope="package")
+def token():
+    """The token of each server under test."""
+    return TOKEN
 
 
 @pytest.fixture(scope="package")
@@ -63,6 +74,67 @@ def client(address):
     """A client with the token."""
     headers = {"authorization": f"Bearer {TOKEN}"}
     with httpx.Client(base_url=address, timeout=60, headers=headers) as client:
+        yield client
+
+
+@pytest.fixture(scope="package")
+def serving(free_ports):
+    """A context manager that runs `featurelib serve` with some flags and the token, on its own Ray; its address."""
+
+    @contextmanager
+    def running(*flags, cwd, python=sys.executable, **environment):
+        (port,) = free_ports(1)
+        command = [python, "-m", "featurelib", "serve", *flags, "--port", str(port)]
+        environment = {**os.environ, "FEATURELIB_TOKEN": TOKEN, **environment}
+        environment.pop("RAY_ADDRESS", None)
+        server = subprocess.Popen(command, cwd=cwd, env=environment, stdout=subprocess.PIPE, text=True)
+        line = server.stdout.readline()
+        assert line.startswith(f"http://127.0.0.1:{port}: the server is ready"), line
+        yield f"http://127.0.0.1:{port}"
+        server.send_signal(signal.SIGINT)
+        assert server.wait(timeout=60) == 0
+
+    return running
+
+
+@pytest.fixture(scope="package")
+def set_dataset(tmp_path_factory):
+    """A dataset of bodies with two pairs and two midline landmarks; one test body lacks a label, one its chin."""
+    folder = tmp_path_factory.mktemp("set") / "bodies"
+    write_dataset(folder, 14, landmarks=LANDMARKS)
+    splits = ["val", "val", "test", "test", *["train"] * 10]
+    (folder / "objects.csv").write_bytes(write_objects({f"body-{i:05d}": ("", s) for i, s in enumerate(splits)}))
+    table = folder / "landmarks.csv"
+    header, *rows = table.read_text().splitlines()
+    rows = [row for row in rows if not row.startswith(("body-00002,nose_tip,", "body-00003,chin,"))]
+    table.write_text("\n".join([f"{header},status", *(f"{row}," for row in rows), "body-00003,chin,,,,absent"]) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="package")
+def set_run(cluster, set_dataset, tmp_path_factory, output_of):
+    """A run on `set_dataset` in one projection, trained too briefly for a useful accuracy."""
+    import ray
+
+    run = tmp_path_factory.mktemp("set-run")
+    flags = f"--dataset {set_dataset} --run {run} --projections orthographic --image-size 128 --input-size 64"
+    flags += " --alpha 0.35 --weights none --epochs 2 --batch-size 16 --refiner-crops 64"
+    output_of("pipeline", *flags.split(), address=ray.get_runtime_context().gcs_address)
+    return run
+
+
+@pytest.fixture(scope="package")
+def set_address(set_run, set_dataset, serving):
+    """The address of a server of `set_run`, with labelling."""
+    with serving("--run", set_run, "--dataset", set_dataset, "--label", cwd=set_run) as address:
+        yield address
+
+
+@pytest.fixture(scope="package")
+def set_client(set_address):
+    """A client of the server of `set_run`, with the token."""
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    with httpx.Client(base_url=set_address, timeout=60, headers=headers) as client:
         yield client
 
 
@@ -136,10 +208,9 @@ class Viewer:
         return {(kind, side): np.array([x, y]) for kind, side, x, y in boxes}
 
     def marks(self):
-        """The dots' positions in the object frame, by name."""
+        """The dots' positions in the object frame, by kind and landmark."""
         return self.ask(
-            "() => Object.fromEntries(viewer.model.scene.getObjectByName('dots').children"
-            ".map(dot => [dot.name, dot.position.toArray()]))"
+            "() => Object.fromEntries(viewer.model.marks.all().map(dot => [`${dot.kind}-${dot.title}`, dot.point]))"
         )
 
     def page_position(self, point_mm):

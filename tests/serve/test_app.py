@@ -27,7 +27,7 @@ def test_objects_come_in_pages(client):
 
 
 def test_infer_finds_a_position_in_one_view(client, run):
-    """The response has xy, px, the side and the model's version; the exact front view has no side."""
+    """For one pair the response has the near one, its side and the model; the exact front view has no side."""
     side_view = client.post("/infer", json={"object_id": "body-00002", "view": 0}).json()
     front = client.post("/infer", json={"object_id": "body-00002", "view": 4}).json()
 
@@ -42,11 +42,12 @@ def test_infer_3d_equals_the_report(client, run):
     """HTTP and the report agree to 0.01 mm, in each method."""
     rows = [line.split(",") for line in (run / "report" / "per_object.csv").read_text().splitlines()[1:]]
     compared = 0
-    for object_id, projection, method, side, *numbers in rows:
+    for object_id, projection, method, landmark, *numbers in rows:
         if method in ("mlp", "triangulation", "robust_all", "template", "refined"):
             question = {"object_id": object_id, "projection": projection, "method": method}
             answer = client.post("/infer/3d", json=question).json()
-            np.testing.assert_allclose(answer[side]["xyz"], [float(n) for n in numbers[:3]], atol=0.01)
+            found = {one["name"]: one for one in answer["landmarks"]}
+            np.testing.assert_allclose(found[landmark]["xyz"], [float(n) for n in numbers[:3]], atol=0.01)
             compared += 1
 
     assert compared == 2 * 2 * 5

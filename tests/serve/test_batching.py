@@ -21,7 +21,7 @@ class Caller:
             calls.append((projection, len(pngs)))
             await asyncio.sleep(0.05)
             numbers = np.array([int(png) for png in pngs], float)
-            landmarks_xy = np.broadcast_to(numbers[:, None, None], (len(pngs), 2, 2))
+            landmarks_xy = np.broadcast_to(numbers[:, None, None], (len(pngs), 5, 2))
             return Detection(landmarks_xy, numbers[:, None]), projection
 
         batched = batched_detector(detect, max_calls=2)

@@ -94,7 +94,7 @@ def test_a_photograph_is_rotated_by_its_exif_tag(client, run):
 
 @pytest.fixture(scope="module")
 def predicted(address, run, bodies, tmp_path_factory):
-    """The predictions of `predict` for two of the bodies, by object, in the object frame."""
+    """The predictions of `predict` for two of the bodies, by object and landmark, in the object frame."""
     from featurelib.datasets.dataset import open_dataset
     from jobs.predict import PredictConfig, predict
 
@@ -106,12 +106,12 @@ def predicted(address, run, bodies, tmp_path_factory):
     predict(PredictConfig(dataset=str(folder), run=str(run), out=str(folder / "out")))
     rows = list(csv.DictReader((folder / "out" / "predictions.csv").read_text().splitlines()))
     to_mm = open_dataset(str(folder), labelled=False).object_from_source
-    return {row["object_id"]: (apply(to_mm, points_of(row)), row) for row in rows}
+    return {(row["object_id"], row["landmark"]): (apply(to_mm, [point_of(row)])[0], row) for row in rows}
 
 
-def points_of(row):
-    """The two points of a row of predictions.csv."""
-    return [[float(row[f"{side}_{axis}"]) for axis in "xyz"] for side in ("left", "right")]
+def point_of(row):
+    """The point of a row of predictions.csv."""
+    return [float(row[axis]) for axis in "xyz"]
 
 
 @pytest.mark.parametrize("name", ["body-00002", "body-00005"])
@@ -119,14 +119,17 @@ def test_an_uploaded_mesh_equals_predict(client, bodies, predicted, name):
     """The server and `predict` agree on a file: to 0.01 mm, with the same standard deviations and the same reason."""
     content = (bodies / "meshes" / f"{name}.ply").read_bytes()
     answer = client.post("/infer/3d", files={"mesh": ("anything.ply", content)})
-    landmarks_mm, row = predicted[name]
 
     assert answer.status_code == 200, answer.text
     found = answer.json()
-    np.testing.assert_allclose([found["left"]["xyz"], found["right"]["xyz"]], landmarks_mm, atol=0.01)
-    assert found["left"]["sigma_mm"] == pytest.approx(float(row["left_sigma_mm"]), rel=1e-4)
-    assert row["accepted"] == str(found["accepted"]).lower()
-    assert row["reason"] == found["reason"]
+    for landmark in found["landmarks"]:
+        point_mm, row = predicted[name, landmark["name"]]
+        np.testing.assert_allclose(landmark["xyz"], point_mm, atol=0.01)
+        assert landmark["sigma_mm"] == pytest.approx(float(row["sigma_mm"]), rel=1e-4)
+        assert [str(landmark[key]).lower() for key in ("present", "accepted")] == [row["present"], row["accepted"]]
+        assert row["reason"] == landmark["reason"]
+    assert found["landmarks"] == [found["left"], found["right"]]
+    assert found["accepted"] == all(landmark["accepted"] for landmark in found["landmarks"])
     assert list(range(9)) == [view["view"] for view in found["views"]]
     assert {"prepare", "detect", "lift", "total"} == set(found["timings_ms"])
 

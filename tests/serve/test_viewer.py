@@ -109,16 +109,16 @@ def test_x_ray_shows_occluded_dots(shown):
     """The mesh becomes translucent and no surface covers a dot; a second press restores the first state."""
     look = (
         "() => { const {opacity, transparent} = viewer.model.mesh.material;"
-        " return [transparent, opacity, viewer.model.scene.getObjectByName('dots').children"
-        ".map(dot => dot.material.depthTest)]; }"
+        " return [transparent, opacity, ['predicted', 'true'].map(kind =>"
+        " viewer.model.scene.getObjectByName(kind).material.depthTest)]; }"
     )
     before = shown.ask(look)
     shown.tab.get_by_role("button", name="X-ray").click()
     through = shown.ask(look)
     shown.tab.keyboard.press("x")
 
-    assert [False, 1, [True] * 4] == before == shown.ask(look)
-    assert through == [True, pytest.approx(0.3), [False] * 4]
+    assert [False, 1, [True] * 2] == before == shown.ask(look)
+    assert through == [True, pytest.approx(0.3), [False] * 2]
 
 
 def test_wireframe_rays_and_spread_can_be_switched(shown):
@@ -137,7 +137,7 @@ def test_wireframe_rays_and_spread_can_be_switched(shown):
     assert before == [False, False, True]
     assert after == [True, True, False]
     assert shown.ask("() => viewer.model.scene.getObjectByName('rays').geometry.attributes.position.count") == 2 * 9
-    assert shown.ask("() => viewer.model.scene.getObjectByName('spreads').children.length") == 2
+    assert shown.ask("() => viewer.model.scene.getObjectByName('spreads').count") == 2
 
 
 def test_rays_agree_with_the_api(shown, client):
@@ -219,7 +219,7 @@ def test_the_page_aligns_as_python_does(shown, dataset):
     opened = open_dataset(str(dataset))
     mesh = opened.load(opened.files[OBJECT])
     row = opened.objects.filter([i == OBJECT for i in opened.objects["object_id"].to_pylist()]).to_pylist()[0]
-    truth_mm = apply(opened.object_from_source, [row["left"], row["right"]])
+    truth_mm = apply(opened.object_from_source, np.reshape(row["landmarks"], (2, 3)))
     vertices, truth = shown.ask(
         "() => [[...viewer.model.mesh.geometry.attributes.position.array], viewer.state.details.truth]"
     )

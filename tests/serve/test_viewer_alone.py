@@ -2,11 +2,9 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import sysconfig
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -14,9 +12,9 @@ import numpy as np
 import pytest
 
 from featurelib.datasets.dataset import open_dataset
+from featurelib.geometry import apply
 
 ROOT = Path(__file__).parents[2]
-TOKEN = "battery-staple"
 
 
 @pytest.fixture
@@ -30,31 +28,18 @@ def meshes(bodies, tmp_path):
     return folder
 
 
-@contextmanager
-def serving(meshes, port, python=sys.executable, **environment):
-    """The address of `featurelib serve --dataset DATASET --label`, on its own Ray cluster."""
-    command = [python, "-m", "featurelib", "serve", "--dataset", meshes, "--label", "--port", str(port)]
-    environment = {**os.environ, "FEATURELIB_TOKEN": TOKEN, **environment}
-    server = subprocess.Popen(command, cwd=meshes, env=environment, stdout=subprocess.PIPE, text=True)
-    line = server.stdout.readline()
-    assert line.startswith(f"http://127.0.0.1:{port}: the server is ready"), line
-    yield f"http://127.0.0.1:{port}"
-    server.send_signal(signal.SIGINT)
-    assert server.wait(timeout=60) == 0
-
-
 @pytest.fixture
-def labelling_server(meshes, free_ports):
+def labelling_server(meshes, serving):
     """The address of a server of this checkout."""
-    with serving(meshes, *free_ports(1)) as address:
+    with serving("--dataset", meshes, "--label", cwd=meshes) as address:
         yield address
 
 
 @pytest.mark.slow  # a minute: a server with its own Ray cluster
-def test_a_dataset_is_made_from_meshes_alone(labelling_server, meshes, open_viewer_of, facing_mm):
+def test_a_dataset_is_made_from_meshes_alone(labelling_server, meshes, open_viewer_of, facing_mm, token):
     """Both objects are labelled by clicks, and `open_dataset` reads the resulting table."""
-    client = httpx.Client(base_url=labelling_server, headers={"authorization": f"Bearer {TOKEN}"})
-    viewer = open_viewer_of(labelling_server, TOKEN)
+    client = httpx.Client(base_url=labelling_server, headers={"authorization": f"Bearer {token}"})
+    viewer = open_viewer_of(labelling_server, token)
     viewer.tab.goto("/?label")
     placed = {}
     for number in range(2):
@@ -76,13 +61,12 @@ def test_a_dataset_is_made_from_meshes_alone(labelling_server, meshes, open_view
     assert (rejected.status_code, rejected.json()["error"]["code"]) == (404, "not_found")
     assert viewer.errors == []
     for row in dataset.objects.to_pylist():
-        source = np.array([[*row["left"], 1], [*row["right"], 1]])
-        found_mm = (source @ dataset.object_from_source.T)[:, :3]
+        found_mm = apply(dataset.object_from_source, np.reshape(row["landmarks"], (2, 3)))
         assert np.linalg.norm(found_mm - placed[row["object_id"]], axis=1).max() < 0.5
 
 
 @pytest.mark.slow  # builds a wheel, and starts a server with its own Ray cluster
-def test_an_installed_wheel_serves_the_viewer(meshes, tmp_path, free_ports):
+def test_an_installed_wheel_serves_the_viewer(meshes, tmp_path, serving):
     """Installed elsewhere, without Node.js, the server sends all files of the page, three.js included."""
     uv = shutil.which("uv") or ROOT / ".uv" / "bin" / "uv"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / ".uv")}
@@ -103,7 +87,7 @@ def test_an_installed_wheel_serves_the_viewer(meshes, tmp_path, free_ports):
     names += ["vendor/three.module.js", "vendor/three.core.js", "vendor/loaders/GLTFLoader.js"]
 
     assert Path(where).is_relative_to(tmp_path)
-    with serving(meshes, *free_ports(1), python, **environment) as address:
+    with serving("--dataset", meshes, "--label", cwd=meshes, python=python, **environment) as address:
         assert "<title>" in httpx.get(f"{address}/").text
         for name in names:
             answer = httpx.get(f"{address}/viewer/{name}")

@@ -1,4 +1,4 @@
-"""From landmark files to rows of landmarks.csv: finds the object, the sides, the axes and the unit of the points."""
+"""From landmark files to landmarks by object: finds the object, the names, the axes and the unit of the points."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -9,59 +9,32 @@ from typing import NamedTuple
 from featurelib.datasets.coordinates import Xyz
 from featurelib.datasets.faults import Fault
 from featurelib.datasets.landmark_files.formats import read_points, suffix_of
-from featurelib.datasets.landmark_files.landmarks import (
-    NamedPoints,
-    Naming,
-    Space,
-    names_landmark,
-    naming,
-    pair_of,
-    shown,
-    words,
-)
+from featurelib.datasets.landmark_files.landmarks import NamedPoints, Space, shown, words
 from featurelib.datasets.landmark_files.objects import KnownObjects, Owner, is_known, owner_of
+from featurelib.datasets.landmark_files.selection import Naming, Reading, Selection, names_landmark, naming, selected
 from featurelib.datasets.landmark_files.tables import Columns
 from featurelib.errors import DataError
-from featurelib.geometry import MM_PER_UNIT, SIDES
+from featurelib.geometry import SIDES, LandmarkSet
 from featurelib.meshes import MESH_SUFFIXES
-
-Pair = tuple[Xyz, Xyz]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Options for reading landmark files.
-
-    landmark: its name. left, right: the labels of its points; None: labels with a word for the side.
-    columns: of CSV tables. unit: of the meshes. landmark_unit: of the landmarks, whatever their files name; None: that
-    of the file, or else that of the meshes.
-    """
-
-    landmark: str
-    left: str | None = None
-    right: str | None = None
-    columns: Columns = field(default_factory=Columns)
-    unit: str = "mm"
-    landmark_unit: str | None = None
-
-    def scale(self, named: str | None) -> float:
-        """Return the factor from the unit that a file names to the meshes' unit."""
-        return MM_PER_UNIT[self.landmark_unit or named or self.unit] / MM_PER_UNIT[self.unit]
 
 
 @dataclass(frozen=True)
 class Imported:
     """The landmarks of a dataset, in the axes and unit of its meshes.
 
-    pairs: left and right by object. extras: group and split by object, empty if the files have none.
+    names: of the k landmarks. landmarks: k positions by object, None where not labelled.
+    absent: the names of the landmarks that do not exist on an object, by object, for those that lack any.
+    extras: group and split by object, empty if the files have none.
     spaces: the axes that the files name, by object. faults: of the points that were left out.
     notes: what was guessed, such as the object of a file with a longer name.
     """
 
-    pairs: Mapping[str, Pair]
+    names: tuple[str, ...]
+    landmarks: Mapping[str, tuple[Xyz | None, ...]]
+    absent: Mapping[str, frozenset[str]]
     extras: Mapping[str, tuple[str, str]]
     spaces: Mapping[str, Space | None]
-    faults: tuple[Fault, ...]
+    faults: tuple[Fault, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -105,8 +78,8 @@ def import_landmarks(
 ) -> Imported:
     """Return the landmarks in some files. Broken files, rows and points are left out and become faults.
 
-    If any label in the files has the landmark's name, all labels must have it; if any has no other words, none may have
-    others. Points at 0, 0, 0 are returned: whether they were placed shows on the mesh (`placement`).
+    For one pair: if any label in the files has the landmark's name, all labels must have it; if any has no other words,
+    none may have others. Points at 0, 0, 0 are returned: whether they were placed shows on the mesh (`placement`).
 
     Args:
         files: name and content of each, with an ending of POINT_SUFFIXES; a subfolder before it is the object's name.
@@ -115,29 +88,39 @@ def import_landmarks(
         space_of: the axes of an object's mesh file.
     """
     report = Report()
-    known = KnownObjects.of(object_ids, words(reading.landmark))
+    landmark = reading.landmark
+    known = KnownObjects.of(object_ids, words(landmark or ""))
     columns = replace(reading.columns, is_object=lambda cell: is_known(_object_in(cell, known), known))
     read = [*_read(files, known, columns, report)]
-    found = [*_found(read, known, reading.landmark, report)]
+    found = [*_found(read, known, landmark, report)]
     every = chain((points for _, _, points in read), (one.points for one in found))
     labels = dict.fromkeys(label for points in every for label in points.labels)
-    named = naming(labels, reading.landmark)
-    kept: dict[str, tuple[Found, Pair]] = {}
+    named = naming(labels, landmark) if landmark else "none"
+    kept: dict[str, tuple[Found, Selection]] = {}
     for object_id, several in _by_object(found).items():
-        pairs = [*_pairs(several, reading, named, space_of, report)]
-        if chosen := _only(object_id, pairs, report):
+        if chosen := _joined(object_id, [*_selections(several, reading, named, space_of, report)], report):
             kept[object_id] = chosen
             report.notes.extend(chosen[0].notes)
-    if kept and named == "longer" and None in (reading.left, reading.right):
-        longer = [label for label in labels if names_landmark([label], reading.landmark)]
-        report.notes.append(f"no label is {reading.landmark!r} alone; longer ones were read for it: {shown(longer)}")
+    if kept and landmark and named == "longer" and None in (reading.left, reading.right):
+        longer = [label for label in labels if names_landmark([label], landmark)]
+        report.notes.append(f"no label is {landmark!r} alone; longer ones were read for it: {shown(longer)}")
+    names = LandmarkSet.single_pair(landmark).names if landmark else _names([chosen for _, chosen in kept.values()])
     return Imported(
-        {i: pair for i, (_, pair) in kept.items()},
+        names,
+        {i: tuple(chosen.points.get(name) for name in names) for i, (_, chosen) in kept.items()},
+        {i: chosen.absent for i, (_, chosen) in kept.items() if chosen.absent},
         {i: (one.points.group, one.points.split) for i, (one, _) in kept.items()},
         {i: one.points.space for i, (one, _) in kept.items()},
         tuple(report.faults),
         tuple(report.notes),
     )
+
+
+def _names(selections: Iterable[Selection]) -> tuple[str, ...]:
+    """Return all names: numbers by their size, other names in the order of the object that has most."""
+    ordered = sorted(selections, key=lambda chosen: -len(chosen.points))
+    names = [*dict.fromkeys(name for chosen in ordered for name in (*chosen.points, *sorted(chosen.absent)))]
+    return tuple(sorted(names, key=int) if all(name.isdecimal() for name in names) else names)
 
 
 def _read(
@@ -155,7 +138,7 @@ def _read(
 
 
 def _found(
-    read: Iterable[tuple[str, str | None, NamedPoints]], known: KnownObjects, landmark: str, report: Report
+    read: Iterable[tuple[str, str | None, NamedPoints]], known: KnownObjects, landmark: str | None, report: Report
 ) -> Iterator[Found]:
     """Yield the points of known objects; those of other objects are faults."""
     for name, given, points in read:
@@ -165,7 +148,7 @@ def _found(
         except DataError as error:
             report.fault(None, f"{name} {points.place}".rstrip() + f": {error}")
             continue
-        of_landmark = landmark if names_landmark([stem], landmark) else None
+        of_landmark = landmark if landmark and names_landmark([stem], landmark) else None
         yield Found(owner, name, given, points.of_side(owner.side, of_landmark) if owner.side else points)
 
 
@@ -199,14 +182,14 @@ def _with_sides_joined(several: Sequence[Found]) -> list[Found]:
     return [*(found for found in several if found.owner.side is None), both]
 
 
-def _pairs(
+def _selections(
     several: Sequence[Found],
     reading: Reading,
     named: Naming,
     space_of: Callable[[str], Space],
     report: Report,
-) -> Iterator[tuple[Found, Pair]]:
-    """Yield the pairs of one object from the names closest to it; points without a pair and other points are faults."""
+) -> Iterator[tuple[Found, Selection]]:
+    """Yield the landmarks of one object from the names closest to it; other points and unreadable ones are faults."""
     for one in several:
         object_id = one.owner.object_id
         if one.owner.rank > several[0].owner.rank:
@@ -215,22 +198,30 @@ def _pairs(
             continue
         try:
             points = one.points.in_axes(space_of(object_id)) if one.points.space else one.points
-            pair = pair_of(
-                points.scaled(reading.scale(points.unit)), reading.landmark, (reading.left, reading.right), named=named
-            )
+            chosen = selected(points.scaled(reading.scale(points.unit)), reading, named)
         except DataError as error:
             report.fault(object_id, f"{one.place}: object {object_id!r}: {error}")
             continue
-        yield one, pair
+        for text in chosen.unread:
+            report.fault(object_id, f"{one.place}: object {object_id!r}: {text}")
+        yield one, chosen
 
 
-def _only(object_id: str, pairs: Sequence[tuple[Found, Pair]], report: Report) -> tuple[Found, Pair] | None:
-    """Return an object's pair; several different ones are a fault."""
-    if len({pair for _, pair in pairs}) > 1:
-        places = " and ".join(one.place for one, _ in pairs[:3])
-        report.fault(object_id, f"{places}: object {object_id!r} has different points in them; keep one")
+def _joined(
+    object_id: str, selections: Sequence[tuple[Found, Selection]], report: Report
+) -> tuple[Found, Selection] | None:
+    """Return an object's landmarks from all its files; different positions of one landmark are a fault."""
+    if not selections:
         return None
-    return pairs[0] if pairs else None
+    first, together = selections[0]
+    for _, chosen in selections[1:]:
+        joined = together.joined(chosen)
+        if joined is None:
+            places = " and ".join(one.place for one, _ in selections[:3])
+            report.fault(object_id, f"{places}: object {object_id!r} has different points in them; keep one")
+            return None
+        together = joined
+    return first, together
 
 
 def _object_in(given: str, known: KnownObjects) -> str:

@@ -1,5 +1,6 @@
-"""The named points of one object, and the landmark pair among them."""
+"""The named points of one object, as all landmark files have them."""
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -9,12 +10,11 @@ from typing import Any, Literal, NamedTuple
 
 from featurelib.datasets.coordinates import Xyz, position
 from featurelib.errors import DataError
-from featurelib.geometry import SIDES
 
 Space = Literal["LPS", "RAS"]
 """Axes of 3D Slicer: LPS has +x to the patient's left, +y to the back, +z up; RAS has x and y reversed."""
 
-Format = Literal["slicer", "fcsv", "meshlab", "json", "csv"]
+Format = Literal["slicer", "fcsv", "meshlab", "json", "csv", "wide", "tps", "nts", "morphologika"]
 """Formats that can be written; `formats` has their writers."""
 
 UNIT_NAMES = {
@@ -35,12 +35,12 @@ NEUTRAL_WORDS = frozenset(
 )
 """Words of labels that name no landmark, as in "left point"."""
 
-UNSPECIFIC_WORDS = SIDE_WORDS[0] | SIDE_WORDS[1] | NEUTRAL_WORDS
-
-Naming = Literal["exact", "longer", "none"]
-"""How labels name a landmark: by its words alone, by further words too, as "anti tragus" names "tragus", or not."""
-
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
+
+ABSENT = "absent"
+"""The word that files have in place of a position if the landmark does not exist on the object."""
+
+NAMES_KEY = "points: "
 
 LABELS_SHOWN = 8
 """Number of labels of a file in a message."""
@@ -54,7 +54,7 @@ class NamedPoints:
     space: the axes that the file names; None for those of the mesh file.
     unit: the unit that the file names; None for that of the mesh file.
     group, split: as in landmarks.csv, empty if the file has none.
-    missing: label of each point without a position, and why it has none.
+    missing: label of each point without a position, and why it has none; ABSENT if it does not exist on the object.
     is_named: whether the labels are in the file; otherwise they are numbers.
     place: of the points in the file, such as "line 3".
     fault: why the object's points cannot be read; empty if they can.
@@ -69,6 +69,11 @@ class NamedPoints:
     is_named: bool = True
     place: str = ""
     fault: str = ""
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """The labels of the landmarks that do not exist on the object."""
+        return frozenset(label for label, reason in self.missing if reason == ABSENT)
 
     @property
     def labels(self) -> list[str]:
@@ -132,6 +137,9 @@ def named_points(values: Iterable[tuple[str, Any]], *, decimal_commas: bool = Fa
     points: list[tuple[str, Xyz]] = []
     missing: list[tuple[str, str]] = [*more.pop("missing", ())]
     for label, numbers in values:
+        if _is_absent(numbers):
+            missing.append((label.strip(), ABSENT))
+            continue
         try:
             points.append((label.strip(), position(numbers, decimal_commas=decimal_commas)))
         except DataError as error:
@@ -139,84 +147,38 @@ def named_points(values: Iterable[tuple[str, Any]], *, decimal_commas: bool = Fa
     return NamedPoints(tuple(points), missing=tuple(missing), **more)
 
 
-def numbered_points(rows: Iterable[Sequence[str]], **more: Any) -> NamedPoints:
-    """Return points that have no labels in their file; their labels are their numbers from 1."""
-    values = [(str(k), row) for k, row in enumerate(rows, 1)]
-    return named_points(values, decimal_commas=True, is_named=False, **more)
+def _is_absent(numbers: Any) -> bool:
+    """Return whether a text, or one of three, in place of the numbers says that the landmark is absent."""
+    cells = numbers if isinstance(numbers, list | tuple) else (numbers,)
+    return any(isinstance(cell, str) and cell.strip().lower() == ABSENT for cell in cells)
 
 
-def names_landmark(labels: Iterable[str], landmark: str) -> bool:
-    """Return whether any label has all words of a landmark's name."""
-    return any(words(landmark) <= words(label) for label in labels)
+def names_text(names: Sequence[str]) -> str:
+    """Return the text of names for a comment, `points: ["nasion", "chin"]`, in formats without names of points."""
+    return f"{NAMES_KEY}{json.dumps([*names], ensure_ascii=False)}"
 
 
-def naming(labels: Iterable[str], landmark: str) -> Naming:
-    """Return how closely labels name a landmark; a word for the side and NEUTRAL_WORDS do not count."""
-    further = [words(label) - words(landmark) for label in labels if words(landmark) <= words(label)]
-    if any(others <= UNSPECIFIC_WORDS for others in further):
-        return "exact"
-    return "longer" if further else "none"
+def names_in(text: str) -> list[str] | None:
+    """Return the names of such a text; None in other texts."""
+    try:
+        names = json.loads(text.removeprefix(NAMES_KEY)) if text.startswith(NAMES_KEY) else None
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
+        return None
+    return [name.strip() for name in names]
 
 
-def pair_of(
-    points: NamedPoints, landmark: str, wanted: Sequence[str | None] = (None, None), *, named: Naming | None = None
-) -> tuple[Xyz, Xyz]:
-    """Return the left and the right point of a landmark.
-
-    Args:
-        points: of one object.
-        landmark: its name; selects one of several pairs.
-        wanted: the labels of left and right; None for the label with a word for the side, such as "left", "tragus_L"
-            or "R tragus".
-        named: how labels must name the landmark; None: as the closest label of the object does. "none": a label must
-            not have other words than the side, as "eye_L" has.
-
-    Raises:
-        DataError: if the points cannot be read, or a side is missing or ambiguous, with the labels of the file.
-    """
-    if points.fault:
-        raise DataError(points.fault)
-    required = named or naming(points.labels, landmark)
-    left, right = (_side(points, landmark, side, label, required) for side, label in zip(SIDES, wanted, strict=True))
-    return left, right
+def point_line(xyz: Xyz | None, missing: str = "NA") -> str:
+    """Return a point's coordinates with all their digits, separated by blanks."""
+    return " ".join([missing] * 3 if xyz is None else map(repr, xyz))
 
 
-def _side(points: NamedPoints, landmark: str, side: str, wanted: str | None, required: Naming) -> Xyz:
-    def chosen(labels: list[str]) -> list[str]:
-        return [x for x in labels if x == wanted] if wanted else _of_side(labels, landmark, side, required)
-
-    found = chosen([label for label, _ in points.points])
-    if len(found) == 1:
-        return dict(points.points)[found[0]]
-    if found:
-        raise DataError(_ambiguous(found, side, landmark))
-    reasons = [f"{label!r} {reason}" for label, reason in points.missing if label in chosen([label])]
-    if reasons:
-        raise DataError(f"no {side} point: {'; '.join(reasons)}")
-    what = f"no point {wanted!r}" if wanted else f"no {side} point of {landmark!r}"
-    if not points.is_named and not wanted:
-        fix = "name those of both sides: --left LABEL --right LABEL"
-        raise DataError(f"{what}: the file does not name its points ({shown(points.labels)}); {fix}")
-    fix = f"name it with --{side}"
-    if not wanted and required != "none":
-        fix = f"place the point, or, if a label is another name of it, rename the label or {fix}"
-    raise DataError(f"{what} among {shown(points.labels)}; {fix}")
-
-
-def _of_side(labels: Iterable[str], landmark: str, side: str, required: Naming) -> list[str]:
-    """Return the labels of a side that name the landmark as required, preferably without other words."""
-    here, there = SIDE_WORDS if side == SIDES[0] else SIDE_WORDS[::-1]
-    on_side = [label for label in labels if here & words(label) and not there & words(label)]
-    if required == "none":
-        return [label for label in on_side if words(label) - here <= NEUTRAL_WORDS]
-    of_landmark = [label for label in on_side if naming([label], landmark) in ("exact", required)]
-    return [label for label in of_landmark if words(label) - here == words(landmark) - here] or of_landmark
-
-
-def _ambiguous(found: Sequence[str], side: str, landmark: str) -> str:
-    if twice := next((label for label in found if found.count(label) > 1), None):
-        return f"label {twice!r} twice; remove or rename one of the points"
-    return f"{len(found)} {side} points of {landmark!r}: {shown(found)}; name one with --{side}"
+def listed_points(rows: Sequence[Sequence[str]], names: Sequence[str] | None = None, **more: Any) -> NamedPoints:
+    """Return the points of a file that has one list of their names at most; without it they are numbered from 1."""
+    labels = names if names and len(names) == len(rows) else [str(k) for k in range(1, len(rows) + 1)]
+    values = zip(labels, rows, strict=True)
+    return named_points(values, decimal_commas=True, is_named=labels is names, **more)
 
 
 def shown(labels: Sequence[str]) -> str:

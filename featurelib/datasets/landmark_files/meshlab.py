@@ -28,10 +28,12 @@ def read_pp(content: bytes) -> NamedPoints:
     )
 
 
-def pp(points: Sequence[tuple[str, Xyz]]) -> bytes:
-    """Return a `.pp` file of labelled points, with all their digits."""
+def pp(points: Sequence[tuple[str, Xyz | None]]) -> bytes:
+    """Return a `.pp` file of labelled points, with all their digits; points without a position are not picked."""
     root = ElementTree.Element("PickedPoints")
-    for label, (x, y, z) in points:
-        ElementTree.SubElement(root, "point", {"x": repr(x), "y": repr(y), "z": repr(z), "active": "1", "name": label})
+    for label, xyz in points:
+        cells = dict(zip("xyz", map(repr, xyz or (0.0, 0.0, 0.0)), strict=True))
+        active = "0" if xyz is None else "1"
+        ElementTree.SubElement(root, "point", {**cells, "active": active, "name": label})
     ElementTree.indent(root)
     return b"<!DOCTYPE PickedPoints>\n" + ElementTree.tostring(root)

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from featurelib.datasets.coordinates import Xyz
 from featurelib.datasets.landmark_files.landmarks import PointFile, named_points
 from featurelib.datasets.landmark_files.slicer import read_markups
 from featurelib.errors import DataError
@@ -35,11 +34,9 @@ def read_json(content: bytes) -> PointFile:
     return PointFile(((None, named_points(values.items())),))
 
 
-def to_json(pairs: Mapping[str, Sequence[tuple[str, Xyz]]]) -> bytes:
-    """Return the file of labelled points by object, with all their digits."""
-    return json.dumps(
-        {i: {label: list(xyz) for label, xyz in points} for i, points in pairs.items()}, indent=1
-    ).encode()
+def to_json(objects: Mapping[str, Mapping[str, Sequence[float] | str | None]]) -> bytes:
+    """Return the file of points by object and name, with all their digits; null, or a word, has no position."""
+    return json.dumps(objects, indent=1).encode()
 
 
 def _unique(items: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from featurelib.datasets.coordinates import Xyz
 from featurelib.datasets.decoding import decode
-from featurelib.datasets.landmark_files.landmarks import UNIT_NAMES, NamedPoints, PointFile, Space, named_points
+from featurelib.datasets.landmark_files.landmarks import ABSENT, UNIT_NAMES, NamedPoints, PointFile, Space, named_points
 from featurelib.errors import DataError
 from featurelib.geometry import MM_PER_UNIT
 from featurelib.meshes.readers.gzipped import beginning
@@ -55,8 +55,8 @@ def mesh_space(content: bytes) -> Space | None:
 def read_markups(values: dict[str, Any]) -> NamedPoints:
     """Return the control points of the point lists of a parsed `.mrk.json`, in the axes of the first list.
 
-    Points that are not placed are missing. Curves, lines, planes and boxes are left out. Locked, unselected and
-    invisible points count.
+    Points that are not placed are missing, or absent if that is their description. Curves, lines, planes and boxes are
+    left out. Locked, unselected and invisible points count.
 
     Raises:
         DataError: if the values do not follow Slicer's schema, or there is no point list.
@@ -85,6 +85,8 @@ def _point_list(markup: dict[str, Any]) -> NamedPoints:
         label, status = str(point.get("label") or ""), str(point.get("positionStatus", "defined"))
         if status == "defined":
             placed.append((label, point.get("position")))
+        elif str(point.get("description") or "").strip().lower() == ABSENT:
+            missing.append((label.strip(), ABSENT))
         else:
             missing.append((label.strip(), f"is {status}, not placed; place the point"))
     return named_points(placed, missing=missing, space=space, unit=_unit(markup))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from featurelib.datasets.csv_table import Line, column_key, read_table, surplus
-from featurelib.datasets.landmark_files.landmarks import UNIT_NAMES, NamedPoints, PointFile, Space, named_points
+from featurelib.datasets.landmark_files.landmarks import ABSENT, UNIT_NAMES, NamedPoints, PointFile, Space, named_points
 from featurelib.datasets.splits import SPLITS
 from featurelib.errors import DataError
 
@@ -48,8 +48,8 @@ class Columns:
 class Layout(NamedTuple):
     """The columns of one table.
 
-    points: those of x, y and z of each point in a row, by its label. object, label, side, group, split, defined: the
-    others, None without one. space, unit: the axes and the unit that the columns name.
+    points: those of x, y and z of each point in a row, by its label. object, label, side, group, split, defined,
+    status: the others, None without one. space, unit: the axes and the unit that the columns name.
     """
 
     points: Mapping[str, tuple[str, str, str]]
@@ -59,6 +59,7 @@ class Layout(NamedTuple):
     group: str | None
     split: str | None
     defined: str | None
+    status: str | None
     space: Space | None
     unit: str | None
 
@@ -110,16 +111,21 @@ def _by_point(lines: Sequence[Line], layout: Layout, decimal_commas: bool) -> li
     found: list[tuple[str | None, NamedPoints]] = []
     for object_id, rows in groups.items():
         labels = [_label(line, layout) if is_named else str(k) for k, line in enumerate(rows, 1)]
-        is_defined = [not layout.defined or line.row[layout.defined] != "0" for line in rows]
-        cells = [
-            [line.row[name] for name in layout.points[""]] if d else None
-            for line, d in zip(rows, is_defined, strict=True)
-        ]
+        cells = [_cells(line, layout) for line in rows]
         more: dict[str, Any] = {"is_named": is_named, "space": layout.space}
         more |= {"unit": layout.unit, **_extras(rows[-1], layout)}
         more["fault"] = next((f"{line.place}: {fault}" for line in rows if (fault := _fault(line, layout))), "")
         found.append((object_id, named_points(zip(labels, cells, strict=True), decimal_commas=decimal_commas, **more)))
     return found
+
+
+def _cells(line: Line, layout: Layout) -> list[str] | str | None:
+    """Return the coordinates of a row of one point; None if it is not defined, ABSENT if it does not exist."""
+    if layout.status and line.row[layout.status].lower() == ABSENT:
+        return ABSENT
+    if layout.defined and line.row[layout.defined] == "0":
+        return None
+    return [line.row[name] for name in layout.points[""]]
 
 
 def _object(line: Line, layout: Layout) -> str | None:
@@ -158,7 +164,8 @@ def _layout(header: Sequence[str], columns: Columns, lines: Sequence[Line]) -> L
         of_object = _column_of_objects(of_object, rest, columns.is_object, lines)
     group, split = (_column(None, (name,), rest, "") for name in ("group", "split"))
     defined = _column(None, ("defined",), rest, "") if space else None
-    return Layout(points, of_object, label, side, group, split, defined, space, unit)
+    status = _column(None, ("status",), rest, "") if is_by_point else None
+    return Layout(points, of_object, label, side, group, split, defined, status, space, unit)
 
 
 def _column_of_objects(

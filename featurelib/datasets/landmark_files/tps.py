@@ -1,16 +1,25 @@
 """TPS files (`.tps`) of F. J. Rohlf's programs and of geomorph: any number of specimens, points without names.
 
 `LM3=n` and n lines `x y z` begin a specimen; `ID=`, `IMAGE=`, `SCALE=` and others follow. Coordinates are multiplied by
-the scale. Missing values are NA. Source: "readland.tps" in the manual of the R package geomorph,
-https://cran.r-project.org/package=geomorph.
+the scale. Missing values are NA; only with `negNA = TRUE` does geomorph take negative numbers for missing ones. The
+names of the points are in a COMMENT, which geomorph skips. Sources: "readland.tps" and "writeland.tps" in the manual of
+the R package geomorph, https://cran.r-project.org/package=geomorph.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from featurelib.datasets.coordinates import Xyz
 from featurelib.datasets.decoding import decode
-from featurelib.datasets.landmark_files.landmarks import NamedPoints, PointFile, numbered_points
+from featurelib.datasets.landmark_files.landmarks import (
+    NamedPoints,
+    PointFile,
+    listed_points,
+    names_in,
+    names_text,
+    point_line,
+)
 from featurelib.errors import DataError
 
 EXPECTED = "expected LM3=<number of points>, lines 'x y z', and ID=<object_id>"
@@ -71,7 +80,8 @@ def _name(values: dict[str, str]) -> str | None:
 
 def _points(specimen: Specimen, number: int) -> NamedPoints:
     try:
-        return numbered_points(specimen.rows, place=f"specimen {number}").scaled(_scale(specimen))
+        names = names_in(specimen.values.get("COMMENT", ""))
+        return listed_points(specimen.rows, names, place=f"specimen {number}").scaled(_scale(specimen))
     except DataError as error:
         return NamedPoints((), place=f"specimen {number}", fault=str(error))
 
@@ -95,3 +105,11 @@ def _scale(specimen: Specimen) -> float:
     if not 0 < scale < math.inf:
         raise DataError(f"SCALE={values['SCALE'][:40]}; expected a positive number")
     return scale
+
+
+def tps(names: Sequence[str], objects: Mapping[str, Sequence[Xyz | None]]) -> bytes:
+    """Return a file of points by object, with all their digits; points without a position are NA."""
+    lines: list[str] = []
+    for object_id, points in objects.items():
+        lines += [f"LM3={len(names)}", *map(point_line, points), f"ID={object_id}", f"COMMENT={names_text(names)}", ""]
+    return "\n".join(lines).encode()

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from featurelib.datasets.schemas import SHARD
+from featurelib.datasets.schemas import shard_schema
 from featurelib.errors import DataError
+from featurelib.geometry import LandmarkSet
 from featurelib.runtime import parquet, storage
 
 RECEIPT_KEY = b"featurelib.receipt"
@@ -49,13 +50,14 @@ class Receipt:
         return cls(**{**values, "rejects": tuple(values["rejects"])})
 
 
-def write_shard(uri: str, rows: Sequence[dict[str, Any]], receipt: Receipt) -> Receipt:
+def write_shard(uri: str, rows: Sequence[dict[str, Any]], receipt: Receipt, landmarks: LandmarkSet) -> Receipt:
     """Write the views of some objects as one file and return the receipt with its counts.
 
     Args:
         uri: of the file.
-        rows: of schemas.SHARD, with all views of an object together.
+        rows: of schemas.shard_schema, with all views of an object together.
         receipt: with name, bucket and rejects.
+        landmarks: the dataset's set.
     """
     first_views = [row for row in rows if row["view"] == 0]
     receipt = Receipt(
@@ -66,13 +68,14 @@ def write_shard(uri: str, rows: Sequence[dict[str, Any]], receipt: Receipt) -> R
         channels=max((3 if Image.open(io.BytesIO(row["png"])).mode == "RGB" else 1 for row in first_views), default=0),
         rejects=receipt.rejects,
     )
-    schema = SHARD.with_metadata({RECEIPT_KEY: json.dumps(receipt.to_dict(), sort_keys=True).encode()})
+    footer = {RECEIPT_KEY: json.dumps(receipt.to_dict(), sort_keys=True).encode()}
+    schema = shard_schema(landmarks).with_metadata(footer)
     num_views = len(rows) // max(1, len(first_views))
     parquet.write_table(
         uri,
         pa.Table.from_pylist(list(rows), schema=schema),
         row_group_size=max(1, num_views),
-        compression={name: "none" if name == "png" else "zstd" for name in SHARD.names},  # a PNG is compressed already
+        compression={name: "none" if name == "png" else "zstd" for name in schema.names},  # a PNG is compressed already
     )
     return receipt
 

@@ -48,7 +48,7 @@ class Folder:
         """
         replaced = self.tags.get("manifest.json")
         objects_in = len(dataset.objects)
-        manifest = commit(self.uri, dataset.uri, dataset.landmark, self.spec, receipts, objects_in, replaced)
+        manifest = commit(self.uri, dataset.uri, dataset.landmarks, self.spec, receipts, objects_in, replaced)
         named = set(manifest.shards)
         for entry in storage.list_files(self.uri):
             if entry.name.startswith("shard-") and entry.name not in named:

@@ -9,11 +9,13 @@ from typing import Any, Self
 
 import pyarrow as pa
 
+from featurelib.datasets.dataset_json import set_values
 from featurelib.datasets.schemas import REJECTS, SCHEMA_VERSION
 from featurelib.datasets.shards.files import Receipt
 from featurelib.datasets.shards.plan import bucket_of
 from featurelib.datasets.shards.spec import RenderSpec
 from featurelib.errors import ConflictError, DataError
+from featurelib.geometry import LandmarkSet
 from featurelib.runtime import parquet, storage
 
 
@@ -21,14 +23,14 @@ from featurelib.runtime import parquet, storage
 class Manifest:
     """The content of RUN/renders/<projection>.
 
-    uri: the folder. dataset: URI of the rendered dataset. landmark: its landmark's name.
+    uri: the folder. dataset: URI of the rendered dataset. landmarks: its set.
     spec: what shaped the images. objects, views: counts by split. rejected: number of objects without views.
     channels: 1 for grey images, 3 if any has colour. shards: file names in the order of their buckets.
     """
 
     uri: str
     dataset: str
-    landmark: str
+    landmarks: LandmarkSet
     spec: RenderSpec
     objects: dict[str, int]
     views: dict[str, int]
@@ -54,7 +56,8 @@ class Manifest:
         """Return plain values for JSON, without the folder's URI."""
         return {
             "schema": SCHEMA_VERSION,
-            "config": {"dataset": self.dataset, "landmark": self.landmark, **self.spec.to_dict()},
+            "config": {"dataset": self.dataset, **set_values(self.landmarks), **self.spec.to_dict()},
+            "landmarks_hash": self.landmarks.hash,
             "content_hash": self.content_hash,
             **{name: getattr(self, name) for name in ("objects", "views", "rejected", "channels")},
             "shards": list(self.shards),
@@ -67,7 +70,7 @@ class Manifest:
         return cls(
             uri=uri,
             dataset=config.pop("dataset"),
-            landmark=config.pop("landmark"),
+            landmarks=LandmarkSet.from_dict(config.pop("landmarks"), config.pop("mirror"), name=uri),
             spec=RenderSpec.from_dict(config),
             **{name: values[name] for name in ("objects", "views", "rejected", "channels")},
             shards=tuple(values["shards"]),
@@ -116,7 +119,7 @@ def is_finished(uri: str, present: Collection[str], names: Sequence[str]) -> boo
 def commit(
     uri: str,
     dataset: str,
-    landmark: str,
+    landmarks: LandmarkSet,
     spec: RenderSpec,
     receipts: Sequence[Receipt],
     objects_in: int,
@@ -145,7 +148,7 @@ def commit(
     manifest = Manifest(
         uri=uri,
         dataset=dataset,
-        landmark=landmark,
+        landmarks=landmarks,
         spec=spec,
         objects=objects,
         views=_total(receipt.views for receipt in receipts),

@@ -17,6 +17,7 @@ import pyarrow as pa
 from featurelib.datasets.schemas import SCHEMA_VERSION
 from featurelib.datasets.shards.spec import RenderSpec
 from featurelib.datasets.splits import stable_fraction
+from featurelib.geometry import LandmarkSet
 
 OBJECTS_PER_SHARD = 16
 """On average. Nine views of 512 px give shards of about 4 MB, and 1,000 objects give 64 tasks."""
@@ -24,7 +25,7 @@ OBJECTS_PER_SHARD = 16
 
 @dataclass(frozen=True, eq=False)
 class ShardPlan:
-    """The shards of one bucket: their file names by projection, and their objects, rows of schemas.OBJECTS."""
+    """The shards of one bucket: their file names by projection, and their objects, rows of schemas.objects_schema."""
 
     bucket: int
     names: Mapping[str, str]
@@ -55,31 +56,35 @@ def by_bucket(objects: pa.Table, buckets: int) -> list[pa.Table]:
     return [ordered.slice(start, end - start) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
-def plan_shards(objects: pa.Table, specs: Mapping[str, RenderSpec], buckets: int) -> list[ShardPlan]:
+def plan_shards(
+    objects: pa.Table, landmarks: LandmarkSet, specs: Mapping[str, RenderSpec], buckets: int
+) -> list[ShardPlan]:
     """Return one plan for each bucket, in order; objects within a shard are in the order of their ids.
 
     Args:
-        objects: of schemas.OBJECTS, sorted by object_id.
+        objects: of schemas.objects_schema, sorted by object_id.
+        landmarks: the dataset's set.
         specs: by projection.
         buckets: their number, from num_buckets.
     """
     members = by_bucket(objects, buckets)
-    return [ShardPlan(bucket, shard_names(bucket, table, specs), table) for bucket, table in enumerate(members)]
+    return [
+        ShardPlan(bucket, shard_names(bucket, table, landmarks, specs), table) for bucket, table in enumerate(members)
+    ]
 
 
-def shard_names(bucket: int, objects: pa.Table, specs: Mapping[str, RenderSpec]) -> dict[str, str]:
+def shard_names(
+    bucket: int, objects: pa.Table, landmarks: LandmarkSet, specs: Mapping[str, RenderSpec]
+) -> dict[str, str]:
     """Return the file names of a bucket's shards, by projection.
 
     Args:
         bucket: its number.
-        objects: of schemas.OBJECTS, all members of the bucket, with content tags.
+        objects: of schemas.objects_schema, all members of the bucket, with content tags.
+        landmarks: the dataset's set.
         specs: by projection.
     """
-    rows = objects.to_pylist()
-    # A null in a column that was added later leaves the names of older shards as they were.
-    members = _digest(
-        [{name: value for name, value in row.items() if (name, value) != ("rotation_wxyz", None)} for row in rows]
-    )
+    members = _digest([landmarks.hash, objects.to_pylist()])
     return {
         p: f"{shard_prefix(bucket)}{_digest([SCHEMA_VERSION, spec.to_dict(), members])[:24]}.parquet"
         for p, spec in specs.items()

@@ -15,6 +15,7 @@ from featurelib.datasets.shards.png import encode_png
 from featurelib.datasets.shards.spec import RenderSpec
 from featurelib.datasets.shards.views import check_fits, object_views
 from featurelib.errors import DataError
+from featurelib.geometry import LandmarkSet
 from featurelib.meshes import Limits, Mesh, load_mesh, parse_mesh, read_mesh
 from featurelib.meshes.readers.sniffing import mesh_suffix_of
 from featurelib.meshes.template import LocatedLandmarks, Template, locate
@@ -23,7 +24,7 @@ from featurelib.rendering import Renderer, open_renderer
 from featurelib.runtime import storage
 
 Outcome = list[dict[str, Any]] | dict[str, str]
-"""Rows of schemas.SHARD, or one row of schemas.REJECTS."""
+"""Rows of schemas.shard_schema, or one row of schemas.REJECTS."""
 
 
 OUTWARD = re.compile(rb"^[ \t]*mtllib[^\r\n]*\.\.[/\\]", re.MULTILINE)
@@ -34,11 +35,13 @@ OUTWARD = re.compile(rb"^[ \t]*mtllib[^\r\n]*\.\.[/\\]", re.MULTILINE)
 class ObjectJob:
     """One object to render.
 
-    labels: a row of schemas.OBJECTS. mesh_uri: of its file, None if it is missing.
+    labels: a row of schemas.objects_schema. landmarks: the dataset's set.
+    mesh_uri: of its file, None if it is missing.
     specs: by projection; all with the same unit, alignment and back end.
     """
 
     labels: Mapping[str, Any]
+    landmarks: LandmarkSet
     mesh_uri: str | None
     specs: Mapping[str, RenderSpec]
 
@@ -71,14 +74,14 @@ def render_object(job: ObjectJob) -> RenderedObject:
         mesh = parse_mesh(content, job.mesh_uri, job.object_from_source)
     except DataError as error:
         return RenderedObject(dict.fromkeys(job.specs, reject(job.labels, "load", str(error))), digest)
-    return RenderedObject({p: _outcome(mesh, job.labels, digest, spec) for p, spec in job.specs.items()}, digest)
+    return RenderedObject({p: _outcome(mesh, job, digest, spec) for p, spec in job.specs.items()}, digest)
 
 
-def _outcome(mesh: Mesh, labels: Mapping[str, Any], mesh_sha256: str, spec: RenderSpec) -> Outcome:
+def _outcome(mesh: Mesh, job: ObjectJob, mesh_sha256: str, spec: RenderSpec) -> Outcome:
     try:
-        return object_views(mesh, labels, mesh_sha256, spec, _renderer(spec.backend))
+        return object_views(mesh, job.labels, job.landmarks, mesh_sha256, spec, _renderer(spec.backend))
     except DataError as error:
-        return reject(labels, "render", str(error))
+        return reject(job.labels, "render", str(error))
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,14 +5,14 @@ The numbers were chosen by eye, so that the busts look friendly and no sample is
 Frame: millimetres, origin inside the head midway between the ears, +x the body's left, +y up, +z forward.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featurelib.datasets.synthetic.distance import Part, ellipsoid, half_space_below, round_cone, two_discs
+from featurelib.datasets.synthetic.distance import Part, ellipsoid, exit_mm, half_space_below, round_cone, two_discs
 
 TIP_RADIUS_MM = 4.0
 """Radius of the ear's outline at its tip."""
@@ -90,7 +90,7 @@ class Ear:
 
     @property
     def tip_mm(self) -> NDArray[np.float64]:
-        """(3,) the landmark: the point of the ear farthest along its axis, exactly on the surface."""
+        """(3,) the point of the ear farthest along its axis, exactly on the surface."""
         return self.root_mm + self.body_from_ear @ (0.0, self.length_mm, self.curl_mm)
 
     def part(self) -> Part:
@@ -169,10 +169,31 @@ class Traits:
             right_ear=left_ear.opposite(rng),
         )
 
+    def landmarks_mm(self, names: Sequence[str]) -> NDArray[np.float64]:
+        """Return the positions (k, 3) of some of synthetic.LANDMARKS, exactly on the surface."""
+        tips = {"ear_tip_left": self.left_ear.tip_mm, "ear_tip_right": self.right_ear.tip_mm}
+        starts = self._inside_mm()
+        return np.stack([tips[name] if name in tips else exit_mm(self.parts(), *starts[name]) for name in names])
+
+    def _inside_mm(self) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Return a point (3,) inside the body below each landmark of the face, and the direction (3,) to it."""
+        eye, front, ahead = self.eye_height_mm, self.skull_depth_mm - 8, np.array([0.0, 0.0, 1.0])
+        eyes = {
+            name: (np.array([side * self.eye_apart_mm, eye - 1, front - 21]), np.array([side * 0.8, 0.0, 0.6]))
+            for name, side in (("eye_corner_left", 1), ("eye_corner_right", -1))
+        }
+        return {**eyes, "nose_tip": (self._nose_mm, ahead), "chin": (self._chin_mm, ahead)}
+
     @property
-    def landmarks_mm(self) -> NDArray[np.float64]:
-        """(2, 3) the landmark pair: left, right."""
-        return np.stack([self.left_ear.tip_mm, self.right_ear.tip_mm])
+    def _nose_mm(self) -> NDArray[np.float64]:
+        """(3,) the centre of the nose's round tip."""
+        height = self.eye_height_mm - self.nose_drop_mm
+        return np.array([1.5 * self.lean_mm, height, self.skull_depth_mm + self.nose_length_mm - 14])
+
+    @property
+    def _chin_mm(self) -> NDArray[np.float64]:
+        """(3,) the centre of the chin."""
+        return np.array([self.lean_mm, -24 - self.jaw_length_mm, 50])
 
     def parts(self) -> list[Part]:
         """Return all parts of the body, in the order in which they are joined."""
@@ -182,18 +203,18 @@ class Traits:
         lean = self.lean_mm
         yield ellipsoid((0, 18, -8), (self.skull_width_mm, self.skull_height_mm, self.skull_depth_mm), blend_mm=40)
         yield ellipsoid((lean, -38, 18), (self.jaw_width_mm, self.jaw_length_mm, 58), blend_mm=40)
-        yield ellipsoid((lean, -24 - self.jaw_length_mm, 50), np.array([1.3, 1, 1]) * self.chin_mm, blend_mm=34)
+        yield ellipsoid(self._chin_mm, np.array([1.3, 1, 1]) * self.chin_mm, blend_mm=34)
         for side in (-1, 1):
             yield ellipsoid((side * 36, -28, 46), np.full(3, self.cheek_mm), blend_mm=32)
 
     def _face(self) -> Iterator[Part]:
-        eye, apart, front, lean = self.eye_height_mm, self.eye_apart_mm, self.skull_depth_mm - 8, self.lean_mm
+        eye, apart, front = self.eye_height_mm, self.eye_apart_mm, self.skull_depth_mm - 8
         for side in (-1, 1):
             yield ellipsoid((side * apart, eye, front - 2), (17, 12, 14), blend_mm=12, joint="carve")
             inner, outer = (side * 10, eye + 19, front - 5), (side * (apart + 12), eye + 17, front - 20)
             yield round_cone(inner, outer, (self.brow_mm, self.brow_mm * 0.7), blend_mm=12)
             yield ellipsoid((side * apart, eye - 1, front - 21), (13, 12, 13), blend_mm=3)
-        tip = np.array([1.5 * lean, eye - self.nose_drop_mm, front + self.nose_length_mm - 6])
+        tip = self._nose_mm
         base = tip - (0, 0, self.nose_length_mm)  # fills the gap under the bridge of a long nose
         yield round_cone((0, eye - 4, front - 16), base, (9, self.nose_radius_mm + 2), blend_mm=10)
         yield round_cone((0, eye + 6, front - 6), tip, (6, self.nose_radius_mm), blend_mm=12)

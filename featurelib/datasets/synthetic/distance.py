@@ -19,6 +19,9 @@ Distance = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 FAR_MM = 1e3
 """Distance of points outside the reach of all parts."""
 
+BISECTIONS = 40
+"""Halvings of a millimetre until a point is on the surface to the last bit."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -108,6 +111,20 @@ def gradient(parts: Sequence[Part], points: NDArray[np.float64], step_mm: float 
     """Return the gradient (n, 3) of `solid` at points (n, 3) by central differences."""
     steps = step_mm * np.eye(3)
     return np.stack([solid(parts, points + s) - solid(parts, points - s) for s in steps], -1) / (2 * step_mm)
+
+
+def exit_mm(
+    parts: Sequence[Part], inside_mm: NDArray[np.float64], direction: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the first point (3,) of the surface from a point (3,) inside in a direction (3,) of length 1."""
+    steps = np.arange(0.0, FAR_MM, 1.0)
+    end = steps[(solid(parts, inside_mm + steps[:, None] * direction) > 0).argmax()]
+    start = end - 1.0
+    for _ in range(BISECTIONS):
+        middle = (start + end) / 2
+        is_inside = solid(parts, (inside_mm + middle * direction)[None])[0] < 0
+        start, end = (middle, end) if is_inside else (start, middle)
+    return np.asarray(inside_mm + end * direction)
 
 
 def _join(here: NDArray[np.float64], new: NDArray[np.float64], part: Part) -> NDArray[np.float64]:

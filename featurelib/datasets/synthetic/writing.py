@@ -1,23 +1,22 @@
 """A dataset of random bodies in the layout of a user's dataset."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from featurelib.datasets.csv_table import write_rows
-from featurelib.datasets.dataset_json import settings_json
-from featurelib.datasets.landmark_table import COLUMNS, coordinate_cells
+from featurelib.datasets.dataset_json import set_values, settings_json
+from featurelib.datasets.landmark_table import write_landmarks, write_pairs
 from featurelib.datasets.synthetic.body import Body, make_body
+from featurelib.datasets.synthetic.landmarks import EAR_TIPS
 from featurelib.errors import UsageError
-from featurelib.geometry import Alignment, apply, inverse
+from featurelib.geometry import SIDES, Alignment, LandmarkSet, apply, inverse
 from featurelib.meshes.writers.ply import ply
 from featurelib.runtime import storage
-
-LANDMARK = "ear_tip"
-"""Name of a synthetic body's landmark in `dataset.json`."""
 
 DIGITS = 9
 """Significant digits of a coordinate: a tenth of a micrometre even in metres."""
@@ -30,6 +29,7 @@ def write_dataset(
     *,
     unit: str = "mm",
     alignment: Alignment | None = None,
+    landmarks: LandmarkSet = EAR_TIPS,
     progress: Callable[[int], None] | None = None,
     pool: Executor | None = None,
 ) -> None:
@@ -44,6 +44,8 @@ def write_dataset(
         unit: of the files, one of MM_PER_UNIT.
         alignment: from the files' frame to the object frame; the files are rotated by its inverse. Without it the
             files are in the object frame.
+        landmarks: some of synthetic.LANDMARKS. A single pair is written in the short spelling, by the pair's name and
+            with one row per body.
         progress: called with the number of bodies written so far.
         pool: makes the bodies, which takes 0.4 s of CPU each; default: this process, one after the other.
 
@@ -56,21 +58,29 @@ def write_dataset(
     source_from_object = inverse((alignment or Alignment()).object_from_source(unit))
     names = [f"body-{index:05d}" for index in range(num_objects)]
     _refuse_other_files(folder / "meshes", {f"{name}.ply" for name in names})
-    rows = []
-    bodies = (pool.map if pool else map)(partial(_body, seed), range(num_objects))
+    points = {}
+    bodies = (pool.map if pool else map)(partial(_body, seed, landmarks), range(num_objects))
     for index, (name, body) in enumerate(zip(names, bodies, strict=True)):
         vertices = apply(source_from_object, body.vertices_mm).astype(np.float32)
         storage.write_bytes(str(folder / "meshes" / f"{name}.ply"), ply(vertices, body.faces))
-        rows.append({"object_id": name, **coordinate_cells(apply(source_from_object, body.landmarks_mm), DIGITS)})
+        points[name] = apply(source_from_object, body.landmarks_mm)
         if progress:
             progress(index + 1)
-    settings = {"unit": unit, "landmark": LANDMARK} | ({"alignment": alignment.to_dict()} if alignment else {})
-    storage.write_bytes(str(folder / "landmarks.csv"), write_rows(COLUMNS, rows))
+    table, named = _labels(landmarks, points)
+    settings = {"unit": unit, **named} | ({"alignment": alignment.to_dict()} if alignment else {})
+    storage.write_bytes(str(folder / "landmarks.csv"), table)
     storage.write_bytes(str(folder / "dataset.json"), settings_json(settings))
 
 
-def _body(seed: int, index: int) -> Body:
-    return make_body(np.random.default_rng([seed, index]))
+def _labels(landmarks: LandmarkSet, points: Mapping[str, NDArray[np.float64]]) -> tuple[bytes, dict[str, Any]]:
+    """Return landmarks.csv, and the keys of dataset.json that name the set."""
+    if landmarks.is_single_pair:
+        return write_pairs(points, digits=DIGITS), {"landmark": landmarks.names[0].removesuffix(f"_{SIDES[0]}")}
+    return write_landmarks(landmarks, points, digits=DIGITS), set_values(landmarks)
+
+
+def _body(seed: int, landmarks: LandmarkSet, index: int) -> Body:
+    return make_body(np.random.default_rng([seed, index]), landmarks=landmarks)
 
 
 def _refuse_other_files(meshes: Path, expected: set[str]) -> None:

@@ -17,7 +17,7 @@ Arrays = tuple[NDArray[Any], ...]
 class Epoch(NamedTuple):
     """One row of metrics.csv, over all workers.
 
-    Losses exclude the L2 terms. Errors are mean distances of the near instance in % of the width. images_per_s: of the
+    Losses exclude the L2 terms. Errors are mean distances of the near landmarks in % of the width. images_per_s: of the
     training pass. wait_pct: share of that pass in which the step waited for data. seconds: of the epoch.
     """
 

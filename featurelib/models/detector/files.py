@@ -8,6 +8,8 @@ import json
 from typing import Any
 
 from featurelib.errors import DataError
+from featurelib.geometry import LandmarkSet
+from featurelib.geometry.landmark_set import difference
 from featurelib.models.detector.checkpoint import Checkpoint, Epoch, epochs_of, metrics_csv
 from featurelib.models.inference import ONE_THREAD, Device, Network
 from featurelib.runtime import storage
@@ -35,6 +37,26 @@ def read_network(run: str, projection: str, device: Device = ONE_THREAD) -> Netw
     return Network.read(storage.join(uri, "model"), device)
 
 
+def read_landmarks(run: str, projection: str) -> LandmarkSet:
+    """Return the landmark set that a trained detector finds.
+
+    Raises:
+        DataError: if another version of featurelib trained it.
+    """
+    uri = storage.join(detector_uri(run, projection), "config.json")
+    return LandmarkSet.from_record(json.loads(storage.read_bytes(uri)), name=uri)
+
+
+def refuse_other_landmarks(run: str, projection: str, landmarks: LandmarkSet) -> None:
+    """Raise DataError if a trained detector finds another landmark set."""
+    found = read_landmarks(run, projection)
+    if found.hash != landmarks.hash:
+        raise DataError(
+            f"{detector_uri(run, projection)}: trained on another landmark set, {difference(found, landmarks)}; "
+            f"run `featurelib train-detector --projection {projection}`"
+        )
+
+
 def read_checkpoint(uri: str, config: dict[str, Any]) -> Checkpoint | None:
     """Return the checkpoint in the folder `uri`; None if no training of this config has ended an epoch."""
     checkpoint = storage.join(uri, "checkpoint.npz")
@@ -59,6 +81,6 @@ def delete_checkpoint(uri: str) -> None:
 
 
 def write_detector(network: Network, uri: str, config: dict[str, Any]) -> None:
-    """Write a trained detector into the folder `uri`; config.json is written last."""
+    """Write a trained detector into the folder `uri`; config.json, with LandmarkSet.to_record, is written last."""
     network.write(storage.join(uri, "model"))
     storage.write_bytes(storage.join(uri, "config.json"), json.dumps(config, indent=1).encode())

@@ -7,17 +7,19 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from featurelib.models.detector.detection import NOTHING, LandmarkDetection, read_detection
-from featurelib.models.detector.files import read_network
+from featurelib.geometry import LandmarkSet
+from featurelib.models.detector.detection import LandmarkDetection, no_detection, read_detection
+from featurelib.models.detector.files import read_landmarks, read_network
 from featurelib.models.detector.samples import decode_images
 from featurelib.models.inference import ONE_THREAD, Device, Network
 
 
 @dataclass(frozen=True, eq=False)
 class Detector:
-    """A trained detector, as the network of its head."""
+    """A trained detector, as the network of its head, and the landmark set that it finds."""
 
     network: Network
+    landmarks: LandmarkSet
 
     @classmethod
     def load(cls, run: str, projection: str, device: Device = ONE_THREAD) -> Self:
@@ -26,7 +28,7 @@ class Detector:
         Raises:
             DataError: if the detector is not trained.
         """
-        return cls(read_network(run, projection, device))
+        return cls(read_network(run, projection, device), read_landmarks(run, projection))
 
     @property
     def version(self) -> str:
@@ -44,4 +46,4 @@ class Detector:
 
     def find(self, images: NDArray[np.uint8]) -> LandmarkDetection:
         """Return the detections in images (n, s, s, c) with 1 or 3 channels."""
-        return read_detection(self.network(images)) if len(images) else NOTHING
+        return read_detection(self.network(images), self.landmarks) if len(images) else no_detection(self.landmarks)

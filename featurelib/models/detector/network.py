@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from featurelib.errors import DataError, UsageError
+from featurelib.geometry import LandmarkSet
 from featurelib.models.detector.heads import HEADS
 
 ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
@@ -16,11 +17,17 @@ UNTRAINED_MOMENTUM = 0.9
 
 
 def build_detector(
-    *, head: str = "heatmap", alpha: float = 0.35, input_size: int = 128, weights: str = "imagenet"
+    landmarks: LandmarkSet,
+    *,
+    head: str = "heatmap",
+    alpha: float = 0.35,
+    input_size: int = 128,
+    weights: str = "imagenet",
 ) -> keras.Model:
     """Return an untrained detector, from images (n, s, s, 3) of 0 to 255 to its head's outputs.
 
     Args:
+        landmarks: what to find.
         head: one of HEADS; defines the outputs.
         alpha: MobileNetV2's width (Sandler et al. 2018, https://arxiv.org/abs/1801.04381), one of ALPHAS.
         input_size: s, in pixels; a multiple of 32.
@@ -39,7 +46,7 @@ def build_detector(
         raise UsageError(f"--input-size {input_size}: expected a multiple of 32 pixels")
     inputs = keras.Input((input_size, input_size, 3), name="image")
     x = keras.layers.Rescaling(1 / 127.5, offset=-1)(inputs)
-    return keras.Model(inputs, HEADS[head].attach(_backbone(alpha, input_size, weights), x), name="detector")
+    return keras.Model(inputs, HEADS[head].attach(_backbone(alpha, input_size, weights), x, landmarks), name="detector")
 
 
 def widen(images: tf.Tensor) -> tf.Tensor:

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from featurelib.errors import DataError
 from featurelib.models.detector.checkpoint import Checkpoint, Epoch
 from featurelib.models.detector.heads import Head
 from featurelib.models.detector.network import freeze_backbone, widen
@@ -27,7 +28,7 @@ NOTICE_STEPS = 16
 """Steps between two questions whether a preemption is announced, at which all workers wait for each other."""
 
 Step = Callable[..., tf.Tensor]
-"""Takes images and labels; returns (sum of losses, sum of distances, sum of weights) of a worker's share."""
+"""Takes images and labels; returns the sums of a worker's share: losses, their weights, distances, their weights."""
 
 
 def is_over(recipe: Recipe, checkpoint: Checkpoint | None) -> bool:
@@ -75,6 +76,7 @@ def fit(
 
     Raises:
         ValueError: if the recipe has no epochs, or a pass has no samples.
+        DataError: if no sample has a position that the head is measured on.
     """
     strategy = strategy or tf.distribute.get_strategy()
     phase, state = None, checkpoint or Checkpoint()
@@ -133,9 +135,10 @@ def open_phase(model: keras.Model, head: Head, recipe: Recipe, epoch: int, strat
         optimizer.build(model.trainable_variables)
 
     def measure(outputs: tf.Tensor, labels: Labels) -> tuple[tf.Tensor, tf.Tensor]:
-        loss = tf.reduce_sum(labels.weight * head.losses(outputs, labels))
-        distance = tf.reduce_sum(labels.weight * head.distances(outputs, labels))
-        return loss, tf.stack([loss, distance, tf.reduce_sum(labels.weight)])
+        loss, distances = tf.reduce_sum(labels.weight * head.losses(outputs, labels)), head.distances(outputs, labels)
+        measured = tf.where(tf.math.is_nan(distances), 0.0, labels.weight)
+        distance = tf.reduce_sum(tf.math.multiply_no_nan(distances, measured))
+        return loss, tf.stack([loss, tf.reduce_sum(labels.weight), distance, tf.reduce_sum(measured)])
 
     def train(images: tf.Tensor, labels: Labels) -> tf.Tensor:
         with tf.GradientTape() as tape:
@@ -155,14 +158,9 @@ def open_phase(model: keras.Model, head: Head, recipe: Recipe, epoch: int, strat
 def _finetune_learning_rate(recipe: Recipe) -> float | keras.optimizers.schedules.LearningRateSchedule:
     if not recipe.steps:
         return recipe.finetune_learning_rate
-    warm_up = max(1, round(WARM_UP * recipe.steps))
-    return keras.optimizers.schedules.CosineDecay(
-        0.0,
-        max(1, recipe.steps - warm_up),
-        alpha=0.01,
-        warmup_target=recipe.finetune_learning_rate,
-        warmup_steps=warm_up,
-    )
+    warm_up, top = max(1, round(WARM_UP * recipe.steps)), recipe.finetune_learning_rate
+    falling = max(1, recipe.steps - warm_up)
+    return keras.optimizers.schedules.CosineDecay(0.0, falling, alpha=0.01, warmup_target=top, warmup_steps=warm_up)
 
 
 def _on_workers(
@@ -223,13 +221,15 @@ def _mean(step: Step, batches: Iterable[Batch], strategy: tf.distribute.Strategy
 
     The sums stay on the device until the end: reading them after each step would make a GPU wait.
     """
-    total = tf.zeros(3)
+    total = tf.zeros(4)
     for images, labels in batches:
         total += step(images, labels)
-    loss, distance, count = _over_workers(total, strategy).numpy().astype(np.float64)
+    loss, count, distance, measured = _over_workers(total, strategy).numpy().astype(np.float64)
     if not count:
         raise ValueError("pass without samples; expected at least one")
-    return float(loss / count), float(distance / count), int(count)
+    if not measured:
+        raise DataError("no view has a pair with both labels; label both, or train with --head heatmap")
+    return float(loss / count), float(distance / measured), int(count)
 
 
 def _over_workers(total: tf.Tensor, strategy: tf.distribute.Strategy) -> tf.Tensor:

@@ -5,8 +5,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from featurelib.geometry import triangulate
-from featurelib.models.fusion.detections import Detections, FusedPoint
+from featurelib.geometry import Rays
+from featurelib.models.fusion.detections import Detections, FusedPoints
 from featurelib.models.fusion.lines import (
     Floats,
     covariance_mm2,
@@ -33,64 +33,59 @@ PAIR_DEG = 10.0
 """Pairs of rays with a smaller angle propose no point, if other pairs can: their error in depth is six-fold."""
 
 
-def consensus(detections: Detections) -> FusedPoint:
-    """Return the point on which most views agree.
+def consensus(views: Detections) -> FusedPoints:
+    """Return the points on which most views agree.
 
     Each pair of views proposes the point nearest to both rays. The cost of a proposal is the sum over views of
     min(u^2, INLIER_SIGMAS^2), with u the distance in sigmas (MSAC: Torr and Zisserman, MLESAC, Computer Vision and
     Image Understanding 78(1), 2000, section 4). All pairs are evaluated, so the method is deterministic. The inliers of
     the best proposal then determine the point with Huber's weights. The covariance ignores the selection of views:
     repeated detections have 1.2 times the claimed variance (1.05 for `robust`).
-
-    Raises:
-        GeometryError: if there are fewer than two usable rays, or parallel ones only.
     """
-    views = detections.only_usable()
-    triangulate(views.rays)  # rejects parallel rays
     xyz_mm, pair = vote(views)
     agree = np.zeros_like(pair)
     for threshold in THRESHOLDS:
-        last, agree = agree, pair | (distances_mm(views.rays, xyz_mm) <= threshold * INLIER_SIGMAS * views.sigma_mm)
+        near = distances_mm(views.rays, xyz_mm) <= threshold * INLIER_SIGMAS * views.sigma_mm
+        last, agree = agree, pair | (near & views.usable)
         if (agree == last).all() and threshold == 1:
             break
         xyz_mm, weights = reweighted(views, xyz_mm, partial(_huber, agree))
-    return fused(detections, xyz_mm, covariance_mm2(views, weights), agree)
+    return fused(views, xyz_mm, covariance_mm2(views, weights), agree)
 
 
 def _huber(agree: NDArray[np.bool_], away_sigmas: Floats) -> Floats:
     return np.asarray(agree / np.maximum(1.0, away_sigmas / HUBER_SIGMAS))
 
 
-def robust(detections: Detections) -> FusedPoint:
-    """Return the point of `weighted` with Cauchy's weights, which fall with a ray's distance but never to zero.
+def robust(views: Detections) -> FusedPoints:
+    """Return the points of `weighted` with Cauchy's weights, which fall with a ray's distance but never to zero.
 
     The iteration starts from the vote. From the least-squares point, one gross outlier could determine the result.
-
-    Raises:
-        GeometryError: as consensus.
     """
-    views, xyz_mm, weights = robust_point(detections)
-    return fused(detections, xyz_mm, covariance_mm2(views, weights), within_sigmas(views, xyz_mm))
+    xyz_mm, weights = robust_points(views)
+    return fused(views, xyz_mm, covariance_mm2(views, weights), within_sigmas(views, xyz_mm))
 
 
-def robust_point(detections: Detections) -> tuple[Detections, Floats, Floats]:
-    """Return the usable views, the point (3,) of `robust`, and its weights (n,)."""
-    views = detections.only_usable()
-    triangulate(views.rays)  # rejects parallel rays
+def robust_points(views: Detections) -> tuple[Floats, Floats]:
+    """Return the points (m, 3) of `robust`, and their weights (m, v)."""
     start_mm, _ = vote(views)
-    return views, *reweighted(views, start_mm, lambda u: 1 / (1 + (u / CAUCHY_SIGMAS) ** 2))
+    return reweighted(views, start_mm, lambda u: 1 / (1 + (u / CAUCHY_SIGMAS) ** 2))
 
 
 def vote(views: Detections) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return the proposal (3,) with the least cost, and the mask (n,) of the two views that propose it."""
-    first, second = np.triu_indices(len(views.usable), 1)
-    parallel = np.einsum("ni,ni->n", views.rays.directions[first], views.rays.directions[second]) ** 2
-    wide = parallel <= max(np.cos(np.radians(PAIR_DEG)) ** 2, parallel.min())
-    first, second = first[wide], second[wide]
-    projections = perpendicular_projector(views.rays)
-    fixed = np.einsum("nij,nj->ni", projections, views.rays.origins_mm)
-    proposals = np.linalg.solve(projections[first] + projections[second], (fixed[first] + fixed[second])[..., None])
-    proposals_mm = proposals[..., 0]
-    away = distances_mm(views.rays, proposals_mm) / views.sigma_mm  # (pairs, n)
-    best = (np.minimum(away, INLIER_SIGMAS) ** 2).sum(axis=1).argmin()
-    return proposals_mm[best], np.isin(np.arange(len(views.usable)), [first[best], second[best]])
+    """Return the proposals (m, 3) with the least costs, and the masks (m, v) of the two views that propose them."""
+    rays, (num_points, num_views) = views.rays, views.usable.shape
+    first, second = np.triu_indices(num_views, 1)
+    parallel = np.einsum("mni,mni->mn", rays.directions[:, first], rays.directions[:, second]) ** 2
+    parallel[~(views.usable[:, first] & views.usable[:, second])] = np.inf
+    wide = parallel <= np.maximum(np.cos(np.radians(PAIR_DEG)) ** 2, parallel.min(axis=1, keepdims=True))
+    projections = perpendicular_projector(rays)
+    fixed = np.einsum("mnij,mnj->mni", projections, rays.origins_mm)
+    normals = np.where(wide[..., None, None], projections[:, first] + projections[:, second], np.eye(3))
+    proposals_mm = np.linalg.solve(normals, (fixed[:, first] + fixed[:, second])[..., None])[..., 0]
+    away = distances_mm(Rays(*(part[:, None] for part in rays)), proposals_mm) / views.sigma_mm[:, None]  # (m, p, v)
+    costs = (np.minimum(away, INLIER_SIGMAS) ** 2 * views.usable[:, None]).sum(axis=2)
+    best = np.where(wide, costs, np.inf).argmin(axis=1)
+    numbers = np.arange(num_views)
+    pair = (numbers == first[best][:, None]) | (numbers == second[best][:, None])
+    return proposals_mm[np.arange(num_points), best], pair

@@ -11,11 +11,10 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from featurelib.errors import UsageError
-from featurelib.geometry import Rays, triangulate
+from featurelib.geometry import Rays
 from featurelib.meshes.surface import closest_points
 from featurelib.models.fusion.consensus import INLIER_SIGMAS
-from featurelib.models.fusion.detections import Detections, FusedPoint
+from featurelib.models.fusion.detections import Detections, FusedPoints
 from featurelib.models.fusion.lines import (
     Floats,
     covariance_mm2,
@@ -24,7 +23,7 @@ from featurelib.models.fusion.lines import (
     least_squares_point,
     perpendicular_projector,
 )
-from featurelib.models.fusion.snapping import on_plane
+from featurelib.models.fusion.snapping import face_normals, on_plane
 
 DRAWS = 200
 """Maximum number of triples of rays that are evaluated; all triples of up to 11 rays."""
@@ -35,30 +34,30 @@ MIN_EIGENVALUE = 1e-4
 """Minimum of the least eigenvalue of a triple's normal matrix; below it the rays are parallel to about a degree."""
 
 
-def deep_mvlm(detections: Detections) -> FusedPoint:
-    """Return the consensus point of the better half of the views, moved to the nearest point of the surface.
+def deep_mvlm(views: Detections) -> FusedPoints:
+    """Return the consensus points of the better half of the views, moved to the nearest points of the surface.
 
     The better half has at least the median visibility. Three rays propose a point. The largest set of rays within
     INLIER_SIGMAS of a proposal determines the point by least squares.
-
-    Raises:
-        UsageError: if the detections have no surface.
-        GeometryError: if there are fewer than two usable rays, or parallel ones only.
     """
-    if detections.surface is None:
-        raise UsageError("fusion deep_mvlm: needs the object's mesh; use robust where there is none")
-    views = detections.only_usable()
-    triangulate(views.rays)  # rejects parallel rays
-    weights = _largest_agreement(views, _better_half(views)).astype(np.float64)
-    point_mm = least_squares_point(views.rays, weights)
-    (xyz_mm,), (snap_mm,), (face,) = closest_points(
-        point_mm[None], detections.surface.vertices_mm, detections.surface.faces
-    )
-    corners = np.asarray(detections.surface.vertices_mm, dtype=np.float64)[detections.surface.faces[face]]
-    normal = np.cross(corners[1] - corners[0], corners[2] - corners[0])
-    length = np.linalg.norm(normal)
-    covariance = on_plane(covariance_mm2(views, weights), np.eye(3), normal / length if length > 0 else 0 * normal)
-    return fused(detections, xyz_mm, covariance, weights > 0, snap_mm=float(snap_mm), snapped=True)
+    assert views.surface is not None  # checked by fuse
+    vertices_mm, faces = np.asarray(views.surface.vertices_mm), np.asarray(views.surface.faces)
+    used = np.zeros_like(views.usable)
+    for i, usable in enumerate(views.usable):
+        own = _usable_of(views, i)
+        used[i, usable] = _largest_agreement(own, _better_half(own))
+    weights = used.astype(np.float64)
+    points_mm = least_squares_point(views.rays, weights)
+    xyz_mm, snap_mm, on_faces = closest_points(points_mm, vertices_mm, faces)
+    covariance = on_plane(covariance_mm2(views, weights), np.eye(3), face_normals(views.surface, on_faces))
+    return fused(views, xyz_mm, covariance, used, snap_mm=snap_mm, snapped=np.ones(len(used), dtype=bool))
+
+
+def _usable_of(views: Detections, i: int) -> Detections:
+    """Return the usable views (n,) of one of the landmarks."""
+    keep = views.usable[i]
+    visibility = None if views.visibility is None else views.visibility[i, keep]
+    return Detections(Rays(*(part[i, keep] for part in views.rays)), keep[keep], views.sigma_mm[i, keep], visibility)
 
 
 def _better_half(views: Detections) -> NDArray[np.bool_]:

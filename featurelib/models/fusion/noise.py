@@ -42,7 +42,7 @@ class ViewNoise:
 
 
 def measure_noise(rays: Rays, truth_mm: ArrayLike, usable: ArrayLike) -> ViewNoise:
-    """Return the noise of v views from n objects.
+    """Return the noise of v views for one landmark of n objects.
 
     Let e_i be the vector from the true point to the closest point of ray i, and A_i the projection perpendicular to the
     ray. A shift in space with variance t^2 per axis gives E[e_i . e_j] = t^2 trace(A_i A_j) for two views i and j. The
@@ -50,23 +50,22 @@ def measure_noise(rays: Rays, truth_mm: ArrayLike, usable: ArrayLike) -> ViewNoi
 
     Args:
         rays: origins and directions (n, v, 3); may be NaN where not usable.
-        truth_mm: (n, 3).
+        truth_mm: (n, 3), NaN where not labelled; such objects are left out.
         usable: (n, v).
 
     Raises:
         DataError: if there is no usable view of any object.
     """
-    mask = np.asarray(usable, dtype=bool)
+    truth = np.asarray(truth_mm, dtype=np.float64)[:, None]
+    mask = np.asarray(usable, dtype=bool) & np.isfinite(truth).all(axis=-1)
     if not mask.any():
         raise DataError("view noise: no usable view of any validation object; expected at least one")
-    total, count = np.zeros(mask.shape[1]), mask.sum(axis=0)
-    together = possible = 0.0
-    for origins, directions, point, views in zip(*rays, np.asarray(truth_mm), mask, strict=True):
-        projections = perpendicular_projector(Rays(origins[views], directions[views]))
-        errors = np.einsum("nij,nj->ni", projections, origins[views] - point)
-        total[views] += (errors**2).sum(axis=1) / 2
-        together += float((errors.sum(axis=0) ** 2).sum() - (errors**2).sum())
-        possible += float((projections.sum(axis=0) ** 2).sum() - (projections**2).sum())
+    count = mask.sum(axis=0)
+    projections = np.where(mask[..., None, None], perpendicular_projector(rays), 0.0)
+    errors = np.einsum("nvij,nvj->nvi", projections, np.where(mask[..., None], rays.origins_mm - truth, 0.0))
+    total = (errors**2).sum(axis=(0, 2)) / 2
+    together = float((errors.sum(axis=1) ** 2).sum() - (errors**2).sum())
+    possible = float((projections.sum(axis=1) ** 2).sum() - (projections**2).sum())
     variances: NDArray[np.float64] = (total + PRIOR_OBJECTS * total.sum() / count.sum()) / (count + PRIOR_OBJECTS)
     shared = max(together, 0.0) / possible if possible > 0 else 0.0
     shared = min(shared, MAX_SHARED * float(variances.min()))

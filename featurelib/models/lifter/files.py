@@ -5,6 +5,8 @@ from hashlib import sha256
 from typing import Any
 
 from featurelib.errors import DataError
+from featurelib.geometry import LandmarkSet
+from featurelib.geometry.landmark_set import difference
 from featurelib.meshes.template import Template
 from featurelib.runtime import storage
 
@@ -36,6 +38,17 @@ def read_numbers(run: str, projection: str) -> dict[str, Any]:
     """
     numbers: dict[str, Any] = json.loads(_numbers(run, projection))
     return numbers
+
+
+def refuse_other_landmarks(run: str, projection: str, landmarks: LandmarkSet) -> None:
+    """Raise DataError if the trained lifter places another landmark set."""
+    uri = lifter_uri(run, projection)
+    trained = LandmarkSet.from_record(read_numbers(run, projection), name=f"{uri}/lifter.json")
+    if trained.hash != landmarks.hash:
+        raise DataError(
+            f"{uri}: trained on another landmark set, {difference(trained, landmarks)}; "
+            f"run `featurelib train-lifter --projection {projection}`"
+        )
 
 
 def read_template(run: str, projection: str) -> Template:

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from featurelib.datasets.shards.spec import RenderSpec
 from featurelib.errors import DataError, GeometryError, UsageError
+from featurelib.geometry import LandmarkSet
 from featurelib.meshes.template import Template
 from featurelib.models.fusion import ViewNoise
 from featurelib.models.inference import Network
-from featurelib.models.lifter.files import is_trained, lifter_uri, read_numbers, read_template
+from featurelib.models.lifter.files import is_trained, lifter_uri, read_numbers, read_template, refuse_other_landmarks
 from featurelib.models.lifter.fusing import FUSIONS, WITHOUT_SURFACE, fused_landmarks
 from featurelib.models.lifter.rays import triangulate_landmarks
 from featurelib.models.lifter.vectors import Vectors
@@ -25,20 +26,24 @@ METHODS = ("mlp", "triangulation", *WITHOUT_SURFACE)
 
 @dataclass(frozen=True, eq=False)
 class Lifter:
-    """The lifter of a run. Without a trained lifter it has the spec only, and triangulates.
+    """The lifter of a run. Without a trained lifter it has the spec and the set only, and triangulates.
 
-    spec: of the rendering. chosen: of METHODS, the one with the least error on validation objects.
-    mlp, mean_mm (2, 3; relative to the centre), template: of the training objects.
+    spec: of the rendering. landmarks: the set.
+    chosen: of METHODS, the one with the least mean error over the labelled landmarks of validation objects.
+    mlp, mean_mm (k, 3; relative to the centre), mean_xy (s, v, 2), template: of the training objects. The MLP takes the
+        mean for a position that is NaN.
     sigma_mm, validation_mm: by method, root mean square error along one axis and mean error on validation objects.
-    view_noise: of the left and the right instance, for their own views (False) and for all views (True); empty if the
-        detector does not distinguish the sides.
+    view_noise: of each of the k landmarks, for their own views (False) and for all views (True); empty if the detector
+        finds only near landmarks.
     uncertainty: of the chosen method's landmarks.
     """
 
     spec: RenderSpec
+    landmarks: LandmarkSet
     chosen: str = "triangulation"
     mlp: Network | None = None
     mean_mm: NDArray[np.float64] | None = None
+    mean_xy: NDArray[np.float64] | None = None
     template: Template | None = None
     sigma_mm: Mapping[str, float] = field(default_factory=dict)
     validation_mm: Mapping[str, float] = field(default_factory=dict)
@@ -46,17 +51,24 @@ class Lifter:
     uncertainty: UncertaintyModel | None = None
 
     @classmethod
-    def load(cls, run: str, projection: str, spec: RenderSpec) -> Self:
-        """Return the lifter of a run; one that only triangulates if none has been trained."""
+    def load(cls, run: str, projection: str, spec: RenderSpec, landmarks: LandmarkSet) -> Self:
+        """Return the lifter of a run; one that only triangulates if none has been trained.
+
+        Raises:
+            DataError: if it was trained on another landmark set, or a file is damaged.
+        """
         if not is_trained(run, projection):
-            return cls(spec)
+            return cls(spec, landmarks)
+        refuse_other_landmarks(run, projection, landmarks)
         uri, numbers = lifter_uri(run, projection), read_numbers(run, projection)
         mlp = Network.read(storage.join(uri, "model"))
         return cls(
             spec,
+            landmarks,
             numbers["chosen"],
             mlp,
             np.array(numbers["mean_mm"]),
+            np.array(numbers["mean_xy"]),
             read_template(run, projection),
             numbers["sigma_mm"],
             numbers["validation_mm"],
@@ -66,7 +78,7 @@ class Lifter:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The available methods; fusions need a detector that distinguishes the sides."""
+        """The available methods; fusions need a detector that finds all landmarks in each view."""
         return METHODS if self.view_noise else METHODS[:2]
 
     def __call__(
@@ -76,38 +88,49 @@ class Lifter:
         method: str | None = None,
         landmarks_xy: NDArray[np.floating] | None = None,
     ) -> NDArray[np.float64]:
-        """Return both landmarks (2, 3) in mm, object frame.
+        """Return the landmarks (k, 3) in mm, object frame; NaN where the method places none.
 
         Args:
-            xy: (v, 2) the detector's near positions in all views.
+            xy: (s, v, 2) the detector's near positions in all views, by slot.
             centre_mm: (3,) point in the centre of all images.
             method: of METHODS; default: the chosen one.
-            landmarks_xy: (v, 2, 2) the positions of left and right, which the fusions use instead of xy.
+            landmarks_xy: (v, k, 2) the positions of all landmarks, which the fusions use instead of xy.
 
         Raises:
             UsageError: if the method is unknown, or needs another detector.
             DataError: if the method is `mlp` and none was trained.
-            GeometryError: if there are too few rays, or parallel ones only.
+            GeometryError: if the method places no landmark: the rig has too few views of each, or parallel ones only.
         """
         method = method or self.chosen
         if method not in self.methods:
             raise UsageError(f"method {method!r}: expected one of {', '.join(self.methods)}")
+        if method == "mlp":
+            return self._mlp(xy) + centre_mm
         if method in FUSIONS and landmarks_xy is not None:
             noise = self.view_noise[FUSIONS[method][1]]
-            return fused_landmarks(method, landmarks_xy, centre_mm, self.spec, noise)
-        if method == "triangulation":
-            return triangulate_landmarks(xy, centre_mm, self.spec)
-        if self.mlp is None:
+            found = fused_landmarks(method, landmarks_xy, centre_mm, self.spec, self.landmarks, noise)
+        else:
+            found = triangulate_landmarks(xy, centre_mm, self.spec, self.landmarks)
+        if np.isnan(found).all():
+            raise GeometryError(
+                f"method {method}: no landmark has rays that cross; "
+                "it needs two views of each side that differ by a degree or more"
+            )
+        return found
+
+    def _mlp(self, xy: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the landmarks (k, 3) in mm from the centre by the MLP."""
+        if self.mlp is None or self.mean_xy is None:
             raise DataError("method mlp: this run has no lifter; run `featurelib train-lifter` or use triangulation")
-        positions = np.asarray(xy, dtype=np.float32).reshape(1, -1)
-        return self.mlp(positions)["output"].astype(np.float64).reshape(2, 3) + centre_mm
+        positions = np.where(np.isnan(xy), self.mean_xy, xy).astype(np.float32).reshape(1, -1)
+        return self.mlp(positions)["output"].astype(np.float64).reshape(-1, 3)
 
-    def pairs(self, vectors: Vectors, method: str) -> NDArray[np.float64]:
-        """Return the landmarks (n, 2, 3) in mm of n objects; NaN if the method raises GeometryError (parallel rays)."""
+    def estimates_mm(self, vectors: Vectors, method: str) -> NDArray[np.float64]:
+        """Return the landmarks (n, k, 3) in mm of n objects; NaN where the method places none."""
         rows = zip(vectors.xy, vectors.centre_mm, vectors.landmarks_xy, strict=True)
-        return np.stack([self._pair(xy, centre_mm, method, landmarks_xy) for xy, centre_mm, landmarks_xy in rows])
+        return np.stack([self._estimate(xy, centre_mm, method, landmarks_xy) for xy, centre_mm, landmarks_xy in rows])
 
-    def _pair(
+    def _estimate(
         self,
         xy: NDArray[np.floating],
         centre_mm: NDArray[np.floating],
@@ -117,4 +140,4 @@ class Lifter:
         try:
             return self(xy, centre_mm, method, landmarks_xy)
         except GeometryError:
-            return np.full((2, 3), np.nan)
+            return np.full((len(self.landmarks.names), 3), np.nan)

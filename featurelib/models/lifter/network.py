@@ -1,9 +1,10 @@
-"""The lifter's network: an MLP (128 - 64) from 18 image coordinates to 6 coordinates in mm.
+"""The lifter's network: an MLP (128 - 64) from image coordinates to coordinates in mm; for one pair from 18 to 6.
 
 Targets are standardised with the training objects' mean and standard deviation. The last layer inverts this, so the
 saved model returns millimetres.
 The training inputs are true positions plus the detector's errors on a random validation object. All errors of one
 object are used together, since they are correlated between views.
+Landmarks without a label have no part in the loss. A position that is not known is the training objects' mean.
 """
 
 from typing import NamedTuple
@@ -23,67 +24,89 @@ BATCH_SIZE = 32
 
 
 class Standardiser(NamedTuple):
-    """Mean and standard deviation (6,) in mm of the targets, relative to the centre."""
+    """Mean and standard deviation (3 k,) in mm of the targets, relative to the centre."""
 
     mean_mm: NDArray[np.float64]
     std_mm: NDArray[np.float64]
 
 
 def fit_standardiser(training: Vectors) -> Standardiser:
-    """Return the mean and standard deviation of the training objects' targets."""
-    targets = training.target_mm.reshape(len(training), 6)
-    return Standardiser(targets.mean(0), np.maximum(targets.std(0), 1e-3))
+    """Return the mean and standard deviation of the training objects' targets; each landmark has a label."""
+    targets = training.target_mm.reshape(len(training), -1)
+    return Standardiser(np.nanmean(targets, axis=0), np.maximum(np.nanstd(targets, axis=0), 1e-3))
+
+
+def mean_positions(training: Vectors) -> NDArray[np.float64]:
+    """Return the mean true near positions (s, v, 2) of training objects; the image's centre if none is known."""
+    known = np.isfinite(training.xy_true)
+    count = known.sum(axis=0)
+    total = np.where(known, training.xy_true, 0.0).sum(axis=0)
+    return np.divide(total, count, out=np.full(total.shape, 0.5), where=count > 0)
+
+
+def detector_errors(validation: Vectors) -> NDArray[np.float64]:
+    """Return the detector's errors (n, s, v, 2) on objects it was not trained on, as noise of the MLP's training.
+
+    Where the true positions of a slot are not known, the errors are those of another object. They are zero if no object
+    has any.
+    """
+    errors = validation.xy - validation.xy_true
+    known = np.asarray(np.isfinite(errors).all(axis=(2, 3)))
+    for slot, has_errors in enumerate(known.T):
+        donors = np.flatnonzero(has_errors)
+        without = np.flatnonzero(~has_errors)
+        errors[without, slot] = errors[np.resize(donors, len(without)), slot] if len(donors) else 0.0
+    return errors
 
 
 def residual_noise(validation: Vectors) -> NDArray[np.float64]:
-    """Return the detector's root mean square error (v, 2) in each coordinate, on objects it was not trained on."""
-    return np.sqrt(np.mean((validation.xy - validation.xy_true) ** 2, axis=0))
+    """Return the root mean square of `detector_errors` (s, v, 2) in each coordinate."""
+    return np.asarray(np.sqrt(np.mean(detector_errors(validation) ** 2, axis=0)))
 
 
-def build_lifter(num_views: int, standardiser: Standardiser) -> keras.Model:
-    """Return an untrained lifter, from near positions (n, 2 v) to left and right xyz (n, 6) in mm from the centre."""
-    inputs = keras.Input((2 * num_views,), name="xy")
+def build_lifter(num_inputs: int, standardiser: Standardiser) -> keras.Model:
+    """Return an untrained lifter, from near positions (n, 2 s v) to landmarks (n, 3 k) in mm from the centre."""
+    inputs = keras.Input((num_inputs,), name="xy")
     x = keras.layers.Rescaling(2.0, offset=-1.0)(inputs)
     for units in (128, 64):
         x = keras.layers.Dense(units, activation="relu")(x)
         x = keras.layers.Dropout(0.2)(x)
-    x = keras.layers.Dense(6)(x)
+    x = keras.layers.Dense(len(standardiser.mean_mm))(x)
     undo = keras.layers.Normalization(
         mean=standardiser.mean_mm, variance=standardiser.std_mm**2, invert=True, name="mm"
     )
     return keras.Model(inputs, undo(x), name="lifter")
 
 
-def fit_lifter(
-    training: Vectors, validation: Vectors, seed: int = 0
-) -> tuple[keras.Model, Standardiser, NDArray[np.float64]]:
-    """Train a lifter; return it, its standardiser and the detector's error (v, 2) on validation objects.
+def fit_lifter(training: Vectors, validation: Vectors, seed: int = 0) -> tuple[keras.Model, Standardiser]:
+    """Train a lifter; return it and its standardiser.
 
     Training inputs have noise, drawn anew in each pass; validation inputs are the detector's positions. Without the
     noise the inputs of training would be more accurate than those of inference.
     """
     keras.utils.set_random_seed(seed)
-    standardiser, mirrored = fit_standardiser(training), validation.with_mirrors()
-    model = build_lifter(training.xy.shape[1], standardiser)
+    standardiser, mean_xy = fit_standardiser(training), mean_positions(training)
+    model = build_lifter(mean_xy.size, standardiser)
     model.compile(keras.optimizers.Adam(RATE), loss=_standardised_mse(standardiser.std_mm))
     doubled = training.with_mirrors()
+    errors = detector_errors(validation.with_mirrors())
     model.fit(
-        NoisyBatches(doubled.xy_true, doubled.target_mm, mirrored.xy - mirrored.xy_true, seed),
-        validation_data=(_flat(validation.xy), _flat(validation.target_mm)),
+        NoisyBatches(_known(doubled.xy_true, mean_xy), doubled.target_mm, errors, seed),
+        validation_data=(_flat(_known(validation.xy, mean_xy)), _flat(validation.target_mm)),
         epochs=EPOCHS,
         verbose=0,
         callbacks=[keras.callbacks.EarlyStopping(patience=PATIENCE, restore_best_weights=True)],
     )
-    return model, standardiser, residual_noise(validation)
+    return model, standardiser
 
 
 class NoisyBatches(keras.utils.PyDataset):
-    """Batches of positions with newly drawn errors of the detector, and their targets."""
+    """Batches of positions with newly drawn errors of the detector, and their targets, NaN where not labelled."""
 
     def __init__(
         self, xy: NDArray[np.float64], target_mm: NDArray[np.float64], errors: NDArray[np.float64], seed: int
     ) -> None:
-        """Take xy (n, v, 2), target_mm (n, 2, 3) and the errors (m, v, 2) of m objects."""
+        """Take xy (n, s, v, 2), target_mm (n, k, 3) and the errors (m, s, v, 2) of m objects."""
         super().__init__()
         self.xy, self.target_mm, self.errors = xy, target_mm, errors
         self.rng = np.random.default_rng(seed)
@@ -103,8 +126,18 @@ class NoisyBatches(keras.utils.PyDataset):
 
 
 def _standardised_mse(std_mm: NDArray[np.float64]) -> keras.losses.Loss:
+    """Return the mean squared error in standard deviations; a target that is NaN has no error."""
     weights = keras.ops.convert_to_tensor(1 / std_mm, dtype="float32")
-    return lambda true, predicted: keras.ops.mean(keras.ops.square((true - predicted) * weights), axis=-1)
+
+    def loss(true: keras.KerasTensor, predicted: keras.KerasTensor) -> keras.KerasTensor:
+        known = keras.ops.where(keras.ops.isnan(true), predicted, true)
+        return keras.ops.mean(keras.ops.square((known - predicted) * weights), axis=-1)
+
+    return loss
+
+
+def _known(xy: NDArray[np.float64], mean_xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(np.isnan(xy), mean_xy, xy)
 
 
 def _flat(values: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -16,22 +16,26 @@ from numpy.typing import NDArray
 from featurelib.meshes import Mesh
 from featurelib.models.export import export_network
 from featurelib.models.inference import Network
+from featurelib.models.refiner.anatomy import Anatomy
 from featurelib.models.refiner.calibration import (
     candidate_stage,
     chosen_finish,
     chosen_stage,
-    left_residuals_mm,
+    prior_of,
+    residuals_mm,
     squared_errors_mm2,
 )
 from featurelib.models.refiner.network import build_network
+from featurelib.models.refiner.readings import Stage
 from featurelib.models.refiner.refinement import Refined
-from featurelib.models.refiner.refiner import Refiner, Stage, refine
+from featurelib.models.refiner.refiner import Refiner, refine
 from featurelib.models.refiner.stages import (
     NUM_STAGES,
     CropSize,
     InitialErrors,
     initial_errors_within,
     narrower_crop_size,
+    num_networks,
 )
 from featurelib.models.refiner.training import (
     Batch,
@@ -43,6 +47,10 @@ from featurelib.models.refiner.training import (
 )
 
 Result = TypeVar("Result")
+
+MAX_MEASURED_CROPS, MIN_MEASURED = 16_384, 8
+"""Candidate shots of a calibration, in crops, and the fewest objects that they are taken of: with many landmarks, some
+validation objects are enough to choose shots, and the others would take minutes."""
 
 FOLDS = 2
 """Folds of the validation objects in the cross-fit of `held_out_results`."""
@@ -63,10 +71,12 @@ OpenSamples = Callable[[int, CropSize, InitialErrors], Samples]
 class ValidationObjects:
     """n validation objects, and the estimates that the next stage refines.
 
-    load: returns the mesh of object i. truths_mm, estimates_mm: (n, 2, 3). threads: objects refined in parallel.
+    load: returns the mesh of object i. anatomy: what is refined. truths_mm, estimates_mm: (n, k, 3); NaN for an unknown
+    truth. threads: objects refined in parallel.
     """
 
     load: Callable[[int], Mesh]
+    anatomy: Anatomy
     truths_mm: NDArray[np.float64]
     estimates_mm: NDArray[np.float64]
     threads: int = 1
@@ -78,17 +88,23 @@ class ValidationObjects:
 
     @property
     def residuals_mm(self) -> NDArray[np.float64]:
-        """Errors (2 n, 3) of the estimates, with right instances mirrored to the left side."""
-        return left_residuals_mm(self.estimates_mm, self.truths_mm)
+        """Finite errors (m, 3) of the estimates, with those of the mirror image mirrored."""
+        return residuals_mm(self.estimates_mm, self.truths_mm, self.anatomy.sides)
 
     def where(self, chosen: NDArray[np.intp]) -> "ValidationObjects":
         """Return some of the objects, by their indices (m,)."""
         truths_mm, estimates_mm = self.truths_mm[chosen], self.estimates_mm[chosen]
         return replace(self, load=lambda i: self.load(chosen[i]), truths_mm=truths_mm, estimates_mm=estimates_mm)
 
+    def evenly(self, count: int) -> "ValidationObjects":
+        """Return at most `count` objects, evenly spread."""
+        num_objects = len(self.truths_mm)
+        return self if num_objects <= count else self.where(np.arange(count) * num_objects // count)
+
     def after(self, results: Iterable[Refined]) -> "ValidationObjects":
         """Return the objects with a stage's results, before the snap, as the estimates of the next stage."""
-        return replace(self, estimates_mm=np.array([result.unsnapped_mm for result in results]))
+        unsnapped = [self.anatomy.mean_shape.repaired(result.unsnapped_mm) for result in results]
+        return replace(self, estimates_mm=np.array(unsnapped))
 
 
 class CascadeConfig(NamedTuple):
@@ -122,7 +138,7 @@ def train_stages(
     keras.utils.set_random_seed(cascade.seed)
     crop_size, initial_errors, stages, training = cascade.crop_size, cascade.initial_errors, [], None
     for number in range(NUM_STAGES):
-        training = _next_training(cascade.recipe, crop_size, training)
+        training = _next_training(cascade.recipe, crop_size, validation.anatomy, training)
         samples = open_samples(number, crop_size, initial_errors)
 
         def report(row: StageProgress, number: int = number, crop_size: CropSize = crop_size) -> None:
@@ -130,35 +146,42 @@ def train_stages(
 
         fit_stage(training, samples.train, samples.val, report)
         stages.append(calibrate_stage(validation, crop_size, export_network(training.model)))
-        results = refine_all(Refiner((stages[-1],)), validation)
+        results = refine_all(_refiner(validation, stages[-1:]), validation)
         validation = validation.after(results)
         on_stage(number, stages[-1], float(np.linalg.norm(validation.residuals_mm, axis=1).mean()))
         crop_size = narrower_crop_size(validation.residuals_mm, crop_size)
         initial_errors = initial_errors_within(validation.residuals_mm, crop_size)
-    return with_finish(tuple(stages), results, validation)
+    return with_finish(stages, results, validation)
 
 
 def calibrate_stage(validation: ValidationObjects, crop_size: CropSize, network: Network) -> Stage:
-    """Return the stage of a trained network with the views that are best on validation objects."""
-    candidate = candidate_stage(crop_size, network)
-    squared = validation.each(
-        lambda mesh, i: squared_errors_mm2(candidate, mesh, validation.truths_mm[i], validation.estimates_mm[i])
+    """Return the stage of a trained network with the shots that are best on validation objects."""
+    anatomy = validation.anatomy
+    prior_mm = prior_of(validation.estimates_mm, validation.truths_mm, anatomy.sides, crop_size)
+    candidate = candidate_stage(crop_size, network, anatomy.directions, anatomy.mean_points_mm, prior_mm)
+    crops_each = len(candidate.shots) * len(anatomy.sides.landmark)
+    some = validation.evenly(max(MIN_MEASURED, MAX_MEASURED_CROPS // crops_each))
+    squared = some.each(
+        lambda mesh, i: squared_errors_mm2(candidate, anatomy.sides, mesh, some.truths_mm[i], some.estimates_mm[i])
     )
-    return chosen_stage(candidate, np.mean(squared, axis=(0, 1)))
+    return chosen_stage(candidate, anatomy.sides, anatomy.mean_points_mm, np.array(squared))
 
 
-def with_finish(stages: tuple[Stage, ...], once: list[Refined], validation: ValidationObjects) -> Refiner:
+def with_finish(stages: Sequence[Stage], once: list[Refined], validation: ValidationObjects) -> Refiner:
     """Return the refiner of trained stages; validation objects decide on a second last pass and on the snap.
+
+    Landmarks that share their crops have no second pass: it costs as much as all crops before.
 
     Args:
         stages: trained.
         once: their results on the validation objects.
         validation: with those results as estimates.
     """
-    twice = refine_all(Refiner((stages[-1],)), validation)
+    is_shared = validation.anatomy.sides.num_channels > 1
+    twice = [] if is_shared else refine_all(_refiner(validation, stages[-1:]), validation)
     results, snap = chosen_finish(once, twice, validation.truths_mm)
     chosen = stages if results is once else (*stages, stages[-1])
-    return Refiner(chosen, snap)
+    return _refiner(validation, chosen, snap)
 
 
 def held_out_results(stages: Sequence[Stage], validation: ValidationObjects) -> list[Refined]:
@@ -188,20 +211,29 @@ def refine_all(refiner: Refiner, validation: ValidationObjects) -> list[Refined]
 
 
 def calibrate(stages: Sequence[Stage], validation: ValidationObjects) -> Refiner:
-    """Return the refiner of trained stages, with views, weights, passes and snap chosen on validation objects."""
-    chosen, results = [], list[Refined]()
+    """Return the refiner of trained stages, with shots, weights, passes and snap chosen on validation objects."""
+    chosen, results = list[Stage](), list[Refined]()
     for stage in stages:
         chosen.append(calibrate_stage(validation, stage.crop_size, stage.network))
-        results = refine_all(Refiner((chosen[-1],)), validation)
+        results = refine_all(_refiner(validation, chosen[-1:]), validation)
         validation = validation.after(results)
-    return with_finish(tuple(chosen), results, validation)
+    return with_finish(chosen, results, validation)
 
 
-def _next_training(recipe: StageRecipe, crop_size: CropSize, previous: StageTraining | None) -> StageTraining:
+def _refiner(validation: ValidationObjects, stages: Sequence[Stage], snap: bool = True) -> Refiner:
+    anatomy = validation.anatomy
+    return Refiner(anatomy.landmarks, tuple(stages), anatomy.mean_shape, snap)
+
+
+def _next_training(
+    recipe: StageRecipe, crop_size: CropSize, anatomy: Anatomy, previous: StageTraining | None
+) -> StageTraining:
     """Return the training of the next stage, which starts from the weights of the previous one."""
     if previous is not None and previous.model.input_shape[1] == crop_size.size_px:
         return previous
-    model = build_network(crop_size.size_px)
+    channels = anatomy.sides.num_channels
+    networks = num_networks(channels)
+    model = build_network(crop_size.size_px, channels=channels, networks=networks, presence=anatomy.has_absent)
     if previous is not None:
         model.set_weights(previous.model.get_weights())
     return open_training(model, recipe)

@@ -27,6 +27,9 @@ from featurelib.rendering.unpacking import EMPTY_FACE
 
 CHANNELS = 3
 
+BEHIND = 0.03
+"""A point is visible if the surface is in front of it by at most this share of the crop's width."""
+
 
 def crop_camera(rotation: NDArray[np.float64], centre_mm: NDArray[np.float64], width_mm: float) -> Camera:
     """Return the orthographic camera of a crop.
@@ -66,6 +69,24 @@ def render_crops(mesh: Mesh, cameras: Sequence[Camera], size_px: int) -> NDArray
         middle_mm = camera_distance_mm(camera.lens, 2 * half_mm)
         _unpack(z_buffer, stride, mesh.faces, mesh.normals, corners, pose[0], middle_mm, half_mm, BACKGROUND, image)
     return images
+
+
+def visible_points(image: NDArray[np.uint8], camera: Camera, points_mm: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return whether a crop shows points (n, 3): the depth channel has no surface in front of them.
+
+    A point is compared with the farthest surface in the 3 x 3 pixels around it, because a landmark on a silhouette
+    shares its pixel with the surface in front of it. A point outside the crop, or farther from its centre than half a
+    width along the axis, is not visible; nor is NaN.
+    """
+    half_mm = float(camera.lens.half_height_at(1.0))
+    nearer = (camera_distance_mm(camera.lens, 2 * half_mm) - camera.depth_mm(points_mm)) / half_mm
+    size = len(image)
+    pixels = np.floor(camera.project(points_mm) * size)
+    inside = ((pixels >= 0) & (pixels < size)).all(axis=1) & (np.abs(nearer) < 1)
+    columns, rows = (np.where(inside[:, None], pixels, 0).astype(int) + 1).T
+    padded = np.pad(image[..., 2], 1, mode="edge")
+    around = np.min([padded[rows + i, columns + j] for i in (-1, 0, 1) for j in (-1, 0, 1)], axis=0)
+    return inside & (around / 127.5 - 1 <= nearer + 2 * BEHIND)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

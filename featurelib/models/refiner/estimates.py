@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurelib.datasets.dataset import MeshFile
-from featurelib.geometry import mirror_pair
+from featurelib.models.refiner.calibration import residuals_mm
+from featurelib.models.refiner.sides import Sides
 from featurelib.models.refiner.stages import CropSize, InitialErrors, first_crop_size, initial_errors_within
 from featurelib.models.uncertainty.quality import QualityScores
 
@@ -17,22 +18,26 @@ from featurelib.models.uncertainty.quality import QualityScores
 class FirstEstimates:
     """Estimates of several methods on n validation objects.
 
-    meshes: (n,) files. truths_mm: (n, 2, 3) true landmarks. estimates_mm: (n, 2, 3) by method, including `template`;
-    NaN where the method has no estimate. quality_scores: (n,) of each object's shape and detections.
+    sides: in which landmarks are refined. meshes: (n,) files. truths_mm: (n, k, 3) true landmarks, NaN if unknown.
+    absent: (n, k) whether a landmark does not exist. estimates_mm: (n, k, 3) by method, including `template`; NaN where
+    the method has no estimate. quality_scores: (n,) of each object's shape and detections.
     """
 
+    sides: Sides
     meshes: tuple[MeshFile, ...]
     truths_mm: NDArray[np.float64]
+    absent: NDArray[np.bool_]
     estimates_mm: Mapping[str, NDArray[np.float64]]
     quality_scores: tuple[QualityScores, ...] = ()
 
     @property
     def start(self) -> str:
-        """The method with the least median error; a missing estimate counts as an infinite error.
+        """The method with the least median error over labelled landmarks; a missing estimate counts as infinite.
 
         The median ignores how large the errors are that exceed the refiner's crops.
         """
-        medians_mm = {m: np.median(np.nan_to_num(self._errors_mm(m), nan=np.inf)) for m in self.estimates_mm}
+        known = _known(self.truths_mm)
+        medians_mm = {m: np.median(np.nan_to_num(self._errors_mm(m)[known], nan=np.inf)) for m in self.estimates_mm}
         return min(medians_mm, key=lambda method: float(medians_mm[method]))
 
     @property
@@ -42,14 +47,16 @@ class FirstEstimates:
         return {method: float(e[np.isfinite(e)].mean()) for method, e in errors_mm.items() if np.isfinite(e).any()}
 
     def with_start(self) -> "FirstEstimates":
-        """Return the objects for which the start has an estimate."""
-        return self.where(np.asarray(np.isfinite(self.estimates_mm[self.start]).all(axis=(1, 2))))
+        """Return the objects for which the start has an estimate of each labelled landmark, and of one at least."""
+        found, known = (_known(points_mm) for points_mm in (self.estimates_mm[self.start], self.truths_mm))
+        return self.where(np.asarray((found | ~known).all(axis=1) & (found & known).any(axis=1)))
 
     def where(self, mask: NDArray[np.bool_]) -> "FirstEstimates":
         """Return some of the objects, by a mask (n,)."""
-        estimates_mm = {method: pairs[mask] for method, pairs in self.estimates_mm.items()}
+        estimates_mm = {method: points[mask] for method, points in self.estimates_mm.items()}
         meshes, quality_scores = tuple(compress(self.meshes, mask)), tuple(compress(self.quality_scores, mask))
-        return FirstEstimates(meshes, self.truths_mm[mask], estimates_mm, quality_scores)
+        truths_mm, absent = self.truths_mm[mask], self.absent[mask]
+        return FirstEstimates(self.sides, meshes, truths_mm, absent, estimates_mm, quality_scores)
 
     def crop_size(self, diagonal_mm: float) -> CropSize:
         """Return the crop size of the first stage, for the start's errors and the objects' median diagonal."""
@@ -60,10 +67,15 @@ class FirstEstimates:
         return initial_errors_within(self.residuals_mm(*self.estimates_mm), crop_size)
 
     def residuals_mm(self, *methods: str) -> NDArray[np.float64]:
-        """Return the finite errors (m, 3) of some methods, with right instances mirrored to the left side."""
-        errors = np.concatenate([self.estimates_mm[method] - self.truths_mm for method in methods])
-        left_mm = np.concatenate([errors[:, 0], mirror_pair(errors)[:, 0]])
-        return np.asarray(left_mm[np.isfinite(left_mm).all(axis=1)])
+        """Return the finite errors (m, 3) of some methods, with those of the mirror image mirrored."""
+        return np.concatenate(
+            [residuals_mm(self.estimates_mm[method], self.truths_mm, self.sides) for method in methods]
+        )
 
     def _errors_mm(self, method: str) -> NDArray[np.float64]:
         return np.asarray(np.linalg.norm(self.estimates_mm[method] - self.truths_mm, axis=-1))
+
+
+def _known(points_mm: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return whether points (..., 3) are known, (...)."""
+    return np.asarray(np.isfinite(points_mm).all(axis=-1))

@@ -1,55 +1,85 @@
-"""Labelled crops with random cameras. Rotating the camera is rotating the object, so each crop has a new pose."""
+"""Labelled crops with random cameras. Rotating the camera is rotating the object, so each crop has a new pose.
+
+A crop aims at one landmark. All others that it shows are labelled too.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from featurelib.geometry import View, mirror_pair
 from featurelib.meshes import Mesh
-from featurelib.models.refiner.crops import crop_camera, render_crops
-from featurelib.models.refiner.stages import AZIMUTHS_DEG, ELEVATIONS_DEG, CropSize, InitialErrors
+from featurelib.models.refiner.crops import crop_camera, render_crops, visible_points
+from featurelib.models.refiner.directions import Directions
+from featurelib.models.refiner.stages import CropSize, InitialErrors
 
 INSIDE = 0.4
-"""Maximum distance of the landmark from the crop's centre, as a share of the width, so that it is inside the crop."""
+"""Maximum distance of the aimed landmark from the crop's centre, as a share of the width, so that it is inside the
+crop; also of the others along each image axis."""
+
+AIMED_WEIGHT = 2.0
+"""Weight of the landmark that a crop aims at; that of the others is 1."""
 
 
-def both_sides(mesh: Mesh, landmarks_mm: ArrayLike) -> list[tuple[Mesh, NDArray[np.float64]]]:
-    """Return the mesh and its mirror image, each with its left landmark (3,), for a pair of landmarks (2, 3)."""
-    landmarks_mm = np.asarray(landmarks_mm, dtype=np.float64)
-    return [(mesh, landmarks_mm[0]), (mesh.mirrored(), mirror_pair(landmarks_mm)[0])]
+class Labels(NamedTuple):
+    """Labels of n crops for c channels.
+
+    xy: (n, c, 2) positions; meaningless where the weight is 0. weights: (n, c), 0 for a landmark that is unknown,
+    hidden or outside. present: (n, c) whether the landmark exists, 1 or 0; NaN if the crop does not tell.
+    """
+
+    xy: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    present: NDArray[np.float32]
+
+    def take(self, indices: NDArray[np.intp] | slice) -> "Labels":
+        """Return the labels of some crops."""
+        return Labels(*(part[indices] for part in self))
 
 
 def crop_samples(
-    mesh: Mesh,
-    point_mm: ArrayLike,
+    side: tuple[Mesh, NDArray[np.float64], NDArray[np.bool_]],
     crop_size: CropSize,
     initial_errors: InitialErrors,
+    directions: Directions,
     random: np.random.Generator,
     count: int,
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Return crops (count, s, s, 3) and the landmark's positions xy (count, 2) in them.
+) -> tuple[NDArray[np.uint8], Labels]:
+    """Return crops (count, s, s, 3) and their labels; none if no point is known.
 
     Args:
-        mesh: object frame; for the right instance the mirrored mesh, see `both_sides`.
-        point_mm: (3,) the left landmark.
+        side: a mesh in the object frame, the points (c, 3) of its channels, NaN if unknown, and which of them are
+            absent, (c,); the point of an absent landmark is where it should be.
         crop_size: of the crops.
         initial_errors: distribution of the crop centres' offsets and of the object's rotations.
+        directions: of the views.
         random: the same state gives the same samples.
         count: number of crops.
     """
-    point_mm = np.asarray(point_mm, dtype=np.float64)
+    mesh, points_mm, absent = side
+    known = np.flatnonzero(np.isfinite(points_mm).all(axis=1))
+    count = count if len(known) else 0
+    aimed = random.choice(known, count) if count else np.empty(0, np.intp)
     offsets = initial_errors.draw(random, count)
     too_far = np.linalg.norm(offsets, axis=1, keepdims=True) / (INSIDE * crop_size.width_mm)
-    centres_mm = point_mm + offsets / np.maximum(too_far, 1)
-    object_rotations = _rotations(random, count, initial_errors.turn_deg)
-    views = zip(random.uniform(*AZIMUTHS_DEG, count), random.uniform(*ELEVATIONS_DEG, count), strict=True)
-    rotations = [r @ View(*angles).object_from_view for r, angles in zip(object_rotations, views, strict=True)]
+    centres_mm = points_mm[aimed] + offsets / np.maximum(too_far, 1)
+    rotations = _rotations(random, count, initial_errors.turn_deg) @ directions.draw(random, aimed)
     cameras = [
         crop_camera(rotation, centre_mm, crop_size.width_mm)
         for rotation, centre_mm in zip(rotations, centres_mm, strict=True)
     ]
-    xy = np.array([camera.project(point_mm) for camera in cameras], np.float32).reshape(count, 2)
-    return render_crops(mesh, cameras, crop_size.size_px), xy
+    images = render_crops(mesh, cameras, crop_size.size_px)
+    shape = (count, len(points_mm))
+    xy = np.array([camera.project(points_mm) for camera in cameras]).reshape(*shape, 2)
+    inside = (np.abs(xy - 0.5) <= INSIDE).all(axis=2)
+    shown = [visible_points(image, camera, points_mm) for image, camera in zip(images, cameras, strict=True)]
+    is_aim = aimed[:, None] == np.arange(len(points_mm))
+    weights = AIMED_WEIGHT * is_aim + (~is_aim & inside & np.array(shown, bool).reshape(shape)) * 1.0
+    present = np.where(absent, np.where(inside | is_aim, 0.0, np.nan), np.where(weights > 0, 1.0, np.nan))
+    weights[:, absent] = 0
+    labels = Labels(*(part.astype(np.float32) for part in (np.nan_to_num(xy), weights, present)))
+    return images, labels
 
 
 def _rotations(random: np.random.Generator, count: int, most_deg: float) -> NDArray[np.float64]:

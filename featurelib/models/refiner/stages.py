@@ -5,19 +5,27 @@ centred on, and for the surroundings that identify the landmark.
 """
 
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from featurelib.errors import UsageError
-from featurelib.geometry import View
 
 NUM_STAGES = 2
 """Number of trained stages; the second may be applied twice."""
 
-NETWORKS = 2
-"""Networks per stage, which are branches of one graph."""
+
+STRIDE = 2
+"""Pixels of a crop per cell of a map."""
+
+
+def num_networks(num_channels: int) -> int:
+    """Return the number of networks per stage, which are branches of one graph.
+
+    A single channel has two, whose disagreement is a quality score; several channels check each other.
+    """
+    return 2 if num_channels == 1 else 1
+
 
 WIDTH_PER_ERROR = 4.0
 """Width of a crop in units of the 99th percentile of the initial errors: 99 % are at most a quarter of the width."""
@@ -31,13 +39,6 @@ CONTEXT = 0.15
 
 NARROWING = 0.43
 """Minimum width of a later stage's crops, as a share of the previous stage's: 30 mm after 70 mm."""
-
-AZIMUTHS_DEG = (0.0, 120.0)
-ELEVATIONS_DEG = (-30.0, 30.0)
-"""Views of training, all of the left side: from the front to well behind the side view."""
-
-CANDIDATES = tuple(View(float(a), float(e)) for a, e in product((0, 20, 40, 60, 75, 90, 105, 118), (-22, 0, 22)))
-"""Candidate views, within the range of training; validation objects decide which are kept."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Training of a stage's network: Adam with a cosine learning rate, and the loss of DSNT (Nibali et al. 2018).
+"""Training of a stage's network: Adam with a cosine learning rate, cross-entropy with Gaussians, and the distance.
 
 The caller provides the samples: `fit_stage` takes functions that open streams of batches.
 """
@@ -13,10 +13,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from featurelib.models.refiner.samples import Labels
 from featurelib.models.soft_argmax import cell_centres
 
-Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
-"""Images (n, s, s, 3) and the landmark's positions xy (n, 2)."""
+Batch = tuple[NDArray[np.uint8], Labels]
+"""Images (n, s, s, 3) and their labels."""
 
 
 @dataclass(frozen=True)
@@ -24,15 +25,16 @@ class StageRecipe:
     """How to train a stage.
 
     steps: total number, of one batch each. learning_rate: Adam's highest; it falls to zero along a cosine. warm_up:
-    steps in which it rises. sigma_cells: standard deviation of the regulariser's target map; regularise: weight of the
-    regulariser. report_steps: steps between two validations.
+    steps in which it rises. sigma_cells: standard deviation of the target map. distance_weight: weight of the distance
+    in cells. presence_weight: weight of the cross-entropy of presence. report_steps: steps between two validations.
     """
 
     steps: int = 3000
     learning_rate: float = 1e-3
     warm_up: int = 100
     sigma_cells: float = 1.0
-    regularise: float = 1.0
+    distance_weight: float = 0.25
+    presence_weight: float = 0.5
     report_steps: int = 500
 
 
@@ -48,7 +50,7 @@ class StageProgress(NamedTuple):
 
 
 Step = Callable[..., tf.Tensor]
-"""Takes images and positions; returns (sum of losses, sum of distances, count)."""
+"""Takes images and labels; returns (mean loss, mean distance, sum of weights) of the batch."""
 
 
 class StageTraining(NamedTuple):
@@ -93,19 +95,20 @@ def fit_stage(
     recipe = training.recipe
     for variable in training.optimizer.variables:
         variable.assign(np.zeros(variable.shape, variable.dtype))
-    step, row, sums, started, begun = 0, None, [], time.monotonic(), time.monotonic()
+    step, row, sums, num_images, started, begun = 0, None, [], 0, time.monotonic(), time.monotonic()
     while step < recipe.steps:
         before = step
-        for images, xy in train_batches():
-            sums.append(training.train_step(images, xy))
+        for images, labels in train_batches():
+            sums.append(training.train_step(images, labels))
+            num_images += len(images)
             step += 1
             if step % recipe.report_steps == 0 or step == recipe.steps:
-                loss, error, count = _mean(sums)
-                rate = count / (time.monotonic() - started)
+                loss, error = _mean(sums)
+                rate = num_images / (time.monotonic() - started)
                 val_error = _mean(training.val_step(*batch) for batch in val_batches())[1]
                 row = StageProgress(step, loss, 100 * error, 100 * val_error, rate, time.monotonic() - begun)
                 on_progress(row)
-                sums, started = [], time.monotonic()
+                sums, num_images, started = [], 0, time.monotonic()
             if step == recipe.steps:
                 break
         if step == before:
@@ -118,54 +121,63 @@ def fit_stage(
 def _steps(model: keras.Model, optimizer: keras.optimizers.Optimizer, recipe: StageRecipe) -> tuple[Step, Step]:
     """Return the compiled training and validation steps."""
 
-    def measure(logits: tf.Tensor, xy: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        losses, distances = _losses(logits, xy, recipe)
-        count = tf.cast(tf.shape(xy)[0], tf.float32)
-        return tf.reduce_mean(losses), tf.stack([tf.reduce_sum(losses), tf.reduce_sum(distances), count])
-
-    def train(images: tf.Tensor, xy: tf.Tensor) -> tf.Tensor:
+    def train(images: tf.Tensor, labels: Labels) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            loss, sums = measure(model(tf.cast(images, tf.float32), training=True), xy)
-        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
-        return sums
+            sums = _measure(model(tf.cast(images, tf.float32), training=True), labels, recipe)
+        optimizer.apply(tape.gradient(sums[0], model.trainable_variables), model.trainable_variables)
+        return tf.stack(sums)
 
-    def validate(images: tf.Tensor, xy: tf.Tensor) -> tf.Tensor:
-        return measure(model(tf.cast(images, tf.float32), training=False), xy)[1]
+    def validate(images: tf.Tensor, labels: Labels) -> tf.Tensor:
+        return tf.stack(_measure(model(tf.cast(images, tf.float32), training=False), labels, recipe))
 
     compiled = [tf.function(step, reduce_retracing=True, autograph=False) for step in (train, validate)]
     return compiled[0], compiled[1]
 
 
+def _measure(outputs: dict[str, tf.Tensor], labels: Labels, recipe: StageRecipe) -> tuple[tf.Tensor, ...]:
+    """Return the mean loss, the mean distance in image widths and the sum of the weights of a batch."""
+    losses, distances = _losses(outputs["maps"], labels.xy, recipe)
+    total = tf.reduce_sum(labels.weights) + 1e-6
+    loss, distance = (tf.reduce_sum(labels.weights * each) / total for each in (losses, distances))
+    if "present" in outputs:
+        known = tf.cast(tf.math.is_finite(labels.present), tf.float32)
+        labelled = tf.where(known > 0, labels.present, 0.0)
+        entropies = tf.nn.sigmoid_cross_entropy_with_logits(
+            tf.repeat(labelled[:, None], outputs["present"].shape[1], axis=1), outputs["present"]
+        )
+        entropy = tf.reduce_sum(known * tf.reduce_mean(entropies, axis=1)) / (tf.reduce_sum(known) + 1e-6)
+        loss += recipe.presence_weight * entropy
+    return loss, distance, total
+
+
 def _losses(logits: tf.Tensor, xy: tf.Tensor, recipe: StageRecipe) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return the loss (n,) and the distance (n,) in image widths, each as a mean over the networks.
+    """Return the loss (n, c) and the distance (n, c) in image widths, each as a mean over the networks.
 
-    The loss is the distance in cells plus the Jensen-Shannon divergence between the map and a Gaussian at the truth.
+    The loss is the Kullback-Leibler divergence of the map from a Gaussian at the truth, which is the cross-entropy less
+    a constant, plus a share of the distance in cells.
     """
-    _, networks, size, _ = logits.shape
+    _, networks, _, size, _ = logits.shape
     centres = tf.constant(cell_centres(size))
-    xy = tf.repeat(xy, networks, axis=0)
-    shares = tf.reshape(tf.nn.softmax(tf.reshape(logits, (-1, size * size))), (-1, size, size))
-    found = tf.stack(
-        [tf.linalg.matvec(tf.reduce_sum(shares, 1), centres), tf.linalg.matvec(tf.reduce_sum(shares, 2), centres)], 1
+    steps = (centres - xy[..., None]) * size / recipe.sigma_cells  # (n, c, 2, size)
+    log_bell = tf.nn.log_softmax(-(steps**2) / 2)
+    bell = tf.exp(log_bell)
+    target = bell[:, None, :, 1, :, None] * bell[:, None, :, 0, None, :]  # (n, 1, c, size, size)
+    targets, flat = (
+        tf.reshape(maps, (-1, networks, logits.shape[2], size * size))
+        for maps in (tf.repeat(target, networks, axis=1), logits)
     )
-    distances = tf.sqrt(tf.reduce_sum((found - xy) ** 2, axis=1) + 1e-12)
-    steps = (centres - xy[:, :, None]) * size / recipe.sigma_cells  # (n, 2, size)
-    bell = tf.exp(-(steps**2) / 2)
-    bell /= tf.reduce_sum(bell, axis=2, keepdims=True) + 1e-9
-    target = bell[:, 1, :, None] * bell[:, 0, None, :]
-    losses = distances * size + recipe.regularise * _jensen_shannon(shares, target)
-    return tuple(tf.reduce_mean(tf.reshape(each, (-1, networks)), axis=1) for each in (losses, distances))
+    entropy = tf.reduce_sum(bell * log_bell, axis=(2, 3))[:, None]
+    divergences = tf.nn.softmax_cross_entropy_with_logits(targets, flat) + entropy
+    shares = tf.reshape(tf.nn.softmax(flat), tf.shape(logits))
+    found = [tf.reduce_sum(tf.reduce_sum(shares, axis) * centres, axis=-1) for axis in (3, 4)]
+    offsets = tf.stack(found, axis=-1) - xy[:, None]
+    distances = tf.sqrt(tf.reduce_sum(offsets**2, axis=-1) + 1e-12)
+    losses = divergences + recipe.distance_weight * size * distances
+    return tf.reduce_mean(losses, axis=1), tf.reduce_mean(distances, axis=1)
 
 
-def _jensen_shannon(p: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
-    """Return the Jensen-Shannon divergences (n,), in nats, of maps (n, h, w)."""
-    middle = (p + q) / 2
-    log_middle = tf.math.log(middle + 1e-12)
-    halves = [tf.reduce_sum(m * (tf.math.log(m + 1e-12) - log_middle), axis=(1, 2)) for m in (p, q)]
-    return (halves[0] + halves[1]) / 2
-
-
-def _mean(sums: Iterable[tf.Tensor]) -> tuple[float, float, int]:
-    """Return the mean loss, the mean distance and the count of a pass."""
-    loss, distance, count = sum((s.numpy().astype(np.float64) for s in sums), np.zeros(3))
-    return float(loss / max(count, 1)), float(distance / max(count, 1)), int(count)
+def _mean(sums: Iterable[tf.Tensor]) -> tuple[float, float]:
+    """Return the weighted mean loss and distance of a pass."""
+    rows = np.array([s.numpy() for s in sums], dtype=np.float64).reshape(-1, 3)
+    loss, distance = np.average(rows[:, :2], axis=0, weights=rows[:, 2]) if len(rows) else (np.nan, np.nan)
+    return float(loss), float(distance)

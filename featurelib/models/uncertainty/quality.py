@@ -2,7 +2,7 @@
 
 They have three sources. The mean shape shows whether the object is one of this kind at all. The detector shows whether
 any view sees the landmark. Refinement shows how far it moved the point, and how well its rays agree with each other and
-with the surface. A score is one number per object, or (2,) numbers for left and right.
+with the surface. A score is one number per object, which rejects all its landmarks, or one for each of k landmarks.
 """
 
 from collections.abc import Mapping
@@ -45,15 +45,15 @@ def shape_scores(located: LocatedLandmarks) -> QualityScores:
 
 
 def disagreement_scores(landmarks_mm: ArrayLike, located_mm: ArrayLike) -> QualityScores:
-    """Return the distances of predicted landmarks (2, 3) from those of the registered mean shape (2, 3)."""
+    """Return the distances of predicted landmarks (k, 3) from those of the registered mean shape (k, 3)."""
     return {"disagreement": np.linalg.norm(np.asarray(landmarks_mm) - np.asarray(located_mm), axis=-1)}
 
 
 def detector_scores(visible: ArrayLike) -> QualityScores:
-    """Return 1 minus the largest visibility of each instance over the views.
+    """Return 1 minus the largest visibility of each landmark over the views.
 
     Args:
-        visible: (v, 2) probabilities that a view shows left and right; all NaN from a detector head without them, which
+        visible: (v, k) probabilities that a view shows a landmark; all NaN from a detector head without them, which
             gives no score.
     """
     probabilities = np.asarray(visible, dtype=np.float64)

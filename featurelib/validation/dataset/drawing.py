@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from featurelib.datasets.shards import encode_png
 from featurelib.errors import DataError
-from featurelib.geometry import Orthographic, Rig, View, frame_needed_mm, is_visible
+from featurelib.geometry import Camera, Orthographic, Rig, View, frame_needed_mm, is_visible
 from featurelib.meshes import Mesh, read_mesh
 from featurelib.validation.dataset.measure import OCCLUDED_SHARE, MeasureJob, renderer
 
@@ -22,8 +25,10 @@ MARGIN = 1.06
 
 @dataclass(frozen=True)
 class Mark:
-    """A landmark in an image: x and y in [0, 1], and whether the surface occludes it."""
+    """A landmark in an image: its name, its role in the set, x and y in [0, 1], and whether the surface occludes it."""
 
+    name: str
+    role: str
     x: float
     y: float
     is_occluded: bool
@@ -33,7 +38,7 @@ class Mark:
 class Drawing:
     """An object in the views of SHEET_VIEWS.
 
-    pngs: one PNG file per view. marks: left and right per view; empty without labels.
+    pngs: one PNG file per view. marks: of the labelled landmarks per view, in the set's order.
     frame_mm: width of the images at the object.
     """
 
@@ -59,8 +64,18 @@ def draw_mesh(mesh: Mesh, job: MeasureJob) -> Drawing:
     pngs, marks = [], []
     for camera, image in zip(cameras, renderer().render(mesh, cameras, SHEET_PX), strict=True):
         pngs.append(encode_png(image.pixels))
-        if job.landmarks_mm is not None:
-            xy = camera.project(job.landmarks_mm)
-            seen = is_visible(camera, job.landmarks_mm, image.depth_mm, OCCLUDED_SHARE * frame_mm)
-            marks.append(tuple(Mark(float(x), float(y), not s) for (x, y), s in zip(xy, seen, strict=True)))
+        marks.append(_marks(job, camera, image.depth_mm, OCCLUDED_SHARE * frame_mm))
     return Drawing(job.object_id, tuple(pngs), tuple(marks), frame_mm)
+
+
+def _marks(job: MeasureJob, camera: Camera, depth_mm: NDArray[np.floating], tolerance_mm: float) -> tuple[Mark, ...]:
+    """Return the labelled landmarks in an image."""
+    if job.landmarks_mm is None:
+        return ()
+    labelled = np.flatnonzero(np.isfinite(job.landmarks_mm).all(axis=1))
+    points_mm, names, roles = job.landmarks_mm[labelled], job.landmarks.names, job.landmarks.roles
+    seen = is_visible(camera, points_mm, depth_mm, tolerance_mm)
+    return tuple(
+        Mark(names[i], roles[i], float(x), float(y), not is_seen)
+        for i, (x, y), is_seen in zip(labelled, camera.project(points_mm), seen, strict=True)
+    )

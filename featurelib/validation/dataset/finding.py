@@ -1,7 +1,11 @@
 """A finding: one line on one object or on the whole dataset, with its fix."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+SHOWN = 4
+"""Number of landmarks that a line names."""
 
 Severity = Literal["error", "warning", "note"]
 
@@ -31,3 +35,9 @@ class Finding:
         """Return the finding as one line."""
         about = f"{self.object_id}: " if self.object_id else ""
         return " ".join(f"{self.severity} [{self.rule}] {about}{self.message}; {self.fix}".split())
+
+
+def first_of(texts: Sequence[str], between: str = ", ") -> str:
+    """Return the first of some texts in one, and how many more there are."""
+    more = [f"{len(texts) - SHOWN} more"] if len(texts) > SHOWN else []
+    return between.join([*texts[:SHOWN], *more])

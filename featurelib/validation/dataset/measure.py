@@ -9,7 +9,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from featurelib.errors import DataError
-from featurelib.geometry import DEFAULT_RIG, PROJECTIONS, Orthographic, Rig, View, frame_needed_mm, is_visible
+from featurelib.geometry import (
+    DEFAULT_RIG,
+    PROJECTIONS,
+    SIDES,
+    LandmarkSet,
+    Orthographic,
+    Rig,
+    View,
+    frame_needed_mm,
+    is_visible,
+)
 from featurelib.meshes import Mesh, parse_mesh, read_mesh
 from featurelib.meshes.pose_search import ReferenceShape
 from featurelib.meshes.reference import Fit, build_reference, fit_to
@@ -21,6 +31,10 @@ from featurelib.validation.dataset.strays import Strays, find_strays
 
 SIDE_VIEWS = Rig((View(90.0), View(-90.0)))
 """The views from the object's left and from its right."""
+
+_LEFT_VIEWS = (View(90.0), View(30.0), View(30.0, 60.0), View(30.0, -60.0), View(150.0))
+OTHER_VIEWS = Rig((*_LEFT_VIEWS, *(View(-view.azimuth_deg, view.elevation_deg) for view in _LEFT_VIEWS[::-1])))
+"""The views of which at least one should show a landmark without a side; the first and the last are SIDE_VIEWS."""
 
 SIDE_PX = 128
 """Width of the images that decide whether a landmark is occluded: 3 mm per pixel on a head."""
@@ -36,13 +50,15 @@ OCCLUDED_SHARE = 0.01
 class MeasureJob:
     """One object to measure.
 
-    object_from_source: (4, 4). landmarks_mm: (2, 3) landmarks in the object frame, None without labels.
+    object_from_source: (4, 4). landmarks: the dataset's set.
+    landmarks_mm: (k, 3) landmarks in the object frame, NaN where not labelled; None if none is.
     reference: the shape that the mesh is compared with, if there is one.
     """
 
     object_id: str
     mesh_uri: str
     object_from_source: NDArray[np.float64]
+    landmarks: LandmarkSet
     landmarks_mm: NDArray[np.float64] | None = None
     reference: ReferenceShape | None = None
 
@@ -51,21 +67,22 @@ class MeasureJob:
 class Labelled:
     """The measurement of an object's landmarks.
 
-    landmarks_mm: (2, 3) left and right in the object frame.
-    off_mm: (2,) distances from the surface.
-    is_occluded: (2,) whether the surface hides the landmark in the view from its side.
-    frames_mm: the image width that both need, by projection.
+    landmarks_mm: (k, 3) in the object frame, NaN where not labelled.
+    off_mm: (k,) distances from the surface.
+    is_occluded: (k,) whether the surface hides the landmark in the view from its side; of one without a side, in each
+        of OTHER_VIEWS.
+    frames_mm: (k,) the image width that each needs, by projection.
     """
 
     landmarks_mm: NDArray[np.float64]
     off_mm: NDArray[np.float64]
     is_occluded: NDArray[np.bool_]
-    frames_mm: Mapping[str, float]
+    frames_mm: Mapping[str, NDArray[np.float64]]
 
     @property
-    def apart_mm(self) -> float:
-        """The distance between left and right."""
-        return float(np.linalg.norm(self.landmarks_mm[0] - self.landmarks_mm[1]))
+    def is_labelled(self) -> NDArray[np.bool_]:
+        """(k,) whether each landmark is labelled."""
+        return np.isfinite(self.off_mm)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +149,7 @@ def measure_mesh(mesh: Mesh, job: MeasureJob, sha256: str = "") -> Measurement:
         num_faces=len(mesh.faces),
         frames_mm=_frames_mm(mesh.vertices_mm, mesh),
         invariants=invariants(mesh.vertices_mm, mesh.faces),
-        labels=None if job.landmarks_mm is None else _labelled(mesh, job.landmarks_mm),
+        labels=None if job.landmarks_mm is None else _labelled(mesh, job.landmarks, job.landmarks_mm),
         fit=None if job.reference is None else fit_to(mesh, job.reference, job.landmarks_mm),
         flat_share=_flat_share(mesh),
         strays=find_strays(mesh),
@@ -151,16 +168,33 @@ def measure_reference(job: ReferenceJob) -> ReferenceShape | None:
     return build_reference(meshes) if meshes else None
 
 
-def _labelled(mesh: Mesh, landmarks_mm: NDArray[np.float64]) -> Labelled:
-    frame_mm = frame_needed_mm(mesh.vertices_mm, mesh.centre_mm, SIDE_VIEWS, "orthographic")
-    cameras = SIDE_VIEWS.cameras(mesh.centre_mm, Orthographic(frame_mm / 2), frame_mm)
-    images = renderer().render(mesh, cameras, SIDE_PX)
-    is_occluded = [
-        not is_visible(camera, [landmark_mm], image.depth_mm, OCCLUDED_SHARE * frame_mm)[0]
-        for camera, landmark_mm, image in zip(cameras, landmarks_mm, images, strict=True)
-    ]
-    off_mm = closest_points(landmarks_mm, mesh.vertices_mm, mesh.faces)[1]
-    return Labelled(landmarks_mm, off_mm, np.array(is_occluded), _frames_mm(landmarks_mm, mesh))
+def _labelled(mesh: Mesh, landmarks: LandmarkSet, landmarks_mm: NDArray[np.float64]) -> Labelled:
+    is_labelled = np.asarray(np.isfinite(landmarks_mm).all(axis=1))
+    off_mm = np.full(len(landmarks_mm), np.nan)
+    off_mm[is_labelled] = closest_points(landmarks_mm[is_labelled], mesh.vertices_mm, mesh.faces)[1]
+    frames_mm = [_frames_mm([point_mm], mesh) for point_mm in landmarks_mm]
+    return Labelled(
+        landmarks_mm,
+        off_mm,
+        _is_occluded(mesh, landmarks, landmarks_mm, is_labelled),
+        {p: np.array([needed_mm[p] for needed_mm in frames_mm]) for p in PROJECTIONS},
+    )
+
+
+def _is_occluded(
+    mesh: Mesh, landmarks: LandmarkSet, landmarks_mm: NDArray[np.float64], is_labelled: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Return whether the surface hides each landmark (k,); not those that are not labelled."""
+    has_side = np.array([side is not None for side in landmarks.sides])
+    rig = SIDE_VIEWS if has_side[is_labelled].all() else OTHER_VIEWS
+    own_view = np.array([(len(rig) - 1) * (side == SIDES[1]) for side in landmarks.sides])
+    frame_mm = frame_needed_mm(mesh.vertices_mm, mesh.centre_mm, rig, "orthographic")
+    cameras = rig.cameras(mesh.centre_mm, Orthographic(frame_mm / 2), frame_mm)
+    is_seen = np.zeros((len(rig), len(landmarks_mm)), dtype=bool)
+    for i, (camera, image) in enumerate(zip(cameras, renderer().render(mesh, cameras, SIDE_PX), strict=True)):
+        asked = is_labelled & (~has_side | (own_view == i))
+        is_seen[i, asked] = is_visible(camera, landmarks_mm[asked], image.depth_mm, OCCLUDED_SHARE * frame_mm)
+    return is_labelled & ~is_seen.any(axis=0)
 
 
 def _flat_share(mesh: Mesh) -> float:

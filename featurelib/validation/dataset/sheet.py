@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from featurelib.geometry import SIDE_COLOURS
+from featurelib.geometry import ROLE_COLOURS
 from featurelib.runtime.pages import render
 from featurelib.validation.dataset.drawing import VIEW_NAMES, Drawing
 from featurelib.validation.dataset.finding import SEVERITIES, Finding
@@ -65,5 +65,5 @@ def sheet(
         sizes_mm={row.object_id: row.size_mm for row in survey.measured},
         drawings=drawings,
         view_names=VIEW_NAMES,
-        side_colours=SIDE_COLOURS,
+        role_colours=ROLE_COLOURS,
     )

@@ -19,7 +19,8 @@ def summary(survey: Survey, findings: Sequence[Finding]) -> dict[str, Any]:
         "schema": SCHEMA,
         "dataset": survey.dataset.uri,
         "unit": survey.dataset.unit,
-        "landmark": survey.dataset.landmark,
+        "landmarks": survey.dataset.landmarks.to_dict(),
+        "mirror": survey.dataset.landmarks.mirror,
         "is_labelled": survey.is_labelled,
         "objects": {
             "checked": len(survey.measured) + len(survey.unread),

@@ -12,7 +12,7 @@ from typing import Any
 
 from featurelib.datasets.dataset import objects_table
 from featurelib.datasets.shards import RenderSpec, is_finished, num_buckets, plan_shards
-from featurelib.geometry import DEFAULT_RIG, PROJECTIONS, Alignment, Projection
+from featurelib.geometry import DEFAULT_RIG, PROJECTIONS, Alignment, LandmarkSet, Projection
 from featurelib.models.prediction_parts import (
     PredictionManifest,
     commit,
@@ -21,12 +21,14 @@ from featurelib.models.prediction_parts import (
     read_receipts,
     write_part,
 )
-from featurelib.models.predictions import failure_row
+from featurelib.models.predictions import Failure, failure_rows
 from featurelib.runtime import storage
 from featurelib.runtime.console import print_result
 from jobs.bench.plan import BenchPlanConfig
 
 logger = logging.getLogger(__name__)
+
+LANDMARKS = LandmarkSet.single_pair("tragus")
 
 
 def run(config: BenchPlanConfig) -> None:
@@ -45,10 +47,10 @@ def run(config: BenchPlanConfig) -> None:
 def _plan_rendering(config: BenchPlanConfig, folder: str) -> None:
     listing, labels = simulated_listing(config.objects), simulated_labels(config.objects)
     before_mb, started = _peak_mb(), time.perf_counter()
-    objects = objects_table(listing, labels)
+    objects = objects_table(listing, labels, LANDMARKS)
     read = time.perf_counter()
     specs: dict[str, RenderSpec] = {projection: _spec(projection) for projection in PROJECTIONS}
-    plans = plan_shards(objects, specs, num_buckets(len(objects)))
+    plans = plan_shards(objects, LANDMARKS, specs, num_buckets(len(objects)))
     planned = time.perf_counter()
     for projection in PROJECTIONS:
         names = [plan.names[projection] for plan in plans]
@@ -69,13 +71,14 @@ def _plan_prediction(config: BenchPlanConfig, folder: str) -> None:
     """Plan a prediction, read the receipts of all its parts as a resumed job does, and commit."""
     listing = simulated_listing(config.objects)
     before_mb, started = _peak_mb(), time.perf_counter()
-    objects = objects_table(listing, None)
+    objects = objects_table(listing, None, LANDMARKS)
     read = time.perf_counter()
     plans = plan_parts(objects, [_spec(PROJECTIONS[0]).to_dict(), ["version"]])
     planned, planned_mb = time.perf_counter(), _peak_mb()
     logger.info("bench: writing %s parts", len(plans))
     for plan in plans:
-        rows = [failure_row(object_id, "load", "simulated") for object_id in plan.objects["object_id"].to_pylist()]
+        ids = plan.objects["object_id"].to_pylist()
+        rows = [row for i in ids for row in failure_rows(i, Failure("load", "simulated"), LANDMARKS.names)]
         write_part(storage.join(parts_uri(folder), plan.name), rows)
     with simulated_requests(config.request_ms / 1000) as requests:
         begun = time.perf_counter()

@@ -66,14 +66,14 @@ def repeated(dataset: Dataset, count: int, folder: Path) -> Dataset:
     if storage.is_s3(dataset.uri):
         raise UsageError(f"--dataset {dataset.uri}: expected a local folder")
     rows = [row for row in dataset.objects.to_pylist() if row["mesh"]]
-    source, pairs = Path(dataset.uri), {}
+    source, points = Path(dataset.uri), {}
     (folder / "meshes").mkdir(parents=True)
     for i, row in enumerate(itertools.islice(itertools.cycle(rows), count)):
         mesh = Path(row["mesh"])
         (folder / "meshes" / f"copy-{i:07d}{''.join(mesh.suffixes)}").symlink_to(source / "meshes" / mesh)
-        pairs[f"copy-{i:07d}"] = (row["left"], row["right"])
+        points[f"copy-{i:07d}"] = row["landmarks"]
     (folder / "dataset.json").write_bytes((source / "dataset.json").read_bytes())
-    (folder / "landmarks.csv").write_bytes(write_landmarks(pairs))
+    (folder / "landmarks.csv").write_bytes(write_landmarks(dataset.landmarks, points))
     return open_dataset(str(folder))
 
 
@@ -128,7 +128,11 @@ def _print_loop(config: BenchRenderConfig, dataset: Dataset, specs: dict[str, Re
 
 
 def _object_jobs(dataset: Dataset, specs: dict[str, RenderSpec]) -> list[ObjectJob]:
-    return [ObjectJob(row, dataset.mesh_uri(row["mesh"]), specs) for row in dataset.objects.to_pylist() if row["mesh"]]
+    return [
+        ObjectJob(row, dataset.landmarks, dataset.mesh_uri(row["mesh"]), specs)
+        for row in dataset.objects.to_pylist()
+        if row["mesh"]
+    ]
 
 
 def object_step(jobs: Sequence[ObjectJob]) -> Step:

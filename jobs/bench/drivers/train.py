@@ -90,7 +90,7 @@ def measure(config: BenchTrainConfig, manifest: Manifest, workers: int, folder: 
     logger.info("bench: %s workers, the stream alone", workers)
     stream = stream_delivery(plan, workers)
     logger.info("bench: %s workers, the step alone", workers)
-    step = step_alone(flags, next(plan.batches(plan.segments()[0])), config.seconds)
+    step = step_alone(flags, manifest.landmarks, next(plan.batches(plan.segments()[0])), config.seconds)
     logger.info("bench: %s workers, both", workers)
     rows = train(flags, manifest)
     steady = rows[1:] or rows

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import ray
 
+from featurelib.datasets.schemas import vectors_schema
 from featurelib.datasets.shards import Manifest, open_renders, read_views
 from featurelib.models.detector.files import detector_uri, read_network, write_detector
 from featurelib.models.detector.model import Detector
@@ -84,8 +85,10 @@ def make_run(config: BenchVectorizeConfig, folder: Path) -> str:
     from featurelib.models.export import export_network
 
     run = rendered_run(config, folder)
-    model = build_detector(alpha=config.alpha, input_size=config.input_size, weights="none")
-    write_detector(export_network(model), detector_uri(run, config.projection), {"alpha": config.alpha})
+    landmarks = open_renders(run, config.projection).landmarks
+    model = build_detector(landmarks, alpha=config.alpha, input_size=config.input_size, weights="none")
+    about = {"alpha": config.alpha, **landmarks.to_record()}
+    write_detector(export_network(model), detector_uri(run, config.projection), about)
     return run
 
 
@@ -131,14 +134,14 @@ def _sample(uris: Sequence[str], count: int) -> list[bytes]:
 def _job(config: BenchVectorizeConfig, run: str, manifest: Manifest) -> tuple[float, float]:
     """Run the job into a temporary folder; return images per second after its start, and the start in seconds."""
     flags = VectorizeConfig(run=run, projection=config.projection, cpus_per_worker=config.cpus_per_worker)
-    num_views = len(manifest.spec.rig)
+    schema = vectors_schema(manifest.landmarks, len(manifest.spec.rig))
     with tempfile.TemporaryDirectory() as folder:
         version = read_network(run, config.projection).version
         started = time.perf_counter()
         found = detect_all(flags, manifest, version)
-        write_vectors(f"{folder}/vectors.parquet", found.rows, num_views, {})
+        write_vectors(f"{folder}/vectors.parquet", found.tables, schema, {})
         seconds = time.perf_counter() - started - found.start_s
-    return len(found.rows) * num_views / seconds, found.start_s
+    return found.num_objects * len(manifest.spec.rig) / seconds, found.start_s
 
 
 def print_rates(rates: Rates, pool: Pool, manifest: Manifest) -> None:

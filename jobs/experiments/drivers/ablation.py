@@ -139,7 +139,7 @@ def split_by_view(manifest: Manifest, folder: Path, seed: int) -> Manifest:
             if row["split"] != "test":
                 row["split"] = "val" if random.random() < share else "train"
             views[row["split"]] += 1
-        write_shard(str(folder / name), rows, read_receipt(storage.join(manifest.uri, name)))
+        write_shard(str(folder / name), rows, read_receipt(storage.join(manifest.uri, name)), manifest.landmarks)
     return replace(manifest, uri=str(folder), views=views)
 
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+import numpy as np
 
-from featurelib.datasets.dataset import open_dataset
+from featurelib.datasets.dataset import Dataset, open_dataset
 from featurelib.datasets.landmark_table import write_landmarks
+from featurelib.datasets.objects_table import write_objects
 from featurelib.datasets.splits import stable_fraction
 from featurelib.errors import DataError, UsageError
 from featurelib.runtime import storage
@@ -32,15 +33,15 @@ def run(config: LearningCurveConfig) -> None:
     """Train with each number of labels, and print the curve."""
     if storage.is_s3(config.dataset) or storage.is_s3(config.out):
         raise UsageError(f"--dataset {config.dataset} --out {config.out}: expected local folders")
-    objects = open_dataset(config.dataset).objects
-    print_curve({count: _measure(config, objects, count) for count in config.labels})
+    dataset = open_dataset(config.dataset)
+    print_curve({count: _measure(config, dataset, count) for count in config.labels})
 
 
-def _measure(config: LearningCurveConfig, objects: pa.Table, count: int) -> dict[str, Any]:
+def _measure(config: LearningCurveConfig, dataset: Dataset, count: int) -> dict[str, Any]:
     """Return the report of a run with `count` labelled objects."""
     logger.info("bench: %s labelled objects", count)
     folder = Path(config.out, f"labels-{count}")
-    write_excerpt(config.dataset, objects, count, folder / "dataset")
+    write_excerpt(dataset, count, folder / "dataset")
     pipeline(
         PipelineConfig(
             **flags_of(DetectorTraining, config),
@@ -54,7 +55,7 @@ def _measure(config: LearningCurveConfig, objects: pa.Table, count: int) -> dict
     return dict(json.loads((folder / "run" / "report" / "report.json").read_text())["lifter"][config.projection])
 
 
-def write_excerpt(dataset: str, objects: pa.Table, count: int, folder: Path) -> None:
+def write_excerpt(dataset: Dataset, count: int, folder: Path) -> None:
     """Write a dataset of all test objects and `count` others; its meshes are a link.
 
     The choice depends on the names of the objects' groups only, and smaller choices are subsets of larger ones.
@@ -62,24 +63,28 @@ def write_excerpt(dataset: str, objects: pa.Table, count: int, folder: Path) -> 
     Raises:
         DataError: if the dataset has too few objects.
     """
-    rows = [row for row in objects.to_pylist() if row["mesh"]]
+    rows = [row for row in dataset.objects.to_pylist() if row["mesh"]]
     others = sorted(
         (row for row in rows if row["split"] != "test"), key=lambda row: stable_fraction(f"label {row['group']}")
     )
     if len(others) < count or count < 3:
-        raise DataError(f"{dataset}: --labels {count}: expected 3 to {len(others)}, its objects outside the test split")
+        raise DataError(
+            f"{dataset.uri}: --labels {count}: expected 3 to {len(others)}, its objects outside the test split"
+        )
     num_val = max(2 if count > 3 else 1, round(VALIDATION_SHARE * count))
     chosen = [{**row, "split": "val" if i < num_val else "train"} for i, row in enumerate(others[:count])]
     chosen += [row for row in rows if row["split"] == "test"]
     chosen.sort(key=lambda row: row["object_id"])
-    pairs = {row["object_id"]: (row["left"], row["right"]) for row in chosen}
+    points = {row["object_id"]: np.reshape(row["landmarks"], (-1, 3)) for row in chosen}
+    absent = {row["object_id"]: row["absent"] for row in chosen}
     extras = {row["object_id"]: (row["group"], row["split"]) for row in chosen}
     folder.mkdir(parents=True, exist_ok=True)
-    source = Path(storage.absolute(dataset))
+    source = Path(dataset.uri)
     for name in ("dataset.json", "alignment.csv"):
         if (source / name).exists():
             (folder / name).write_bytes((source / name).read_bytes())
-    (folder / "landmarks.csv").write_bytes(write_landmarks(pairs, extras))
+    (folder / "landmarks.csv").write_bytes(write_landmarks(dataset.landmarks, points, absent))
+    (folder / "objects.csv").write_bytes(write_objects(extras))
     if not (folder / "meshes").exists():
         (folder / "meshes").symlink_to(source / "meshes")
 

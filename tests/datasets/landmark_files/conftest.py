@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from featurelib.datasets.landmark_files.importing import Imported, Reading, import_landmarks
+from featurelib.datasets.landmark_files.importing import Imported, import_landmarks
+from featurelib.datasets.landmark_files.selection import Reading
 
 LEFT, RIGHT = (1.5, 2.0, 3.0), (-1.0, 2.5, 3.5)
 

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from featurelib.datasets.coordinates import LARGEST, is_missing
 from featurelib.datasets.landmark_files.formats import POINT_SUFFIXES, read_points, suffix_of, write_points
-from featurelib.datasets.landmark_files.importing import Reading, import_landmarks
+from featurelib.datasets.landmark_files.importing import import_landmarks
 from featurelib.datasets.landmark_files.landmarks import NamedPoints
+from featurelib.datasets.landmark_files.selection import Reading
 from featurelib.errors import DataError
+from featurelib.geometry import LandmarkSet
 from tests.datasets.landmark_files.conftest import LEFT, RIGHT, fcsv, markups
 
 coordinate = st.floats(-LARGEST, LARGEST)
@@ -26,6 +28,7 @@ def points_of(name: str, content: bytes | str) -> dict[str | None, NamedPoints]:
     return dict(read_points(name, content if isinstance(content, bytes) else content.encode()).objects)
 
 
+TRAGUS = LandmarkSet.single_pair("tragus")
 KINDS = ("slicer", "fcsv", "meshlab", "json", "csv")
 SPACES = ("LPS", "RAS")
 
@@ -33,18 +36,18 @@ SPACES = ("LPS", "RAS")
 @given(dataset, st.sampled_from(KINDS), st.sampled_from(SPACES), st.sampled_from(SPACES))
 def test_export_and_import_change_nothing(pairs, kind, of_file, of_mesh):
     """This holds for all numbers, formats, axes of the file and axes of the mesh."""
-    files = write_points(pairs, "tragus", kind, of_file, lambda _: of_mesh)
+    files = write_points(TRAGUS, pairs, kind, of_file, lambda _: of_mesh)
     imported = import_landmarks(files.items(), pairs, Reading("tragus"), lambda _: of_mesh)
 
-    assert imported.pairs == pairs
+    assert imported.landmarks == pairs
     assert imported.faults == ()
 
 
 @given(dataset, st.sampled_from(("slicer", "fcsv")))
 def test_lps_and_ras_are_distinguished(pairs, kind):
     """The same points in both axes differ by the sign of x and y, and are read as the same points."""
-    ras = write_points(pairs, "tragus", kind, "RAS")
-    for name, content in write_points(pairs, "tragus", kind, "LPS").items():
+    ras = write_points(TRAGUS, pairs, kind, "RAS")
+    for name, content in write_points(TRAGUS, pairs, kind, "LPS").items():
         (lps_points,), (ras_points,) = points_of(name, content).values(), points_of(name, ras[name]).values()
         turned = tuple((label, (-x, -y, z)) for label, (x, y, z) in lps_points.points)
 
@@ -155,10 +158,10 @@ def test_the_sides_of_unnamed_points_are_never_guessed(name):
     left, right = ("S000", "S001") if name == "a.pts" else ("1", "2")
     read = import_landmarks(files, ["a"], Reading("tragus", left=left, right=right), lambda _: "LPS")
 
-    assert found.pairs == {}
+    assert found.landmarks == {}
     assert "the file does not name its points" in found.faults[-1].message
     assert "--left LABEL --right LABEL" in found.faults[-1].message
-    assert read.pairs == {"a": (LEFT, RIGHT)}
+    assert read.landmarks == {"a": (LEFT, RIGHT)}
 
 
 MISSING = {

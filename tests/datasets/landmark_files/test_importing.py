@@ -57,7 +57,7 @@ def test_a_table_may_have_any_columns_and_separators(imported, content, columns)
     for encoding in ("utf-8-sig", "utf-16"):
         found = imported({"all.csv": content.encode(encoding)}, ("a", "b"), columns=columns)
 
-        assert found.pairs == {"a": PAIR}
+        assert found.landmarks == {"a": PAIR}
         assert (found.faults, found.notes) == ((), ())
 
 
@@ -76,10 +76,10 @@ def test_the_column_whose_cells_are_objects_is_found(imported, name, ids):
     rows = [f"{value},{row(object_id)}" for value, object_id in zip(values, ("P01", "P02"), strict=True)]
     found = imported({"all.csv": table(*rows, header=f"{other},{HEADER.replace('object_id', name)}")})
 
-    assert found.pairs == {"P01": PAIR, "P02": PAIR}
+    assert found.landmarks == {"P01": PAIR, "P02": PAIR}
     assert found.notes == (f"all.csv: column {name!r} names the objects",)
     points = table("1,L,1.5,2,3", "2,R,-1,2.5,3.5", header="n,side,x,y,z")
-    assert imported({"3.csv": points}, ("1", "2", "3")).pairs == {"3": PAIR}
+    assert imported({"3.csv": points}, ("1", "2", "3")).landmarks == {"3": PAIR}
 
 
 def test_columns_in_two_units_are_refused(imported):
@@ -94,7 +94,7 @@ def test_slicers_own_tables_name_the_axes(imported):
     files = {"P01.csv": "label,r,a,s,defined\n" + rows.format(1), "P02.csv": "label,r,a,s,defined\n" + rows.format(0)}
     found = imported(files)
 
-    assert found.pairs == {"P01": (LEFT, (0.0, 0.0, 0.0))}
+    assert found.landmarks == {"P01": (LEFT, (0.0, 0.0, 0.0))}
     assert "P02.csv: object 'P02': no right point: 'tragus_R'" in messages(found)
 
 
@@ -113,10 +113,10 @@ def test_units_are_converted(imported):
         )
     }
 
-    assert imported(plain, unit="cm", landmark_unit="mm").pairs == {"P01": ((0.4, 0.0, 0.0), (0.0, 0.0, 0.8))}
-    assert imported(twice).pairs == {"P01": tuple(tuple(10 * x for x in xyz) for xyz in PAIR)}
-    assert imported(twice, unit="cm").pairs == imported(twice, landmark_unit="mm").pairs == {"P01": PAIR}
-    assert imported({"P01.mrk.json": full()}, unit="inch").pairs == {"P01": PAIR}
+    assert imported(plain, unit="cm", landmark_unit="mm").landmarks == {"P01": ((0.4, 0.0, 0.0), (0.0, 0.0, 0.8))}
+    assert imported(twice).landmarks == {"P01": tuple(tuple(10 * x for x in xyz) for xyz in PAIR)}
+    assert imported(twice, unit="cm").landmarks == imported(twice, landmark_unit="mm").landmarks == {"P01": PAIR}
+    assert imported({"P01.mrk.json": full()}, unit="inch").landmarks == {"P01": PAIR}
 
 
 def test_units_must_be_known_and_agree(imported):
@@ -130,21 +130,21 @@ def test_units_must_be_known_and_agree(imported):
     )
     assert "points in mm and in cm" in messages(imported({"P01.mrk.json": full(), "P02.mrk.json": both}))
     sides = {"P01_left.mrk.json": json.dumps(left), "P01_right.mrk.json": json.dumps(right)}
-    assert imported(sides).pairs == {}
+    assert imported(sides).landmarks == {}
 
 
 @pytest.mark.parametrize("value", ["1e308", "-1e300", "1e13"])
 def test_numbers_that_overflow_are_no_coordinates(imported, value):
     found = imported({"P01.json": f'{{"left": [{value}, 0, 0], "right": [0, 0, 8]}}'})
 
-    assert found.pairs == {}
+    assert found.landmarks == {}
     assert "expected three finite numbers, none beyond 1e+12" in messages(found)
 
 
 def test_quoted_decimal_commas_in_a_table_with_commas(imported):
     """A comma before any number of digits but three is a decimal mark; before three it may separate thousands."""
     cells = '"1,5","2,000","3,0","-1,0","2,5","3,5"'
-    assert imported({"a.csv": table(f"P01,{cells}")}).pairs == {"P01": PAIR}
+    assert imported({"a.csv": table(f"P01,{cells}")}).landmarks == {"P01": PAIR}
 
     found = imported({"a.csv": table(row("P02"), 'P01,"1,500","2,000",3,4,5,6')})
     assert "'left' is 1,500 2,000 3; expected three finite numbers with decimal points" in messages(found)
@@ -173,7 +173,7 @@ def test_another_landmark_and_a_missing_point_are_not_taken(imported, third):
     """The object is left out by name, and the others come in."""
     found = imported({"P01.mrk.json": full(), "P02.mrk.json": full(OTHER), "P03.mrk.json": third})
 
-    assert found.pairs == {"P01": PAIR, "P02": OTHER}
+    assert found.landmarks == {"P01": PAIR, "P02": OTHER}
     assert [fault.object_id for fault in found.faults] == ["P03"]
     assert "P03.mrk.json" in messages(found)
 
@@ -183,9 +183,9 @@ def test_only_eyes_are_no_tragi(imported):
     files = {"P01.mrk.json": full(name="eye")}
     found = imported(files)
 
-    assert found.pairs == {}
+    assert found.landmarks == {}
     assert "among 'eye_L', 'eye_R'; name it with --left" in messages(found)
-    assert imported(files, left="eye_L", right="eye_R").pairs == {"P01": PAIR}
+    assert imported(files, left="eye_L", right="eye_R").landmarks == {"P01": PAIR}
 
 
 @pytest.mark.parametrize(
@@ -199,14 +199,14 @@ def test_only_eyes_are_no_tragi(imported):
 def test_a_longer_label_is_not_taken_beside_exact_ones(imported, others):
     found = imported({"P01.mrk.json": full(), "P02.mrk.json": markups(*others)})
 
-    assert found.pairs == {"P01": PAIR}
+    assert found.landmarks == {"P01": PAIR}
     assert "P02.mrk.json: object 'P02': no left point" in messages(found)
 
 
 def test_longer_labels_are_noted_where_none_is_exact(imported):
     found = imported({"P01.mrk.json": full(name="upper tragus")})
 
-    assert found.pairs == {"P01": PAIR}
+    assert found.landmarks == {"P01": PAIR}
     (note,) = found.notes
     assert note == "no label is 'tragus' alone; longer ones were read for it: 'upper tragus_L', 'upper tragus_R'"
 
@@ -215,7 +215,7 @@ def test_longer_labels_are_noted_where_none_is_exact(imported):
 def test_labels_of_sides_are_enough_where_none_names_the_landmark(imported, labels):
     points = zip(labels, PAIR, strict=True)
 
-    assert imported({"P01.mrk.json": markups(*points, ("nose", OTHER[0]))}).pairs == {"P01": PAIR}
+    assert imported({"P01.mrk.json": markups(*points, ("nose", OTHER[0]))}).landmarks == {"P01": PAIR}
 
 
 def test_a_curve_beside_the_points_is_left_out(imported):
@@ -224,7 +224,7 @@ def test_a_curve_beside_the_points_is_left_out(imported):
     values = json.loads(markups(("tragus_L", LEFT, hidden), ("tragus_R", RIGHT, hidden)))
     values["markups"] += json.loads(markups(("ear left", OTHER[0]), ("tragus left", OTHER[1]), kind="Curve"))["markups"]
 
-    assert imported({"P01.mrk.json": json.dumps(values)}).pairs == {"P01": PAIR}
+    assert imported({"P01.mrk.json": json.dumps(values)}).landmarks == {"P01": PAIR}
 
 
 def test_point_lists_in_both_axes_are_joined(imported):
@@ -232,7 +232,7 @@ def test_point_lists_in_both_axes_are_joined(imported):
     values = json.loads(markups(("tragus_L", LEFT)))
     values["markups"] += json.loads(markups(("tragus_R", (1.0, -2.5, 3.5)), space="RAS"))["markups"]
 
-    assert imported({"P01.mrk.json": json.dumps(values)}).pairs == {"P01": PAIR}
+    assert imported({"P01.mrk.json": json.dumps(values)}).landmarks == {"P01": PAIR}
 
 
 @pytest.mark.parametrize("twice", ["tragus_L", "tragus_R"])
@@ -241,7 +241,7 @@ def test_a_label_twice_is_a_fault(imported, twice):
     file = markups(("tragus_L", LEFT), ("tragus_R", RIGHT), (twice, OTHER[0]))
     found = imported({"P01.mrk.json": file, "P02.mrk.json": full()})
 
-    assert found.pairs == {"P02": PAIR}
+    assert found.landmarks == {"P02": PAIR}
     assert f"P01.mrk.json: object 'P01': label {twice!r} twice; remove or rename one" in messages(found)
 
 
@@ -250,7 +250,7 @@ def test_glued_labels_are_named_with_the_flags_that_work(imported):
     found = imported(files)
 
     assert "no left point of 'tragus' among 'ltragus', 'rtragus'; name it with --left" in messages(found)
-    assert imported(files, left="ltragus", right="rtragus").pairs == {"P01": PAIR}
+    assert imported(files, left="ltragus", right="rtragus").landmarks == {"P01": PAIR}
 
 
 MARKERS = ("nan", "NA", "N/A", "null", "", ".", "-9999", "#NV")
@@ -263,7 +263,7 @@ def test_a_marker_in_a_table_is_no_point(imported, marker, separator):
     cells = [row("P03").split(",")[:4] + [marker] * 3, row("P01").split(","), row("P02").split(",")]
     found = imported({"all.csv": "\n".join(separator.join(x) for x in [HEADER.split(","), *cells])})
 
-    assert found.pairs == {"P01": PAIR, "P02": PAIR}
+    assert found.landmarks == {"P01": PAIR, "P02": PAIR}
     assert [fault.object_id for fault in found.faults] == ["P03"]
     assert "all.csv line 2: object 'P03': no right point: 'right' is" in messages(found)
 
@@ -274,7 +274,7 @@ def test_a_marker_in_json_is_no_point(imported, value):
         {"all.json": json.dumps({"P01": {"left": LEFT, "right": RIGHT}, "P02": {"left": value, "right": RIGHT}})}
     )
 
-    assert found.pairs == {"P01": PAIR}
+    assert found.landmarks == {"P01": PAIR}
     assert "all.json: object 'P02':" in messages(found)
 
 
@@ -286,7 +286,7 @@ def test_a_broken_file_is_left_out_by_name(imported, broken):
     """The other files come in."""
     found = imported({"P01.mrk.json": full(), "P02.mrk.json": broken, "P03.mrk.json": full(OTHER)})
 
-    assert found.pairs == {"P01": PAIR, "P03": OTHER}
+    assert found.landmarks == {"P01": PAIR, "P03": OTHER}
     assert len(found.faults) == 1
     assert found.faults[0].message.startswith("P02.mrk.json: ")
     assert "\n" not in found.faults[0].message
@@ -307,7 +307,7 @@ def test_a_broken_row_is_left_out_by_name(imported, broken, message):
     """The other rows come in."""
     found = imported({"all.csv": table(row("P01"), broken, row("P03"))})
 
-    assert [*found.pairs] == ["P01", "P03"]
+    assert [*found.landmarks] == ["P01", "P03"]
     assert message in messages(found)
 
 
@@ -318,7 +318,7 @@ def test_the_exact_name_wins(imported, copy, first):
     files = {"P01.mrk.json": full(), f"{copy}.mrk.json": full(OTHER)}
     found = imported(files if first else dict(reversed(files.items())))
 
-    assert found.pairs == {"P01": PAIR}
+    assert found.landmarks == {"P01": PAIR}
     assert f"{copy}.mrk.json" in messages(found)
     assert found.notes == ()
 
@@ -327,7 +327,7 @@ def test_a_longer_name_is_noted(imported):
     header = HEADER.replace("left", "tragus_left").replace("right", "tragus_right")
     found = imported({"P01_picked_points.mrk.json": full(), "all.csv": table(row("p02"), header=header)})
 
-    assert found.pairs == {"P01": PAIR, "P02": PAIR}
+    assert found.landmarks == {"P01": PAIR, "P02": PAIR}
     assert found.notes == (
         "P01_picked_points.mrk.json was read for object 'P01'",
         "all.csv: 'p02' was read for object 'P02'",
@@ -339,21 +339,23 @@ def test_two_longer_names_with_different_points_are_a_fault(imported):
     files = {"P01_landmarks.mrk.json": full(), "P01_markups.mrk.json": full(OTHER)}
     found = imported(files)
 
-    assert found.pairs == {}
+    assert found.landmarks == {}
     assert "object 'P01' has different points in them; keep one" in messages(found)
-    assert imported(dict.fromkeys(files, full())).pairs == {"P01": PAIR}
+    assert imported(dict.fromkeys(files, full())).landmarks == {"P01": PAIR}
 
 
 def test_a_file_per_side_is_one_pair(imported):
     """The side is in the file's name; a label with another landmark's name is not taken."""
     left, right = markups(("F-1", LEFT)), markups(("F-1", (1.0, -2.5, 3.5)), space="RAS")
 
-    assert imported({"P01_left.mrk.json": left, "P01_right.mrk.json": right}).pairs == {"P01": PAIR}
-    assert imported({"P01_tragus_R.mrk.json": right, "P01_tragus_L.mrk.json": left, "P02.mrk.json": full()}).pairs == {
+    assert imported({"P01_left.mrk.json": left, "P01_right.mrk.json": right}).landmarks == {"P01": PAIR}
+    assert imported(
+        {"P01_tragus_R.mrk.json": right, "P01_tragus_L.mrk.json": left, "P02.mrk.json": full()}
+    ).landmarks == {
         "P01": PAIR,
         "P02": PAIR,
     }
-    assert imported({"P01_left.mrk.json": markups(("eye", LEFT)), "P01_right.mrk.json": right}).pairs == {}
+    assert imported({"P01_left.mrk.json": markups(("eye", LEFT)), "P01_right.mrk.json": right}).landmarks == {}
     assert "no right point of 'tragus' among 'left'" in messages(imported({"P01_left.mrk.json": left}))
 
 
@@ -362,25 +364,25 @@ def test_names_with_commas_and_other_bytes(imported):
     ids = ("Doe, Jane", "Müller")
     found = imported({"all.csv": table(row('"Doe, Jane"'), row("Müller")).encode("cp1252")}, ids)
 
-    assert [*found.pairs] == ["Doe, Jane", "Müller"]
+    assert [*found.landmarks] == ["Doe, Jane", "Müller"]
     assert found.notes == ("all.csv: read as Windows-1252, not UTF-8: ü",)
     assert found.faults == ()
 
 
 @pytest.mark.parametrize("cell", ["P01/head.obj", "C:\\scans\\P01\\head.obj", "P01/P01.ply", "x/P01"])
 def test_a_path_in_a_table_may_have_the_object_as_its_folder(imported, cell):
-    assert imported({"all.csv": table(row(cell))}).pairs == {"P01": PAIR}
+    assert imported({"all.csv": table(row(cell))}).landmarks == {"P01": PAIR}
 
 
 def test_lost_zeros_are_named(imported):
     found = imported({"all.csv": table(row("1"), row("2.0"))}, ("001", "002"))
 
-    assert found.pairs == {}
+    assert found.landmarks == {}
     assert "but for 001: spreadsheets drop the zeros of numbers" in messages(found)
 
 
 def test_other_texts_are_not_read(imported):
     found = imported({"readme.txt": "our scans\nof 2020\n", "P01.mrk.json": full()})
 
-    assert found.pairs == {"P01": PAIR}
+    assert found.landmarks == {"P01": PAIR}
     assert (found.faults, found.notes) == ((), ("readme.txt: not read: neither Morphologika nor a table of points",))

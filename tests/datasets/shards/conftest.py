@@ -5,7 +5,7 @@ import pytest
 import trimesh
 
 from featurelib.datasets.shards import RenderSpec
-from featurelib.geometry import DEFAULT_RIG, Alignment, apply, inverse
+from featurelib.geometry import DEFAULT_RIG, Alignment, LandmarkSet, apply, inverse
 from featurelib.meshes import Mesh
 from featurelib.rendering import open_renderer
 
@@ -31,6 +31,12 @@ def spec() -> RenderSpec:
 
 
 @pytest.fixture(scope="session")
+def tips() -> LandmarkSet:
+    """The set of the body's landmarks."""
+    return LandmarkSet.single_pair("tip")
+
+
+@pytest.fixture(scope="session")
 def eared() -> Mesh:
     """A sphere of radius 60 mm about CENTRE_MM with two ears, left-right symmetric to the bit."""
     ball = trimesh.creation.icosphere(subdivisions=4)
@@ -52,8 +58,8 @@ def landmarks_mm() -> np.ndarray:
 @pytest.fixture(scope="session")
 def labels(landmarks_mm) -> dict:
     """The body's row of the dataset's table: landmarks in source frame and unit."""
-    left, right = apply(inverse(SPEC.object_from_source), landmarks_mm).tolist()
-    return {"object_id": "eared", "group": "kin", "split": "val", "left": left, "right": right}
+    points = apply(inverse(SPEC.object_from_source), landmarks_mm).ravel().tolist()
+    return {"object_id": "eared", "group": "kin", "split": "val", "landmarks": points, "absent": [False, False]}
 
 
 @pytest.fixture(scope="session")

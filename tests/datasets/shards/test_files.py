@@ -6,11 +6,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from featurelib.datasets.schemas import SHARD
+from featurelib.datasets.schemas import shard_schema
 from featurelib.datasets.shards import Receipt, encode_png, read_receipt, read_views, write_shard
 from featurelib.errors import DataError
+from featurelib.geometry import LandmarkSet
 
 VIEWS = 3
+PAIR = LandmarkSet.single_pair("tip")
 SPLIT_OF = {"a": "train", "b": "test", "c": "train", "d": "val"}
 REJECT = {"object_id": "e", "stage": "load", "reason": "meshes/e.ply: the file is empty"}
 GREY = np.random.default_rng(0).integers(0, 256, (8, 8)).astype(np.uint8)
@@ -27,14 +29,11 @@ def view_row(object_id: str, view: int, pixels: np.ndarray = GREY) -> dict[str, 
         "png": encode_png(pixels),
         "width": 8,
         "height": 8,
-        "left_xy": [0.25, view / 4],
-        "right_xy": [0.75, view / 4],
-        "left_visible": True,
-        "right_visible": view == 1,
-        "near_side": "left",
-        "xy": [0.25, view / 4],
-        "left_mm": [0.1, 0.2, 0.3],
-        "right_mm": [-0.1, 0.2, 0.3],
+        "landmarks_xy": [0.25, view / 4, 0.75, view / 4],
+        "landmarks_visible": [True, view == 1],
+        "landmarks_absent": [False, False],
+        "near": [0],
+        "landmarks_mm": [0.1, 0.2, 0.3, -0.1, 0.2, 0.3],
         "centre_mm": [1.0, 2.0, 3.0],
         "object_from_camera": [float(i) for i in range(16)],
         "half_height_mm": 100.0,
@@ -50,26 +49,27 @@ ROWS = [view_row(object_id, view) for object_id in SPLIT_OF for view in range(VI
 def shard(tmp_path) -> str:
     """A shard of four objects in three splits; a fifth member was rejected."""
     uri = str(tmp_path / "shard-1.parquet")
-    write_shard(uri, ROWS, Receipt("shard-1.parquet", 3, rejects=(REJECT,)))
+    write_shard(uri, ROWS, Receipt("shard-1.parquet", 3, rejects=(REJECT,)), PAIR)
     return uri
 
 
 def test_a_shard_is_read_as_it_was_written(shard):
-    """The written rows are read in order, with the columns and types of schemas.SHARD."""
+    """The written rows are read in order, with the columns and types of schemas.shard_schema."""
     assert read_views(shard) == ROWS
-    assert pq.read_schema(shard).remove_metadata() == SHARD
+    assert pq.read_schema(shard).remove_metadata() == shard_schema(PAIR)
 
 
 def test_the_same_rows_are_the_same_bytes(shard, tmp_path):
     """Writing a shard again gives the same bytes."""
-    write_shard(str(tmp_path / "again"), [dict(row) for row in ROWS], Receipt("shard-1.parquet", 3, rejects=(REJECT,)))
+    receipt = Receipt("shard-1.parquet", 3, rejects=(REJECT,))
+    write_shard(str(tmp_path / "again"), [dict(row) for row in ROWS], receipt, PAIR)
 
     assert (tmp_path / "again").read_bytes() == Path(shard).read_bytes()
 
 
 def test_the_receipt_has_counts_and_is_in_the_footer(shard, tmp_path):
     """Objects and views are counted by split; a later run reads the receipt that the writer returned."""
-    written = write_shard(str(tmp_path / "again"), ROWS, Receipt("shard-1.parquet", 3, rejects=(REJECT,)))
+    written = write_shard(str(tmp_path / "again"), ROWS, Receipt("shard-1.parquet", 3, rejects=(REJECT,)), PAIR)
 
     assert (
         written
@@ -95,7 +95,7 @@ def test_a_receipt_survives_json():
 def test_a_shard_without_views_is_a_shard(tmp_path):
     """A shard whose members were all rejected is a file with their rejects, so that it is not made again."""
     uri = str(tmp_path / "empty")
-    write_shard(uri, [], Receipt("empty", 0, rejects=(REJECT,)))
+    write_shard(uri, [], Receipt("empty", 0, rejects=(REJECT,)), PAIR)
 
     assert read_views(uri) == []
     assert read_receipt(uri) == Receipt("empty", 0, rejects=(REJECT,))
@@ -106,7 +106,7 @@ def test_one_colour_image_makes_a_colour_shard(tmp_path):
     colour = np.stack([GREY, GREY, 255 - GREY], axis=-1)
     rows = [view_row("a", 0), view_row("b", 0, colour)]
 
-    assert write_shard(str(tmp_path / "shard"), rows, Receipt("shard", 0)).channels == 3
+    assert write_shard(str(tmp_path / "shard"), rows, Receipt("shard", 0), PAIR).channels == 3
 
 
 def test_a_row_group_is_an_object(shard):
@@ -136,7 +136,9 @@ def test_rows_and_columns_can_be_selected(shard, wanted, expected):
     rows = [row for row in ROWS if expected(row)]
 
     assert read_views(shard, **wanted) == rows
-    assert read_views(shard, **wanted, columns=("png", "xy")) == [{"png": row["png"], "xy": row["xy"]} for row in rows]
+    assert read_views(shard, **wanted, columns=("png", "near")) == [
+        {"png": row["png"], "near": row["near"]} for row in rows
+    ]
 
 
 @pytest.mark.parametrize("read", [read_views, read_receipt])

@@ -6,10 +6,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from featurelib.datasets.schemas import OBJECTS, REJECTS
+from featurelib.datasets.schemas import REJECTS, objects_schema
 from featurelib.datasets.shards import Manifest, Receipt, commit, open_renders, plan_shards, renders_uri
 from featurelib.errors import ConflictError, DataError
+from featurelib.geometry import LandmarkSet
 from featurelib.runtime import storage
+
+PAIR = LandmarkSet.single_pair("tragus")
 
 
 def reject(object_id: str) -> dict[str, str]:
@@ -32,13 +35,13 @@ def uri(tmp_path) -> str:
 
 def test_a_manifest_is_read_as_it_was_committed(uri, spec, tmp_path):
     """Opening the run gives the manifest that the commit returned: counts, spec and shards."""
-    committed = commit(uri, "s3://data/heads", "tragus", spec, RECEIPTS, 9)
+    committed = commit(uri, "s3://data/heads", PAIR, spec, RECEIPTS, 9)
 
     assert open_renders(str(tmp_path), "orthographic") == committed
     assert committed == Manifest(
         uri=str(tmp_path / "renders" / "orthographic"),
         dataset="s3://data/heads",
-        landmark="tragus",
+        landmarks=PAIR,
         spec=spec,
         objects={"test": 1, "train": 4, "val": 1},
         views={"test": 9, "train": 36, "val": 9},
@@ -51,9 +54,9 @@ def test_a_manifest_is_read_as_it_was_committed(uri, spec, tmp_path):
 
 def test_the_order_in_which_shards_end_does_not_matter(uri, spec):
     """The same receipts in another order make the same files."""
-    commit(uri, "d", "tragus", spec, RECEIPTS, 9)
+    commit(uri, "d", PAIR, spec, RECEIPTS, 9)
     first = {entry.name: storage.read_bytes(f"{uri}/{entry.name}") for entry in storage.list_files(uri)}
-    commit(uri, "d", "tragus", spec, RECEIPTS[::-1], 9)
+    commit(uri, "d", PAIR, spec, RECEIPTS[::-1], 9)
 
     assert {name: storage.read_bytes(f"{uri}/{name}") for name in first} == first
     assert set(first) == {"manifest.json", "rejects.parquet"}
@@ -61,7 +64,7 @@ def test_the_order_in_which_shards_end_does_not_matter(uri, spec):
 
 def test_each_reject_is_a_row(uri, spec):
     """rejects.parquet has each object without views, sorted, with its reason."""
-    commit(uri, "d", "tragus", spec, RECEIPTS, 9)
+    commit(uri, "d", PAIR, spec, RECEIPTS, 9)
 
     table = pq.read_table(f"{uri}/rejects.parquet")
     assert table.schema == REJECTS
@@ -70,7 +73,7 @@ def test_each_reject_is_a_row(uri, spec):
 
 def test_no_rejects_are_a_table_too(uri, spec):
     """Without rejects the table has its columns and no row."""
-    commit(uri, "d", "tragus", spec, [replace(one, rejects=()) for one in RECEIPTS], 6)
+    commit(uri, "d", PAIR, spec, [replace(one, rejects=()) for one in RECEIPTS], 6)
 
     assert pq.read_table(f"{uri}/rejects.parquet") == pa.Table.from_pylist([], schema=REJECTS)
 
@@ -79,7 +82,7 @@ def test_no_rejects_are_a_table_too(uri, spec):
 def test_all_objects_are_counted(uri, spec, objects_in):
     """The number of objects is rendered plus rejected; otherwise nothing is written, and the error has the counts."""
     with pytest.raises(DataError, match=f"{objects_in} objects in, but 6 rendered and 3 rejected"):
-        commit(uri, "d", "tragus", spec, RECEIPTS, objects_in)
+        commit(uri, "d", PAIR, spec, RECEIPTS, objects_in)
 
     assert not Path(uri).exists()
 
@@ -90,18 +93,18 @@ def test_every_bucket_has_one_shard(uri, spec, buckets):
     receipts = [replace(one, bucket=bucket) for one, bucket in zip(RECEIPTS, buckets, strict=True)]
 
     with pytest.raises(DataError, match="expected one of each, 0 to 2"):
-        commit(uri, "d", "tragus", spec, receipts, 9)
+        commit(uri, "d", PAIR, spec, receipts, 9)
 
     assert not Path(uri).exists()
 
 
 def test_an_object_is_found_in_its_shard(uri, spec):
     """The manifest gives the shard in which the plan put an object."""
-    rows = [dict.fromkeys(OBJECTS.names) | {"object_id": f"head-{i}"} for i in range(50)]
-    plans = plan_shards(pa.Table.from_pylist(rows, schema=OBJECTS), {"orthographic": spec}, 8)
+    rows = [dict.fromkeys(objects_schema(2).names) | {"object_id": f"head-{i}"} for i in range(50)]
+    plans = plan_shards(pa.Table.from_pylist(rows, schema=objects_schema(2)), PAIR, {"orthographic": spec}, 8)
     receipts = [Receipt(plan.names["orthographic"], plan.bucket, {"train": len(plan.objects)}) for plan in plans]
 
-    manifest = commit(uri, "d", "tragus", spec, receipts[::-1], 50)
+    manifest = commit(uri, "d", PAIR, spec, receipts[::-1], 50)
 
     for plan in plans:
         ids = plan.objects["object_id"].to_pylist()
@@ -111,7 +114,7 @@ def test_an_object_is_found_in_its_shard(uri, spec):
 def test_files_that_the_manifest_does_not_name_are_ignored(uri, spec, tmp_path):
     """A shard of an earlier rendering in the folder is not part of the dataset."""
     storage.write_bytes(f"{uri}/shard-old.parquet", b"")
-    commit(uri, "d", "tragus", spec, RECEIPTS, 9)
+    commit(uri, "d", PAIR, spec, RECEIPTS, 9)
     storage.write_bytes(f"{uri}/shard-new.parquet", b"")
 
     manifest = open_renders(str(tmp_path), "orthographic")
@@ -128,22 +131,22 @@ def test_a_folder_without_a_manifest_is_refused(uri, tmp_path):
         open_renders(str(tmp_path), "orthographic")
 
 
-@pytest.mark.parametrize("schema", [0, 1, None])
+@pytest.mark.parametrize("schema", [0, 1, 2, None])
 def test_a_manifest_of_another_version_is_refused(uri, spec, tmp_path, schema):
     """A manifest of another version is an error."""
-    values = commit(uri, "d", "tragus", spec, RECEIPTS, 9).to_dict()
+    values = commit(uri, "d", PAIR, spec, RECEIPTS, 9).to_dict()
     storage.write_bytes(f"{uri}/manifest.json", json.dumps(values | {"schema": schema}).encode())
 
     with pytest.raises(
         DataError,
-        match=rf"manifest\.json: written by another version of featurelib \(schema {schema}, this one reads 2\)",
+        match=rf"manifest\.json: written by another version of featurelib \(schema {schema}, this one reads 3\)",
     ):
         open_renders(str(tmp_path), "orthographic")
 
 
 def test_the_content_hash_depends_on_the_shards_alone(uri, spec):
     """It changes with each shard, and not with the folder, the dataset's URI or the counts."""
-    manifest = commit(uri, "d", "tragus", spec, RECEIPTS, 9)
+    manifest = commit(uri, "d", PAIR, spec, RECEIPTS, 9)
 
     same = replace(manifest, uri="elsewhere", dataset="moved", rejected=0)
     other = replace(manifest, shards=(*manifest.shards[:2], "shard-9.parquet"))
@@ -152,7 +155,7 @@ def test_the_content_hash_depends_on_the_shards_alone(uri, spec):
 
 def test_a_run_can_be_moved(uri, spec, tmp_path):
     """The manifest does not contain the folder: a copied run reads its own shards."""
-    committed = commit(uri, "d", "tragus", spec, RECEIPTS, 9)
+    committed = commit(uri, "d", PAIR, spec, RECEIPTS, 9)
     (tmp_path / "moved").mkdir()
     (tmp_path / "renders").rename(tmp_path / "moved" / "renders")
 
@@ -163,9 +166,23 @@ def test_a_run_can_be_moved(uri, spec, tmp_path):
 
 def test_two_concurrent_runs_cannot_both_commit(uri, spec):
     """The second commit of other images is a conflict; a commit of the same images is not."""
-    first = commit(uri, "d", "tragus", spec, RECEIPTS, 9, None)
-    assert commit(uri, "d", "tragus", spec, RECEIPTS, 9, None) == first
+    first = commit(uri, "d", PAIR, spec, RECEIPTS, 9, None)
+    assert commit(uri, "d", PAIR, spec, RECEIPTS, 9, None) == first
     with pytest.raises(ConflictError, match="another run committed other images"):
-        commit(uri, "elsewhere", "tragus", spec, RECEIPTS, 9, None)
+        commit(uri, "elsewhere", PAIR, spec, RECEIPTS, 9, None)
 
-    assert commit(uri, "elsewhere", "tragus", spec, RECEIPTS, 9, storage.tag(f"{uri}/manifest.json")) != first
+    assert commit(uri, "elsewhere", PAIR, spec, RECEIPTS, 9, storage.tag(f"{uri}/manifest.json")) != first
+
+
+def test_the_set_stands_in_the_manifest(uri, spec, tmp_path):
+    """With its mirror, its texts and its hash."""
+    landmarks = LandmarkSet(
+        (("a", "b"),), ("nose",), ("scar",), "same", (("a", "nose"),), {"nose": "the tip of the nose"}
+    )
+    commit(uri, "d", landmarks, spec, RECEIPTS, 9)
+    values = json.loads(storage.read_bytes(f"{uri}/manifest.json"))
+    read = open_renders(str(tmp_path), "orthographic").landmarks
+
+    assert (values["config"]["landmarks"], values["config"]["mirror"]) == (landmarks.to_dict(), "same")
+    assert values["landmarks_hash"] == landmarks.hash == read.hash
+    assert (read, read.outlines, read.definitions) == (landmarks, landmarks.outlines, landmarks.definitions)

@@ -5,10 +5,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from featurelib.datasets.schemas import OBJECTS
+from featurelib.datasets.schemas import objects_schema
 from featurelib.datasets.shards import RenderSpec, bucket_of, num_buckets, plan_shards
 from featurelib.datasets.shards.plan import OBJECTS_PER_SHARD, shard_names
-from featurelib.geometry import Alignment, Rig
+from featurelib.geometry import Alignment, LandmarkSet, Rig
+
+PAIR = LandmarkSet.single_pair("tip")
 
 
 def row(object_id: str) -> dict[str, Any]:
@@ -19,13 +21,13 @@ def row(object_id: str) -> dict[str, Any]:
         "rotation_wxyz": None,
         "group": object_id,
         "split": "train",
-        "left": [1.0, 2.0, 3.0],
-        "right": [-1.0, 2.0, 3.0],
+        "landmarks": [1.0, 2.0, 3.0, -1.0, 2.0, 3.0],
+        "absent": [False, False],
     }
 
 
 def table(rows: list[dict[str, Any]]) -> pa.Table:
-    return pa.Table.from_pylist(rows, schema=OBJECTS)
+    return pa.Table.from_pylist(rows, schema=objects_schema(2))
 
 
 ROWS = [row(f"head-{i:03d}") for i in range(100)]
@@ -41,7 +43,7 @@ def members(buckets: int) -> list[set[str]]:
 
 def test_every_object_is_in_the_one_shard_of_its_bucket(spec):
     """There is one plan per bucket, in order; together they have each row once, in the order of the table."""
-    plans = plan_shards(table(ROWS), {"orthographic": spec}, 8)
+    plans = plan_shards(table(ROWS), PAIR, {"orthographic": spec}, 8)
 
     assert [plan.bucket for plan in plans] == list(range(8))
     for plan in plans:
@@ -49,11 +51,11 @@ def test_every_object_is_in_the_one_shard_of_its_bucket(spec):
 
 
 def names(rows: list[dict[str, Any]], spec: RenderSpec, buckets: int) -> list[str]:
-    return [plan.names["orthographic"] for plan in plan_shards(table(rows), {"orthographic": spec}, buckets)]
+    return [plan.names["orthographic"] for plan in plan_shards(table(rows), PAIR, {"orthographic": spec}, buckets)]
 
 
-def name(rows: list[dict[str, Any]], spec: RenderSpec) -> str:
-    return shard_names(0, table(rows), {"orthographic": spec})["orthographic"]
+def name(rows: list[dict[str, Any]], spec: RenderSpec, landmarks: LandmarkSet = PAIR) -> str:
+    return shard_names(0, table(rows), landmarks, {"orthographic": spec})["orthographic"]
 
 
 def test_the_same_inputs_have_the_same_names(spec):
@@ -86,12 +88,13 @@ def test_twice_the_buckets_split_each_in_two():
     [
         {"mesh_tag": "sha256:other"},
         {"mesh": None, "mesh_tag": None},
-        {"left": [1.0, 2.0, 3.0 + 1e-9]},
-        {"right": [0.0, 2.0, 3.0]},
+        {"landmarks": [1.0, 2.0, 3.0 + 1e-9, -1.0, 2.0, 3.0]},
+        {"landmarks": [1.0, 2.0, 3.0, float("nan"), float("nan"), float("nan")]},
+        {"absent": [False, True]},
         {"group": "kin"},
         {"split": "test"},
     ],
-    ids=lambda change: next(iter(change)),
+    ids=str,
 )
 def test_a_name_depends_on_content_and_labels(spec, change):
     """Another mesh, or a label that differs in the last digit, gives another name."""
@@ -115,6 +118,15 @@ def test_a_name_depends_on_content_and_labels(spec, change):
 def test_a_name_depends_on_everything_that_shapes_the_pixels(spec, change):
     """Each field of the spec changes the name."""
     assert name(ROWS[:2], replace(spec, **change)) != name(ROWS[:2], spec)
+
+
+def test_a_name_depends_on_the_landmark_set(spec):
+    """Other names, roles or a mirror give another name; texts and outlines do not."""
+    others = [LandmarkSet.single_pair("eye"), replace(PAIR, mirror="none"), LandmarkSet(unpaired=PAIR.names)]
+    same = replace(PAIR, definitions={"tip_left": "of the ear"}, outlines=(PAIR.names,))
+
+    assert len({name(ROWS[:2], spec, landmarks) for landmarks in (PAIR, *others)}) == 4
+    assert name(ROWS[:2], spec, same) == name(ROWS[:2], spec)
 
 
 def test_a_name_is_a_file_name(spec):

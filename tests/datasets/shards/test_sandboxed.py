@@ -17,18 +17,21 @@ from featurelib.datasets.shards.sandboxed import (
     prepare_mesh,
     render_object,
 )
+from featurelib.geometry import LandmarkSet
 from featurelib.meshes import Limits
 from featurelib.meshes.template import Template, locate
 from featurelib.rendering import open_renderer
 from featurelib.runtime.sandbox import SandboxedProcess, SandboxLimits
+
+PAIR = LandmarkSet.single_pair("tip")
 
 LABELS = {
     "object_id": "ball",
     "mesh": "ball.ply",
     "group": "ball",
     "split": "train",
-    "left": [2.5, 0.0, 0.0],
-    "right": [-2.5, 0.0, 0.0],
+    "landmarks": [2.5, 0.0, 0.0, -2.5, 0.0, 0.0],
+    "absent": [False, False],
 }
 
 
@@ -37,7 +40,7 @@ def job(spec, tmp_path):
     """A ball of 50 mm (the spec reads centimetres and doubles them), rendered in one projection."""
     path = tmp_path / "ball.ply"
     trimesh.creation.icosphere(subdivisions=3, radius=2.5).export(path)
-    return ObjectJob(LABELS, str(path), {spec.projection: spec})
+    return ObjectJob(LABELS, PAIR, str(path), {spec.projection: spec})
 
 
 def resident_mb(_):
@@ -48,7 +51,7 @@ def resident_mb(_):
 def test_an_object_gives_rows_or_a_reason(job, spec, tmp_path):
     """A good mesh gives one row per view; a missing or bad one gives a reject with the stage, and its hash."""
     good = render_object(job)
-    missing = render_object(ObjectJob(LABELS | {"mesh": None}, None, job.specs))
+    missing = render_object(ObjectJob(LABELS | {"mesh": None}, PAIR, None, job.specs))
     (tmp_path / "ball.ply").write_bytes(b"no mesh")
     broken = render_object(job)
 

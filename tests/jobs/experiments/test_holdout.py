@@ -1,26 +1,38 @@
 import numpy as np
-import pyarrow as pa
 
 from featurelib.datasets.dataset import open_dataset
-from featurelib.models.predictions import PREDICTIONS
-from jobs.experiments.drivers.holdout import errors_mm
+from featurelib.models.predictions import PredictedObjects
+from jobs.experiments.drivers.holdout import errors_mm, print_outcome
 from jobs.experiments.holdout import HoldoutConfig, holdout
 
 
 def test_errors_are_millimetres_in_any_unit(bodies):
     """An error of a known length in the source's unit has that length in mm; a missing prediction is NaN."""
     dataset = open_dataset(str(bodies))
-    rows = []
-    for row in dataset.objects.to_pylist()[:2]:
-        left, right = np.add(row["left"], (0.1, 0, 0)), [None] * 3
-        values = dict(zip(("left_x", "left_y", "left_z"), left, strict=True))
-        values |= dict(zip(("right_x", "right_y", "right_z"), right, strict=True))
-        sure = {"left_sigma_mm": 1.0, "right_sigma_mm": None, "accepted": True, "reason": ""}
-        rows.append({"object_id": row["object_id"], **values, **sure})
-    found = errors_mm(dataset, pa.Table.from_pylist(rows, schema=PREDICTIONS))
+    rows = dataset.objects.to_pylist()[:2]
+    points = np.add([np.reshape(row["landmarks"], (2, 3)) for row in rows], (0.1, 0, 0))
+    points[:, 1] = np.nan
+    flags = np.ones((2, 2), bool)
+    ids = [row["object_id"] for row in rows]
+
+    found = errors_mm(dataset, PredictedObjects(ids, points, np.ones((2, 2)), flags, np.full((2, 2), "", object)))
 
     assert np.allclose(found[:, 0], 0.1 * 25.4 * dataset.alignment.scale)
     assert np.isnan(found[:, 1]).all()
+
+
+def test_landmarks_are_counted_by_themselves(capsys):
+    """An object is accepted if all its landmarks are; errors are those of the group's landmarks."""
+    errors = np.array([[0.1, 0.2, 9.0], [0.3, np.nan, 0.5]])
+    accepted = np.array([[True, True, False], [True, True, True]])
+    found = PredictedObjects(["a", "b"], np.zeros((2, 3, 3)), np.ones((2, 3)), accepted, np.full((2, 3), "", object))
+
+    print_outcome(found, errors, 1.0)
+
+    lines = {line.split()[0]: line.split()[1:6] for line in capsys.readouterr().out.splitlines()[3:]}
+    assert lines["all"][:2] == ["2", "6"]
+    assert lines["accepted"][:4] == ["1", "5", "0.275", "0.250"]
+    assert lines["rejected"][:4] == ["1", "1", "9.000", "9.000"]
 
 
 def test_unseen_objects_are_predicted_and_compared(cluster, run, bodies, tmp_path, capsys):

@@ -22,7 +22,7 @@ def keys(batches) -> Counter:
     """Count samples by their labels, which are unique, rounded to a millionth of the width."""
     found = Counter()
     for _, labels in batches:
-        for points, near, weight in zip(labels.points, labels.near, labels.weight, strict=True):
+        for points, [near], weight in zip(labels.points, labels.near, labels.weight, strict=True):
             if weight:
                 found[*np.round(points.ravel(), 6).tolist(), int(near)] += 1
     return found
@@ -33,7 +33,7 @@ def wanted(plan, split) -> Counter:
     found = Counter()
     for uri in plan.manifest.shard_uris:
         for view in read_views(uri, split=split):
-            points, near = np.array([view["left_xy"], view["right_xy"]], np.float32), int(view["near_side"] == "right")
+            points, [near] = np.array(view["landmarks_xy"], np.float32).reshape(2, 2), view["near"]
             found[*np.round(points.ravel(), 6).tolist(), near] += 1
             if split == "train":
                 mirrored = (points * np.float32([-1, 1]) + np.float32([1, 0]))[::-1]

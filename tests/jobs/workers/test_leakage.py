@@ -12,15 +12,17 @@ from scipy.spatial.transform import Rotation
 
 from featurelib.datasets.dataset import open_dataset
 from featurelib.datasets.leakage import CONTENTS
-from featurelib.datasets.schemas import SHARD
+from featurelib.datasets.schemas import shard_schema
 from featurelib.datasets.shards import Manifest, Receipt, RenderSpec, commit, encode_png, open_renders, write_shard
 from featurelib.datasets.synthetic import write_dataset
 from featurelib.errors import DataError
-from featurelib.geometry import DEFAULT_RIG, PROJECTIONS, Alignment
+from featurelib.geometry import DEFAULT_RIG, PROJECTIONS, Alignment, LandmarkSet
 from featurelib.runtime import cli
 from jobs.render import RenderConfig, render
 from jobs.workers.leakage import SHARDS_IN_PROCESS, audit_renders, gather_contents
 from jobs.workers.near_duplicates import near_duplicates
+
+PAIR = LandmarkSet.single_pair("ear_tip")
 
 
 def label(folder, **columns):
@@ -84,8 +86,9 @@ def test_a_changed_shard_is_refused_until_it_is_rendered_again(cluster, dataset,
     (shard,) = manifest.shard_uris
     table = pq.read_table(shard)
     splits = ["val", *table["split"].to_pylist()[1:]]
-    index = SHARD.get_field_index("split")
-    pq.write_table(table.set_column(index, SHARD.field(index), [splits]), shard, row_group_size=9)
+    schema = shard_schema(PAIR)
+    index = schema.get_field_index("split")
+    pq.write_table(table.set_column(index, schema.field(index), [splits]), shard, row_group_size=9)
     with pytest.raises(
         DataError, match=r"object body-00000 is in train and in val; delete shard-00000-\w+\.parquet and"
     ):
@@ -126,15 +129,15 @@ def test_a_rendering_without_a_validation_split_is_refused(cluster, dataset, tmp
 def many(tmp_path_factory) -> Manifest:
     """More shards than are read in this process, of one object each."""
     folder = tmp_path_factory.mktemp("many") / "renders" / "orthographic"
-    row = dict.fromkeys(SHARD.names) | {"view": 0, "png": encode_png(np.zeros((8, 8), np.uint8))}
+    row = dict.fromkeys(shard_schema(PAIR).names) | {"view": 0, "png": encode_png(np.zeros((8, 8), np.uint8))}
     receipts = []
     for i in range(2 ** SHARDS_IN_PROCESS.bit_length()):
         row |= dict.fromkeys(("object_id", "group", "mesh_sha256"), f"head-{i}")
         row["split"] = ("train", "val")[i % 2]
         name = f"shard-{i:05d}.parquet"
-        receipts.append(write_shard(str(folder / name), [row], Receipt(name, i)))
+        receipts.append(write_shard(str(folder / name), [row], Receipt(name, i), PAIR))
     spec = RenderSpec("mm", Alignment(), "orthographic", 200.0, 8, DEFAULT_RIG, "raster")
-    return commit(str(folder), "heads", "tragus", spec, receipts, len(receipts))
+    return commit(str(folder), "heads", PAIR, spec, receipts, len(receipts))
 
 
 def test_many_shards_are_read_on_the_cluster(cluster, many):

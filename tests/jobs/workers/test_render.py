@@ -61,7 +61,7 @@ def files_of(config: RenderConfig) -> dict:
 def planned_name(config: RenderConfig) -> str:
     """The name of the one shard of the dataset as it is now."""
     dataset, spec = with_content_tags(open_dataset(config.dataset)), open_renders(config.run, PROJECTION).spec
-    (plan,) = plan_shards(dataset.objects, {PROJECTION: spec}, 1)
+    (plan,) = plan_shards(dataset.objects, dataset.landmarks, {PROJECTION: spec}, 1)
     return plan.names[PROJECTION]
 
 

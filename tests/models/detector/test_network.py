@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from featurelib.errors import DataError, UsageError
+from featurelib.geometry import LandmarkSet
 from featurelib.models.detector import training
 from featurelib.models.detector.checkpoint import Checkpoint
 from featurelib.models.detector.heads import HEADS
@@ -20,10 +21,11 @@ from featurelib.models.detector.training import fit
 def model():
     """An untrained detector of 32 px."""
     keras.utils.set_random_seed(0)
-    return build_detector(head="regression", alpha=0.35, input_size=32, weights="none")
+    return build_detector(PAIR, head="regression", alpha=0.35, input_size=32, weights="none")
 
 
 HEAD = HEADS["regression"]
+PAIR = LandmarkSet.single_pair("ear")
 
 
 def batches(epoch=0, count=3, size=8):
@@ -32,8 +34,8 @@ def batches(epoch=0, count=3, size=8):
     for _ in range(count):
         images = rng.integers(0, 256, (size, 32, 32, 1)).astype(np.uint8)
         points = rng.random((size, 2, 2)).astype(np.float32)
-        near = rng.integers(0, 2, size).astype(np.int32)
-        yield Batch(images, Labels(points, near, np.ones((size, 2), np.float32), np.ones(size, np.float32)))
+        near, ones = rng.integers(0, 2, (size, 1)).astype(np.int32), np.ones((size, 2), np.float32)
+        yield Batch(images, Labels(points, ones, near, ones, np.ones(size, np.float32)))
 
 
 def statistics(model):
@@ -119,7 +121,7 @@ def test_the_model_ends_with_its_best_weights(model):
     assert len(last.rows) == last.best_row.epoch + 3 < 9
     assert all(np.array_equal(a, b) for a, b in zip(last.best, model.get_weights(), strict=True))
     found = [(np.array(model(as_rgb(p).astype(np.float32), training=False)), labels) for p, labels in batches()]
-    errors = [np.linalg.norm(xy - labels.points[range(8), labels.near], axis=-1) for xy, labels in found]
+    errors = [np.linalg.norm(xy - labels.points[range(8), labels.near[:, 0]], axis=-1) for xy, labels in found]
     assert 100 * np.mean(errors) == pytest.approx(last.best_row.val_error_pct, rel=1e-4)
 
 
@@ -130,7 +132,7 @@ RESUMED = {"epochs": 4, "frozen_epochs": 2}
 def uninterrupted():
     """The checkpoints of a training of two phases, and its final weights."""
     keras.utils.set_random_seed(0)
-    network = build_detector(head="regression", alpha=0.35, input_size=32, weights="none")
+    network = build_detector(PAIR, head="regression", alpha=0.35, input_size=32, weights="none")
     return trained(network, **RESUMED), network.get_weights()
 
 
@@ -139,7 +141,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one(uninterrupted, stop_afte
     """Metrics and weights are equal if it resumes before, at or after the change of phases."""
     undisturbed, weights = uninterrupted
     keras.utils.set_random_seed(5)
-    other = build_detector(head="regression", alpha=0.35, input_size=32, weights="none")
+    other = build_detector(PAIR, head="regression", alpha=0.35, input_size=32, weights="none")
     again = Checkpoint.from_bytes(undisturbed[stop_after - 1].to_bytes({"a": 1}), {"a": 1})
     resumed = trained(other, again, **RESUMED)
 
@@ -159,7 +161,7 @@ def test_a_preempted_training_resumes_within_its_epoch(monkeypatch, epoch):
     saved, weights = [], []
     for start in (None, epoch):
         keras.utils.set_random_seed(0)
-        model = build_detector(head="regression", alpha=0.35, input_size=32, weights="none")
+        model = build_detector(PAIR, head="regression", alpha=0.35, input_size=32, weights="none")
         of_epoch = [c for c in saved if c.next_epoch == start and c.steps]
         checkpoint = Checkpoint.from_bytes(of_epoch[0].to_bytes({}), {}) if of_epoch else None
         fit(model, HEAD, recipe, passes, passes, saved.append, checkpoint=checkpoint, is_preempted=lambda: not weights)
@@ -201,6 +203,28 @@ def test_padding_has_no_effect(model):
     np.testing.assert_allclose(filled[2:6], plain[2:6], rtol=1e-5)
 
 
+def test_samples_without_a_near_landmark_are_left_out_of_the_error(model):
+    """The error is the mean over samples that have one; without any the message says what to label."""
+
+    def partly(epoch, known=4):
+        for images, labels in batches():
+            labels.near[known:] = -1
+            yield Batch(images, labels)
+
+    def halved(epoch):
+        for images, labels in batches():
+            yield Batch(images[:4], Labels(*(part[:4] for part in labels)))
+
+    found = []
+    for passes in (partly, halved):
+        recipe = Recipe(batch_size=8, epochs=1, frozen_epochs=1, head_learning_rate=0.0)
+        fit(model, HEAD, recipe, batches, passes, found.append)
+
+    assert found[0].rows[0].val_error_pct == pytest.approx(found[1].rows[0].val_error_pct, rel=1e-5)
+    with pytest.raises(DataError, match="no view has a pair with both labels"):
+        fit(model, HEAD, Recipe(batch_size=8, epochs=1), batches, partial(partly, known=0), found.append)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -212,7 +236,7 @@ def test_padding_has_no_effect(model):
 def test_impossible_networks_are_rejected(arguments, words):
     """The message has the flag, the value and the possible values."""
     with pytest.raises(UsageError, match=words):
-        build_detector(**{"alpha": 0.35, "input_size": 32, "weights": "none"} | arguments)
+        build_detector(PAIR, **{"alpha": 0.35, "input_size": 32, "weights": "none"} | arguments)
 
 
 def test_weights_of_another_width_are_rejected(model, tmp_path):
@@ -220,11 +244,11 @@ def test_weights_of_another_width_are_rejected(model, tmp_path):
     backbone = model.get_layer("backbone")
     arrays = {variable.path.removeprefix("backbone/"): variable.numpy() for variable in backbone.weights}
     np.savez(tmp_path / "w.npz", **arrays)
-    again = build_detector(head="regression", alpha=0.35, input_size=32, weights=str(tmp_path / "w.npz"))
+    again = build_detector(PAIR, head="regression", alpha=0.35, input_size=32, weights=str(tmp_path / "w.npz"))
 
     same = zip(backbone.weights, again.get_layer("backbone").weights, strict=True)
     assert all(np.array_equal(a.numpy(), b.numpy()) for a, b in same)
     with pytest.raises(DataError, match="another alpha"):
-        build_detector(alpha=0.5, input_size=32, weights=str(tmp_path / "w.npz"))
+        build_detector(PAIR, alpha=0.5, input_size=32, weights=str(tmp_path / "w.npz"))
     with pytest.raises(DataError, match="no such file"):
-        build_detector(alpha=0.35, input_size=32, weights=str(tmp_path / "gone.h5"))
+        build_detector(PAIR, alpha=0.35, input_size=32, weights=str(tmp_path / "gone.h5"))

@@ -1,10 +1,24 @@
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from featurelib.datasets.shards import encode_png
-from featurelib.models.detector.samples import Sample, as_rgb, batches, decode_images, shuffled, with_mirrors
+from featurelib.geometry import LandmarkSet
+from featurelib.models.detector.samples import (
+    Sample,
+    as_rgb,
+    batches,
+    decode_images,
+    near_landmarks,
+    shuffled,
+    with_mirrors,
+)
+
+PAIR = LandmarkSet.single_pair("ear")
+MIXED = LandmarkSet((("a_left", "a_right"), ("b_left", "b_right")), midline=("nose",), unpaired=("scar",))
+"""k = 6 landmarks in s = 4 slots."""
 
 RNG = np.random.default_rng(0)
 
@@ -14,34 +28,42 @@ def images(count: int, size: int = 4, channels: int = 1) -> np.ndarray:
 
 
 def view(image: np.ndarray, **columns) -> dict:
-    """Return a view's row, with the left instance near and visible and the right one occluded."""
-    labels = {"left_xy": [0.25, 0.5], "right_xy": [0.625, 0.75], "left_visible": True, "right_visible": False}
-    return {"png": encode_png(image.squeeze()), **labels, "near_side": "left", **columns}
+    """Return a view's row of PAIR, with the left landmark near and visible and the right one occluded."""
+    labels = {"landmarks_xy": [0.25, 0.5, 0.625, 0.75], "landmarks_visible": [True, False], "near": [0]}
+    return {"png": encode_png(image.squeeze()), **labels, **columns}
+
+
+def mixed_view(**columns) -> dict:
+    """Return a view's row of MIXED: b_right is not labelled, and a_left and nose are occluded."""
+    xy = [0.25, 0.5, 0.625, 0.75, 0.125, 0.25, np.nan, np.nan, 0.5, 0.375, 0.75, 0.875]
+    visible = [False, True, True, False, False, True]
+    return view(images(1)[0], landmarks_xy=xy, landmarks_visible=visible, near=[0, -1, 0, 0], **columns)
 
 
 def numbered(count: int):
-    """Yield samples whose left instance is at x = i."""
+    """Yield samples of PAIR whose left landmark is at x = i."""
     image = images(1)[0]
     for i in range(count):
-        yield Sample(view(image, left_xy=[i, 0.0]), False)
+        yield Sample(view(image, landmarks_xy=[i, 0.0, 0.0, 0.0]), False)
 
 
 def numbers_of(samples) -> list[int]:
-    return [int(sample.view["left_xy"][0]) for sample in samples]
+    return [int(sample.view["landmarks_xy"][0]) for sample in samples]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_mirroring_doubles_the_samples(channels):
-    """A mirrored image is a second sample, of the other instance at 1 - x."""
+    """A mirrored image is a second sample, of the other landmark of the pair at 1 - x."""
     originals = images(5, channels=channels)
 
-    [(decoded, labels)] = batches(with_mirrors(map(view, originals)), 10, 4)
+    [(decoded, labels)] = batches(with_mirrors(map(view, originals)), 10, 4, PAIR)
 
     assert (decoded[0::2] == originals).all()
     assert (decoded[1::2] == originals[:, :, ::-1]).all()
     assert (labels.points[0::2] == [[0.25, 0.5], [0.625, 0.75]]).all()
     assert (labels.points[1::2] == [[0.375, 0.75], [0.75, 0.5]]).all()
     assert (labels.near.reshape(-1, 2) == [0, 1]).all()
+    assert (labels.known == 1).all()
     assert (labels.visible[0::2] == [1, 0]).all()
     assert (labels.visible[1::2] == [0, 1]).all()
 
@@ -49,24 +71,86 @@ def test_mirroring_doubles_the_samples(channels):
 def test_without_mirroring_or_occluded_views_the_number_of_samples_stays():
     """Without mirroring each image is repeated; without occluded views these have weight 0."""
     seen, occluded = images(2)
-    views = [view(seen), view(occluded, left_visible=False)]
+    views = [view(seen), view(occluded, landmarks_visible=[False, False])]
 
-    [(plain, labels)] = batches(with_mirrors(views, mirror=False), 4, 4)
+    [(plain, labels)] = batches(with_mirrors(views, mirror=False), 4, 4, PAIR)
     assert (plain == np.repeat([seen, occluded], 2, axis=0)).all()
     assert (labels.weight == 1).all()
-    [(_, labels)] = batches(with_mirrors(views, occluded=False), 4, 4)
+    [(_, labels)] = batches(with_mirrors(views), 4, 4, PAIR, occluded=False)
     assert (labels.weight == [1, 1, 0, 0]).all()
+    assert (labels.known == [[1, 1], [1, 1], [0, 0], [0, 0]]).all()
+
+
+def test_labels_that_are_missing_are_masked():
+    """They are known = 0 at a finite place, and a pair without both labels has no near one."""
+    [(_, labels)] = batches([Sample(mixed_view(), False)], 1, 4, MIXED)
+
+    assert labels.known.tolist() == [[1, 1, 1, 0, 1, 1]]
+    assert labels.near.tolist() == [[0, -1, 4, 5]]
+    assert np.isfinite(labels.points).all()
+    places = [[0.25, 0.5], [0.625, 0.75], [0.125, 0.25], [0.5, 0.375], [0.75, 0.875]]
+    assert labels.points[0, [0, 1, 2, 4, 5]].tolist() == places
+
+
+def test_swapped_names_leave_unpaired_landmarks_out_of_mirrored_samples():
+    """Of a mirrored object pairs are exchanged, midline landmarks are kept, and unpaired ones are not known."""
+    [(_, labels)] = batches([Sample(mixed_view(), True)], 1, 4, MIXED)
+
+    assert labels.known.tolist() == [[1, 1, 0, 1, 1, 0]]
+    assert labels.near.tolist() == [[1, -1, 4, -1]]
+    assert labels.visible.tolist() == [[1, 0, 0, 1, 0, 0]]
+    assert labels.points[0, [0, 1, 3, 4]].tolist() == [[0.375, 0.75], [0.75, 0.5], [0.875, 0.25], [0.5, 0.375]]
+
+
+def test_the_same_names_stay_with_the_mirrored_landmarks():
+    """With mirror `same` each landmark moves to 1 - x, and the near one of a pair is the near one."""
+    same = replace(MIXED, mirror="same")
+    [(plain, labels)], [(flipped, mirrored)] = (
+        list(batches([Sample(mixed_view(), is_mirrored)], 1, 4, same)) for is_mirrored in (False, True)
+    )
+
+    known = labels.known[0] == 1
+    assert (mirrored.points[0, known] == labels.points[0, known] * [-1, 1] + [1, 0]).all()
+    for name in ("known", "near", "visible", "weight"):
+        assert np.array_equal(getattr(mirrored, name), getattr(labels, name)), name
+    assert plain.shape == flipped.shape
+
+
+def test_an_object_without_a_mirror_image_is_not_mirrored():
+    """With mirror `none` each view is a sample twice."""
+    views = [mixed_view(), mixed_view()]
+    [(pictures, labels)] = batches(with_mirrors(views), 4, 4, replace(MIXED, mirror="none"))
+
+    for part in (pictures, *labels):
+        assert np.array_equal(part[0::2], part[1::2])
+    assert (labels.known[:, 5] == 1).all()
+
+
+def test_occluded_slots_can_be_masked_one_by_one():
+    """A slot is masked if its near landmark is occluded; if that is not known, if none of its landmarks is visible."""
+    [(_, labels)] = batches([Sample(mixed_view(), False)], 1, 4, MIXED, occluded=False)
+
+    assert labels.known.tolist() == [[0, 0, 1, 0, 0, 1]]
+    assert labels.near.tolist() == [[-1, -1, -1, 5]]
+    assert labels.weight.tolist() == [1]
+
+
+def test_the_near_landmarks_have_indices_of_the_set():
+    """0 and 1 are the places in the slot; -1 is not known."""
+    near = np.array([[0, 1, 0, 0], [1, -1, 0, -1]], np.int8)
+
+    assert near_landmarks(near, MIXED).tolist() == [[0, 3, 4, 5], [1, -1, 4, -1]]
 
 
 def test_mirroring_moves_the_landmark_with_its_pixel():
     """A landmark at a marked pixel's centre is at that pixel's centre in the mirrored image."""
     image = np.zeros((8, 8, 1), np.uint8)
     image[2, 6] = 255
-    samples = with_mirrors([view(image, left_xy=[(6 + 0.5) / 8, (2 + 0.5) / 8])])
+    samples = with_mirrors([view(image, landmarks_xy=[(6 + 0.5) / 8, (2 + 0.5) / 8, 0, 0])])
 
-    [(decoded, labels)] = batches(samples, 2, 8)
+    [(decoded, labels)] = batches(samples, 2, 8, PAIR)
 
-    for pixels, points, near in zip(decoded, labels.points, labels.near, strict=True):
+    for pixels, points, [near] in zip(decoded, labels.points, labels.near, strict=True):
         column, row = np.floor(points[near] * 8).astype(int)
         assert pixels[row, column, 0] == 255
 
@@ -74,11 +158,11 @@ def test_mirroring_moves_the_landmark_with_its_pixel():
 def test_the_mirror_of_a_mirrored_image_is_the_image():
     """A view that is stored mirrored and mirrored again is the sample of the original."""
     original = images(1, 8)[0]
-    flipped = view(original[:, ::-1], left_xy=[0.375, 0.75], right_xy=[0.75, 0.5], near_side="right")
-    flipped |= {"left_visible": False, "right_visible": True}
+    labels = {"landmarks_xy": [0.375, 0.75, 0.75, 0.5], "landmarks_visible": [False, True], "near": [1]}
+    flipped = view(original[:, ::-1], **labels)
 
     samples = (Sample(view(original), False), Sample(flipped, True))
-    [plain], [again] = (list(batches([sample], 1, 8)) for sample in samples)
+    [plain], [again] = (list(batches([sample], 1, 8, PAIR)) for sample in samples)
 
     assert (plain.images == again.images).all()
     assert all((a == b).all() for a, b in zip(plain.labels, again.labels, strict=True))
@@ -108,7 +192,7 @@ def test_grey_among_colour_becomes_colour():
 def test_no_views_give_no_batches():
     """A shard without rows of a split gives an empty array of the right rank, and no batch."""
     assert decode_images([], 8).shape == (0, 8, 8, 1)
-    assert list(batches(with_mirrors([]), 4, 8, pad=True)) == []
+    assert list(batches(with_mirrors([]), 4, 8, PAIR, pad=True)) == []
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -126,8 +210,8 @@ def test_three_channels_need_no_memory(channels):
 @pytest.mark.parametrize(("count", "size"), [(100, 8), (96, 8), (7, 8), (0, 8), (5, 1)])
 def test_all_batches_have_the_same_size(count, size):
     """Training drops a partial last batch; validation pads it with weight 0."""
-    trained = list(batches(numbered(count), size, 4))
-    validated = list(batches(numbered(count), size, 4, pad=True))
+    trained = list(batches(numbered(count), size, 4, PAIR))
+    validated = list(batches(numbered(count), size, 4, PAIR, pad=True))
 
     assert [len(batch.images) for batch in trained] == [size] * (count // size)
     assert [len(batch.images) for batch in validated] == [size] * -(-count // size)
@@ -204,7 +288,7 @@ def test_a_yielded_sample_is_released():
             assert isinstance(row["png"], bytes)
             yield Sample(row, False)
 
-    for _ in batches(shuffled(watched(), 100, np.random.default_rng(1)), 8, 4):
+    for _ in batches(shuffled(watched(), 100, np.random.default_rng(1)), 8, 4, PAIR):
         pass
 
     assert alive == 0

@@ -63,6 +63,19 @@ def test_noise_round_trips_through_json() -> None:
     assert ViewNoise.from_dict(json.loads(json.dumps(noise.to_dict()))) == noise
 
 
+def test_objects_without_a_label_do_not_count() -> None:
+    """A missing truth changes nothing."""
+    rays, truth = _objects(40, 0.3)
+    known, holed = np.arange(40) % 3 > 0, truth.copy()
+    holed[::3] = np.nan
+
+    found = measure_noise(rays, holed, np.ones((40, 9)))
+
+    expected = measure_noise(Rays(*(part[known] for part in rays)), truth[known], np.ones((known.sum(), 9)))
+    np.testing.assert_allclose(found.sigma_mm, expected.sigma_mm)
+    assert found.shared_mm == pytest.approx(expected.shared_mm)
+
+
 def test_no_objects_are_rejected() -> None:
     """The message asks for a usable view."""
     with pytest.raises(DataError, match="no usable view"):

@@ -13,7 +13,7 @@ from featurelib.models.refiner.cascade import (
     refine_all,
     train_stages,
 )
-from featurelib.models.refiner.samples import both_sides, crop_samples
+from featurelib.models.refiner.samples import crop_samples
 from featurelib.models.refiner.stages import CropSize, initial_errors_within
 from featurelib.models.refiner.training import StageRecipe
 
@@ -21,21 +21,20 @@ CROP_SIZE = CropSize(60.0, 32)
 
 
 @pytest.fixture(scope="module")
-def trained(ball):
+def trained(ball, pair, labelled, in_batches):
     """A refiner trained on six balls, its three validation objects, and the calls of its callbacks."""
     unseen_balls = [ball(bump_mm, 40, 60) for bump_mm in (10.5, 12.5, 14.5)]
     truths_mm = np.array([landmarks_mm for _, landmarks_mm in unseen_balls])
     estimates_mm = truths_mm + np.random.default_rng(1).normal(0, 3, truths_mm.shape)
-    validation = ValidationObjects(lambda i: unseen_balls[i][0], truths_mm, estimates_mm, threads=2)
+    validation = ValidationObjects(lambda i: unseen_balls[i][0], pair, truths_mm, estimates_mm, threads=2)
     calls = {"opened": [], "progress": [], "stages": []}
 
     def open_samples(number, crop_size, initial_errors):
         calls["opened"].append((number, crop_size, initial_errors))
-        sides = [side for bump_mm in np.linspace(8, 18, 6) for side in both_sides(*ball(bump_mm, 40, 60))]
         random = np.random.default_rng(number)
-        parts = [crop_samples(mesh, point_mm, crop_size, initial_errors, random, 40) for mesh, point_mm in sides]
-        images, xy = (np.concatenate(part) for part in zip(*parts, strict=True))
-        batches = [(images[i], xy[i]) for i in random.permutation(len(xy)).reshape(-1, 24)]
+        settings = crop_size, initial_errors, pair.directions, random, 40
+        sides = [side for bump_mm in np.linspace(8, 18, 6) for side in labelled(pair, *ball(bump_mm, 40, 60))]
+        batches = in_batches([crop_samples(side, *settings) for side in sides], random, 24)
         return Samples(lambda: batches, lambda: batches[:2])
 
     refiner = train_stages(

@@ -3,17 +3,23 @@
 import numpy as np
 import pytest
 
+from featurelib.geometry import LandmarkSet
 from featurelib.models.refiner.estimates import FirstEstimates
+from featurelib.models.refiner.sides import refined_sides
 from featurelib.models.refiner.stages import CropSize
 
 COUNT = 40
+
+
+PAIR = refined_sides(LandmarkSet.single_pair("tip"))
 
 
 def _estimates(**sigmas_mm: float) -> FirstEstimates:
     random = np.random.default_rng(0)
     truths_mm = random.normal(0, 50, (COUNT, 2, 3))
     estimates_mm = {method: truths_mm + random.normal(0, sigma, truths_mm.shape) for method, sigma in sigmas_mm.items()}
-    return FirstEstimates(tuple(f"{i}.ply" for i in range(COUNT)), truths_mm, estimates_mm)
+    meshes, absent = tuple(f"{i}.ply" for i in range(COUNT)), np.zeros((COUNT, 2), bool)
+    return FirstEstimates(PAIR, meshes, truths_mm, absent, estimates_mm)
 
 
 def test_the_start_is_the_method_with_the_better_median() -> None:
@@ -36,6 +42,19 @@ def test_objects_without_an_estimate_of_the_start_are_left_out() -> None:
     assert len(with_start.meshes) == COUNT - 2
     assert {"2.ply", "5.ply"}.isdisjoint(with_start.meshes)
     assert np.array_equal(with_start.truths_mm, np.delete(estimates.truths_mm, [2, 5], axis=0))
+
+
+def test_unlabelled_landmarks_need_no_estimate() -> None:
+    """They count neither for the start nor for the errors; an object without any label is left out."""
+    estimates = _estimates(template=3.0, mlp=1.0)
+    estimates.truths_mm[:30, 1] = np.nan
+    estimates.estimates_mm["mlp"][:30, 1] = np.nan
+    estimates.truths_mm[4] = np.nan
+
+    assert estimates.start == "mlp"
+    assert {"4.ply"} == {*estimates.meshes} - {*estimates.with_start().meshes}
+    assert len(estimates.residuals_mm("mlp")) == 2 * COUNT - 31
+    assert np.isfinite(list(estimates.validation_mm.values())).all()
 
 
 @pytest.mark.parametrize("failures", [1, 5])

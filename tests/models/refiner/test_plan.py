@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from featurelib.datasets.dataset import Dataset, MeshFile, open_dataset
+from featurelib.models.refiner.directions import PAIR_VIEWS, Directions
 from featurelib.models.refiner.plan import OBJECTS_AT_ONCE, SamplePlan
+from featurelib.models.refiner.sides import training_sides
 from featurelib.models.refiner.stages import CropSize, InitialErrors
 
 
@@ -15,15 +17,18 @@ from featurelib.models.refiner.stages import CropSize, InitialErrors
 def plan(bodies) -> SamplePlan:
     """Samples of all bodies, with landmarks in the object frame."""
     dataset: Dataset = open_dataset(str(bodies))
-    points = np.array([[row["left"], row["right"]] for row in dataset.objects.to_pylist()])
+    points = np.array(dataset.objects["landmarks"].to_pylist(), np.float64).reshape(len(dataset.files), -1, 3)
     to_object = dataset.object_from_source
     landmarks_mm = points @ to_object[:3, :3].T + to_object[:3, 3]
     initial_errors = InitialErrors(np.empty((0, 3)), 4.0)
-    return SamplePlan(dataset, tuple(dataset.files.values()), landmarks_mm, CropSize(80.0, 32), initial_errors, 48, 25)
+    absent, sides = np.zeros(landmarks_mm.shape[:2], bool), training_sides(dataset.landmarks)
+    directions = Directions(PAIR_VIEWS, np.ones((sides.num_channels, len(PAIR_VIEWS)), bool))
+    meshes, settings = tuple(dataset.files.values()), (CropSize(80.0, 32), initial_errors, 48, 25)
+    return SamplePlan(dataset, meshes, landmarks_mm, absent, sides, directions, *settings)
 
 
 def test_the_segments_hold_exactly_the_planned_batches(plan) -> None:
-    sizes = [len(batch.xy) for segment in range(plan.num_segments) for batch in plan.batches(segment)]
+    sizes = [len(batch.images) for segment in range(plan.num_segments) for batch in plan.batches(segment)]
 
     assert sizes == [48] * 25
 
@@ -44,16 +49,27 @@ def test_samples_depend_only_on_the_seed(plan) -> None:
     first, again, other = plan.draw(0), plan.draw(0), replace(plan, seed=(1,)).draw(0)
 
     assert np.array_equal(first.images, again.images)
-    assert np.array_equal(first.xy, again.xy)
+    assert np.array_equal(first.labels.xy, again.labels.xy)
     for drawn in (other, plan.draw(1)):
-        assert not np.isin(drawn.xy, first.xy).any()
+        assert not np.isin(drawn.labels.xy, first.labels.xy).any()
+
+
+def test_objects_without_labels_have_no_crops(plan) -> None:
+    """One landmark of one object is labelled; the crops of all others are those of this one."""
+    only = np.full_like(plan.landmarks_mm, np.nan)
+    only[3, 0] = plan.landmarks_mm[3, 0]
+    drawn = replace(plan, landmarks_mm=only).draw(0)
+
+    assert len(drawn.images) == len(drawn.labels.xy) == len(plan.draw(0).images)
+    assert (drawn.labels.weights.sum(axis=1) == 2).all()
+    assert list(replace(plan, landmarks_mm=np.full_like(only, np.nan)).batches(0)) == []
 
 
 def test_a_mesh_that_cannot_be_read_is_reported_and_replaced(plan) -> None:
     broken = replace(plan, meshes=(MeshFile("gone.ply"), *plan.meshes[1:]))
     drawn = broken.draw(0)
 
-    assert len(drawn.xy) == len(plan.draw(0).xy)
+    assert len(drawn.images) == len(plan.draw(0).images)
     [reason] = drawn.skipped
     assert "gone.ply" in reason
     assert [len(batch.skipped) for batch in broken.batches(0)] == [1] + [0] * 9

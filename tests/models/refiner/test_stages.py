@@ -5,9 +5,6 @@ import pytest
 
 from featurelib.errors import UsageError
 from featurelib.models.refiner.stages import (
-    AZIMUTHS_DEG,
-    CANDIDATES,
-    ELEVATIONS_DEG,
     CropSize,
     InitialErrors,
     first_crop_size,
@@ -49,12 +46,6 @@ def test_crops_scale_with_the_objects() -> None:
 
 def test_a_later_stage_is_never_wider_than_the_one_before() -> None:
     assert narrower_crop_size(_residuals(50.0), CropSize(60.0)) == CropSize(60.0)
-
-
-def test_all_candidate_views_are_within_the_range_of_training() -> None:
-    for view in CANDIDATES:
-        assert AZIMUTHS_DEG[0] <= view.azimuth_deg <= AZIMUTHS_DEG[1]
-        assert ELEVATIONS_DEG[0] <= view.elevation_deg <= ELEVATIONS_DEG[1]
 
 
 def test_initial_errors_need_residuals() -> None:

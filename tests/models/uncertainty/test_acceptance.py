@@ -25,9 +25,9 @@ def _scores(count: int, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def _accepted(rule: AcceptRule, scores: dict[str, np.ndarray]) -> np.ndarray:
-    """Return for each object (n,) whether there is no reason to reject it."""
+    """Return for each object (n,) whether there is no reason to reject one of its two landmarks."""
     rows = zip(*scores.values(), strict=True)
-    return np.array([not rule.reason(dict(zip(scores, row, strict=True))) for row in rows])
+    return np.array([not any(rule.reasons(dict(zip(scores, row, strict=True)), 2)) for row in rows])
 
 
 @given(st.integers(20, 200), st.integers(0, 2**32 - 1), st.sampled_from([0.05, 0.1, 0.3]))
@@ -66,19 +66,20 @@ def test_new_objects_are_rejected_about_as_often() -> None:
 
 
 def test_a_far_value_is_rejected_with_its_reason() -> None:
-    """The reason names side, value and limit; an accepted object has none."""
+    """The reason has value and limit; an accepted landmark has none, and a score of the object rejects all."""
     rule = AcceptRule((Limit("move", 2.3, SCORE_TEXTS["move"]),), 60, 3, True)
 
-    assert rule.reason({"move": 4.1}) == "the last stage moved the point by 4.1 mm, more than 2.3 mm"
-    assert rule.reason({"move": [1.0, 4.1]}) == "right: the last stage moved the point by 4.1 mm, more than 2.3 mm"
-    assert rule.reason({"move": [2.3, 0.0]}) == ""
+    reason = "the last stage moved the point by 4.1 mm, more than 2.3 mm"
+    assert rule.reasons({"move": 4.1}, 3) == (reason,) * 3
+    assert rule.reasons({"move": [1.0, 4.1]}, 2) == ("", reason)
+    assert rule.reasons({"move": [2.3, 0.0]}, 2) == ("", "")
     small = Limit("unseen", 0.0042, ScoreText("the doubt is", ""))
     assert small.reason(0.19) == "the doubt is 0.1900, more than 0.0042"
     assert (
         Limit("rotation", 46.9, ScoreText("rotated by", "degrees")).reason(79.3)
         == "rotated by 79 degrees, more than 47 degrees"
     )
-    assert rule.reason({"move": 2.301}) == "the last stage moved the point by 2.301 mm, more than 2.300 mm"
+    assert rule.reasons({"move": 2.301}, 1) == ("the last stage moved the point by 2.301 mm, more than 2.300 mm",)
 
 
 def test_an_unknown_score_is_not_accepted() -> None:
@@ -87,7 +88,8 @@ def test_an_unknown_score_is_not_accepted() -> None:
 
     assert _accepted(rule, {"move": np.array([0, np.nan, np.inf])}).tolist() == [True, False, False]
     assert (
-        rule.reason({"move": np.nan}) == "the last stage moved the point by an unknown amount, expected at most 56 mm"
+        rule.reasons({"move": [np.nan, 0.0]}, 2)[0]
+        == "the last stage moved the point by an unknown amount, expected at most 56 mm"
     )
 
 
@@ -101,8 +103,8 @@ def test_few_objects_give_wide_limits_with_a_caveat(count) -> None:
     assert rule.num_rejected == 0
     for limit in rule.limits:
         assert limit.limit >= 1.9 * scores[limit.score].max()
-    far = rule.reason(dict.fromkeys(SCORE_TEXTS, 1e6))
-    assert far.endswith(f"(limits from only {count} validation objects)")
+    far = rule.reasons(dict.fromkeys(SCORE_TEXTS, 1e6), 2)
+    assert all(reason.endswith(f"(limits from only {count} validation objects)") for reason in far)
 
 
 def test_scores_below_zero_have_limits_beyond_them_too() -> None:
@@ -110,9 +112,69 @@ def test_scores_below_zero_have_limits_beyond_them_too() -> None:
     assert fit_accept_rule({"unseen": [-0.9, -0.8, -0.5]}, {}).limits[0].limit == pytest.approx(0.0)
 
 
-def test_a_rule_survives_json() -> None:
-    """What is written is what is read, including the texts."""
-    rule = fit_accept_rule(_scores(40), SCORE_TEXTS)
+def _set_scores(count: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Return scores of objects (count,), and of ten landmarks (count, 10) whose usual sizes differ fourfold."""
+    random = np.random.default_rng(seed)
+    sizes = np.linspace(0.5, 2, 10)
+    return {"snap": random.gamma(2, size=count), "move": random.gamma(2, size=(count, 10)) * sizes}
+
+
+CHANNEL = np.array([0, 0, 1, 1, 2, 2, 3, 4, 5, 6])
+
+
+@pytest.mark.parametrize("count", [9, 40, 150])
+def test_the_share_of_rejected_landmarks_is_bounded(count) -> None:
+    """Pairs count once; a score of the object counts for all its landmarks."""
+    scores = _set_scores(count)
+
+    rule = fit_accept_rule(scores, SCORE_TEXTS, channel=CHANNEL, slack=1)
+
+    assert rule.num_rejected <= 0.05 * count * 7
+    assert rule.exact == (count >= 20)
+    rows = zip(*scores.values(), strict=True)
+    rejected = [bool(r) for row in rows for r in rule.reasons(dict(zip(scores, row, strict=True)), 10)]
+    assert np.mean(rejected) <= 0.05
+
+
+def test_one_limit_serves_landmarks_of_different_size() -> None:
+    """Each landmark's limit is in proportion to its usual score, so that each is rejected about as often."""
+    rule = fit_accept_rule(_set_scores(400), SCORE_TEXTS, channel=CHANNEL, slack=1)
+    new = _set_scores(2000, seed=1)["move"]
+
+    reasons = np.array([[bool(r) for r in rule.reasons({"snap": 0.0, "move": row}, 10)] for row in new])
+
+    factors = np.array(rule.limits[1].factors)
+    assert factors[0] == factors[1]
+    assert factors[-1] / factors[0] > 3
+    assert reasons.mean(axis=0).min() > 0.002
+    assert reasons.mean(axis=0).max() < 0.08
+
+
+def test_a_single_pair_has_no_factors_and_the_same_limits() -> None:
+    """Both landmarks of a pair have one channel, which is the default."""
+    scores = _scores(40)
+
+    rule = fit_accept_rule(scores, SCORE_TEXTS, channel=[0, 0])
+
+    assert rule == fit_accept_rule(scores, SCORE_TEXTS)
+    assert all(limit.factors == () for limit in rule.limits)
+
+
+def test_landmarks_that_do_not_count_change_nothing() -> None:
+    """Scores of unlabelled landmarks may be anything, also unknown."""
+    scores = _set_scores(60)
+    known = np.random.default_rng(2).random((60, 10)) > 0.2
+    wild = {**scores, "move": np.where(known, scores["move"], np.nan)}
+
+    rule = fit_accept_rule(wild, SCORE_TEXTS, channel=CHANNEL, known=known)
+
+    assert rule == fit_accept_rule(scores, SCORE_TEXTS, channel=CHANNEL, known=known)
+
+
+@pytest.mark.parametrize("scores", [_scores(40), _set_scores(40)], ids=["pair", "set"])
+def test_a_rule_survives_json(scores) -> None:
+    """What is written is what is read, including texts and factors."""
+    rule = fit_accept_rule(scores, SCORE_TEXTS, channel=CHANNEL if "spread" not in scores else None)
 
     assert AcceptRule.from_dict(json.loads(json.dumps(rule.to_dict()))) == rule
 
@@ -125,7 +187,7 @@ def test_a_rule_survives_json() -> None:
         (lambda: fit_accept_rule({"a": []}, {}), "none"),
         (lambda: fit_accept_rule({"a": [np.nan] * 4 + [1.0] * 36}, {}), "'a' is unknown for 4 of 40"),
         (lambda: fit_accept_rule({"a": [np.nan, 1.0]}, {}), "'a' is unknown for 1 of 2"),
-        (lambda: fit_accept_rule(_scores(40), SCORE_TEXTS).reason({"move": 1.0}), "'spread' is missing"),
+        (lambda: fit_accept_rule(_scores(40), SCORE_TEXTS).reasons({"move": 1.0}, 2), "'spread' is missing"),
         (lambda: AcceptRule.from_dict({"limits": [{}]}), "models again"),
     ],
 )

@@ -156,3 +156,19 @@ def test_refuses_what_cannot_be_calibrated(call, message) -> None:
     """Without answers, or with deviations that are not positive, there is an error."""
     with pytest.raises(DataError, match=message):
         call()
+
+
+@pytest.mark.parametrize("alike", [0.0, 1.0])
+def test_many_unlike_scores_are_worth_many_objects(alike) -> None:
+    """Ten objects of 30 independent scores give an exact bound near the quantile; equal scores count once."""
+    random = np.random.default_rng(0)
+    own, common = random.normal(size=(10, 30, 3)), random.normal(size=(10, 1, 3))
+    lengths = np.linalg.norm(alike * common + (1 - alike) * own, axis=-1)
+
+    bound = conformal_bound(lengths, 0.95, independent=30)
+
+    assert bound.exact == (alike == 0)
+    if alike:
+        assert bound == conformal_bound(lengths, 0.95)
+    else:
+        assert CHI_95 * 0.9 < bound.value < conformal_bound(lengths, 0.95).value

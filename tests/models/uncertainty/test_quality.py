@@ -5,9 +5,11 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from featurelib.datasets.synthetic import make_body
-from featurelib.geometry import mirror_pair
+from featurelib.geometry import LandmarkSet, mirror_landmarks, mirror_permutation
 from featurelib.meshes.template import build_template, locate
 from featurelib.models.uncertainty import quality
+
+SWAPPED = mirror_permutation(LandmarkSet.single_pair("ear"))
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +70,8 @@ def test_scores_of_the_mirrored_pair_are_mirrored() -> None:
     landmarks_mm, located_mm = np.random.default_rng(0).normal(size=(2, 2, 3))
 
     straight = quality.disagreement_scores(landmarks_mm, located_mm)["disagreement"]
-    mirrored = quality.disagreement_scores(mirror_pair(landmarks_mm), mirror_pair(located_mm))["disagreement"]
+    mirrored = quality.disagreement_scores(
+        mirror_landmarks(landmarks_mm, SWAPPED), mirror_landmarks(located_mm, SWAPPED)
+    )["disagreement"]
 
     np.testing.assert_allclose(mirrored, np.asarray(straight)[::-1])

@@ -11,9 +11,10 @@ from fastapi import FastAPI
 
 from featurelib.datasets.alignment_table import write_rotations
 from featurelib.datasets.dataset import open_dataset
-from featurelib.datasets.synthetic import write_dataset
+from featurelib.datasets.synthetic import LANDMARKS, write_dataset
 from featurelib.geometry import apply
 from serve.api.annotations import add_labelling
+from serve.api.errors import add_error_handlers
 
 MOVED_MM = np.array([[1.0, -2.0, 3.0], [4.0, 5.0, -6.0]])
 
@@ -97,7 +98,7 @@ def test_the_dataset_is_listed_in_pages(client):
     ids = [one["object_id"] for one in first["objects"] + rest["objects"]]
 
     assert [f"body-{i:05d}" for i in range(14)] == ids
-    assert {True} == {one["labelled"] for one in first["objects"]}
+    assert {(True, 2)} == {(one["labelled"], one["num_labelled"]) for one in first["objects"]}
 
 
 @pytest.mark.parametrize(
@@ -122,3 +123,88 @@ def test_invalid_labels_are_rejected(client, dataset, object_id, change, status)
     assert answer.status_code == status, answer.text
     assert str(dataset) not in answer.text
     assert before == (dataset / "landmarks.csv").read_bytes()
+
+
+@pytest.fixture
+def set_client(tmp_path):
+    """Calls of the labelling routes of two bodies with a mixed set; the second has no labels."""
+    write_dataset(tmp_path / "bodies", 2, landmarks=LANDMARKS)
+    table = tmp_path / "bodies" / "landmarks.csv"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join(line for line in lines if not line.startswith("body-00001")) + "\n")
+    web = FastAPI()
+    add_error_handlers(web, [])
+    web.add_middleware(RequestIds)
+    add_labelling(web, open_dataset(str(tmp_path / "bodies"), labelled=False))
+
+    def call(method, path, **arguments):
+        async def send():
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(web), base_url="http://here") as here:
+                return await here.request(method, path, **arguments)
+
+        return asyncio.run(send())
+
+    return call
+
+
+class RequestIds:
+    """ASGI: gives each request an id, as the middleware does."""
+
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send):
+        scope.setdefault("state", {})["request_id"] = "one"
+        await self.app(scope, receive, send)
+
+
+def test_some_landmarks_are_saved_by_name(set_client):
+    """The others keep their labels; a landmark can be absent, and its label can be removed."""
+    label = set_client("GET", "/labels/body-00000").json()
+    points = {"nose_tip": {"xyz": [1, 2, 3]}, "chin": "absent", "eye_corner_left": None}
+    saved = set_client("PUT", "/labels/body-00000", json={"points": points, "version": label["version"]}).json()
+    listed = set_client("GET", "/labels").json()["objects"]
+
+    assert set_client("GET", "/labels/body-00000").json() == saved
+    assert list(saved["points"]) == list(LANDMARKS.names)
+    np.testing.assert_allclose(saved["points"].pop("nose_tip")["xyz"], [1, 2, 3], atol=1e-6)
+    kept = {name: label["points"][name] for name in ("ear_tip_left", "ear_tip_right", "eye_corner_right")}
+    assert saved["points"] == {**kept, "chin": "absent", "eye_corner_left": None}
+    assert [(one["labelled"], one["num_labelled"]) for one in listed] == [(False, 5), (False, 0)]
+    assert "left_mm" not in saved
+
+
+def test_an_object_is_labelled_point_by_point(set_client):
+    """Each save needs the version of the one before; the object is labelled once all landmarks are."""
+    version = set_client("GET", "/labels/body-00001").json()["version"]
+    first = version
+    for i, name in enumerate(LANDMARKS.names):
+        body = {"points": {name: {"xyz": [i, 0, 0]}}, "version": version}
+        version = set_client("PUT", "/labels/body-00001", json=body).json()["version"]
+    late = set_client("PUT", "/labels/body-00001", json={"points": {"chin": "absent"}, "version": first})
+    listed = set_client("GET", "/labels").json()["objects"][1]
+
+    assert (late.status_code, late.json()["error"]["code"]) == (409, "conflict")
+    assert (listed["labelled"], listed["num_labelled"]) == (True, len(LANDMARKS.names))
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"points": {"tragus": "absent"}}, "tragus"),
+        ({"points": {"chin": "gone"}}, "points"),
+        ({"points": {"chin": {"xyz": [1, 2]}}}, "points"),
+        ({"points": {"chin": {"xyz": [1, 2, 3], "sure": True}}}, "points"),
+        ({"points": {}}, "points"),
+        ({"left_mm": [0, 0, 0], "right_mm": [0, 0, 0]}, "left_mm"),
+    ],
+)
+def test_points_that_do_not_fit_the_set_are_rejected(set_client, tmp_path, change, word):
+    """An unknown name, another word than absent, or sides for a set of several landmarks: nothing is written."""
+    before = (tmp_path / "bodies" / "landmarks.csv").read_bytes()
+    version = set_client("GET", "/labels/body-00000").json()["version"]
+    answer = set_client("PUT", "/labels/body-00000", json={"version": version, **change})
+
+    assert answer.status_code == 422, answer.text
+    assert word in answer.json()["error"]["message"]
+    assert before == (tmp_path / "bodies" / "landmarks.csv").read_bytes()

@@ -16,8 +16,13 @@ REQUEST = {"object_id": "body-00003"}
 
 
 def test_about_describes_the_server(client, dataset):
-    """It names the landmark and the projections that have a detector, and labels may be saved."""
-    assert client.get("/about").json() == {"landmark": "ear_tip", "projections": ["orthographic"], "labelling": True}
+    """It names the landmarks and the projections that have a detector, and labels may be saved."""
+    names = ["ear_tip_left", "ear_tip_right"]
+    landmarks = {"names": names, "pairs": [names], "midline": [], "unpaired": [], "mirror": "swap"}
+    landmarks |= {"outlines": [], "definitions": {}}
+    expected = {"landmark": "ear_tip", "landmarks": landmarks, "projections": ["orthographic"], "labelling": True}
+
+    assert client.get("/about").json() == expected
 
 
 def test_an_image_has_both_instances(client):
@@ -61,9 +66,15 @@ def test_an_object_has_its_cameras_and_true_positions(client, run):
     """Each view equals its row in the shard."""
     views = client.get("/objects/body-00003").json()["views"]
     rows = read_views(open_renders(str(run), "orthographic").shard_of("body-00003"), object_id="body-00003")
-    names = ("object_from_camera", "half_height_mm", "yfov_deg", "left_xy", "right_xy", "left_visible", "near_side")
+    names = ("object_from_camera", "half_height_mm", "yfov_deg")
 
     assert [{name: row[name] for name in names} for row in rows] == [{n: view[n] for n in names} for view in views]
+    for row, view in zip(rows, views, strict=True):
+        both = [view["left_xy"], view["right_xy"]]
+        np.testing.assert_allclose(np.reshape(row["landmarks_xy"], (2, 2)), both, atol=1e-6)
+        assert both == [one["xy"] for one in view["landmarks"]]
+        assert row["landmarks_visible"] == [view["left_visible"], view["right_visible"]]
+        assert SIDES[row["near"][0]] == view["near_side"]
 
 
 def test_a_scene_has_the_images_and_the_mesh(client, bodies, run):
@@ -87,12 +98,12 @@ def test_scores_equal_the_report(client, run):
     scores = client.get("/scores").json()
     with (run / "report" / "per_object.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["projection"] == "orthographic"]
-    by_method = {(row["object_id"], row["method"], row["side"]): row for row in rows}
+    by_method = {(row["object_id"], row["method"], row["landmark"]): row for row in rows}
     xyz = {key: np.array([float(row[f"{axis}_mm"]) for axis in "xyz"]) for key, row in by_method.items()}
 
     assert {row["object_id"] for row in rows} == set(scores["objects"])
     for object_id, score in scores["objects"].items():
-        chosen = [(object_id, scores["method"], side) for side in SIDES]
+        chosen = [(object_id, scores["method"], f"ear_tip_{side}") for side in SIDES]
         apart = [np.linalg.norm(xyz[key] - xyz[object_id, "template", key[2]]) for key in chosen]
         assert score["error_mm"] == max(float(by_method[key]["error_mm"]) for key in chosen)
         assert score["disagreement_mm"] == pytest.approx(max(apart))

@@ -103,6 +103,11 @@ def corrupted(clean, tmp_path) -> DatasetEditor:
     return DatasetEditor(Path(shutil.copytree(clean, tmp_path / "corrupted")))
 
 
+def _landmarks_mm(row, to_object):
+    points = np.reshape(row["landmarks"], (-1, 3)) if row["landmarks"] else np.full((1, 3), np.nan)
+    return None if np.isnan(points).all() else apply(to_object, points)
+
+
 @pytest.fixture(scope="session")
 def survey_of() -> Callable[[Path], Survey]:
     """A function that measures a whole dataset, in this process."""
@@ -116,7 +121,8 @@ def survey_of() -> Callable[[Path], Survey]:
                 row["object_id"],
                 dataset.mesh_uri(row["mesh"]),
                 to_object,
-                apply(to_object, [row["left"], row["right"]]) if is_labelled else None,
+                dataset.landmarks,
+                _landmarks_mm(row, to_object),
             )
             for row in dataset.objects.to_pylist()
             if row["mesh"]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from featurelib.datasets.shards import decode_png
+from featurelib.datasets.synthetic import EAR_TIPS
 from featurelib.meshes import Mesh
 from featurelib.validation.dataset.drawing import SHEET_PX, draw, draw_mesh
 from featurelib.validation.dataset.finding import Finding
@@ -20,7 +21,7 @@ def ball_drawing():
 
     ball = trimesh.creation.icosphere(4, radius=50).apply_translation([7, 0, 0])
     mesh = Mesh.smooth(ball.vertices, ball.faces)
-    return draw_mesh(mesh, MeasureJob("ball", "", np.eye(4), np.array([[57.0, 0, 0], [-43.0, 0, 0]])))
+    return draw_mesh(mesh, MeasureJob("ball", "", np.eye(4), EAR_TIPS, np.array([[57.0, 0, 0], [-43.0, 0, 0]])))
 
 
 def test_three_views_show_the_object_and_its_landmarks(ball_drawing):
@@ -40,7 +41,7 @@ def test_three_views_show_the_object_and_its_landmarks(ball_drawing):
 
 def test_an_unreadable_mesh_is_not_drawn(tmp_path):
     """There is no drawing, and no error."""
-    assert draw(MeasureJob("a", str(tmp_path / "a.ply"), np.eye(4))) is None
+    assert draw(MeasureJob("a", str(tmp_path / "a.ply"), np.eye(4), EAR_TIPS)) is None
 
 
 def page(survey, findings, drawings=None) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from featurelib.validation.dataset.finding import SEVERITIES, Finding
-from featurelib.validation.dataset.rules import appearance, duplicates, files, labels, poses, sizes
+from featurelib.validation.dataset.rules import appearance, completeness, duplicates, files, labels, poses, sizes
 from featurelib.validation.dataset.survey import Survey
 
 Rule = Callable[[Survey], Iterable[Finding]]
@@ -26,10 +26,13 @@ RULES: tuple[Rule, ...] = (
     poses.landmarks_off_the_middle,
     poses.turned_objects,
     poses.swapped_sides,
+    completeness.objects_without_a_label,
+    completeness.rarely_labelled_landmarks,
     labels.unplaced_landmarks,
     labels.landmarks_in_one_place,
     labels.copied_labels,
     labels.labels_of_another_frame,
+    labels.landmarks_off_the_surface,
     labels.labels_off_the_surface,
     labels.misplaced_landmarks,
     labels.occluded_landmarks,
@@ -37,7 +40,7 @@ RULES: tuple[Rule, ...] = (
     duplicates.same_content,
     duplicates.same_shape,
     duplicates.small_splits,
-    labels.left_out,
+    completeness.left_out,
 )
 
 

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurelib.datasets.landmark_files.placement import UNPLACED_SHARE
-from featurelib.geometry import SIDES
-from featurelib.validation.dataset.finding import Finding, Severity
+from featurelib.validation.dataset.finding import Finding, Severity, first_of
 from featurelib.validation.dataset.measure import Labelled, Measurement
 from featurelib.validation.dataset.survey import FAR_OFF_SHARE, Survey
 
@@ -31,18 +30,22 @@ MOSTLY_OCCLUDED = 0.2
 def unplaced_landmarks(survey: Survey) -> Iterator[Finding]:
     """Points at exactly 0, 0, 0 and off the surface, as programs write a point that was not placed."""
     for row, labels in survey.labelled:
-        sides = np.flatnonzero(_is_unplaced(row, labels))
-        if sides.size:
-            message = f"its {_names(sides)} is at 0, 0, 0; {_values(labels.off_mm, sides)} off the surface: not placed"
-            yield Finding("unplaced", "error", row.object_id, message, f"label its {_names(sides)}, or remove its row")
+        places = np.flatnonzero(_is_unplaced(row, labels))
+        if places.size:
+            named = _names(survey, places)
+            message = f"its {named} is at 0, 0, 0; {_values(survey, labels.off_mm, places)} off the surface: not placed"
+            yield Finding("unplaced", "error", row.object_id, message, f"label its {named}, or remove its row")
 
 
 def landmarks_in_one_place(survey: Survey) -> Iterator[Finding]:
-    """Objects whose left and right are the same point."""
+    """Objects with two landmarks at the same point."""
     for row, labels in survey.labelled:
         if row.object_id in survey.in_one_place:
-            message = f"left and right are {labels.apart_mm:.3g} mm apart, on an object of {row.size_mm:.4g} mm"
-            yield Finding("one-place", "error", row.object_id, message, "label the other side")
+            both = survey.in_one_place[row.object_id]
+            apart_mm = np.linalg.norm(np.subtract(*labels.landmarks_mm[list(both)]))
+            first, second = (survey.names[i] for i in both)
+            message = f"{first} and {second} are {apart_mm:.3g} mm apart, on an object of {row.size_mm:.4g} mm"
+            yield Finding("one-place", "error", row.object_id, message, "label one of the two again")
 
 
 def copied_labels(survey: Survey) -> Iterator[Finding]:
@@ -60,7 +63,7 @@ def copied_labels(survey: Survey) -> Iterator[Finding]:
 def labels_of_another_frame(survey: Survey) -> Iterator[Finding]:
     """Datasets in which most labels are off the surface."""
     if survey.labelled and (share := survey.typical_off.median) > ANOTHER_FRAME:
-        median_mm = float(np.median([labels.off_mm for _, labels in survey.labelled]))
+        median_mm = float(np.nanmedian([labels.off_mm for _, labels in survey.labelled]))
         message = (
             f"landmarks are {median_mm:.4g} mm off the surface in the median, {100 * share:.0f} % of the objects' size"
         )
@@ -68,96 +71,125 @@ def labels_of_another_frame(survey: Survey) -> Iterator[Finding]:
         yield Finding("labels-frame", "error", None, message, fix)
 
 
+def landmarks_off_the_surface(survey: Survey) -> Iterator[Finding]:
+    """Landmarks that are off the surface of most objects."""
+    if not survey.labelled or survey.typical_off.median > ANOTHER_FRAME:
+        return
+    for i in np.flatnonzero(survey.mostly_off).tolist():
+        percent = 100 * np.nanmedian(survey.off_shares[:, i])
+        message = f"{survey.names[i]} is {percent:.1f} % of the objects' size off the surface, in the median"
+        yield Finding("off-surface", "warning", None, message, "fine for a point that is not on the surface")
+
+
 def labels_off_the_surface(survey: Survey) -> Iterator[Finding]:
     """Landmarks outside or inside the surface, compared with the object's size and with the others' distances."""
     for row, labels in survey.labelled:
-        sides = np.flatnonzero(_is_off(survey, row, labels) & ~_is_unplaced(row, labels))
-        if sides.size:
-            percent = 100 * labels.off_mm[sides].max() / row.size_mm
+        places = np.flatnonzero(_is_off(survey, row, labels) & ~_is_unplaced(row, labels) & ~survey.mostly_off)
+        if places.size:
+            percent = 100 * labels.off_mm[places].max() / row.size_mm
             message = (
-                f"{_values(labels.off_mm, sides)} off the surface, {percent:.1f} % of its size; "
+                f"{_values(survey, labels.off_mm, places)} off the surface, {percent:.1f} % of its size; "
                 f"the others' median is {100 * survey.typical_off.median:.2f} %"
             )
             severity: Severity = "error" if percent > 100 * FAR_OFF_SHARE else "warning"
-            fix = f"label its {_names(sides)} again"
-            if len(sides) == 2:
-                fix += ", or correct its row: is it in another unit, or the row of another object?"
+            fix = f"label its {_names(survey, places)} again"
+            if len(places) == labels.is_labelled.sum() > 1:
+                fix += ", or correct its rows: are they in another unit, or those of another object?"
             yield Finding("off-surface", severity, row.object_id, message, fix)
 
 
 def misplaced_landmarks(survey: Survey) -> Iterator[Finding]:
     """Landmarks far from the others' landmarks in the frame of the mean shape.
 
-    Objects that another rule explains are left out.
+    What another rule explains is left out.
     """
-    if survey.typical_pair is None:
+    if survey.typical_landmarks is None:
         return
-    away = {row.object_id: np.linalg.norm(pair - survey.typical_pair, axis=1) for row, pair in survey.fitted}
-    typical, quartile = np.percentile(list(away.values()), [50, 75])
-    limit = max(MISPLACED * typical, MISPLACED_SHARE, min(MISPLACED_QUARTILE * quartile, WRONG_SHARE))
+    away = {row.object_id: np.linalg.norm(mm - survey.typical_landmarks, axis=1) for row, mm in survey.fitted}
+    typical, limits = _usual_shares(survey, np.array(list(away.values())))
     for row, labels in survey.labelled:
-        if row.object_id not in away or _is_explained(survey, row.object_id):
+        if row.object_id not in away:
             continue
         shares = away[row.object_id]
-        sides = np.flatnonzero((shares > limit) & ~_is_off(survey, row, labels))
-        if sides.size:
+        is_known = ~_is_off(survey, row, labels) & ~_is_explained(survey, row.object_id)
+        places = np.flatnonzero((shares > limits) & is_known)
+        if places.size:
             message = (
-                f"{_values(shares * row.size_mm, sides)} from its place on the mean shape; the others' median is "
-                f"{typical * row.size_mm:.3g} mm"
+                f"{_values(survey, shares * row.size_mm, places)} from its place on the mean shape; the others' median "
+                f"is {typical[places[0]] * row.size_mm:.3g} mm"
             )
-            severity: Severity = "error" if shares[sides].max() > WRONG_SHARE else "warning"
-            fix = f"check its {_names(sides)}: is it another point?"
+            severity: Severity = "error" if shares[places].max() > WRONG_SHARE else "warning"
+            fix = f"check its {_names(survey, places)}: is it another point?"
             yield Finding("misplaced", severity, row.object_id, message, fix)
 
 
 def occluded_landmarks(survey: Survey) -> Iterator[Finding]:
-    """Landmarks that the surface hides in the view from their side."""
-    count = sum(bool(labels.is_occluded.any()) for _, labels in survey.labelled)
-    share = count / max(1, len(survey.labelled))
-    if share > MOSTLY_OCCLUDED and survey.has_spread:
-        message = f"the surface hides a landmark in the view from its side in {100 * share:.0f} % of the objects"
+    """Landmarks that the surface hides in the view from their side, or in all views if they have none."""
+    if not survey.labelled:
+        return
+    is_hidden = np.array([labels.is_occluded for _, labels in survey.labelled])
+    is_labelled = np.array([labels.is_labelled for _, labels in survey.labelled])
+    shares = np.zeros(len(survey.names))
+    for slot in survey.dataset.landmarks.slots:
+        shares[slot] = is_hidden[:, slot].any(axis=1).sum() / max(1, is_labelled[:, slot].any(axis=1).sum())
+    mostly = (shares > MOSTLY_OCCLUDED) & survey.has_spread
+    if mostly.any():
+        names = [survey.names[i] for i in np.flatnonzero(mostly).tolist()]
+        message = (
+            f"the surface hides {first_of(names)} in the view from its side, or in all views, in "
+            f"{100 * shares[mostly].max():.0f} % of the objects"
+        )
         fix = "fine for a landmark that cannot be seen from its side; a rig with other views may see it better"
         yield Finding("occluded", "note", None, message, fix)
-        return
     for row, labels in survey.labelled:
-        sides = np.flatnonzero(labels.is_occluded & ~_is_off(survey, row, labels))
-        if sides.size and not _is_explained(survey, row.object_id):
-            message = f"the surface hides its {_names(sides)} in the view from its side"
-            yield Finding(
-                "occluded", "warning", row.object_id, message, f"check its {_names(sides)}: is it on a wrong layer?"
-            )
+        is_known = ~_is_off(survey, row, labels) & ~_is_explained(survey, row.object_id) & ~mostly
+        places = np.flatnonzero(labels.is_occluded & is_known)
+        if places.size:
+            named = _names(survey, places)
+            has_side = all(survey.dataset.landmarks.sides[i] for i in places)
+            message = f"the surface hides its {named} in {'the view from its side' if has_side else 'all views'}"
+            yield Finding("occluded", "warning", row.object_id, message, f"check its {named}: is it on a wrong layer?")
 
 
-def left_out(survey: Survey) -> Iterator[Finding]:
-    """Rules that could not be applied."""
-    if not survey.is_labelled:
-        message = "no landmarks.csv: the rules on labels and splits were skipped"
-        yield Finding("labels", "note", None, message, "fine for `predict` and `serve`; training needs labels")
-    if survey.measured and not survey.has_spread:
-        message = (
-            f"only {len(survey.measured)} objects: none was compared with the others' size, axes, shape and labels"
-        )
-        yield Finding("spread", "note", None, message, "check the contact sheet yourself")
+def _usual_shares(survey: Survey, away: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the median distance of each landmark (k,) from its place on the mean shape, and the largest usual one.
+
+    The two of a pair are judged together. NaN if too few objects have a landmark.
+
+    Args:
+        survey: of the dataset.
+        away: (n, k) the distances in units of the objects' sizes.
+    """
+    typical, quartile = np.full((2, away.shape[1]), np.nan)
+    for slot in survey.dataset.landmarks.slots:
+        values = away[:, np.unique(slot)]
+        if np.isfinite(values).any():
+            typical[slot], quartile[slot] = np.nanpercentile(values, [50, 75])
+    limits = np.maximum(MISPLACED * typical, MISPLACED_SHARE)
+    return typical, np.maximum(limits, np.minimum(MISPLACED_QUARTILE * quartile, WRONG_SHARE))
 
 
 def _is_off(survey: Survey, row: Measurement, labels: Labelled) -> NDArray[np.bool_]:
-    """Return (2,) whether left and right are off the surface."""
+    """Return (k,) whether each landmark is off the surface."""
     return np.asarray(labels.off_mm > survey.off_limit * row.size_mm)
 
 
 def _is_unplaced(row: Measurement, labels: Labelled) -> NDArray[np.bool_]:
-    """Return (2,) whether left and right are at 0, 0, 0 and off the surface."""
+    """Return (k,) whether each landmark is at 0, 0, 0 and off the surface."""
     return np.asarray((labels.landmarks_mm == 0).all(axis=1) & (labels.off_mm > UNPLACED_SHARE * row.size_mm))
 
 
-def _is_explained(survey: Survey, object_id: str) -> bool:
-    explained = (survey.turned, survey.swapped, survey.unlike, survey.in_one_place, survey.with_strays)
-    return any(object_id in objects for objects in explained)
+def _is_explained(survey: Survey, object_id: str) -> NDArray[np.bool_]:
+    """Return (k,) whether another rule explains each landmark of an object."""
+    explained = np.zeros(len(survey.names), dtype=bool)
+    explained[survey.pairs[list(survey.swapped.get(object_id, ()))]] = True
+    explained[list(survey.in_one_place.get(object_id, ()))] = True
+    return explained | any(object_id in objects for objects in (survey.turned, survey.unlike, survey.with_strays))
 
 
-def _names(sides: NDArray[np.intp]) -> str:
-    return " and ".join(SIDES[side] for side in sides)
+def _names(survey: Survey, places: NDArray[np.intp]) -> str:
+    return first_of([survey.names[i] for i in places], " and ")
 
 
-def _values(values_mm: NDArray[np.float64], sides: NDArray[np.intp]) -> str:
-    return " and ".join(f"{SIDES[side]} is {values_mm[side]:.3g} mm" for side in sides)
+def _values(survey: Survey, values_mm: NDArray[np.float64], places: NDArray[np.intp]) -> str:
+    return first_of([f"{survey.names[i]} is {values_mm[i]:.3g} mm" for i in places], " and ")

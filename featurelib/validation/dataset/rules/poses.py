@@ -10,6 +10,7 @@ from featurelib.geometry import wxyz_from_matrix
 from featurelib.meshes.reference import Fit
 from featurelib.meshes.shape import symmetry
 from featurelib.validation.dataset.finding import Finding
+from featurelib.validation.dataset.measure import Labelled
 from featurelib.validation.dataset.survey import Survey
 
 NEAR_AXIS = float(np.cos(np.radians(30)))
@@ -27,15 +28,18 @@ def axes_of_the_dataset(survey: Survey) -> Iterator[Finding]:
     axis = survey.labels_axis
     if axis is None or axis[0] > NEAR_AXIS:
         return
-    towards = sum(labels.landmarks_mm[0, 0] > labels.landmarks_mm[1, 0] for _, labels in survey.labelled)
-    counts = f"left_x > right_x in {towards} of {len(survey.labelled)} objects, after the alignment"
+    across_mm = [_across_mm(survey, labels) for _, labels in survey.labelled]
+    known = np.isfinite(across_mm)
+    counts = (
+        f"left x > right x in {np.sum(np.array(across_mm)[known] > 0)} of {known.sum()} objects, after the alignment"
+    )
     if np.linalg.norm(axis) < 0.5:
         message = f"objects disagree about the direction of left: {counts}"
-        fix = "rotate all into the same axes, left at +x, and check the order of the columns"
+        fix = "rotate all into the same axes, left at +x, and check which landmark of a pair is left"
     elif axis[0] < -NEAR_AXIS:
         message = f"left is at -x: {counts}; x seems flipped"
         fix = (
-            "if the front view shows faces, swap the left and right columns of landmarks.csv; if it shows backs, "
+            "if the front view shows faces, swap left and right in landmarks.csv; if it shows backs, "
             'rotate by "rotations_wxyz": [[0, 0, 1, 0]] in dataset.json'
         )
     else:
@@ -46,8 +50,9 @@ def axes_of_the_dataset(survey: Survey) -> Iterator[Finding]:
 
 
 def axes_without_labels(survey: Survey) -> Iterator[Finding]:
-    """Datasets without labels whose objects are more symmetric across another axis than across x."""
-    if survey.labelled or survey.reference is None or not survey.has_spread:
+    """Datasets without labelled pairs whose objects are more symmetric across another axis than across x."""
+    is_told = survey.labels_axis is not None or survey.dataset.landmarks.mirror != "swap"
+    if is_told or survey.reference is None or not survey.has_spread:
         return
     scores = symmetry(survey.reference.radii)
     if scores.max() > scores[0] + SYMMETRY_MARGIN:
@@ -56,13 +61,13 @@ def axes_without_labels(survey: Survey) -> Iterator[Finding]:
 
 
 def landmarks_off_the_middle(survey: Survey) -> Iterator[Finding]:
-    """Datasets in which the landmarks' midpoint is not in the middle of most objects."""
+    """Datasets in which the midpoint of the pairs is not in the middle of most objects."""
     if survey.labels_axis is None or abs(survey.labels_axis[0]) < NEAR_AXIS:
         return
-    middles = [labels.landmarks_mm[:, 0].mean() - row.bounds_mm[:, 0].mean() for row, labels in survey.labelled]
+    middles = [_middle_mm(survey, labels) - row.bounds_mm[:, 0].mean() for row, labels in survey.labelled]
     shares = np.array(middles) / [np.ptp(row.bounds_mm[:, 0]) for row, _ in survey.labelled]
-    if abs(share := float(np.median(shares))) > OFF_MIDDLE:
-        middle_mm = float(np.median(middles))
+    if abs(share := float(np.nanmedian(shares))) > OFF_MIDDLE:
+        middle_mm = float(np.nanmedian(middles))
         message = (
             f"the landmarks' midpoint is {middle_mm:+.3g} mm in x from the objects' centre ({100 * share:+.0f} % of "
             "their width), in the median"
@@ -74,20 +79,44 @@ def landmarks_off_the_middle(survey: Survey) -> Iterator[Finding]:
 def turned_objects(survey: Survey) -> Iterator[Finding]:
     """Objects in other axes than most."""
     for object_id, fit in survey.turned.items():
-        message, fix = _flipped(fit) if object_id in survey.swapped else _turned(fit, not survey.labelled)
+        message, fix = _flipped(fit) if survey.is_mirrored(object_id) else _turned(fit, not survey.labelled)
         yield Finding("turned", "error", object_id, message, fix)
 
 
 def swapped_sides(survey: Survey) -> Iterator[Finding]:
-    """Objects whose left and right are exchanged compared with the others."""
+    """Objects with pairs whose left and right are exchanged compared with the others."""
     for row, labels in survey.labelled:
-        if row.object_id in survey.swapped and row.object_id not in survey.turned:
-            left_x, right_x = labels.landmarks_mm[:, 0]
-            message = (
-                f"left is at x = {left_x:.4g} mm and right at {right_x:.4g} mm, exchanged compared with the others"
-            )
-            fix = "swap left and right in its row of landmarks.csv, or undo the mirroring of its mesh"
-            yield Finding("swapped", "error", row.object_id, message, fix)
+        swapped = survey.swapped.get(row.object_id)
+        if not swapped or row.object_id in survey.turned:
+            continue
+        left, right = survey.pairs[swapped[0]]
+        left_x, right_x = labels.landmarks_mm[[left, right], 0]
+        message = (
+            f"{survey.names[left]} is at x = {left_x:.4g} mm and {survey.names[right]} at {right_x:.4g} mm, exchanged "
+            f"compared with the others"
+        )
+        if others := swapped[1:]:
+            message += f", as are {len(others)} more of its pairs"
+        fix = "swap left and right in its rows of landmarks.csv"
+        if survey.is_mirrored(row.object_id):
+            fix += ", or undo the mirroring of its mesh"
+        yield Finding("swapped", "error", row.object_id, message, fix)
+
+
+def _across_mm(survey: Survey, labels: Labelled) -> float:
+    """Return how far left is towards +x from right, in the mean of an object's pairs; NaN without one."""
+    left, right = labels.landmarks_mm[survey.pairs.T, 0]
+    return _mean(left - right)
+
+
+def _middle_mm(survey: Survey, labels: Labelled) -> float:
+    """Return x of the midpoint of an object's pairs; NaN without one."""
+    return _mean(labels.landmarks_mm[survey.pairs, 0].mean(axis=1))
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else np.nan
 
 
 def _turned(fit: Fit, is_unlabelled: bool) -> tuple[str, str]:

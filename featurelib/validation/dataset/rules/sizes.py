@@ -1,13 +1,14 @@
 """Rules on sizes: units, and the image width."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from featurelib.datasets.shards.frame import FRAME_MARGIN
 from featurelib.geometry import MM_PER_UNIT
 from featurelib.validation.dataset.finding import Finding
+from featurelib.validation.dataset.measure import Measurement
 from featurelib.validation.dataset.survey import Survey
 
 USUAL_MM = (5.0, 5000.0)
@@ -100,8 +101,7 @@ def cut_by_the_frame(survey: Survey) -> Iterator[Finding]:
     """Objects or landmarks that do not fit into the image width that `render` would estimate."""
     odd = _odd_sizes(survey)
     for row in survey.measured:
-        needs = {"it": row.frames_mm, "its landmarks": row.labels.frames_mm if row.labels else {}}
-        for what, needed_mm in needs.items():
+        for what, needed_mm in {"it": row.frames_mm, **_needed_by_landmark(survey, row)}.items():
             cut = {p: mm for p, mm in needed_mm.items() if mm > survey.frames_mm[p]}
             if cut and row.object_id not in odd:
                 projection, mm = max(cut.items(), key=lambda item: item[1])
@@ -110,6 +110,14 @@ def cut_by_the_frame(survey: Survey) -> Iterator[Finding]:
                 fix = f"`render` would reject it; crop it, or set --frame-mm {math.ceil(mm)}"
                 yield Finding("frame", "warning", row.object_id, message, fix)
                 break
+
+
+def _needed_by_landmark(survey: Survey, row: Measurement) -> dict[str, Mapping[str, float]]:
+    """Return the image widths that the landmark farthest from the object's centre needs, by projection."""
+    if row.labels is None:
+        return {}
+    farthest = int(np.nanargmax(next(iter(row.labels.frames_mm.values()))))
+    return {f"its {survey.names[farthest]}": {p: float(mm[farthest]) for p, mm in row.labels.frames_mm.items()}}
 
 
 def _odd_sizes(survey: Survey) -> dict[str, float]:

@@ -3,13 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from featurelib.datasets.synthetic import make_body
+from featurelib.datasets.synthetic import EAR_TIPS, make_body
 from featurelib.meshes import Mesh
 from featurelib.validation.dataset.measure import MeasureJob, measure_mesh
 from featurelib.validation.dataset.rules.appearance import FLAT_SHARE, flat_images, repaired_meshes
 
 BUST = make_body(0, resolution_mm=9)
-JOB = MeasureJob("a", "", np.eye(4))
+JOB = MeasureJob("a", "", np.eye(4), EAR_TIPS)
 
 
 def test_each_note_of_a_reader_is_a_finding(clean_survey):

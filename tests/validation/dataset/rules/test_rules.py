@@ -9,9 +9,16 @@ import pytest
 import trimesh
 from scipy.spatial.transform import Rotation
 
-from featurelib.geometry import mirror_pair
+from featurelib.datasets.dataset import open_dataset
+from featurelib.datasets.dataset_json import set_values, settings_json
+from featurelib.datasets.landmark_table import write_landmarks
+from featurelib.datasets.objects_table import write_objects
+from featurelib.datasets.synthetic import LANDMARKS, make_body
+from featurelib.geometry import LandmarkSet, mirror_landmarks, mirror_permutation
+from featurelib.meshes.writers.ply import ply
 from featurelib.validation.dataset.rules import RULES, check
 
+COUNT = 44
 ABOUT_Y = np.diag([-1.0, 1.0, -1.0])
 
 
@@ -61,23 +68,23 @@ def plant(dataset) -> dict[tuple[str, str], list[str]]:
         "in z",
     )
     dataset.label(body(7), dataset.pair(body(7))[::-1])
-    expect("swapped", 7, "exchanged compared with the others", "swap left and right in its row")
+    expect("swapped", 7, "exchanged compared with the others", "swap left and right in its rows")
     outwards = dataset.pair(body(8)) + np.array([[12.0, 0, 0], [0, 0, 0]])
     dataset.label(body(8), outwards)
-    expect("off-surface", 8, "left is", "mm off the surface", "label its left again")
+    expect("off-surface", 8, "ear_tip_left is", "mm off the surface", "label its ear_tip_left again")
     dataset.label(body(9), dataset.pair(body(9)) / 10)
     expect("off-surface", 9, "another unit")
     mesh = dataset.mesh(body(10))
     nose = mesh.vertices[mesh.vertices[:, 2].argmax()]
     dataset.label(body(10), [dataset.pair(body(10))[0], nose])
-    expect("misplaced", 10, "right is", "from its place on the mean shape", "check its right")
+    expect("misplaced", 10, "ear_tip_right is", "from its place on the mean shape", "check its ear_tip_right")
     dataset.label(body(11), dataset.pair(body(11))[[0, 0]])
-    expect("one-place", 11, "left and right are 0 mm apart", "label the other side")
+    expect("one-place", 11, "ear_tip_left and ear_tip_right are 0 mm apart", "label one of the two again")
     mesh = dataset.mesh(body(12))
     screen = trimesh.creation.box([2, 30, 30]).apply_translation(dataset.pair(body(12))[0] + [12, 0, 0])
     joined = trimesh.util.concatenate([mesh, screen])
     dataset.write(body(12), joined.vertices, joined.faces)
-    expect("occluded", 12, "the surface hides its left in the view from its side", "check its left")
+    expect("occluded", 12, "the surface hides its ear_tip_left in the view from its side", "check its ear_tip_left")
     mesh = dataset.mesh(body(13))
     rod = trimesh.creation.box([4, 260, 4]).apply_translation([0, mesh.bounds[1, 1] + 120, mesh.bounds[:, 2].mean()])
     joined = trimesh.util.concatenate([mesh, rod])
@@ -113,7 +120,7 @@ def plant(dataset) -> dict[tuple[str, str], list[str]]:
     expect("table", 30, "split 'training'", "expected train, val, test or nothing")
     pair = dataset.pair(body(31))
     dataset.label(body(31), [[0, 0, 0], pair[1]])
-    expect("unplaced", 31, "its left is at 0, 0, 0", "not placed", "label its left, or remove its row")
+    expect("unplaced", 31, "its ear_tip_left is at 0, 0, 0", "not placed", "label its ear_tip_left, or remove")
     _with_part(dataset, body(32), [3000, 0, 0])
     expect("stray", 32, "1 part with 12 of its", "mm from the rest: it is", "delete what does not belong")
     return expected
@@ -210,7 +217,7 @@ def align(corrupted, wxyz, unit="mm") -> None:
 @pytest.mark.parametrize(
     ("wxyz", "words"),
     [
-        ([0, 0, 1, 0], ["left is at -x", "left_x > right_x in 0 of 12", "x seems flipped", "[[0, 0, 1, 0]]"]),
+        ([0, 0, 1, 0], ["left is at -x", "left x > right x in 0 of 12", "x seems flipped", "[[0, 0, 1, 0]]"]),
         ([0.5**0.5, 0, 0, 0.5**0.5], ["runs towards +y, not +x", '"rotations_wxyz": [[0.7']),
         ([0.5**0.5, 0, 0.5**0.5, 0], ["runs towards -z, not +x"]),
     ],
@@ -325,7 +332,9 @@ def test_mirror_images_are_one_shape(corrupted, survey_of):
     few(corrupted, 16)
     mesh = corrupted.mesh(body(4))
     corrupted.write(body(9), mesh.vertices * [-1, 1, 1], mesh.faces[:, ::-1])
-    corrupted.label(body(9), mirror_pair(corrupted.pair(body(4))))
+    corrupted.label(
+        body(9), mirror_landmarks(corrupted.pair(body(4)), mirror_permutation(LandmarkSet.single_pair("ear")))
+    )
     corrupted.save()
 
     findings = check(survey_of(corrupted.folder))
@@ -398,13 +407,96 @@ def test_parts_that_are_near_are_no_strays(corrupted, survey_of):
 
 def test_landmarks_that_vary_by_steps_are_not_misplaced(clean_survey):
     """Two in five are 8 % of the size from the median, as on coarse meshes; one at 40 % is still named."""
-    place = clean_survey.typical_pair
+    place = clean_survey.typical_landmarks
     shift = [0.08 * (i % 5 < 2) for i in range(len(clean_survey.measured))]
     shift[7] = 0.4
     rows = [
-        replace(row, fit=replace(row.fit, pair=place + np.array([[0, s, 0.004 * (i % 3)], [0, s, 0]])))
+        replace(row, fit=replace(row.fit, landmarks=place + np.array([[0, s, 0.004 * (i % 3)], [0, s, 0]])))
         for i, (row, s) in enumerate(zip(clean_survey.measured, shift, strict=True))
     ]
     findings = check(replace(clean_survey, measured=rows))
 
     assert {name for rule, name in found(findings) if rule == "misplaced"} == {rows[7].object_id}
+
+
+@pytest.fixture(scope="module")
+def clean_set(clean, tmp_path_factory) -> Path:
+    """The clean dataset with two pairs, two midline landmarks and one without a counterpart, not all labelled."""
+    folder = Path(shutil.copytree(clean, tmp_path_factory.mktemp("set") / "clean"))
+    landmarks = replace(LANDMARKS, outlines=(), definitions={}, unpaired=("crown",))
+    points = {}
+    for i in range(COUNT):
+        mesh = make_body(i, resolution_mm=9, landmarks=LANDMARKS)
+        crown = mesh.vertices_mm[mesh.vertices_mm[:, 1].argmax()]
+        points[body(i)] = np.concatenate([mesh.landmarks_mm, crown[None]])
+        (folder / "meshes" / f"{body(i)}.ply").write_bytes(ply(mesh.vertices_mm, mesh.faces))
+    points[body(0)][4] = points[body(1)][1] = np.nan
+    write_set(folder, landmarks, points, {body(0): [False] * 4 + [True, False, False]})
+    return folder
+
+
+def write_set(folder: Path, landmarks, points, absent=None) -> None:
+    (folder / "dataset.json").write_bytes(settings_json({"unit": "mm", **set_values(landmarks)}))
+    (folder / "landmarks.csv").write_bytes(write_landmarks(landmarks, points, absent))
+    splits = {name: ("", ["train", "train", "val", "test"][i % 4]) for i, name in enumerate(points)}
+    (folder / "objects.csv").write_bytes(write_objects(splits))
+
+
+def set_of(folder: Path) -> tuple:
+    """The set of a dataset, and its points by object."""
+    dataset = open_dataset(str(folder))
+    names = dataset.objects["object_id"].to_pylist()
+    points = np.reshape(dataset.objects["landmarks"].to_pylist(), (len(names), -1, 3))
+    return dataset.landmarks, dict(zip(names, points, strict=True))
+
+
+def test_a_clean_set_has_no_errors_and_no_warnings(clean_set, survey_of):
+    """What is not labelled is a note."""
+    findings = check(survey_of(clean_set))
+
+    assert found(findings) == set()
+    assert "2 of 7 landmarks are not labelled on all objects: ear_tip_right, nose_tip" in line(findings, "partial")
+
+
+def test_a_fault_of_a_set_names_its_landmark(clean_set, survey_of, tmp_path):
+    """A pair or all pairs exchanged; a landmark misplaced, off the surface, unplaced, on another one; all absent."""
+    folder = Path(shutil.copytree(clean_set, tmp_path / "set"))
+    landmarks, points = set_of(folder)
+    at = landmarks.index
+    eyes = [at["eye_corner_left"], at["eye_corner_right"]]
+    points[body(2)][eyes] = points[body(2)][eyes[::-1]]
+    points[body(3)][at["chin"]] = points[body(3)][at["crown"]] + [0, -0.01, 0]
+    points[body(4)][at["nose_tip"]] += [0, 0, 12.0]
+    points[body(5)][at["crown"]] = 0
+    points[body(6)][at["chin"]] = points[body(6)][at["nose_tip"]]
+    points[body(7)][:] = np.nan
+    points[body(8)][:4] = points[body(8)][[1, 0, 3, 2]]
+    write_set(folder, landmarks, points, {body(7): [True] * 7})
+
+    findings = check(survey_of(folder))
+    expected = {
+        ("unlabelled", body(7)): "none of its landmarks is labelled",
+        ("swapped", body(8)): "as are 1 more of its pairs; swap left and right in its rows of landmarks.csv, or undo",
+        ("swapped", body(2)): "eye_corner_left is at x = ",
+        ("misplaced", body(3)): "check its chin: is it another point?",
+        ("off-surface", body(4)): "nose_tip is 12 mm off the surface",
+        ("unplaced", body(5)): "its crown is at 0, 0, 0",
+        ("one-place", body(6)): "nose_tip and chin are 0 mm apart",
+    }
+    assert found(findings) == set(expected)
+    assert all(words in line(findings, *key) for key, words in expected.items())
+
+
+def test_a_landmark_that_no_object_has_is_an_error(clean_set, survey_of, tmp_path):
+    """A landmark that is off the surface of all objects is one warning."""
+    folder = Path(shutil.copytree(clean_set, tmp_path / "set"))
+    landmarks, points = set_of(folder)
+    for xyz in points.values():
+        xyz[landmarks.index["chin"]] = np.nan
+        xyz[landmarks.index["crown"], 1] += 15
+    write_set(folder, landmarks, points)
+    findings = check(survey_of(folder))
+
+    assert found(findings) == {("rare", None), ("off-surface", None)}
+    assert "chin is labelled on 0 of 44 objects" in line(findings, "rare")
+    assert line(findings, "off-surface").startswith("warning [off-surface] crown is ")

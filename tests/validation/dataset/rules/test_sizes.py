@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
-from featurelib.datasets.schemas import OBJECTS
+from featurelib.datasets.schemas import objects_schema
 from featurelib.datasets.shards.frame import FRAME_SAMPLE
 from featurelib.validation.dataset.rules.sizes import cut_by_the_frame, frame_of_the_images
 
@@ -17,7 +18,7 @@ def crowd(clean_survey):
     rows = [replace(first, object_id=f"{i:04d}") for i in range(4 * FRAME_SAMPLE)]
     table = pa.Table.from_pylist(
         [{"object_id": row.object_id, "mesh": "m.ply", "group": row.object_id, "split": "train"} for row in rows],
-        schema=OBJECTS,
+        schema=objects_schema(2),
     )
     return replace(clean_survey, dataset=replace(clean_survey.dataset, objects=table), measured=rows)
 
@@ -50,9 +51,9 @@ def test_an_object_of_the_sample_widens_the_frame(crowd, factor, odd):
 def test_a_landmark_far_away_is_cut(crowd):
     """The object fits into the image, its landmark does not."""
     rows = list(crowd.measured)
-    far = replace(rows[5].labels, frames_mm={p: 3 * mm for p, mm in rows[5].frames_mm.items()})
+    far = replace(rows[5].labels, frames_mm={p: np.array([mm, 3 * mm]) for p, mm in rows[5].frames_mm.items()})
     rows[5] = replace(rows[5], labels=far)
 
     (finding,) = cut_by_the_frame(replace(crowd, measured=rows))
 
-    assert finding.message.startswith("its landmarks would need an image")
+    assert finding.message.startswith("its ear_tip_right would need an image")
