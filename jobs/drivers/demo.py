@@ -38,7 +38,7 @@ def run(config: DemoConfig) -> None:
             run=config.run,
             image_size=256,
             weights="none",
-            refiner_crops=160 * config.objects,  # enough for synthetic bodies, as are the epochs
+            refiner_crops=112 * config.objects,  # enough for synthetic bodies, as are the epochs
             epochs=6,
         )
     )
