@@ -6,7 +6,7 @@ docs/conventions.md describes the frames with figures.
 from featurelib.geometry.alignment import MM_PER_UNIT, Alignment
 from featurelib.geometry.cameras import Camera, Lens, Orthographic, Perspective, Rays
 from featurelib.geometry.landmark_set import SIDES, LandmarkSet, Mirror
-from featurelib.geometry.landmarks import is_visible, near_in_slots, near_side
+from featurelib.geometry.landmarks import is_visible, near_in_slots
 from featurelib.geometry.mirror import (
     Canonical,
     canonical,
@@ -55,7 +55,6 @@ __all__ = [
     "mirror_views",
     "mirror_xy",
     "near_in_slots",
-    "near_side",
     "permuted",
     "rigid",
     "triangulate",

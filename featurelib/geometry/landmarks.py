@@ -4,13 +4,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from featurelib.geometry.cameras import Camera
-from featurelib.geometry.landmark_set import SIDES
-
-
-def near_side(camera: Camera, landmarks_mm: ArrayLike) -> str:
-    """Return the side of the instance of `landmarks_mm` (2, 3) that is nearer to the camera; left if both are equal."""
-    left_depth, right_depth = camera.depth_mm(landmarks_mm)
-    return SIDES[0] if left_depth <= right_depth else SIDES[1]
 
 
 def near_in_slots(camera: Camera, landmarks_mm: ArrayLike, slots: NDArray[np.intp]) -> NDArray[np.intp]:

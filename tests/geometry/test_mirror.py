@@ -9,6 +9,7 @@ from featurelib.geometry import (
     DEFAULT_RIG,
     PROJECTIONS,
     SIDES,
+    Camera,
     LandmarkSet,
     Rig,
     View,
@@ -17,7 +18,7 @@ from featurelib.geometry import (
     mirror_permutation,
     mirror_views,
     mirror_xy,
-    near_side,
+    near_in_slots,
 )
 
 SWAPPED = mirror_permutation(LandmarkSet.single_pair("ear"))
@@ -30,6 +31,11 @@ def _pair_and_centre(seed: int) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(seed)
     centre_mm = random.normal(size=3) * 50
     return centre_mm + [[70, 0, 0], [-70, 0, 0]] + random.normal(size=(2, 3)) * 20, centre_mm
+
+
+def _near_side(camera: Camera, pair_mm: np.ndarray) -> str:
+    """Return the side of the landmark of a pair (2, 3) that is nearer to the camera."""
+    return SIDES[near_in_slots(camera, pair_mm, LandmarkSet.single_pair("ear").slots)[0]]
 
 
 @pytest.mark.parametrize("projection", PROJECTIONS)
@@ -57,7 +63,7 @@ def test_mirrored_views_are_the_views_of_the_mirrored_object(projection: str, se
     cameras = DEFAULT_RIG.cameras(centre_mm, lens_for(projection, 400.0), 400.0)
 
     def near_xy(pair: np.ndarray) -> np.ndarray:
-        return np.array([camera.project(pair)[SIDES.index(near_side(camera, pair))] for camera in cameras])
+        return np.array([camera.project(pair)[SIDES.index(_near_side(camera, pair))] for camera in cameras])
 
     np.testing.assert_allclose(
         near_xy(mirror_landmarks(landmarks_mm, SWAPPED, centre_mm[0])), mirror_views(near_xy(landmarks_mm)), atol=1e-12
@@ -69,8 +75,8 @@ def test_the_near_side_changes_with_the_mirror() -> None:
     landmarks_mm, centre_mm = _pair_and_centre(0)
     cameras = DEFAULT_RIG.cameras(centre_mm, lens_for("orthographic", 400.0), 400.0)
 
-    sides = [near_side(camera, landmarks_mm) for camera in cameras]
-    mirrored = [near_side(camera, mirror_landmarks(landmarks_mm, SWAPPED, centre_mm[0])) for camera in cameras]
+    sides = [_near_side(camera, landmarks_mm) for camera in cameras]
+    mirrored = [_near_side(camera, mirror_landmarks(landmarks_mm, SWAPPED, centre_mm[0])) for camera in cameras]
 
     assert mirrored[::-1] == ["right" if side == "left" else "left" for side in sides]
 

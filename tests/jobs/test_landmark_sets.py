@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,7 +14,7 @@ from featurelib.datasets.objects_table import write_objects
 from featurelib.datasets.synthetic import LANDMARKS, write_dataset
 from jobs.drivers.evaluate import PER_OBJECT
 from jobs.experiments.holdout import HoldoutConfig, holdout
-from jobs.pipeline import PipelineConfig, pipeline
+from jobs.pipeline import pipeline
 
 OBJECTS = 14
 MISSING = 1 / 8
@@ -37,23 +38,10 @@ def dataset(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def set_run(cluster, dataset, tmp_path_factory):
+def set_run(cluster, dataset, recipe, tmp_path_factory):
     """A run on them, trained too briefly for a useful accuracy."""
     run = tmp_path_factory.mktemp("run")
-    pipeline(
-        PipelineConfig(
-            dataset=str(dataset),
-            run=str(run),
-            projections=("orthographic",),
-            image_size=128,
-            input_size=64,
-            alpha=0.35,
-            weights="none",
-            epochs=2,
-            batch_size=16,
-            refiner_crops=64,
-        )
-    )
+    pipeline(replace(recipe, dataset=str(dataset), run=str(run)))
     return run
 
 

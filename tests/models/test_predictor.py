@@ -7,7 +7,7 @@ import pytest
 
 from featurelib.datasets.shards import RenderSpec
 from featurelib.datasets.synthetic import make_body
-from featurelib.geometry import DEFAULT_RIG, Alignment, LandmarkSet, canonical, near_side
+from featurelib.geometry import DEFAULT_RIG, Alignment, LandmarkSet, canonical
 from featurelib.meshes import Mesh
 from featurelib.meshes.template import build_template, locate
 from featurelib.models import predictor as predictor_module
@@ -79,8 +79,8 @@ def test_the_near_positions_are_those_of_the_nearer_landmark(mesh, points_mm, la
     assert near.shape == (NUM_VIEWS, len(landmarks.slots))
     for slot, (left, right) in enumerate(landmarks.slots):
         for view, camera in enumerate(cameras):
-            side = near_side(camera, points_mm[[left, right]])
-            nearer = {"left": left, "right": right}[side]
+            left_mm, right_mm = camera.depth_mm(points_mm[[left, right]])
+            nearer = left if left_mm <= right_mm else right
             np.testing.assert_array_equal(xy[slot, view], detection.landmarks_xy[view, nearer])
 
 

@@ -9,7 +9,8 @@ image), `repair` (the mean shape, by which landmarks check each other), `stages`
 `directions` (views that show each landmark), `anatomy` (these together), `samples` (labelled crops), `plan` (which
 samples), `network`, `training` (one stage), `shots` (crops that landmarks share), `calibration` (shots and weights of a
 trained stage), `cascade` (both stages) and `presence` (which landmarks exist).
-Inference: `refiner` (applies the stages), `fusion` (rays to a point), `refinement` (the result and its quality scores).
+Inference: `refiner` (applies the stages), `readings` (rays from crops), `fusion` (rays to a point),
+`refinement` (the result and its quality scores).
 On disk: `model` and `files`.
 `network`, `training`, `cascade` and `model` import TensorFlow; import the module you need.
 """
