@@ -5,6 +5,7 @@ Reading lists the mesh folder once and opens no mesh.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +34,7 @@ class Dataset:
     uri: the folder, absolute.
     unit, landmarks, alignment: from `dataset.json`.
     objects: a table of schemas.objects_schema, sorted by object_id.
+    free_groups: the groups whose splits depend on the other groups, and that a run records; None if none does.
     """
 
     uri: str
@@ -40,6 +42,7 @@ class Dataset:
     landmarks: LandmarkSet
     alignment: Alignment
     objects: pa.Table
+    free_groups: frozenset[str] | None = None
 
     @property
     def object_from_source(self) -> NDArray[np.float64]:
@@ -69,6 +72,13 @@ class Dataset:
         return read_mesh(self.mesh_uri(file.name), self.object_from_source_of(file.rotation_wxyz))
 
 
+class Objects(NamedTuple):
+    """The table of a dataset's objects, and the free groups, as in `Dataset`."""
+
+    table: pa.Table
+    free_groups: frozenset[str] | None
+
+
 class MeshFile(NamedTuple):
     """A mesh file of a dataset, and its object's own rotation, applied after the dataset's alignment."""
 
@@ -76,12 +86,19 @@ class MeshFile(NamedTuple):
     rotation_wxyz: Quaternion | None = None
 
 
-def open_dataset(uri: str, *, labelled: bool = True, faults: list[Fault] | None = None) -> Dataset:
+def open_dataset(
+    uri: str,
+    *,
+    labelled: bool = True,
+    splits: Mapping[str, str] | None = MappingProxyType({}),
+    faults: list[Fault] | None = None,
+) -> Dataset:
     """Read a dataset.
 
     Args:
         uri: local folder or s3:// URI.
         labelled: take the objects of `landmarks.csv`, which must exist; otherwise take all meshes.
+        splits: of groups that stay in them, as a run has recorded; None leaves all groups to `splits.split_of`.
         faults: receives the faults of single rows and files, which are then left out; without it the first is an
             error.
 
@@ -93,16 +110,17 @@ def open_dataset(uri: str, *, labelled: bool = True, faults: list[Fault] | None 
     listing = storage.list_files(storage.join(uri, "meshes"))
     content = storage.read_bytes(storage.join(uri, "landmarks.csv")) if labelled else None
     own, extras = storage.join(uri, "alignment.csv"), storage.join(uri, "objects.csv")
-    objects = objects_table(
+    found = objects_table(
         listing,
         content,
         settings.landmarks,
+        splits=splits if labelled else None,
         rotations=read_rotations(storage.read_bytes(own), own) if storage.exists(own) else {},
         extras=read_objects(storage.read_bytes(extras), extras, faults) if storage.exists(extras) else {},
         name=uri,
         faults=faults,
     )
-    return Dataset(uri, *settings, objects)
+    return Dataset(uri, *settings, *found)
 
 
 def objects_table(
@@ -110,12 +128,13 @@ def objects_table(
     landmarks_csv: bytes | None,
     landmarks: LandmarkSet,
     *,
+    splits: Mapping[str, str] | None = None,
     rotations: Mapping[str, Quaternion] | None = None,
     extras: Mapping[str, Extra] | None = None,
     name: str = "dataset",
     faults: list[Fault] | None = None,
-) -> pa.Table:
-    """Return the table of schemas.objects_schema, sorted by object_id, of a mesh folder's listing and its labels.
+) -> Objects:
+    """Return the objects of a mesh folder's listing and its labels.
 
     The table is built by columns, and each list becomes an Arrow array before the next list is built: a million
     objects with one pair take about 10 s and at most 0.6 GB (`featurelib bench plan`).
@@ -124,24 +143,26 @@ def objects_table(
         listing: the files of `meshes/`.
         landmarks_csv: the content of the file; None takes all meshes, without labels.
         landmarks: the dataset's set.
+        splits: as in `open_dataset`.
         rotations: of `alignment.csv`, by object.
         extras: of `objects.csv`, by object.
         name: of the dataset, for error messages.
         faults: as in `open_dataset`.
     """
-    table = _unsorted_table(listing, landmarks_csv, landmarks, rotations or {}, extras or {}, name, faults)
-    return table.sort_by("object_id")  # the lists it was built from are freed by then
+    found = _unsorted(listing, landmarks_csv, landmarks, splits, rotations or {}, extras or {}, name, faults)
+    return found._replace(table=found.table.sort_by("object_id"))  # the lists it was built from are freed by then
 
 
-def _unsorted_table(
+def _unsorted(
     listing: Iterable[storage.Entry],
     landmarks_csv: bytes | None,
     landmarks: LandmarkSet,
+    known: Mapping[str, str] | None,
     rotations: Mapping[str, Quaternion],
     extras: Mapping[str, Extra],
     name: str,
     faults: list[Fault] | None,
-) -> pa.Table:
+) -> Objects:
     meshes = _mesh_files(listing, f"{name}/meshes", faults)
     if landmarks_csv is None:
         rows = Landmarks.without_labels(meshes, len(landmarks.names))
@@ -150,8 +171,8 @@ def _unsorted_table(
     _refuse_unknown(extras, meshes, rows.places, f"{name}/objects.csv", faults)
     files = [meshes.get(object_id) for object_id in rows.object_ids]
     both, tables = combined(rows.extras, extras, faults), "objects.csv" if extras else "landmarks.csv"
-    groups, splits = groups_and_splits(rows.object_ids, both, tables, faults)
-    return pa.table(
+    groups, splits, free_groups = groups_and_splits(rows.object_ids, both, known, tables, faults)
+    table = pa.table(
         {
             "object_id": rows.object_ids,
             "mesh": pa.array([file and file.partition("/")[0] for file in files], pa.string()),
@@ -166,6 +187,7 @@ def _unsorted_table(
         },
         schema=objects_schema(len(landmarks.names)),
     )
+    return Objects(table, free_groups)
 
 
 def _refuse_unknown(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from featurelib.datasets.csv_table import Line, Row, read_rows, refuse_duplicate, refuse_surplus, write_rows
 from featurelib.datasets.faults import Fault, report
-from featurelib.datasets.splits import SPLITS, split_of
+from featurelib.datasets.splits import SPLITS, assign_splits, has_many_groups, split_of
 from featurelib.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -78,16 +78,33 @@ def combined(
     return both
 
 
+class Splits(NamedTuple):
+    """The group and the split of each object.
+
+    free_groups: those whose split the user did not fix, if it depends on other groups; None if it is by the hash of
+        each name alone.
+    """
+
+    groups: list[str]
+    splits: list[str]
+    free_groups: frozenset[str] | None
+
+
 def groups_and_splits(
-    object_ids: Iterable[str], extras: Mapping[str, Extra], name: str, faults: list[Fault] | None
-) -> tuple[list[str], list[str]]:
+    object_ids: Iterable[str],
+    extras: Mapping[str, Extra],
+    known: Mapping[str, str] | None,
+    name: str,
+    faults: list[Fault] | None,
+) -> Splits:
     """Return the group and the split of each object.
 
-    The split is the one that the user fixed for an object of the group, else a function of the group.
+    The split is the one that the user fixed for an object of the group, else that of `splits.assign_splits`.
 
     Args:
         object_ids: of all objects.
         extras: what the tables say about some of them.
+        known: the splits of groups that stay where they are; None leaves all groups to `splits.split_of`.
         name: of the table, for error messages.
         faults: receives the groups with two splits; without it the first is an error.
     """
@@ -100,7 +117,9 @@ def groups_and_splits(
             both = f"{fixed[group]} and {split}"
             fault = f"group {group!r} is in {both} (object {object_id!r}); a group has one split"
             report(faults, object_id, f"{name}: {fault}")
-    return groups, [fixed.get(group) or split_of(group) for group in groups]
+    if known is None or (not known and has_many_groups(groups, fixed)):
+        return Splits(groups, [fixed.get(group) or split_of(group) for group in groups], None)
+    return Splits(groups, assign_splits(groups, fixed, known), frozenset(groups) - fixed.keys())
 
 
 def write_objects(extras: Mapping[str, tuple[str, str]]) -> bytes:

@@ -18,6 +18,7 @@ from featurelib.datasets.csv_table import write_rows
 from featurelib.datasets.dataset import open_dataset
 from featurelib.datasets.leakage import find_leaks
 from featurelib.datasets.shards import Manifest, open_renders, read_views, refuse_other_version, renders_uri
+from featurelib.datasets.splits import warn_of_few_objects
 from featurelib.errors import DataError
 from featurelib.evaluation import (
     REPORT_SCHEMA,
@@ -77,6 +78,7 @@ def run(config: EvaluateConfig) -> None:
         _write([_evaluated(run, projection, version) for projection, version in refiners.items()], uri)
         completion.mark_complete(config_uri, made_from)
     report = json.loads(storage.read_bytes(storage.join(uri, "report.json")))
+    warn_of_few_objects("evaluate", report["objects"])
     print_result(f"{table(report)}\n\n{uri}/report.json\n{uri}/report.html", {"uri": uri, **report})
 
 

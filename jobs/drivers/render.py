@@ -1,6 +1,7 @@
 """DATASET -> RUN/renders: every object from every view of the rig, in each projection.
 
-1. Read the dataset's table and settle what shapes the pixels: one spec per projection.
+1. Read the dataset's table and settle what shapes the pixels: one spec per projection. Record the splits of the groups;
+   groups that the run knows stay in theirs.
 2. Plan the shards. Their names are a function of the inputs, so an existing shard is never rendered again.
 3. Make the missing shards, one task of Ray Data per bucket (jobs/workers/render.py), and collect their receipts. The
    tasks read the meshes: a local file that is new or changed has no known content before, so its bucket is always
@@ -29,6 +30,8 @@ from featurelib.datasets.shards import (
 from featurelib.datasets.shards.config import read_config, refuse_change, write_config
 from featurelib.datasets.shards.folder import Folder
 from featurelib.datasets.shards.frame import estimate_frames_mm
+from featurelib.datasets.shards.recorded_splits import RecordedSplits
+from featurelib.datasets.splits import warn_of_few_objects
 from featurelib.errors import DataError, UsageError
 from featurelib.geometry import DEFAULT_RIG, Rig
 from featurelib.rendering import open_renderer
@@ -43,8 +46,10 @@ logger = logging.getLogger(__name__)
 
 def run(config: RenderConfig) -> None:
     """Render the missing shards and print the result of each projection."""
-    dataset = open_dataset(config.dataset)
+    recorded = RecordedSplits.of(config.run)
+    dataset = open_dataset(config.dataset, splits=recorded.splits)
     specs = _specs(config, dataset)
+    recorded.extend(dataset)
     inputs = storage.join(storage.absolute(config.run), "renders", "inputs.parquet")
     tagged = with_known_tags(dataset, inputs)
     plans = plan_shards(tagged.objects, tagged.landmarks, specs, num_buckets(len(dataset.objects)))
@@ -56,8 +61,10 @@ def run(config: RenderConfig) -> None:
         objects = zip(*(tagged.objects[name].to_pylist() for name in ("object_id", "mesh_tag")), strict=True)
         remember_tags(inputs, dataset, with_tags(tagged, [tags.get(object_id, tag) for object_id, tag in objects]))
         is_new |= {p: _commit(config, dataset, folder, receipts[p]) for p, folder in stale.items()}
-    for projection in folders:
-        _say_result(open_renders(config.run, projection), is_new[projection])
+    manifests = [open_renders(config.run, projection) for projection in folders]
+    for manifest in manifests:
+        _say_result(manifest, is_new[manifest.spec.projection])
+    warn_of_few_objects("render", manifests[0].objects)
 
 
 def _specs(config: RenderConfig, dataset: Dataset) -> dict[str, RenderSpec]:
@@ -118,7 +125,7 @@ def _make_missing(
     views = rejected = 0
     failed = {p: sum(len(receipt.rejects) for receipt in receipts[p]) for p in folders}
     rendering = Rendering(
-        dataset=replace(dataset, objects=dataset.objects.slice(0, 0)),
+        dataset=replace(dataset, objects=dataset.objects.slice(0, 0), free_groups=None),
         folders={p: folder.uri for p, folder in folders.items()},
         specs={p: folder.spec for p, folder in folders.items()},
         limits=config.child_limits,

@@ -14,6 +14,7 @@ from typing import Any
 
 from featurelib.datasets.leakage import refuse_missing_splits
 from featurelib.datasets.shards import Manifest, open_renders
+from featurelib.datasets.splits import warn_of_few_objects
 from featurelib.errors import UsageError
 from featurelib.models.detector import files
 from featurelib.models.detector.recipe import RECIPES, Recipe
@@ -42,6 +43,7 @@ def run(config: TrainDetectorConfig) -> None:
     config_uri = storage.join(uri, "config.json")
     if not completion.is_complete(config_uri, resolved):
         audit_renders(manifest)
+        warn_of_few_objects(f"train-detector {config.projection}", manifest.objects)
         completion.invalidate(config_uri)
         train_on_cluster(config, recipe, manifest, uri, resolved)
         print_result(f"{uri}: trained", {"detector": uri})

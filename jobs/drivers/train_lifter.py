@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from featurelib.datasets.dataset import open_dataset
 from featurelib.datasets.shards import Manifest, open_renders
+from featurelib.datasets.splits import warn_of_few_objects
 from featurelib.errors import DataError
 from featurelib.geometry import canonical
 from featurelib.geometry.landmark_set import difference
@@ -47,6 +48,7 @@ def run(config: TrainLifterConfig) -> None:
         print_result(f"{uri}: trained already; nothing to do", {"lifter": uri, "done_before": True})
         return
     refuse_empty_splits(config.run, config.projection, vectors, ("train", "val"))
+    warn_of_few_objects(f"train-lifter {config.projection}", vectors.num_objects)
     _refuse_unlabelled(vectors, vectors_uri(config.run, config.projection))
     completion.invalidate(config_uri)
     cluster.connect()

@@ -17,6 +17,7 @@ import ray
 
 from featurelib.datasets.dataset import Dataset, open_dataset
 from featurelib.datasets.shards import Manifest, open_renders
+from featurelib.datasets.splits import warn_of_few_objects
 from featurelib.errors import DataError, UsageError
 from featurelib.models.lifter.files import lifter_version, read_template
 from featurelib.models.lifter.vectors import Vectors, read_config, read_vectors, refuse_empty_splits, vectors_uri
@@ -77,6 +78,7 @@ def _resolved(config: TrainRefinerConfig) -> dict[str, Any]:
 
 def _check(config: TrainRefinerConfig, vectors: Vectors) -> None:
     refuse_empty_splits(config.run, config.projection, vectors, ("train", "val"))
+    warn_of_few_objects(f"train-refiner {config.projection}", vectors.num_objects)
     if config.reuse_networks == config.projection:
         raise UsageError(f"--reuse-networks {config.reuse_networks}: expected another projection than --projection")
     if config.batch_size < 2:

@@ -78,7 +78,7 @@ def test_a_dataset_begins_with_its_first_label(folder):
     """Without a landmarks.csv there are no labels; saving the first one writes a table that a dataset can use."""
     assert read_labels(folder, EARS) == {}
     save(folder, "a", PAIR, NO_ROWS)
-    table = objects_table([Entry("a.ply", 1, "x")], storage.read_bytes(f"{folder}/landmarks.csv"), EARS)
+    table = objects_table([Entry("a.ply", 1, "x")], storage.read_bytes(f"{folder}/landmarks.csv"), EARS).table
 
     np.testing.assert_allclose(table["landmarks"].to_pylist()[0], PAIR.ravel(), rtol=1e-8)
 

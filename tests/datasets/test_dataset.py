@@ -72,7 +72,7 @@ def test_a_dataset_is_one_table_sorted_by_id(folder):
         ("c", "c.stl", "c"),
     ]
     assert all((row["landmarks"], row["absent"]) == ([1, 2, 3, -1, 2, 3], [False, False]) for row in rows)
-    assert [row["split"] for row in rows] == [split_of(name) for name in "abc"]
+    assert sorted(row["split"] for row in rows) == ["test", "train", "val"]
 
 
 def test_the_order_of_rows_and_columns_does_not_matter(folder):
@@ -126,14 +126,18 @@ def test_a_fixed_split_holds_for_its_group(folder):
 
     rows = open_dataset(str(folder)).objects.to_pylist()
 
-    assert [(row["group"], row["split"]) for row in rows] == [(family, other), (family, other), ("c", split_of("c"))]
+    assert [(row["group"], row["split"]) for row in rows[:2]] == [(family, other)] * 2
+    assert (rows[2]["group"], rows[2]["split"]) != ("c", other)
 
 
-def test_a_group_without_a_fixed_split_is_split_by_its_name(folder):
-    """The split is a function of the group, not of the object."""
+def test_a_group_without_a_fixed_split_has_one_split(folder):
+    """The split is a function of the group, not of the object; what a run has recorded stays."""
     write_rows(folder, [f"{HEADER},group", row("a", "g"), row("b", "g"), row("c", "g")])
 
-    assert open_dataset(str(folder)).objects["split"].to_pylist() == [split_of("g")] * 3
+    for splits, expected in (({}, "train"), ({"g": "val"}, "val"), (None, split_of("g"))):
+        dataset = open_dataset(str(folder), splits=splits)
+        assert dataset.objects["split"].to_pylist() == [expected] * 3
+        assert dataset.free_groups == (None if splits is None else {"g"})
 
 
 def test_the_alignment_applies_the_first_rotation_first(folder):

@@ -28,7 +28,7 @@ def validated(capsys, *flags) -> tuple[int, str, str]:
 
 
 def test_a_good_dataset_ends_well(cluster, dataset, tmp_path, capsys):
-    """Code 0, no error, and a sheet with every object; small splits are warnings."""
+    """Code 0, no error, and a sheet with every object; small splits are one warning, and all are counted."""
     out = tmp_path / "out"
 
     code, text, stderr = validated(capsys, "--dataset", dataset, "--out", out)
@@ -37,11 +37,11 @@ def test_a_good_dataset_ends_well(cluster, dataset, tmp_path, capsys):
     assert code == 0
     assert [line.partition("]")[0] for line in lines[:-1]] == [
         "warning [split",
-        "warning [split",
         "note [size",
         "note [frame",
+        "note [split",
     ]
-    assert lines[-1] == f"{dataset}: 14 objects checked: 0 errors, 2 warnings, 2 notes"
+    assert lines[-1] == f"{dataset}: 14 objects checked: 0 errors, 1 warning, 3 notes"
     assert f"contact sheet in {out}/sheet.html" in stderr
     assert sorted(file.name for file in out.iterdir()) == ["config.json", "findings.json", "sheet.html"]
     assert (out / "sheet.html").read_text().count("data:image/png;base64,") == 3 * 14

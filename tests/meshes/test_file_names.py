@@ -32,6 +32,6 @@ def test_the_object_of_a_packed_mesh_has_its_plain_name():
     """A dataset's table has `head` for head.ply.gz, and two files of one object are refused."""
     packed, plain = Entry("head.ply.gz", 1, "a"), Entry("head.stl", 1, "b")
 
-    assert objects_table([packed], None, EAR)["object_id"].to_pylist() == ["head"]
+    assert objects_table([packed], None, EAR).table["object_id"].to_pylist() == ["head"]
     with pytest.raises(DataError, match=r"head\.stl and head\.ply\.gz are both object head; keep one"):
         objects_table([packed, plain], None, EAR)

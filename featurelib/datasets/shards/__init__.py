@@ -2,8 +2,8 @@
 
 `spec` (what shapes the images), `frame` (the image width, from a sample), `config` (the configuration of a run),
 `plan` (the shard of each object), `sandboxed` (what runs in a process that reads meshes), `views` (one object's rows),
-`png` (an image as bytes), `files` (one shard's file), `manifest` (the commit of all shards) and `folder` (a listed
-folder of a run).
+`png` (an image as bytes), `files` (one shard's file), `manifest` (the commit of all shards), `folder` (a listed folder
+of a run) and `recorded_splits` (the splits of a run's groups).
 """
 
 from featurelib.datasets.shards.files import Receipt, read_receipt, read_views, write_shard

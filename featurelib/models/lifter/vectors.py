@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
@@ -65,6 +66,11 @@ class Vectors:
         """
         near_xy = np.moveaxis(self.xy, 1, 2)[:, :, self.landmarks.slot_of]
         return np.where(np.isnan(self.landmarks_xy), near_xy, self.landmarks_xy)
+
+    @property
+    def num_objects(self) -> dict[str, int]:
+        """The number of objects by split."""
+        return dict(Counter(self.splits.tolist()))
 
     def where(self, split: str) -> Self:
         """Return the objects of one split."""

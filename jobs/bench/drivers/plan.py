@@ -47,7 +47,7 @@ def run(config: BenchPlanConfig) -> None:
 def _plan_rendering(config: BenchPlanConfig, folder: str) -> None:
     listing, labels = simulated_listing(config.objects), simulated_labels(config.objects)
     before_mb, started = _peak_mb(), time.perf_counter()
-    objects = objects_table(listing, labels, LANDMARKS)
+    objects = objects_table(listing, labels, LANDMARKS, splits={}).table
     read = time.perf_counter()
     specs: dict[str, RenderSpec] = {projection: _spec(projection) for projection in PROJECTIONS}
     plans = plan_shards(objects, LANDMARKS, specs, num_buckets(len(objects)))
@@ -71,7 +71,7 @@ def _plan_prediction(config: BenchPlanConfig, folder: str) -> None:
     """Plan a prediction, read the receipts of all its parts as a resumed job does, and commit."""
     listing = simulated_listing(config.objects)
     before_mb, started = _peak_mb(), time.perf_counter()
-    objects = objects_table(listing, None, LANDMARKS)
+    objects = objects_table(listing, None, LANDMARKS).table
     read = time.perf_counter()
     plans = plan_parts(objects, [_spec(PROJECTIONS[0]).to_dict(), ["version"]])
     planned, planned_mb = time.perf_counter(), _peak_mb()

@@ -1,5 +1,6 @@
 """The render job without a cluster: each mesh is read once, and a shard is named after what was rendered."""
 
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -119,7 +120,7 @@ def test_a_mesh_that_changes_after_the_plan_names_its_shard(tasks, config, is_kn
     dataset = open_dataset(config.dataset)
     body(config, 2).write_bytes(body(config, 1).read_bytes())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jobs.drivers.render, "open_dataset", lambda _: dataset)
+        patch.setattr(jobs.drivers.render, "open_dataset", lambda *_, **__: dataset)
         render(config)
 
     assert open_renders(config.run, PROJECTION).shards == (planned_name(config),)
@@ -134,3 +135,29 @@ def test_a_mesh_that_ends_its_process_has_its_content_in_the_name(tasks, config,
 
     assert open_renders(config.run, PROJECTION).rejected == 3
     assert open_renders(config.run, PROJECTION).shards == (planned_name(config),)
+
+
+def splits_in(config: RenderConfig, projection: str) -> dict:
+    """The split of each object, as the shards have it."""
+    manifest = open_renders(config.run, projection)
+    return {row["object_id"]: row["split"] for uri in manifest.shard_uris for row in pq.read_table(uri).to_pylist()}
+
+
+def test_objects_stay_in_their_splits_when_others_are_added(tasks, config, caplog):
+    """A later rendering, also in another projection, has the splits of the first one, and says that they are small."""
+    render(config)
+    first = splits_in(config, PROJECTION)
+    assert sorted(first.values()) == ["test", "train", "val"]
+    assert "render: few objects to judge by (train 1, val 1, test 1)" in caplog.text
+
+    shutil.rmtree(config.dataset)
+    write_dataset(Path(config.dataset), 12)
+    without_record = open_dataset(config.dataset).objects
+    render(config)
+    render(replace(config, projections=("perspective",)))
+    later = splits_in(config, PROJECTION)
+
+    assert len(later) == 12
+    assert first.items() <= later.items()
+    assert splits_in(config, "perspective") == later
+    assert later != dict(zip(*(without_record[name].to_pylist() for name in ("object_id", "split")), strict=True))

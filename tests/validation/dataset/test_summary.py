@@ -35,7 +35,7 @@ def test_the_summary_is_plain_json(clean_survey):
     values = summary(clean_survey, findings)
 
     assert json.loads(json.dumps(values)) == values
-    assert values["counts"] == counts(findings) == {"error": 1, "warning": 0, "note": 2}
+    assert values["counts"] == counts(findings) == {"error": 1, "warning": 1, "note": 3}
     assert [Finding(**finding) for finding in values["findings"]] == findings
     assert values["objects"] == {"checked": 44, "readable": 44, "with_findings": 1}
-    assert verdict(clean_survey, findings).endswith("44 objects checked: 1 error, 0 warnings, 2 notes")
+    assert verdict(clean_survey, findings).endswith("44 objects checked: 1 error, 1 warning, 3 notes")

@@ -6,13 +6,10 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from featurelib.datasets.leakage import CONTENTS, find_leaks
-from featurelib.datasets.splits import SPLITS
+from featurelib.datasets.splits import SPLITS, few_objects
 from featurelib.meshes.shape import same_shapes
-from featurelib.validation.dataset.finding import Finding, Severity
+from featurelib.validation.dataset.finding import Finding
 from featurelib.validation.dataset.survey import Survey
-
-FEW = 5
-"""Number of objects below which a split is too small to measure anything."""
 
 
 def unlike_the_others(survey: Survey) -> Iterator[Finding]:
@@ -63,16 +60,20 @@ def same_shape(survey: Survey) -> Iterator[Finding]:
 
 
 def small_splits(survey: Survey) -> Iterator[Finding]:
-    """Splits with no or too few objects."""
+    """The number of objects by split, and the splits with none or too few."""
     if not survey.is_labelled:
         return
-    counts = Counter(survey.in_table[row.object_id]["split"] for row in survey.measured)
+    rows = [survey.in_table[row.object_id] for row in survey.measured]
+    counts = Counter(row["split"] for row in rows)
     for split in SPLITS:
-        if counts[split] < FEW:
-            message = f"{counts[split]} objects in {split} (of {len(survey.measured)}), expected at least {FEW}"
-            severity: Severity = "warning" if counts[split] else "error"
-            fix = "label more objects, or set `split` in landmarks.csv"
-            yield Finding("split", severity, None, message, fix)
+        if not counts[split]:
+            message = f"0 objects in {split} (of {len(rows)})"
+            yield Finding("split", "error", None, message, "label more objects, or set `split` in objects.csv")
+    if few := few_objects(counts):
+        yield Finding("split", "warning", None, *few)
+    shares = ", ".join(f"{split} {counts[split]}" for split in SPLITS)
+    message = f"{len(rows)} objects in {len({row['group'] for row in rows})} groups: {shares}"
+    yield Finding("split", "note", None, message, "a run that was rendered before keeps the splits of its objects")
 
 
 def _by_content(survey: Survey) -> dict[str, list[str]]:
