@@ -17,6 +17,10 @@ COMMANDS = {
         "jobs.experiments.learning_curve:learning_curve",
         "Measure errors over the number of labelled objects.",
     ),
+    "set-size": (
+        "jobs.experiments.set_size:set_size",
+        "Measure errors, training time and cost per object over the number of landmarks.",
+    ),
 }
 
 app = App(name="experiments", help=__doc__, version_flags=())

@@ -6,16 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from featurelib.datasets.dataset import Dataset, open_dataset
-from featurelib.datasets.landmark_table import write_landmarks
-from featurelib.datasets.objects_table import write_objects
 from featurelib.datasets.splits import stable_fraction
 from featurelib.errors import DataError, UsageError
 from featurelib.runtime import storage
 from featurelib.runtime.console import print_result
 from jobs.drivers.pipeline import flags_of
+from jobs.experiments.drivers.excerpts import write_part
 from jobs.experiments.learning_curve import LearningCurveConfig
 from jobs.pipeline import PipelineConfig, pipeline
 from jobs.train_detector import DetectorTraining
@@ -74,19 +71,7 @@ def write_excerpt(dataset: Dataset, count: int, folder: Path) -> None:
     num_val = max(2 if count > 3 else 1, round(VALIDATION_SHARE * count))
     chosen = [{**row, "split": "val" if i < num_val else "train"} for i, row in enumerate(others[:count])]
     chosen += [row for row in rows if row["split"] == "test"]
-    chosen.sort(key=lambda row: row["object_id"])
-    points = {row["object_id"]: np.reshape(row["landmarks"], (-1, 3)) for row in chosen}
-    absent = {row["object_id"]: row["absent"] for row in chosen}
-    extras = {row["object_id"]: (row["group"], row["split"]) for row in chosen}
-    folder.mkdir(parents=True, exist_ok=True)
-    source = Path(dataset.uri)
-    for name in ("dataset.json", "alignment.csv"):
-        if (source / name).exists():
-            (folder / name).write_bytes((source / name).read_bytes())
-    (folder / "landmarks.csv").write_bytes(write_landmarks(dataset.landmarks, points, absent))
-    (folder / "objects.csv").write_bytes(write_objects(extras))
-    if not (folder / "meshes").exists():
-        (folder / "meshes").symlink_to(source / "meshes")
+    write_part(dataset, chosen, dataset.landmarks, folder)
 
 
 def print_curve(found: Mapping[int, Mapping[str, Any]]) -> None:
