@@ -1,5 +1,6 @@
 """All models of a run after its detector, applied to one mesh: first estimate, refinement, uncertainty."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -16,10 +17,11 @@ from featurelib.models.lifter.model import Lifter
 from featurelib.models.predictions import REFINED, Detection, Prediction, without_absent
 from featurelib.models.refiner.files import current_version, refiner_uri
 from featurelib.models.refiner.model import load_refiner
-from featurelib.models.refiner.refinement import refinement_scores
+from featurelib.models.refiner.refinement import Refined, refinement_scores
 from featurelib.models.refiner.refiner import Refiner, refine
 from featurelib.models.uncertainty import quality
 from featurelib.models.uncertainty.model import UncertaintyModel
+from featurelib.models.uncertainty.quality import QualityScores
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,24 +77,40 @@ class Predictor:
         Raises:
             GeometryError: if the rays determine no landmark.
         """
-        lifter, located = self.lifter, located or self.locate(mesh)
-        estimates_mm = {"template": located.landmarks_mm, lifter.chosen: self._first_mm(mesh, detection, located)}
+        located = located or self.locate(mesh)
+        first_mm = self._first_mm(mesh, detection, located)
+        estimates_mm = {"template": located.landmarks_mm, self.lifter.chosen: first_mm}
         scores = {**quality.shape_scores(located), **quality.detector_scores(detection.visible)}
-        present = np.ones(len(located.landmarks_mm))
-        variances_mm2 = np.broadcast_to(lifter.sigma_mm[lifter.chosen], present.shape) ** 2
+        refined = refine(self.refiner, mesh, estimates_mm[self.refiner.start]) if self.refiner else None
+        return self.combined(estimates_mm, scores, refined)
+
+    def combined(
+        self, estimates_mm: Mapping[str, NDArray[np.float64]], scores: QualityScores, refined: Refined | None = None
+    ) -> Prediction:
+        """Return the prediction from the results of all methods.
+
+        Where the refiner places no landmark, the estimate that it started from stands, with the error bar of the
+        lifter's method.
+
+        Args:
+            estimates_mm: (k, 3) by method: `template`, the lifter's chosen one and the refiner's start.
+            scores: of the first estimates.
+            refined: by the refiner, from its start.
+        """
+        present = np.ones(len(estimates_mm["template"]))
+        variances_mm2 = np.broadcast_to(self.lifter.sigma_mm[self.lifter.chosen], present.shape) ** 2
         covariance_mm2 = variances_mm2[:, None, None] * np.eye(3)
-        if self.refiner is not None:
-            start_mm = estimates_mm[self.refiner.start]
-            refined = refine(self.refiner, mesh, start_mm)
-            failed = np.isnan(refined.landmarks_mm[:, :1])
-            estimates_mm[REFINED] = np.where(failed, start_mm, refined.landmarks_mm)
+        found_mm = dict(estimates_mm)
+        if self.refiner is not None and refined is not None:
+            start_mm, failed = found_mm[self.refiner.start], np.isnan(refined.landmarks_mm[:, :1])
+            found_mm[REFINED] = np.where(failed, start_mm, refined.landmarks_mm)
             present = np.where(np.isnan(refined.present), 1.0, refined.present)
-            scores |= refinement_scores(refined, start_mm)
+            scores = {**scores, **refinement_scores(refined, start_mm)}
             if self.method == REFINED:
                 covariance_mm2 = np.where(failed[..., None], covariance_mm2, refined.covariance_mm2)
-        scores |= quality.disagreement_scores(estimates_mm[self.method], located.landmarks_mm)
+        scores = {**scores, **quality.disagreement_scores(found_mm[self.method], found_mm["template"])}
         uncertainty = without_absent(self.uncertainty.of(covariance_mm2, scores), present)
-        return Prediction(estimates_mm, self.method, covariance_mm2, scores, uncertainty, present)
+        return Prediction(found_mm, self.method, covariance_mm2, scores, uncertainty, present)
 
     def _first_mm(self, mesh: Mesh, detection: Detection, located: LocatedLandmarks) -> NDArray[np.float64]:
         """Return the lifter's landmarks (k, 3); one that it does not place is the template's."""

@@ -1,7 +1,5 @@
 """The first estimate, the refinement and what becomes of landmarks that a method does not place."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -9,10 +7,14 @@ from featurelib.datasets.shards import RenderSpec
 from featurelib.datasets.synthetic import make_body
 from featurelib.geometry import DEFAULT_RIG, Alignment, LandmarkSet, canonical
 from featurelib.meshes import Mesh
-from featurelib.meshes.template import build_template, locate
-from featurelib.models import predictor as predictor_module
-from featurelib.models.predictions import Detection
+from featurelib.meshes.template import Template, build_template, locate
+from featurelib.models.fusion import ViewNoise
+from featurelib.models.lifter.model import Lifter
+from featurelib.models.predictions import REFINED, Detection
 from featurelib.models.predictor import Predictor, near_indices, near_positions
+from featurelib.models.refiner.refinement import Refined
+from featurelib.models.refiner.refiner import Refiner
+from featurelib.models.refiner.repair import MeanShape
 from featurelib.models.uncertainty.model import fit_uncertainty
 
 PAIR = LandmarkSet.single_pair("ear")
@@ -54,18 +56,24 @@ def fitted(landmarks: LandmarkSet, names: list[str]):
     return fit_uncertainty(random.normal(size=(100, k, 3)), covariance_mm2, scores, canonical(landmarks).channel)
 
 
-class Lifter:
-    """A lifter that finds the given points (k, 3)."""
+def lifter_of(landmarks: LandmarkSet, template: Template) -> Lifter:
+    """A lifter that fuses the rays of all views."""
+    return Lifter(
+        SPEC,
+        landmarks,
+        "robust",
+        template=template,
+        sigma_mm={"robust": 2.0},
+        validation_mm={"robust": 3.0},
+        view_noise=dict.fromkeys((False, True), [ViewNoise((1.0,) * NUM_VIEWS, 0.5)] * len(landmarks.names)),
+        uncertainty=fitted(landmarks, ["disagreement"]),
+    )
 
-    def __init__(self, landmarks: LandmarkSet, found_mm: np.ndarray, template) -> None:
-        self.spec, self.landmarks, self.template, self.chosen = SPEC, landmarks, template, "robust"
-        self.sigma_mm, self.validation_mm = {"robust": 2.0}, {"robust": 3.0}
-        self.uncertainty = fitted(landmarks, ["disagreement"])
-        self.found_mm = found_mm
 
-    def __call__(self, xy, centre_mm, landmarks_xy):
-        assert xy.shape == (len(self.landmarks.slots), NUM_VIEWS, 2)
-        return self.found_mm
+def refined_to(points_mm: np.ndarray, covariance_mm2: np.ndarray, present: np.ndarray) -> Refined:
+    """What a refiner returns for points (k, 3), without networks' scores."""
+    none, k = np.full(len(points_mm), np.nan), len(points_mm)
+    return Refined(points_mm, covariance_mm2, none, np.zeros((k, 2)), none, none, none, points_mm, present, none)
 
 
 def test_the_near_positions_are_those_of_the_nearer_landmark(mesh, points_mm, landmarks) -> None:
@@ -85,17 +93,17 @@ def test_the_near_positions_are_those_of_the_nearer_landmark(mesh, points_mm, la
 
 
 def test_a_landmark_that_is_not_placed_is_the_templates(mesh, points_mm, landmarks) -> None:
-    """The others are the lifter's; error bars are finite, and a single deviation serves all landmarks."""
+    """The others are where the rays meet; error bars are finite, and a single deviation serves all landmarks."""
     template = build_template([(mesh.vertices_mm, mesh.faces, points_mm)])
-    found_mm = points_mm + 0.5
-    found_mm[-1] = np.nan
-    predictor = Predictor(Lifter(landmarks, found_mm, template))
+    detection = detection_of(mesh, points_mm)
+    detection.landmarks_xy[:, -1] = np.nan
+    predictor = Predictor(lifter_of(landmarks, template))
 
-    prediction = predictor(mesh, detection_of(mesh, points_mm))
+    prediction = predictor(mesh, detection)
 
     located = locate(template, mesh.vertices_mm, mesh.faces)
     assert prediction.method == "robust"
-    np.testing.assert_array_equal(prediction.landmarks_mm[:-1], found_mm[:-1])
+    np.testing.assert_allclose(prediction.landmarks_mm[:-1], points_mm[:-1], atol=1e-3)
     np.testing.assert_array_equal(prediction.landmarks_mm[-1], located.landmarks_mm[-1])
     assert prediction.present.tolist() == [1] * len(landmarks.names)
     np.testing.assert_allclose(prediction.covariance_mm2, np.broadcast_to(4 * np.eye(3), (len(points_mm), 3, 3)))
@@ -103,25 +111,23 @@ def test_a_landmark_that_is_not_placed_is_the_templates(mesh, points_mm, landmar
     assert set(prediction.quality_scores) == {"shape", "surroundings", "size", "rotation", "unseen", "disagreement"}
 
 
-def test_a_landmark_that_is_not_refined_is_the_first_estimate(mesh, points_mm, landmarks, monkeypatch) -> None:
+def test_a_landmark_that_is_not_refined_is_the_first_estimate(mesh, points_mm, landmarks) -> None:
     """Its error bar is that of the first estimate; one that the networks call absent has no position."""
     template = build_template([(mesh.vertices_mm, mesh.faces, points_mm)])
     k = len(points_mm)
     refined_mm, covariance_mm2 = points_mm + 0.1, np.broadcast_to(0.01 * np.eye(3), (k, 3, 3)).copy()
     refined_mm[0], covariance_mm2[0] = np.nan, np.nan
     present = np.array([np.nan, 0.2, *[0.9] * (k - 2)])
-    scores = {"move": np.full(k, 0.1)}
-    result = SimpleNamespace(landmarks_mm=refined_mm, covariance_mm2=covariance_mm2, present=present)
-    monkeypatch.setattr(predictor_module, "refine", lambda *_: result)
-    monkeypatch.setattr(predictor_module, "refinement_scores", lambda *_: scores)
-    refiner = SimpleNamespace(start="template", validation_mm={"refined": 0.5}, uncertainty=fitted(landmarks, ["move"]))
-    predictor = Predictor(Lifter(landmarks, points_mm + 0.5, template), refiner)
+    shape = MeanShape.fit(points_mm, points_mm[None])
+    uncertainty = fitted(landmarks, ["move"])
+    refiner = Refiner(landmarks, (), shape, start="template", validation_mm={REFINED: 0.5}, uncertainty=uncertainty)
+    predictor = Predictor(lifter_of(landmarks, template), refiner)
+    first_mm = {"template": points_mm + 1.0, "robust": points_mm + 0.5}
 
-    prediction = predictor(mesh, detection_of(mesh, points_mm))
+    prediction = predictor.combined(first_mm, {"shape": 1.0}, refined_to(refined_mm, covariance_mm2, present))
 
-    located = locate(template, mesh.vertices_mm, mesh.faces)
-    assert prediction.method == "refined"
-    np.testing.assert_array_equal(prediction.landmarks_mm[0], located.landmarks_mm[0])
+    assert prediction.method == REFINED
+    np.testing.assert_array_equal(prediction.landmarks_mm[0], points_mm[0] + 1.0)
     assert np.isnan(prediction.landmarks_mm[1]).all()
     np.testing.assert_array_equal(prediction.landmarks_mm[2:], refined_mm[2:])
     assert prediction.is_present.tolist() == [True, False, *[True] * (k - 2)]
