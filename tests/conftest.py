@@ -135,6 +135,26 @@ def run(run_and_output) -> Path:
     return run_and_output[0]
 
 
+CHROMIUM = Path("/usr/bin/chromium")
+
+SOFTWARE_GL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
+"""WebGL without a graphics card."""
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Debian's headless Chromium."""
+    if not CHROMIUM.exists():
+        assert not os.environ.get("CI"), "CI has no chromium; .ci/run installs it"
+        pytest.skip("no /usr/bin/chromium (Debian: chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *SOFTWARE_GL])
+        yield browser
+        browser.close()
+
+
 class Store(NamedTuple):
     """An object store on loopback: the environment variables that select it, and its port."""
 

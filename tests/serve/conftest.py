@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
 import numpy as np
@@ -136,26 +135,6 @@ def set_client(set_address):
     headers = {"authorization": f"Bearer {TOKEN}"}
     with httpx.Client(base_url=set_address, timeout=60, headers=headers) as client:
         yield client
-
-
-CHROMIUM = Path("/usr/bin/chromium")
-
-SOFTWARE_GL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
-"""WebGL without a graphics card."""
-
-
-@pytest.fixture(scope="package")
-def chromium():
-    """Debian's headless Chromium."""
-    if not CHROMIUM.exists():
-        assert not os.environ.get("CI"), "CI has no chromium; .ci/run installs it"
-        pytest.skip("no /usr/bin/chromium (Debian: chromium)")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *SOFTWARE_GL])
-        yield browser
-        browser.close()
 
 
 SIZE = {"width": 1280, "height": 720}
