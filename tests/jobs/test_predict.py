@@ -76,13 +76,13 @@ def test_predictions_equal_the_report(predicted, run, scans):
             for row in csv.DictReader(file)
             if (row["projection"], row["method"]) == ("orthographic", report["chosen"])
         }
-    to_object = open_dataset(str(scans), labelled=False).object_from_source
+    dataset = open_dataset(str(scans), labelled=False)
     rows = by_landmark(pq.read_table(predicted / "predictions.parquet"))
 
     tested = set(reported) & set(rows)
-    assert len(tested) == 2 * 2
+    assert len(tested) == 2 * len(dataset.landmarks.names)
     for key in tested:
-        found_mm = apply(to_object, [[rows[key][axis] for axis in "xyz"]])[0]
+        found_mm = apply(dataset.object_from_source, [[rows[key][axis] for axis in "xyz"]])[0]
         np.testing.assert_allclose(found_mm, reported[key], atol=0.02)
 
 
@@ -144,10 +144,11 @@ def test_a_dataset_of_another_set_is_refused(run, scans, tmp_path):
     settings = json.loads((other / "dataset.json").read_text())
     landmarks = open_dataset(str(scans), labelled=False).landmarks
     settings.pop("landmark", None)
-    renamed = {**settings, "landmarks": {"pairs": [list(landmarks.pairs[0])], "midline": ["chin"]}}
+    more = {**landmarks.to_dict(), "unpaired": ["scar"]}
+    renamed = {**settings, "landmarks": more}
     (other / "dataset.json").write_text(json.dumps(renamed))
 
-    with pytest.raises(DataError, match=r"trained on another landmark set than .*dataset\.json, without 'chin'"):
+    with pytest.raises(DataError, match=r"trained on another landmark set than .*dataset\.json, without 'scar'"):
         choose_models(str(run), "orthographic", open_dataset(str(other), labelled=False))
     same = {**settings, "landmarks": landmarks.to_dict()}
     (other / "dataset.json").write_text(json.dumps(same))

@@ -61,23 +61,21 @@ def test_a_lost_node_changes_no_prediction(cluster, run, bodies, copies, tmp_pat
     command = [sys.executable, "-c", LOSE_A_NODE, str(copies), str(run), str(tmp_path / "out")]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200)
     assert ended.returncode == 0, ended.stderr[-3000:]
-    expected = {row["object_id"]: row for row in rows(tmp_path / "expected")}
-    found = rows(tmp_path / "out")
+    expected, found = rows(tmp_path / "expected"), rows(tmp_path / "out")
     parts = list((tmp_path / "out" / "parts").iterdir())
 
     made = next(int(line) for line in ended.stdout.splitlines() if line.isdigit())  # Ray writes there, too
     assert made < len(parts)
-    assert len(found) == len({row["object_id"] for row in found}) == COPIES * len(expected)
+    assert len(found) == COPIES * len(expected)
     assert len(found) == sum(pq.read_metadata(path).num_rows for path in parts)
-    for row in found:
-        original = row["object_id"].partition("-copy-")[0]
-        assert row | {"object_id": original} == expected[original]
+    for key, row in found.items():
+        assert_same_as_original(key, row, expected)
 
 
 def test_a_part_that_ends_its_worker_each_time_is_rejected(cluster, run, bodies, ending_workers, tmp_path):
     """After four workers its objects have no prediction and that reason; all others have theirs."""
     predict(PredictConfig(dataset=str(bodies), run=str(run), out=str(tmp_path / "expected")))
-    expected = {row["object_id"]: row for row in rows(tmp_path / "expected")}
+    expected = rows(tmp_path / "expected")
     folder = tmp_path / "scans"
     (folder / "meshes").mkdir(parents=True)
     shutil.copy(bodies / "dataset.json", folder)
@@ -86,21 +84,30 @@ def test_a_part_that_ends_its_worker_each_time_is_rejected(cluster, run, bodies,
             shutil.copy(path, folder / "meshes" / f"{path.stem}-copy-{i:02d}.ply")
     with ending_workers("make_part", TRIES) as ended:
         predict(PredictConfig(dataset=str(folder), run=str(run), out=str(tmp_path / "out"), max_workers=1))
-    found = {row["object_id"]: row for row in rows(tmp_path / "out")}
-    lost = {object_id for object_id, row in found.items() if row["reason"].startswith("process: ")}
+    found = rows(tmp_path / "out")
+    objects = {object_id for object_id, _ in found}
+    lost = {object_id for (object_id, _), row in found.items() if row["reason"].startswith("process: ")}
 
     assert len(ended) == TRIES
     assert len(found) == 3 * len(expected)
-    assert 0 < len(lost) < len(found)
-    for object_id, row in found.items():
-        if object_id in lost:
+    assert 0 < len(lost) < len(objects)
+    for key, row in found.items():
+        if key[0] in lost:
             assert row["reason"].endswith(f"one of the {len(lost)} objects of its part ended its worker {TRIES} times")
             assert row["x"] is None
         else:
-            original = object_id.partition("-copy-")[0]
-            assert row | {"object_id": original} == expected[original]
+            assert_same_as_original(key, row, expected)
+
+
+def assert_same_as_original(key, row, expected):
+    """Compare the row of a copy's landmark with that of its original."""
+    original = key[0].partition("-copy-")[0]
+    assert row | {"object_id": original} == expected[original, key[1]]
 
 
 def rows(out):
-    """The rows of predictions.parquet."""
-    return pq.read_table(out / "predictions.parquet").to_pylist()
+    """The rows of predictions.parquet by object and landmark."""
+    found = pq.read_table(out / "predictions.parquet").to_pylist()
+    by_landmark = {(row["object_id"], row["landmark"]): row for row in found}
+    assert len(by_landmark) == len(found)
+    return by_landmark
