@@ -16,6 +16,7 @@ class RenderConfig:
     Attributes:
         dataset: Folder or s3:// URI with dataset.json, meshes/ and landmarks.csv.
         run: Folder or s3:// URI that receives the run.
+        start_from: Earlier run whose objects stay in their splits.
         projections: Projections to render.
         image_size: Width and height of an image, in pixels.
         rig: JSON file with the views. Default: nine views, azimuth -90 to +90 degrees.
@@ -32,6 +33,7 @@ class RenderConfig:
 
     dataset: str
     run: str
+    start_from: str | None = None
     projections: tuple[Projection, ...] = ("orthographic", "perspective")
     image_size: int = 512
     rig: str | None = None

@@ -16,6 +16,8 @@ class DetectorTraining:
     Attributes:
         head: Output of the network: heatmap (one map for each landmark) or regression (the position of each pair's near
             landmark, and of each other landmark).
+        start_from: Earlier run on the same landmarks, whose networks the training starts from. It then takes a quarter
+            of the epochs and crops.
         weights: Initial weights of the backbone: imagenet (downloaded by Keras), none, or the path of an .h5 or .npz
             without top.
         alpha: Width of MobileNetV2: 0.35, 0.5, 0.75, 1.0, 1.3 or 1.4.
@@ -41,6 +43,7 @@ class DetectorTraining:
         seed: Seed of the weights, the dropout and the order of the samples.
     """
 
+    start_from: str | None = None
     head: Literal["heatmap", "regression"] = "heatmap"
     weights: str = "imagenet"
     alpha: float = 0.35

@@ -15,10 +15,11 @@ class TrainRefinerConfig:
         run: Folder or s3:// URI of the run.
         dataset: Folder or s3:// URI with the meshes; default: that of the rendering.
         projection: Projection of the lifter whose estimates are refined.
+        start_from: Earlier run on the same landmarks, whose networks the training starts from.
         reuse_networks: Use the networks of this other projection's refiner unchanged; only calibrate them on this
             projection's estimates.
         num_crops: Number of training crops per stage; default: 51,200 for a pair, and 1,600 for each further pair or
-            single landmark.
+            single landmark; a quarter of these with start_from.
         batch_size: Crops per step.
         learning_rate: Initial learning rate (Adam); it falls to zero along a cosine.
         cpus: CPUs of the training; default: all CPUs of the largest node, less one that renders crops.
@@ -28,6 +29,7 @@ class TrainRefinerConfig:
     run: str
     dataset: str | None = None
     projection: Projection = "orthographic"
+    start_from: str | None = None
     reuse_networks: Projection | None = None
     num_crops: int | None = None
     batch_size: int = 32

@@ -80,6 +80,7 @@ def _train(config: PipelineConfig, projection: Projection, first: "Future[None] 
                 projection=projection,
                 reuse_networks=config.projections[0] if first else None,
                 num_crops=config.refiner_crops,
+                start_from=None if first else config.start_from,
                 cpus=config.cpus_per_worker,
                 seed=config.seed,
             )

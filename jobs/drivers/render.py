@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 def run(config: RenderConfig) -> None:
     """Render the missing shards and print the result of each projection."""
-    recorded = RecordedSplits.of(config.run)
+    recorded = RecordedSplits.of(config.run, config.start_from)
     dataset = open_dataset(config.dataset, splits=recorded.splits)
     specs = _specs(config, dataset)
     recorded.extend(dataset)

@@ -9,13 +9,14 @@
 4. The first worker writes the network with the best weights and, last, config.json.
 """
 
+import json
 from dataclasses import asdict, replace
 from typing import Any
 
 from featurelib.datasets.leakage import refuse_missing_splits
 from featurelib.datasets.shards import Manifest, open_renders
 from featurelib.datasets.splits import warn_of_few_objects
-from featurelib.errors import UsageError
+from featurelib.errors import DataError, UsageError
 from featurelib.models.detector import files
 from featurelib.models.detector.recipe import RECIPES, Recipe
 from featurelib.runtime import completion, storage
@@ -24,7 +25,7 @@ from jobs.train_detector import DetectorTraining, TrainDetectorConfig
 from jobs.workers import cluster
 from jobs.workers.detector_samples import StreamPlan
 from jobs.workers.detector_training import DetectorTask, fit_alone
-from jobs.workers.leakage import audit_renders
+from jobs.workers.leakage import audit_renders, refuse_learnt
 from jobs.workers.progress_queue import follow, open_queue
 
 MACHINE_FLAGS = ("run", "workers", "cpus_per_worker", "gpu", "max_restarts")
@@ -37,12 +38,17 @@ def run(config: TrainDetectorConfig) -> None:
     manifest = open_renders(config.run, config.projection)
     if config.weights not in ("imagenet", "none"):
         config = replace(config, weights=storage.absolute(config.weights))
+    if config.start_from:
+        config = replace(config, start_from=storage.absolute(config.start_from))
+        refuse_other_start(config, manifest)
     _check(config, manifest)
     recipe = recipe_of(config, manifest)
     resolved = _resolved(config, recipe, manifest)
     config_uri = storage.join(uri, "config.json")
     if not completion.is_complete(config_uri, resolved):
         audit_renders(manifest)
+        if config.start_from:
+            refuse_learnt(manifest, config.start_from)
         warn_of_few_objects(f"train-detector {config.projection}", manifest.objects)
         completion.invalidate(config_uri)
         train_on_cluster(config, recipe, manifest, uri, resolved)
@@ -63,9 +69,30 @@ def _check(config: TrainDetectorConfig, manifest: Manifest) -> None:
         raise UsageError(f"--batch-size {config.batch_size}: expected a multiple of --workers {config.workers}")
 
 
+def refuse_other_start(config: TrainDetectorConfig, manifest: Manifest) -> None:
+    """Raise an error if the training cannot start from the networks of the run `start_from`.
+
+    Raises:
+        UsageError: if it is the same run, or its detector has other flags.
+        DataError: if it has no detector, or one of another landmark set.
+    """
+    start = str(config.start_from)
+    if start == storage.absolute(config.run):
+        raise UsageError(f"--start-from {start}: expected another run than --run; give a new --run")
+    uri = files.detector_uri(start, config.projection)
+    if not files.is_trained(start, config.projection):
+        raise DataError(f"--start-from {start}: no trained detector of {config.projection} images")
+    files.refuse_other_landmarks(start, config.projection, manifest.landmarks)
+    trained = json.loads(storage.read_bytes(storage.join(uri, "config.json")))
+    for name in ("head", "alpha", "input_size"):
+        if trained[name] != getattr(config, name):
+            flag = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{flag} {getattr(config, name)}: the detector of --start-from has {flag} {trained[name]}")
+
+
 def recipe_of(config: TrainDetectorConfig, manifest: Manifest) -> Recipe:
     """Return the head's recipe with the values that the user gave."""
-    recipe = RECIPES[config.head]
+    recipe = RECIPES[config.head].continued() if config.start_from else RECIPES[config.head]
     names = ("epochs", "frozen_epochs", "batch_size", "head_learning_rate", "finetune_learning_rate", "patience")
     given = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
     recipe = replace(recipe, **given, pretrained=config.weights != "none")
@@ -120,6 +147,7 @@ def train_on_cluster(
         head=config.head,
         alpha=config.alpha,
         weights=config.weights,
+        start_uri=config.start_from and files.detector_uri(config.start_from, config.projection),
         precision=config.precision,
         workers=config.workers,
         gpu=config.gpu,

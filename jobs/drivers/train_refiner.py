@@ -22,7 +22,7 @@ from featurelib.errors import DataError, UsageError
 from featurelib.models.lifter.files import lifter_version, read_template
 from featurelib.models.lifter.vectors import Vectors, read_config, read_vectors, refuse_empty_splits, vectors_uri
 from featurelib.models.refiner.estimates import FirstEstimates
-from featurelib.models.refiner.files import refiner_uri, refiner_version
+from featurelib.models.refiner.files import read_numbers, refiner_uri, refiner_version
 from featurelib.models.refiner.sides import refined_sides
 from featurelib.models.uncertainty import quality
 from featurelib.runtime import completion, storage
@@ -49,6 +49,8 @@ def run(config: TrainRefinerConfig) -> None:
     manifest = open_renders(config.run, config.projection)
     vectors = read_vectors(config.run, config.projection)
     config = replace(config, dataset=storage.absolute(config.dataset or manifest.dataset))
+    if config.start_from:
+        config = replace(config, start_from=storage.absolute(config.start_from))
     uri = refiner_uri(config.run, config.projection)
     config_uri = storage.join(uri, "config.json")
     resolved = _resolved(config)
@@ -79,12 +81,36 @@ def _resolved(config: TrainRefinerConfig) -> dict[str, Any]:
 def _check(config: TrainRefinerConfig, vectors: Vectors) -> None:
     refuse_empty_splits(config.run, config.projection, vectors, ("train", "val"))
     warn_of_few_objects(f"train-refiner {config.projection}", vectors.num_objects)
+    if config.start_from:
+        _refuse_other_start(config, vectors)
     if config.reuse_networks == config.projection:
         raise UsageError(f"--reuse-networks {config.reuse_networks}: expected another projection than --projection")
     if config.batch_size < 2:
         raise UsageError(f"--batch-size {config.batch_size}: expected at least 2")
     if config.num_crops is not None and config.num_crops < 2 * config.batch_size:
         raise UsageError(f"--num-crops {config.num_crops}: expected at least two batches of {config.batch_size}")
+
+
+def _refuse_other_start(config: TrainRefinerConfig, vectors: Vectors) -> None:
+    """Raise an error if the training cannot start from the networks of the run `start_from`.
+
+    Raises:
+        UsageError: if it is the same run, or networks are reused.
+        DataError: if it has no refiner, one of another landmark set, or one that was trained on held-out objects.
+    """
+    start = str(config.start_from)
+    if start == storage.absolute(config.run) or config.reuse_networks:
+        raise UsageError(f"--start-from {start}: expected another run than --run, and no --reuse-networks")
+    uri = refiner_uri(start, config.projection)
+    if read_numbers(uri)["landmarks_hash"] != vectors.landmarks.hash:
+        raise DataError(f"{uri}: trained on another landmark set; train without --start-from")
+    learnt = set(read_vectors(start, config.projection).where("train").object_ids.tolist())
+    held_out = set(vectors.object_ids.tolist()) - set(vectors.where("train").object_ids.tolist())
+    if learnt & held_out:
+        raise DataError(
+            f"--start-from {start}: its networks were trained on object {min(learnt & held_out)}, which is not for "
+            "training here; put it into train, or train without --start-from"
+        )
 
 
 def first_estimates(
@@ -139,12 +165,13 @@ def _train(config: TrainRefinerConfig, manifest: Manifest, vectors: Vectors, uri
         absent=training.absent,
         estimates=estimates,
         crop_size=crop_size,
-        num_crops=config.num_crops or default_crops(manifest.landmarks),
+        num_crops=config.num_crops or default_crops(manifest.landmarks, is_continued=config.start_from is not None),
         batch_size=config.batch_size,
         learning_rate=config.learning_rate,
         seed=config.seed,
         threads=budget.threads,
         queue=queue,
+        start_uri=config.start_from and refiner_uri(config.start_from, config.projection),
         networks_uri=config.reuse_networks and refiner_uri(config.run, config.reuse_networks),
     )
     validation_mm: dict[str, float] = follow(fit_refiner.options(num_cpus=budget.cpus).remote(task), queue)

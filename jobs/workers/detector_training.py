@@ -14,6 +14,7 @@ from ray.util.queue import Queue
 from featurelib.models.detector import files
 from featurelib.models.detector.checkpoint import Checkpoint, Epoch
 from featurelib.models.detector.recipe import Recipe
+from featurelib.runtime import storage
 from featurelib.runtime.progress import duration
 from featurelib.runtime.threads import limit_threads
 from jobs.workers.detector_samples import StreamPlan, alone_passes
@@ -31,6 +32,7 @@ class DetectorTask:
 
     name: starts each line of progress. uri: the detector's folder. resolved: content of config.json.
     recipe: how to train. plan: the samples of all epochs. head, alpha, weights, precision: flags of train-detector.
+    start_uri: folder of a trained detector, whose network is trained further; None for a new one.
     workers: processes that share each step. gpu: one GPU for each. max_restarts: of the training, after losses.
     threads: of TensorFlow, in each worker. queue: takes lines of progress, and the exception that ends the command.
     """
@@ -43,6 +45,7 @@ class DetectorTask:
     head: str
     alpha: float
     weights: str
+    start_uri: str | None
     precision: str
     workers: int
     gpu: bool
@@ -110,12 +113,16 @@ def fit_worker(
     from featurelib.models.detector.metrics_log import tensorboard_events
     from featurelib.models.detector.network import synchronise_statistics
     from featurelib.models.detector.training import fit, is_over
+    from featurelib.models.keras_models import load_model
 
     keras.utils.set_random_seed(task.plan.seed)
     keras.config.set_dtype_policy(dtype_policy(task.precision))
     strategy = tf.distribute.MultiWorkerMirroredStrategy() if task.workers > 1 else tf.distribute.get_strategy()
     with strategy.scope():
-        model = task.build(task.weights)
+        model = task.build("none" if task.start_uri else task.weights)
+        if task.start_uri:
+            trained = load_model(storage.read_bytes(storage.join(task.start_uri, "model.keras")))
+            model.set_weights(trained.get_weights())
     if task.workers > 1:
         synchronise_statistics(model)
     recipe = replace(task.recipe, compiled=bool(tf.config.list_physical_devices("GPU")))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import ray
 
 from featurelib.datasets.leakage import (
+    KINDS,
     Contents,
     find_leaks,
     read_contents,
@@ -17,7 +18,8 @@ from featurelib.datasets.leakage import (
     refuse_mismatch,
     refuse_missing_splits,
 )
-from featurelib.datasets.shards import Manifest
+from featurelib.datasets.shards import Manifest, open_renders
+from featurelib.errors import DataError
 from featurelib.runtime.progress import Progress
 from jobs.workers import cluster
 
@@ -42,6 +44,28 @@ def audit_renders(manifest: Manifest, *, splits: Sequence[str] = ("train", "val"
     contents = gather_contents(manifest)
     refuse_leaks(manifest, find_leaks(contents.rows))
     refuse_mismatch(manifest, contents)
+
+
+def refuse_learnt(manifest: Manifest, start_from: str) -> None:
+    """Refuse networks of an earlier run that were trained on what is now a validation or test object.
+
+    Args:
+        manifest: of the present rendering.
+        start_from: the earlier run.
+
+    Raises:
+        DataError: if an object, group or mesh is for training there and not here.
+    """
+    before = gather_contents(open_renders(start_from, manifest.spec.projection)).rows.to_pylist()
+    held_out = [row for row in gather_contents(manifest).rows.to_pylist() if row["split"] != "train"]
+    for kind, column in KINDS.items():
+        learnt = {row[column] for row in before if row["split"] == "train"}
+        for row in held_out:
+            if row[column] in learnt:
+                raise DataError(
+                    f"--start-from {start_from}: its networks were trained on {kind} {row[column]}, which is now in "
+                    f"{row['split']}; put it into train, or train without --start-from"
+                )
 
 
 def gather_contents(manifest: Manifest) -> Contents:

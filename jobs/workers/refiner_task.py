@@ -27,14 +27,18 @@ evaluated REPORTS times. With 1,024 for 3,840 they took a third of the training'
 PAIR_CROPS, MORE_CROPS = 51_200, 1600
 """Training crops per stage for one channel of the networks, and for each further one."""
 
+CONTINUED_CROPS, CONTINUED_RATE = 0.25, 0.5
+"""Shares of the crops and of the learning rate for networks that are trained already."""
+
 PROBED_OBJECTS = 5
 """Training objects on which the directions that show each landmark are looked up, for both sides; 43 channels take 10 s
 of CPU."""
 
 
-def default_crops(landmarks: LandmarkSet) -> int:
-    """Return the number of training crops per stage for a landmark set."""
-    return PAIR_CROPS + MORE_CROPS * (canonical(landmarks).num_channels - 1)
+def default_crops(landmarks: LandmarkSet, *, is_continued: bool = False) -> int:
+    """Return the number of training crops per stage for a landmark set; fewer for networks that are trained already."""
+    crops = PAIR_CROPS + MORE_CROPS * (canonical(landmarks).num_channels - 1)
+    return round(CONTINUED_CROPS * crops) if is_continued else crops
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,8 +48,9 @@ class RefinerTask:
     name: starts each line of progress. uri: the refiner's folder. landmarks: the set. mean_mm: (k, 3) mean landmarks.
     dataset, meshes (n,), landmarks_mm (n, k, 3), absent (n, k): of training; landmarks_mm is NaN where unknown.
     estimates: of validation objects. crop_size: of the first stage. num_crops, batch_size, learning_rate, seed: flags
-    of train-refiner. threads: of TensorFlow. queue: takes lines of progress. networks_uri: folder of a refiner whose
-    networks are reused; None if networks are trained.
+    of train-refiner. threads: of TensorFlow. queue: takes lines of progress. start_uri: folder of a refiner whose
+    networks are trained further. networks_uri: folder of a refiner whose networks are reused; None if networks are
+    trained.
     """
 
     name: str
@@ -64,6 +69,7 @@ class RefinerTask:
     seed: int
     threads: int
     queue: Queue
+    start_uri: str | None = None
     networks_uri: str | None = None
 
     @property

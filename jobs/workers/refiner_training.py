@@ -25,7 +25,7 @@ from featurelib.runtime.prefetch import ahead
 from featurelib.runtime.progress import duration
 from featurelib.runtime.threads import limit_threads
 from jobs.workers import cluster
-from jobs.workers.refiner_task import RefinerTask
+from jobs.workers.refiner_task import CONTINUED_RATE, RefinerTask
 
 if TYPE_CHECKING:
     from featurelib.models.refiner.cascade import Samples, ValidationObjects
@@ -92,16 +92,23 @@ def fit_refiner(task: RefinerTask) -> dict[str, float]:
 
 def _trained(task: RefinerTask, validation: "ValidationObjects", progress: "RefinerProgress") -> "Refiner":
     from featurelib.models.refiner.cascade import CascadeConfig, train_stages
+    from featurelib.models.refiner.model import load_refiner
     from featurelib.models.refiner.training import StageRecipe
 
     recipe = StageRecipe(
         task.steps,
-        task.learning_rate,
+        task.learning_rate * (CONTINUED_RATE if task.start_uri else 1),
         min(100, task.steps // 2),
         report_steps=math.ceil(task.steps / REPORTS),
     )
     return train_stages(
-        CascadeConfig(task.crop_size, task.estimates.initial_errors(task.crop_size), recipe, task.seed),
+        CascadeConfig(
+            task.crop_size,
+            task.estimates.initial_errors(task.crop_size),
+            recipe,
+            task.seed,
+            load_refiner(task.start_uri).distinct_stages if task.start_uri else (),
+        ),
         validation,
         lambda *stage: _samples(task, progress, task.plan(validation.anatomy, *stage)),
         progress.validated,

@@ -31,8 +31,12 @@ class RecordedSplits:
     splits: Mapping[str, str] | None
 
     @classmethod
-    def of(cls, run: str) -> Self:
+    def of(cls, run: str, start_from: str | None = None) -> Self:
         """Read the record of a run.
+
+        Args:
+            run: its folder.
+            start_from: an earlier run, whose groups stay in their splits.
 
         Raises:
             DataError: if a row has no split.
@@ -41,7 +45,9 @@ class RecordedSplits:
         manifests = [storage.join(renders_uri(run, projection), "manifest.json") for projection in PROJECTIONS]
         is_rendered = any(map(storage.exists, manifests))  # before the record, which is written before a manifest
         tag = storage.tag(uri)
-        return cls(uri, tag, _read(storage.read_bytes(uri), uri) if tag else None if is_rendered else {})
+        if tag or is_rendered or not start_from:
+            return cls(uri, tag, _read(storage.read_bytes(uri), uri) if tag else None if is_rendered else {})
+        return cls(uri, None, cls.of(start_from).splits)
 
     def extend(self, dataset: Dataset) -> None:
         """Write the splits of a dataset that was opened with these ones, if they are not the record already.

@@ -35,12 +35,25 @@ class Recipe:
         """Return the phase of an epoch: frozen or tune."""
         return "frozen" if self.pretrained and epoch < self.frozen_epochs else "tune"
 
+    def continued(self) -> "Recipe":
+        """Return the recipe for a network that was trained on fewer objects of the same kind."""
+        return replace(
+            self,
+            epochs=math.ceil(CONTINUED_EPOCHS * self.epochs),
+            frozen_epochs=0,
+            least_steps=math.ceil(CONTINUED_EPOCHS * self.least_steps),
+            finetune_learning_rate=CONTINUED_RATE * self.finetune_learning_rate,
+        )
+
     def for_samples(self, count: int) -> "Recipe":
         """Return the recipe for `count` training samples per epoch; few samples get more epochs."""
         steps_an_epoch = max(1, count // self.batch_size)
         epochs = max(self.epochs, min(MOST_EPOCHS, math.ceil(self.least_steps / steps_an_epoch)))
         return replace(self, epochs=epochs, steps=epochs * count // self.batch_size if self.steps else 0)
 
+
+CONTINUED_EPOCHS, CONTINUED_RATE = 0.25, 0.5
+"""Shares of the epochs and of the second phase's learning rate for a network that is trained already."""
 
 MOST_EPOCHS = 40
 """Maximum number of epochs on few samples; the validation and checkpoint of an epoch take about two seconds."""

@@ -13,9 +13,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from featurelib.errors import DataError
 from featurelib.meshes import Mesh
 from featurelib.models.export import export_network
 from featurelib.models.inference import Network
+from featurelib.models.keras_models import load_model
 from featurelib.models.refiner.anatomy import Anatomy
 from featurelib.models.refiner.calibration import (
     candidate_stage,
@@ -111,12 +113,14 @@ class CascadeConfig(NamedTuple):
     """Settings of the training of all stages.
 
     crop_size, initial_errors: of the first stage. recipe: of each stage. seed: of the weights.
+    trained: stages whose networks are trained further; none for new networks.
     """
 
     crop_size: CropSize
     initial_errors: InitialErrors
     recipe: StageRecipe
     seed: int = 0
+    trained: Sequence[Stage] = ()
 
 
 def train_stages(
@@ -139,6 +143,8 @@ def train_stages(
     crop_size, initial_errors, stages, training = cascade.crop_size, cascade.initial_errors, [], None
     for number in range(NUM_STAGES):
         training = _next_training(cascade.recipe, crop_size, validation.anatomy, training)
+        if cascade.trained:
+            _start_from(training.model, cascade.trained[number])
         samples = open_samples(number, crop_size, initial_errors)
 
         def report(row: StageProgress, number: int = number, crop_size: CropSize = crop_size) -> None:
@@ -223,6 +229,18 @@ def calibrate(stages: Sequence[Stage], validation: ValidationObjects) -> Refiner
 def _refiner(validation: ValidationObjects, stages: Sequence[Stage], snap: bool = True) -> Refiner:
     anatomy = validation.anatomy
     return Refiner(anatomy.landmarks, tuple(stages), anatomy.mean_shape, snap)
+
+
+def _start_from(model: keras.Model, trained: Stage) -> None:
+    """Give a model the weights of a trained stage.
+
+    Raises:
+        DataError: if the stage has other outputs: its training had absent landmarks, or the present one has.
+    """
+    weights = load_model(trained.network.keras).get_weights()
+    if [value.shape for value in weights] != [value.shape for value in model.get_weights()]:
+        raise DataError("--start-from: its networks have no presence output, or too many; train without --start-from")
+    model.set_weights(weights)
 
 
 def _next_training(

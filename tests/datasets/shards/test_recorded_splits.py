@@ -55,6 +55,21 @@ def test_recorded_groups_stay_when_objects_are_added(folder, dataset):
     assert set(after) == set("abcdefghijkl")
 
 
+def test_groups_stay_where_an_earlier_run_has_them(tmp_path, dataset):
+    """A new run that starts from it knows its groups, until it has a record of its own."""
+    earlier, later = str(tmp_path / "earlier"), str(tmp_path / "later")
+    RecordedSplits.of(earlier).extend(dataset("abc"))
+    recorded = RecordedSplits.of(earlier).splits
+
+    start = RecordedSplits.of(later, earlier)
+    more = dataset(["c", "b", "a", *"defghi", *"jjjjj"], start)
+    start.extend(more)
+
+    assert recorded.items() <= splits_of(more).items()
+    assert RecordedSplits.of(earlier).splits == recorded
+    assert RecordedSplits.of(later, earlier).splits == splits_of(more)
+
+
 def test_of_two_runs_at_once_both_have_the_same_splits(folder, dataset):
     """The same dataset gives the same record, so the second writer agrees; another dataset has to run again."""
     both = [RecordedSplits.of(folder) for _ in range(2)]
