@@ -12,6 +12,9 @@
 from dataclasses import asdict, replace
 from typing import Any
 
+import numpy as np
+
+from featurelib.datasets.folds import Folds
 from featurelib.datasets.leakage import refuse_missing_splits
 from featurelib.datasets.shards import Manifest, open_renders
 from featurelib.datasets.splits import warn_of_few_objects
@@ -31,19 +34,28 @@ MACHINE_FLAGS = ("run", "workers", "cpus_per_worker", "gpu", "max_restarts")
 """Flags that do not change the trained detector: another value does not train it again."""
 
 
-def run(config: TrainDetectorConfig) -> None:
-    """Train the detector, if its configuration or its renders are new."""
+def run(config: TrainDetectorConfig, folds: Folds | None = None) -> None:
+    """Train the detector, if its configuration or its renders are new.
+
+    Args:
+        config: the flags.
+        folds: of the run, whose detectors are trained; then this one is trained on every object.
+    """
     uri = files.detector_uri(config.run, config.projection)
     manifest = open_renders(config.run, config.projection)
+    manifest = manifest.with_splits(folds.final_splits) if folds else manifest
     if config.weights not in ("imagenet", "none"):
         config = replace(config, weights=storage.absolute(config.weights))
     _check(config, manifest)
     recipe = recipe_of(config, manifest)
-    resolved = _resolved(config, recipe, manifest)
+    recipe = _without_validation(recipe, folds, config.projection) if folds else recipe
+    resolved = _resolved(config, recipe, manifest) | ({"folds": folds.count} if folds else {})
     config_uri = storage.join(uri, "config.json")
     if not completion.is_complete(config_uri, resolved):
-        audit_renders(manifest)
-        warn_of_few_objects(f"train-detector {config.projection}", manifest.objects)
+        if folds is None:
+            audit_renders(manifest)
+        if manifest.splits is None:
+            warn_of_few_objects(f"train-detector {config.projection}", manifest.objects)
         completion.invalidate(config_uri)
         train_on_cluster(config, recipe, manifest, uri, resolved)
         print_result(f"{uri}: trained", {"detector": uri})
@@ -72,6 +84,18 @@ def recipe_of(config: TrainDetectorConfig, manifest: Manifest) -> Recipe:
     if config.epochs is not None:
         recipe = replace(recipe, least_steps=0)
     return recipe.for_samples(2 * manifest.views["train"])
+
+
+def _without_validation(recipe: Recipe, folds: Folds, projection: str) -> Recipe:
+    """Return the recipe of a training without objects that it has not seen, which cannot stop early.
+
+    A constant learning rate ends after the share of its epochs that was best in the folds, a cosine at its end.
+    """
+    epochs = recipe.epochs
+    if not recipe.steps:
+        shares = [files.best_share(files.detector_uri(fold, projection)) for fold in folds.runs]
+        epochs = max(1, round(epochs * float(np.median(shares))))
+    return replace(recipe, epochs=epochs, patience=epochs)
 
 
 def _resolved(config: TrainDetectorConfig, recipe: Recipe, manifest: Manifest) -> dict[str, Any]:
