@@ -94,10 +94,8 @@ def few_objects(objects: Mapping[str, int]) -> tuple[str, str] | None:
     }
     in_all = max(round(NEEDS[split] / FRACTIONS[SPLITS.index(split)]) for split in lacking)
     message = f"few objects to judge by ({counts}): {' and '.join(reasons[split] for split in lacking)}"
-    return (
-        message,
-        f"label more objects, about {in_all} in all, divide them into smaller groups, or use `pipeline --folds 5`",
-    )
+    fix = f"label more objects, about {in_all} in all, divide them into smaller groups, or use `pipeline --folds 5`"
+    return message, fix
 
 
 def warn_of_few_objects(step: str, objects: Mapping[str, int]) -> None:
