@@ -15,10 +15,15 @@ class PipelineConfig(RenderConfig, DetectorTraining):
     Attributes:
         refine: Also train the refiner.
         refiner_crops: Number of crops to train each of its two stages on; default: that of train-refiner.
+        folds: Deal all labelled objects into this number of folds, 5 for example. Each is predicted by models that have
+            not seen it; the report and the error bars are learnt from all. For few objects.
+        final: With folds, also train the models of the run, on every labelled object.
     """
 
     refine: bool = True
     refiner_crops: int | None = None
+    folds: int | None = None
+    final: bool = True
 
 
 def pipeline(config: PipelineConfig) -> None:

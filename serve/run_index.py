@@ -36,11 +36,14 @@ class RunIndex:
         validation objects. object_ids: sorted, of all objects with views.
     noise_xy: by projection, the detector's root mean square error (s, v, 2) of near positions on validation objects, in
         shares of the image; empty without a lifter.
+    folds: number of folds behind the error bars of the first projection, if its models are trained on every labelled
+        object; None otherwise.
     """
 
     manifests: dict[Projection, Manifest]
     object_ids: tuple[str, ...]
     noise_xy: dict[Projection, NDArray[np.float64]] = field(default_factory=dict)
+    folds: int | None = None
 
     @classmethod
     def of(cls, run: str) -> Self:
@@ -53,8 +56,10 @@ class RunIndex:
         uris = [uri for manifest in manifests.values() for uri in manifest.shard_uris]
         with ThreadPoolExecutor(8) as pool:
             ids = {row["object_id"] for rows in pool.map(_ids, uris) for row in rows}
-        noise_xy = {p: np.array(read_numbers(run, p)["noise_xy"], float) for p in manifests if has_lifter(run, p)}
-        return cls(manifests, tuple(sorted(ids)), noise_xy)
+        numbers = {p: read_numbers(run, p) for p in manifests if has_lifter(run, p)}
+        noise_xy = {p: np.array(of_lifter["noise_xy"], float) for p, of_lifter in numbers.items()}
+        folds = next((of_lifter.get("folds") for of_lifter in numbers.values()), None)
+        return cls(manifests, tuple(sorted(ids)), noise_xy, folds)
 
     def projection(self, requested: Projection | None) -> Projection:
         """Return the requested projection, by default the one with the smallest error on validation objects.

@@ -35,6 +35,7 @@ class Dataset:
     unit, landmarks, alignment: from `dataset.json`.
     objects: a table of schemas.objects_schema, sorted by object_id.
     free_groups: the groups whose splits depend on the other groups, and that a run records; None if none does.
+    has_fixed_splits: whether the user fixed the split of some objects.
     """
 
     uri: str
@@ -43,6 +44,7 @@ class Dataset:
     alignment: Alignment
     objects: pa.Table
     free_groups: frozenset[str] | None = None
+    has_fixed_splits: bool = False
 
     @property
     def object_from_source(self) -> NDArray[np.float64]:
@@ -73,10 +75,11 @@ class Dataset:
 
 
 class Objects(NamedTuple):
-    """The table of a dataset's objects, and the free groups, as in `Dataset`."""
+    """The table of a dataset's objects, and what is known of their splits, as in `Dataset`."""
 
     table: pa.Table
     free_groups: frozenset[str] | None
+    has_fixed_splits: bool
 
 
 class MeshFile(NamedTuple):
@@ -171,7 +174,7 @@ def _unsorted(
     _refuse_unknown(extras, meshes, rows.places, f"{name}/objects.csv", faults)
     files = [meshes.get(object_id) for object_id in rows.object_ids]
     both, tables = combined(rows.extras, extras, faults), "objects.csv" if extras else "landmarks.csv"
-    groups, splits, free_groups = groups_and_splits(rows.object_ids, both, known, tables, faults)
+    groups, splits, free_groups, has_fixed = groups_and_splits(rows.object_ids, both, known, tables, faults)
     table = pa.table(
         {
             "object_id": rows.object_ids,
@@ -187,7 +190,7 @@ def _unsorted(
         },
         schema=objects_schema(len(landmarks.names)),
     )
-    return Objects(table, free_groups)
+    return Objects(table, free_groups, has_fixed)
 
 
 def _refuse_unknown(

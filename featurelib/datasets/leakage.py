@@ -5,9 +5,9 @@ hold these values. Only the footer of a shard is read: two requests on S3, where
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from featurelib.datasets.folds import resplit
 from featurelib.datasets.schemas import VIEW_KEYS
 from featurelib.datasets.shards.files import RECEIPT_KEY, Receipt
 from featurelib.datasets.shards.manifest import Manifest
@@ -51,6 +52,10 @@ class Contents:
         parts = list(parts)
         rows = pa.concat_tables([CONTENTS.empty_table(), *(part.rows for part in parts)])
         return cls(rows, sum(part.rejected for part in parts), tuple(fault for part in parts for fault in part.faults))
+
+    def with_splits(self, splits: Mapping[str, str] | None) -> Self:
+        """Return the objects that have one of these splits, by object, with that split; None changes nothing."""
+        return replace(self, rows=resplit(self.rows, splits))
 
 
 @dataclass(frozen=True)

@@ -83,11 +83,13 @@ class Splits(NamedTuple):
 
     free_groups: those whose split the user did not fix, if it depends on other groups; None if it is by the hash of
         each name alone.
+    has_fixed: whether the user fixed any.
     """
 
     groups: list[str]
     splits: list[str]
     free_groups: frozenset[str] | None
+    has_fixed: bool
 
 
 def groups_and_splits(
@@ -118,8 +120,8 @@ def groups_and_splits(
             fault = f"group {group!r} is in {both} (object {object_id!r}); a group has one split"
             report(faults, object_id, f"{name}: {fault}")
     if known is None or (not known and has_many_groups(groups, fixed)):
-        return Splits(groups, [fixed.get(group) or split_of(group) for group in groups], None)
-    return Splits(groups, assign_splits(groups, fixed, known), frozenset(groups) - fixed.keys())
+        return Splits(groups, [fixed.get(group) or split_of(group) for group in groups], None, bool(fixed))
+    return Splits(groups, assign_splits(groups, fixed, known), frozenset(groups) - fixed.keys(), bool(fixed))
 
 
 def write_objects(extras: Mapping[str, tuple[str, str]]) -> bytes:

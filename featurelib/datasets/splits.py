@@ -8,6 +8,11 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "val", "test")
+
+EVERY = "every"
+"""The split of an object of a final training: it is for training, and the models of a fold that has not seen it give
+its validation results (datasets/folds.py)."""
+
 FRACTIONS = (0.70, 0.15, 0.15)
 
 MANY_GROUPS = 200
@@ -89,7 +94,8 @@ def few_objects(objects: Mapping[str, int]) -> tuple[str, str] | None:
     }
     in_all = max(round(NEEDS[split] / FRACTIONS[SPLITS.index(split)]) for split in lacking)
     message = f"few objects to judge by ({counts}): {' and '.join(reasons[split] for split in lacking)}"
-    return message, f"label more objects, about {in_all} in all, or divide them into smaller groups"
+    fix = f"label more objects, about {in_all} in all, divide them into smaller groups, or use `pipeline --folds 5`"
+    return message, fix
 
 
 def warn_of_few_objects(step: str, objects: Mapping[str, int]) -> None:

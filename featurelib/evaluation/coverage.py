@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 from featurelib.evaluation.scatter import scatter_report
 from featurelib.evaluation.summaries import is_known, worse_by
 from featurelib.geometry import LandmarkSet
-from featurelib.models.uncertainty.model import UncertaintyModel
+from featurelib.models.uncertainty.cross_fit import CrossFittedUncertainty
+from featurelib.models.uncertainty.model import UncertaintyModel, held, held_by_landmark
+
+Regions = UncertaintyModel | CrossFittedUncertainty
+"""Uncertainty models whose regions are checked."""
 
 Flags = NDArray[np.bool_]
 
@@ -47,7 +51,7 @@ class Answers:
         return is_known(self.residuals_mm)
 
 
-def uncertainty_report(uncertainty: UncertaintyModel, method: str, answers: Answers) -> dict[str, Any]:
+def uncertainty_report(uncertainty: Regions, method: str, answers: Answers) -> dict[str, Any]:
     """Return the value of `uncertainty` for a projection's lifter in report.json.
 
     Args:
@@ -55,13 +59,13 @@ def uncertainty_report(uncertainty: UncertaintyModel, method: str, answers: Answ
         method: that gave the answers.
         answers: of all objects with a prediction.
     """
-    held = uncertainty.held(answers.residuals_mm, answers.covariance_mm2)
-    shares = dict(held)
+    calibration = held(uncertainty.inside(answers.residuals_mm, answers.covariance_mm2))
+    shares = dict(calibration)
     reasons = {str(name): reason for name, reason in zip(answers.object_ids, answers.reasons, strict=True) if reason}
     is_accepted = np.asarray(answers.accepted.all(axis=1))
     return {
         "method": method,
-        "calibration": [list(pair) for pair in held],
+        "calibration": [list(pair) for pair in calibration],
         "coverage_68": shares[0.68],
         "coverage_95": shares[0.95],
         "accepted": _group(answers, answers.accepted, is_accepted),
@@ -89,11 +93,9 @@ def _presence(is_present: Flags, is_absent: Flags, is_labelled: Flags) -> dict[s
     }
 
 
-def landmarks_report(
-    uncertainty: UncertaintyModel, landmarks: LandmarkSet, answers: Answers
-) -> dict[str, dict[str, Any]]:
+def landmarks_report(uncertainty: Regions, landmarks: LandmarkSet, answers: Answers) -> dict[str, dict[str, Any]]:
     """Return the value of `landmarks` for a projection's lifter in report.json: by name, besides its errors."""
-    coverage = uncertainty.held_by_landmark(answers.residuals_mm, answers.covariance_mm2)
+    coverage = held_by_landmark(uncertainty.inside(answers.residuals_mm, answers.covariance_mm2))
     scatters = scatter_report(answers.residuals_mm, landmarks)
     return {
         name: {

@@ -9,6 +9,9 @@ from featurelib.evaluation.plots import Line
 
 Json = Mapping[str, Any]
 
+CHOSEN_BY_FOLD = "chosen by fold"
+"""The method of a report of folds that chose different ones."""
+
 MEANINGS = {
     "refined": "first estimate, corrected on crops",
     "mlp": "network on the positions in all views",
@@ -22,6 +25,7 @@ MEANINGS = {
     "deep_mvlm": "published method, for comparison",
     "mean_point": "mean landmark of the training objects",
     "template": "registered mean shape",
+    CHOSEN_BY_FOLD: "the method that each fold chose on its validation objects",
 }
 """What a method does. A method with the ending `_all` uses all views, others those of an instance's side and the
 front."""

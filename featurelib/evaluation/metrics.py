@@ -110,7 +110,11 @@ def table(report: Mapping[str, Any]) -> str:
     test, train, val = (report["objects"].get(split, 0) for split in ("test", "train", "val"))
     num_landmarks = len(report["landmarks"])
     of_set = f"; {num_landmarks} landmarks" if num_landmarks != len(SIDES) else ""
-    lines = [f"test objects: {test} (training {train}, validation {val}){of_set}"]
+    folds = report.get("folds", {"objects": [], "final": False})
+    each = f", in {len(folds['objects'])} folds; of each fold" if folds["objects"] else ""
+    lines = [f"test objects: {test}{each} (training {train}, validation {val}){of_set}"]
+    if folds["final"]:
+        lines.append("the run's models are trained on all of them, with error bars from the folds")
     for projection, detector in report["detector"].items():
         of = detector["test"]
         lines += [

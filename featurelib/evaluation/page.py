@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from featurelib.datasets.splits import NEEDS
 from featurelib.evaluation import methods, plots
 from featurelib.evaluation.bootstrap import NUM_BOOT
 from featurelib.evaluation.figures import COLOURS, inline, theme
@@ -62,6 +63,7 @@ def page(report: Json, landmarks: LandmarkSet, errors: Mapping[str, ErrorTable],
         roles=dict(zip(landmarks.names, landmarks.roles, strict=True)),
         role_colours=ROLE_COLOURS,
         few_marks=FEW_MARKS,
+        needed=NEEDS["val"],
         theme=theme,
         meaning=methods.meaning,
         num_objects=methods.num_objects,

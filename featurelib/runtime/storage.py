@@ -6,6 +6,7 @@ A local file is written next to its destination under a dotted name and then ren
 
 import fcntl
 import os
+import posixpath
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,12 @@ def is_s3(uri: str) -> bool:
 def join(uri: str, *names: str) -> str:
     """Return the URI of a path below a folder."""
     return "/".join([uri.rstrip("/") if uri != "/" else "", *names])
+
+
+def resolve(uri: str, relative: str) -> str:
+    """Return the URI of a path relative to a folder; it may begin with `..`."""
+    scheme, separator, path = uri.rpartition("://")
+    return scheme + separator + posixpath.normpath(f"{path}/{relative}")
 
 
 def absolute(uri: str) -> str:

@@ -44,8 +44,13 @@ from jobs.workers.render import Rendering, ShardJob, shard_stream
 logger = logging.getLogger(__name__)
 
 
-def run(config: RenderConfig) -> None:
-    """Render the missing shards and print the result of each projection."""
+def run(config: RenderConfig, *, warns: bool = True) -> None:
+    """Render the missing shards and print the result of each projection.
+
+    Args:
+        config: the flags.
+        warns: whether to log that validation or test objects are few.
+    """
     recorded = RecordedSplits.of(config.run, config.start_from)
     dataset = open_dataset(config.dataset, splits=recorded.splits)
     specs = _specs(config, dataset)
@@ -64,7 +69,8 @@ def run(config: RenderConfig) -> None:
     manifests = [open_renders(config.run, projection) for projection in folders]
     for manifest in manifests:
         _say_result(manifest, is_new[manifest.spec.projection])
-    warn_of_few_objects("render", manifests[0].objects)
+    if warns:
+        warn_of_few_objects("render", manifests[0].objects)
 
 
 def _specs(config: RenderConfig, dataset: Dataset) -> dict[str, RenderSpec]:

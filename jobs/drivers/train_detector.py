@@ -13,6 +13,9 @@ import json
 from dataclasses import asdict, replace
 from typing import Any
 
+import numpy as np
+
+from featurelib.datasets.folds import Folds
 from featurelib.datasets.leakage import refuse_missing_splits
 from featurelib.datasets.shards import Manifest, open_renders
 from featurelib.datasets.splits import warn_of_few_objects
@@ -32,10 +35,16 @@ MACHINE_FLAGS = ("run", "workers", "cpus_per_worker", "gpu", "max_restarts")
 """Flags that do not change the trained detector: another value does not train it again."""
 
 
-def run(config: TrainDetectorConfig) -> None:
-    """Train the detector, if its configuration or its renders are new."""
+def run(config: TrainDetectorConfig, folds: Folds | None = None) -> None:
+    """Train the detector, if its configuration or its renders are new.
+
+    Args:
+        config: the flags.
+        folds: of the run, whose detectors are trained; then this one is trained on every object.
+    """
     uri = files.detector_uri(config.run, config.projection)
     manifest = open_renders(config.run, config.projection)
+    manifest = manifest.with_splits(folds.final_splits) if folds else manifest
     if config.weights not in ("imagenet", "none"):
         config = replace(config, weights=storage.absolute(config.weights))
     if config.start_from:
@@ -43,13 +52,16 @@ def run(config: TrainDetectorConfig) -> None:
         refuse_other_start(config, manifest)
     _check(config, manifest)
     recipe = recipe_of(config, manifest)
-    resolved = _resolved(config, recipe, manifest)
+    recipe = _without_validation(recipe, folds, config.projection) if folds else recipe
+    resolved = _resolved(config, recipe, manifest) | ({"folds": folds.count} if folds else {})
     config_uri = storage.join(uri, "config.json")
     if not completion.is_complete(config_uri, resolved):
-        audit_renders(manifest)
+        if folds is None:
+            audit_renders(manifest)
         if config.start_from:
             refuse_learnt(manifest, config.start_from)
-        warn_of_few_objects(f"train-detector {config.projection}", manifest.objects)
+        if manifest.splits is None:
+            warn_of_few_objects(f"train-detector {config.projection}", manifest.objects)
         completion.invalidate(config_uri)
         train_on_cluster(config, recipe, manifest, uri, resolved)
         print_result(f"{uri}: trained", {"detector": uri})
@@ -84,6 +96,8 @@ def refuse_other_start(config: TrainDetectorConfig, manifest: Manifest) -> None:
         raise DataError(f"--start-from {start}: no trained detector of {config.projection} images")
     files.refuse_other_landmarks(start, config.projection, manifest.landmarks)
     trained = json.loads(storage.read_bytes(storage.join(uri, "config.json")))
+    if "folds" in trained:
+        raise DataError(f"--start-from {start}: trained on every object by --folds, so none is left to judge by")
     for name in ("head", "alpha", "input_size"):
         if trained[name] != getattr(config, name):
             flag = f"--{name.replace('_', '-')}"
@@ -99,6 +113,18 @@ def recipe_of(config: TrainDetectorConfig, manifest: Manifest) -> Recipe:
     if config.epochs is not None:
         recipe = replace(recipe, least_steps=0)
     return recipe.for_samples(2 * manifest.views["train"])
+
+
+def _without_validation(recipe: Recipe, folds: Folds, projection: str) -> Recipe:
+    """Return the recipe of a training without objects that it has not seen, which cannot stop early.
+
+    A constant learning rate ends after the share of its epochs that was best in the folds, a cosine at its end.
+    """
+    epochs = recipe.epochs
+    if not recipe.steps:
+        shares = [files.best_share(files.detector_uri(fold, projection)) for fold in folds.runs]
+        epochs = max(1, round(epochs * float(np.median(shares))))
+    return replace(recipe, epochs=epochs, patience=epochs)
 
 
 def _resolved(config: TrainDetectorConfig, recipe: Recipe, manifest: Manifest) -> dict[str, Any]:

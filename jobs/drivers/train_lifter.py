@@ -16,6 +16,7 @@ import ray
 from numpy.typing import NDArray
 
 from featurelib.datasets.dataset import open_dataset
+from featurelib.datasets.folds import Folds
 from featurelib.datasets.shards import Manifest, open_renders
 from featurelib.datasets.splits import warn_of_few_objects
 from featurelib.errors import DataError
@@ -23,7 +24,7 @@ from featurelib.geometry import canonical
 from featurelib.geometry.landmark_set import difference
 from featurelib.meshes.template import Template, build_template, chosen_shapes
 from featurelib.models.fusion import ViewNoise
-from featurelib.models.lifter.files import lifter_uri
+from featurelib.models.lifter.files import lifter_uri, lifter_version
 from featurelib.models.lifter.fusing import landmark_noise
 from featurelib.models.lifter.model import Lifter
 from featurelib.models.lifter.vectors import Vectors, read_config, read_vectors, refuse_empty_splits, vectors_uri
@@ -34,25 +35,36 @@ from featurelib.runtime.console import print_result
 from jobs.train_lifter import TrainLifterConfig
 from jobs.workers import cluster
 from jobs.workers.inference import VALIDATION_OBJECTS, MeshMethods, OnMesh, mesh_files, on_meshes
+from jobs.workers.unseen import lifted_by_folds, meshed_by_folds
 
 
-def run(config: TrainLifterConfig) -> None:
-    """Train the lifter, if its vectors are new, and print its errors on validation objects."""
+def run(config: TrainLifterConfig, folds: Folds | None = None) -> None:
+    """Train the lifter, if its vectors are new, and print its errors on validation objects.
+
+    Args:
+        config: the flags.
+        folds: of the run, whose lifters are trained; then this one is trained on every object, and its errors are those
+            of the fold that has not seen the object.
+    """
     manifest = open_renders(config.run, config.projection)
     vectors = read_vectors(config.run, config.projection)
     _refuse_other_vectors(manifest, vectors, vectors_uri(config.run, config.projection))
     uri = lifter_uri(config.run, config.projection)
     config_uri = storage.join(uri, "config.json")
     made_from = {"seed": config.seed, **read_config(vectors_uri(config.run, config.projection))}
+    if folds:
+        made_from["folds"] = [lifter_version(fold, config.projection) for fold in folds.runs]
     if completion.is_complete(config_uri, made_from):
         print_result(f"{uri}: trained already; nothing to do", {"lifter": uri, "done_before": True})
         return
-    refuse_empty_splits(config.run, config.projection, vectors, ("train", "val"))
-    warn_of_few_objects(f"train-lifter {config.projection}", vectors.num_objects)
+    if folds is None:
+        refuse_empty_splits(config.run, config.projection, vectors, ("train", "val"))
+    if manifest.splits is None and folds is None:
+        warn_of_few_objects(f"train-lifter {config.projection}", vectors.num_objects)
     _refuse_unlabelled(vectors, vectors_uri(config.run, config.projection))
     completion.invalidate(config_uri)
     cluster.connect()
-    numbers = _train(config, manifest, vectors, uri)
+    numbers = _train(config, manifest, vectors, uri, folds)
     storage.write_bytes(storage.join(uri, "lifter.json"), json.dumps(numbers, indent=1).encode())
     completion.mark_complete(config_uri, made_from)
     scores = ", ".join(f"{method} {error_mm:.2f} mm" for method, error_mm in numbers["validation_mm"].items())
@@ -83,21 +95,24 @@ def _refuse_unlabelled(vectors: Vectors, uri: str) -> None:
         raise DataError(f"{uri}: no validation object has a labelled landmark; label some, or set `split`")
 
 
-def _train(config: TrainLifterConfig, manifest: Manifest, vectors: Vectors, uri: str) -> dict[str, Any]:
+def _train(
+    config: TrainLifterConfig, manifest: Manifest, vectors: Vectors, uri: str, folds: Folds | None
+) -> dict[str, Any]:
     """Train, write the network and the template, and return the numbers of lifter.json."""
     dataset, validation = open_dataset(manifest.dataset), vectors.where("val")
     view_noise = _view_noise(validation, manifest)
     fitted = fit.remote(config, manifest, vectors, view_noise, uri)
     template: Template = ray.get(build.remote(manifest, vectors.where("train")))
     storage.write_bytes(storage.join(uri, "template.npz"), template.to_bytes())
-    methods, asked = (
-        MeshMethods(template, manifest.spec, manifest.landmarks, view_noise),
-        validation.evenly(VALIDATION_OBJECTS),
-    )
+    asked, task = validation.evenly(VALIDATION_OBJECTS), f"train-lifter {config.projection}"
     sample = validation.take(asked)
-    meshes = mesh_files(dataset, sample.object_ids)
-    meshed = on_meshes(f"train-lifter {config.projection}", dataset, methods, meshes, sample)
     numbers, estimates_mm = ray.get(fitted)
+    if folds:
+        meshed = meshed_by_folds(task, folds, manifest, dataset, sample)
+        estimates_mm = lifted_by_folds(folds, manifest, validation, list(estimates_mm))
+    else:
+        methods = MeshMethods(template, manifest.spec, manifest.landmarks, view_noise)
+        meshed = on_meshes(task, dataset, methods, mesh_files(dataset, sample.object_ids), sample)
     labelled = np.isfinite(validation.landmarks_mm).all(axis=2)
     errors_mm = {m: (found - validation.landmarks_mm)[labelled] for m, found in estimates_mm.items()}  # (labels, 3)
     answering = {method: errors for method, errors in errors_mm.items() if np.isfinite(errors).all()}
@@ -105,6 +120,7 @@ def _train(config: TrainLifterConfig, manifest: Manifest, vectors: Vectors, uri:
     chosen = min(means_mm, key=lambda method: means_mm[method])
     sigma_mm = {method: float(np.sqrt(np.mean(errors**2))) for method, errors in answering.items()}
     numbers |= {
+        **({"folds": folds.count} if folds else {}),
         **manifest.landmarks.to_record(),
         "chosen": chosen,
         "validation_mm": means_mm | _means_on_mesh_mm(meshed, sample),

@@ -16,10 +16,12 @@ import numpy as np
 import ray
 
 from featurelib.datasets.dataset import Dataset, open_dataset
+from featurelib.datasets.folds import Folds
 from featurelib.datasets.shards import Manifest, open_renders
 from featurelib.datasets.splits import warn_of_few_objects
 from featurelib.errors import DataError, UsageError
 from featurelib.models.lifter.files import lifter_version, read_template
+from featurelib.models.lifter.files import read_numbers as read_lifter
 from featurelib.models.lifter.vectors import Vectors, read_config, read_vectors, refuse_empty_splits, vectors_uri
 from featurelib.models.refiner.estimates import FirstEstimates
 from featurelib.models.refiner.files import read_numbers, refiner_uri, refiner_version
@@ -40,12 +42,19 @@ from jobs.workers.inference import (
 from jobs.workers.progress_queue import follow, open_queue
 from jobs.workers.refiner_task import RefinerTask, default_crops
 from jobs.workers.refiner_training import fit_refiner, training_budget
+from jobs.workers.unseen import lifted_by_folds, meshed_by_folds
 
 logger = logging.getLogger(__name__)
 
 
-def run(config: TrainRefinerConfig) -> None:
-    """Train the refiner, if its inputs are new, and print its errors on validation objects."""
+def run(config: TrainRefinerConfig, folds: Folds | None = None) -> None:
+    """Train the refiner, if its inputs are new, and print its errors on validation objects.
+
+    Args:
+        config: the flags.
+        folds: of the run, whose refiners are trained; then this one is trained on every object, and calibrated with the
+            networks of the fold that has not seen the object.
+    """
     manifest = open_renders(config.run, config.projection)
     vectors = read_vectors(config.run, config.projection)
     config = replace(config, dataset=storage.absolute(config.dataset or manifest.dataset))
@@ -54,13 +63,21 @@ def run(config: TrainRefinerConfig) -> None:
     uri = refiner_uri(config.run, config.projection)
     config_uri = storage.join(uri, "config.json")
     resolved = _resolved(config)
+    if folds:
+        resolved["folds"] = [refiner_version(refiner_uri(fold, config.projection)) for fold in folds.runs]
     if completion.is_complete(config_uri, resolved):
         print_result(f"{uri}: trained already; nothing to do", {"refiner": uri, "done_before": True})
         return
-    _check(config, vectors)
+    _check(config)
+    if config.start_from:
+        _refuse_other_start(config, vectors)
+    if folds is None:
+        refuse_empty_splits(config.run, config.projection, vectors, ("train", "val"))
+    if manifest.splits is None and folds is None:
+        warn_of_few_objects(f"train-refiner {config.projection}", vectors.num_objects)
     completion.invalidate(config_uri)
     cluster.connect()
-    validation_mm = _train(config, manifest, vectors, uri)
+    validation_mm = _train(config, manifest, vectors, uri, folds)
     completion.mark_complete(config_uri, resolved)
     scores = ", ".join(f"{method} {error_mm:.2f} mm" for method, error_mm in validation_mm.items())
     print_result(f"{uri}: trained; on validation objects {scores}", {"refiner": uri, "validation_mm": validation_mm})
@@ -78,11 +95,7 @@ def _resolved(config: TrainRefinerConfig) -> dict[str, Any]:
     }
 
 
-def _check(config: TrainRefinerConfig, vectors: Vectors) -> None:
-    refuse_empty_splits(config.run, config.projection, vectors, ("train", "val"))
-    warn_of_few_objects(f"train-refiner {config.projection}", vectors.num_objects)
-    if config.start_from:
-        _refuse_other_start(config, vectors)
+def _check(config: TrainRefinerConfig) -> None:
     if config.reuse_networks == config.projection:
         raise UsageError(f"--reuse-networks {config.reuse_networks}: expected another projection than --projection")
     if config.batch_size < 2:
@@ -114,19 +127,27 @@ def _refuse_other_start(config: TrainRefinerConfig, vectors: Vectors) -> None:
 
 
 def first_estimates(
-    config: TrainRefinerConfig, manifest: Manifest, vectors: Vectors, dataset: Dataset
+    config: TrainRefinerConfig, manifest: Manifest, vectors: Vectors, dataset: Dataset, folds: Folds | None
 ) -> FirstEstimates:
     """Return the estimates of the lifter's chosen method and of the template on validation objects.
+
+    With folds, an object's estimates are those of the fold that has not seen it.
 
     Raises:
         DataError: if no mesh of a validation object can be read.
     """
     validation = vectors.where("val")
     validation = validation.take(validation.evenly(VALIDATION_OBJECTS))
-    lifted = lifter_landmarks.remote(config.run, manifest, validation, all_methods=False)
-    meshes = mesh_files(dataset, validation.object_ids)
-    methods = MeshMethods(read_template(config.run, config.projection), manifest.spec, manifest.landmarks, {})
-    meshed = on_meshes(f"train-refiner {config.projection}", dataset, methods, meshes, validation)
+    meshes, task = mesh_files(dataset, validation.object_ids), f"train-refiner {config.projection}"
+    if folds:
+        chosen = read_lifter(config.run, config.projection)["chosen"]
+        lifted = lifted_by_folds(folds, manifest, validation, [chosen])
+        meshed = meshed_by_folds(task, folds, manifest, dataset, validation, fuses=False)
+    else:
+        coming = lifter_landmarks.remote(config.run, manifest, validation, all_methods=False)
+        methods = MeshMethods(read_template(config.run, config.projection), manifest.spec, manifest.landmarks, {})
+        meshed = on_meshes(task, dataset, methods, meshes, validation)
+        lifted = ray.get(coming)
     readable = np.array([found is not None for found in meshed])
     if not readable.any():
         raise DataError(
@@ -140,15 +161,20 @@ def first_estimates(
         for found, visible in zip(meshed, validation.visible, strict=True)
     )
     sides, truths = refined_sides(manifest.landmarks), (validation.landmarks_mm, validation.absent)
-    estimates = FirstEstimates(sides, tuple(meshes), *truths, {**estimates_mm, **ray.get(lifted)}, scores)
+    of_folds = (
+        [refiner_uri(folds.runs[i], config.projection) for i in folds.numbers(validation.object_ids)] if folds else []
+    )
+    estimates = FirstEstimates(sides, tuple(meshes), *truths, {**estimates_mm, **lifted}, scores, tuple(of_folds))
     return estimates.where(readable).with_start()
 
 
-def _train(config: TrainRefinerConfig, manifest: Manifest, vectors: Vectors, uri: str) -> dict[str, float]:
+def _train(
+    config: TrainRefinerConfig, manifest: Manifest, vectors: Vectors, uri: str, folds: Folds | None
+) -> dict[str, float]:
     """Train on the cluster, write the refiner's folder and return the mean error on validation objects by method."""
     dataset = open_dataset(str(config.dataset))
     training = vectors.where("train")
-    estimates = first_estimates(config, manifest, vectors, dataset)
+    estimates = first_estimates(config, manifest, vectors, dataset, folds)
     template = read_template(config.run, config.projection)
     crop_size = estimates.crop_size(float(np.linalg.norm(np.ptp(template.points_mm, axis=0))))
     how = f"networks of {config.reuse_networks}" if config.reuse_networks else f"crops of {crop_size.width_mm:.0f} mm"

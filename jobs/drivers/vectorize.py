@@ -17,13 +17,14 @@ import numpy as np
 import pyarrow as pa
 import ray
 
+from featurelib.datasets.folds import resplit
 from featurelib.datasets.schemas import vectors_schema
 from featurelib.datasets.shards import Manifest, open_renders, read_views
 from featurelib.datasets.shards.png import encode_png
 from featurelib.errors import DataError
 from featurelib.geometry import Rig
 from featurelib.models.detector.detection import LandmarkDetection
-from featurelib.models.detector.files import detector_uri, read_network, refuse_other_landmarks
+from featurelib.models.detector.files import detector_uri, read_network, refuse_final, refuse_other_landmarks
 from featurelib.models.detector.model import Detector
 from featurelib.models.detector.samples import decode_images
 from featurelib.models.inference import Device
@@ -80,6 +81,7 @@ def run(config: VectorizeConfig) -> None:
     uri = vectors_uri(config.run, config.projection)
     version = read_network(config.run, config.projection).version
     refuse_other_landmarks(config.run, config.projection, manifest.landmarks)
+    refuse_final(config.run, config.projection)
     made_from = {
         "projection": config.projection,
         "renders": manifest.content_hash,
@@ -90,7 +92,8 @@ def run(config: VectorizeConfig) -> None:
         print_result(f"{uri}: complete; nothing to do", {"vectors": uri, "done_before": True})
         return
     found = detect_all(config, manifest, version)
-    write_vectors(uri, found.tables, vectors_schema(manifest.landmarks, len(manifest.spec.rig)), made_from)
+    tables = [resplit(table, manifest.splits) for table in found.tables]
+    write_vectors(uri, tables, vectors_schema(manifest.landmarks, len(manifest.spec.rig)), made_from)
     rate = found.num_objects * len(manifest.spec.rig) / found.work_s
     print_result(
         f"{uri}: {found.num_objects} objects; start {duration(found.start_s)}, then {rate:.0f} images/s",

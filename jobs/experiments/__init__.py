@@ -12,6 +12,10 @@ COMMANDS = {
         "jobs.experiments.corruptions:corruptions",
         "Corrupt test objects and count those that are rejected, right, or accepted and wrong.",
     ),
+    "folds": (
+        "jobs.experiments.folds:folds",
+        "Compare the errors of folds with those on fresh objects.",
+    ),
     "holdout": ("jobs.experiments.holdout:holdout", "Predict labelled objects that the run was not trained on."),
     "learning-curve": (
         "jobs.experiments.learning_curve:learning_curve",

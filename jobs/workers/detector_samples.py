@@ -79,9 +79,8 @@ class StreamPlan:
 
     def batches(self, segment: Segment) -> Iterator[Batch]:
         """Yield a segment's batches: mirrored and shuffled for training, padded for validation."""
-        views = chain.from_iterable(
-            read_views(uri, split=segment.split, columns=COLUMNS) for uri in self.shard_uris(segment)
-        )
+        rows = self.manifest.rows_of(segment.split)
+        views = chain.from_iterable(read_views(uri, columns=COLUMNS, **rows) for uri in self.shard_uris(segment))
         decoded = partial(
             batches, batch_size=self.batch_size, input_size=self.input_size, landmarks=self.manifest.landmarks
         )

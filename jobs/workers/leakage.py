@@ -75,16 +75,16 @@ def gather_contents(manifest: Manifest) -> Contents:
         DataError: if a shard is missing or damaged.
     """
     if len(manifest.shards) <= SHARDS_IN_PROCESS:
-        return read_contents(manifest.uri, manifest.shards)
+        return read_contents(manifest.shards_uri, manifest.shards).with_splits(manifest.splits)
     cluster.connect()
     progress = Progress("audit", len(manifest.shards), "shards")
     shares = [manifest.shards[i : i + SHARDS_PER_TASK] for i in range(0, len(manifest.shards), SHARDS_PER_TASK)]
-    waiting = [read_share.remote(manifest.uri, names) for names in shares]
+    waiting = [read_share.remote(manifest.shards_uri, names) for names in shares]
     parts = []
     for part, names in zip(waiting, shares, strict=True):
         parts.append(ray.get(part))
         progress.add(len(names))
-    return Contents.concat(parts)
+    return Contents.concat(parts).with_splits(manifest.splits)
 
 
 @ray.remote(num_cpus=1)

@@ -28,11 +28,12 @@ from jobs.workers import cluster
 from jobs.workers.refiner_task import CONTINUED_RATE, RefinerTask
 
 if TYPE_CHECKING:
-    from featurelib.models.refiner.cascade import Samples, ValidationObjects
+    from featurelib.models.refiner.cascade import Samples
     from featurelib.models.refiner.readings import Stage
     from featurelib.models.refiner.refinement import Refined
     from featurelib.models.refiner.refiner import Refiner
     from featurelib.models.refiner.training import StageProgress
+    from featurelib.models.refiner.validation_objects import ValidationObjects
 
 TRAINING_PER_RENDERING = 8
 """Threads that train per thread that renders crops: one core renders as fast as eight train."""
@@ -59,16 +60,21 @@ def training_budget(cpus: int | None = None) -> ResourceBudget:
 def fit_refiner(task: RefinerTask) -> dict[str, float]:
     """Train both stages, write the refiner's folder and return the mean error on validation objects by method."""
     limit_threads(task.threads)
-    from featurelib.models.refiner.cascade import ValidationObjects, calibrate, held_out_results
+    from featurelib.models.refiner.cascade import calibrate, held_out_results
     from featurelib.models.refiner.model import load_refiner, save_refiner
+    from featurelib.models.refiner.validation_objects import ValidationObjects
 
     progress, estimates = RefinerProgress(task), task.estimates
+    networks = {
+        uri: tuple(stage.network for stage in load_refiner(uri).distinct_stages) for uri in {*estimates.refiners}
+    }
     validation = ValidationObjects(
         lambda i: task.dataset.load(estimates.meshes[i]),
         task.anatomy(),
         estimates.truths_mm,
         estimates.estimates_mm[estimates.start],
         task.threads,
+        tuple(networks[uri] for uri in estimates.refiners),
     )
     if task.networks_uri:
         refiner = calibrate(load_refiner(task.networks_uri).distinct_stages, validation)

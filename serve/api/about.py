@@ -24,13 +24,15 @@ class About(BaseModel):
     """What the server serves.
 
     `landmark` is the name of a pair that is the whole set, null for another set. `projections` begins with that of the
-    smallest error. `labelling` is whether labels can be saved.
+    smallest error. `labelling` is whether labels can be saved. `folds` is the number of folds behind the error bars, if
+    the models are trained on every labelled object, else null.
     """
 
     landmark: str | None
     landmarks: Landmarks
     projections: list[Projection]
     labelling: bool
+    folds: int | None = None
 
 
 def landmarks_of(landmarks: LandmarkSet) -> Landmarks:

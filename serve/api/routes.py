@@ -82,6 +82,7 @@ def _add_objects(web: FastAPI, graph: Orchestrator) -> None:
             landmarks=landmarks_of(graph.landmarks),
             projections=list(graph.index.manifests),
             labelling=graph.labelled is not None,
+            folds=graph.index.folds,
         )
 
     @web.get("/scores", responses=documented(404, 422))

@@ -22,7 +22,7 @@ from featurelib.geometry import DEFAULT_RIG, Alignment, LandmarkSet
 from featurelib.models.lifter.vectors import Vectors
 from featurelib.models.predictions import PREDICTIONS
 from featurelib.models.uncertainty.model import fit_uncertainty
-from jobs.drivers.evaluate import PER_OBJECT
+from jobs.drivers.evaluated import PER_OBJECT
 
 PAGE = Path(__file__).parents[2] / "docs" / "records.md"
 VIEWS = 1001

@@ -141,7 +141,7 @@ def test_few_objects_are_said_in_one_line(caplog):
 
     assert caplog.messages == [
         "render: few objects to judge by (train 40, val 9, test 33): error bars of 95 % need 32 in val; "
-        "label more objects, about 213 in all, or divide them into smaller groups"
+        "label more objects, about 213 in all, divide them into smaller groups, or use `pipeline --folds 5`"
     ]
 
 

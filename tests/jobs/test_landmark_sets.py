@@ -12,7 +12,7 @@ from featurelib.datasets.dataset import open_dataset
 from featurelib.datasets.landmark_table import write_landmarks
 from featurelib.datasets.objects_table import write_objects
 from featurelib.datasets.synthetic import LANDMARKS, write_dataset
-from jobs.drivers.evaluate import PER_OBJECT
+from jobs.drivers.evaluated import PER_OBJECT
 from jobs.experiments.holdout import HoldoutConfig, holdout
 from jobs.pipeline import pipeline
 

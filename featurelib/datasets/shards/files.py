@@ -3,12 +3,15 @@
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import reduce
+from operator import and_
 from typing import Any, Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
@@ -96,6 +99,7 @@ def read_views(
     uri: str,
     *,
     object_id: str | None = None,
+    object_ids: Collection[str] | None = None,
     split: str | None = None,
     view: int | None = None,
     columns: Sequence[str] | None = None,
@@ -105,6 +109,7 @@ def read_views(
     Args:
         uri: of the shard.
         object_id: take only this object's rows.
+        object_ids: take only the rows of these objects.
         split: take only this split's rows.
         view: take only this view's rows.
         columns: take only these columns.
@@ -114,10 +119,15 @@ def read_views(
     """
     filesystem, path = storage.arrow_filesystem(uri)
     wanted = {"object_id": object_id, "split": split, "view": view}
-    filters = [(name, "==", value) for name, value in wanted.items() if value is not None]
+    filters = [pc.field(name) == value for name, value in wanted.items() if value is not None]
+    if object_ids is not None:
+        filters.append(pc.field("object_id").isin(pa.array(list(object_ids), pa.string())))
     with _readable(uri):
         table = pq.read_table(
-            path, filesystem=filesystem, columns=None if columns is None else list(columns), filters=filters or None
+            path,
+            filesystem=filesystem,
+            columns=None if columns is None else list(columns),
+            filters=reduce(and_, filters) if filters else None,
         )
     rows: list[dict[str, Any]] = table.to_pylist()
     return rows

@@ -1,9 +1,10 @@
 """The manifest of a rendered dataset: written last, so that a folder with a manifest is complete."""
 
 import json
+import posixpath
 from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from featurelib.datasets.schemas import REJECTS, SCHEMA_VERSION
 from featurelib.datasets.shards.files import Receipt
 from featurelib.datasets.shards.plan import bucket_of
 from featurelib.datasets.shards.spec import RenderSpec
+from featurelib.datasets.splits import EVERY
 from featurelib.errors import ConflictError, DataError
 from featurelib.geometry import LandmarkSet
 from featurelib.runtime import parquet, storage
@@ -26,6 +28,8 @@ class Manifest:
     uri: the folder. dataset: URI of the rendered dataset. landmarks: its set.
     spec: what shaped the images. objects, views: counts by split. rejected: number of objects without views.
     channels: 1 for grey images, 3 if any has colour. shards: file names in the order of their buckets.
+    splits: by object, instead of those in the shards; only these objects count. None for the shards' own.
+    shards_folder: of the shards, relative to `uri`; another one if the images of another run are shared.
     """
 
     uri: str
@@ -37,20 +41,53 @@ class Manifest:
     rejected: int
     channels: int
     shards: tuple[str, ...]
+    splits: Mapping[str, str] | None = None
+    shards_folder: str = "."
+
+    @property
+    def shards_uri(self) -> str:
+        """The folder of the shards."""
+        return storage.resolve(self.uri, self.shards_folder)
 
     @property
     def shard_uris(self) -> list[str]:
         """The URIs of all shards."""
-        return [storage.join(self.uri, name) for name in self.shards]
+        return [storage.join(self.shards_uri, name) for name in self.shards]
 
     @property
     def content_hash(self) -> str:
-        """A hash of the inputs and of everything that shaped the images; both are part of the shards' names."""
-        return sha256("".join(self.shards).encode()).hexdigest()
+        """A hash of the shards' names, which hold the inputs and all that shaped the images, and of other splits."""
+        splits = json.dumps(self.splits, sort_keys=True) if self.splits else ""
+        return sha256(("".join(self.shards) + splits).encode()).hexdigest()
 
     def shard_of(self, object_id: str) -> str:
         """Return the URI of the shard that would hold an object."""
-        return storage.join(self.uri, self.shards[bucket_of(object_id, len(self.shards))])
+        return storage.join(self.shards_uri, self.shards[bucket_of(object_id, len(self.shards))])
+
+    def rows_of(self, split: str) -> dict[str, Any]:
+        """Return the arguments of `read_views` that take the rows of a split."""
+        if self.splits is None:
+            return {"split": split}
+        return {"object_ids": [object_id for object_id, own in self.splits.items() if split in _each(own)]}
+
+    def with_splits(self, splits: Mapping[str, str], uri: str | None = None) -> Self:
+        """Return a view on the same images, with other splits of some or all of their objects.
+
+        Args:
+            splits: by object; EVERY counts as training and as validation. Objects without a split do not take part.
+            uri: of the view's own folder, below the run; default: none of its own.
+        """
+        counts = dict(sorted(Counter(split for own in splits.values() for split in _each(own)).items()))
+        views = {split: count * len(self.spec.rig) for split, count in counts.items()}
+        folder = posixpath.relpath(self.shards_uri, uri) if uri else self.shards_folder
+        changed = replace(self, objects=counts, views=views, splits=dict(sorted(splits.items())))
+        return replace(changed, uri=uri or self.uri, shards_folder=folder)
+
+    def write(self) -> None:
+        """Write the manifest into its folder, if it is not there already."""
+        content, uri = json.dumps(self.to_dict(), indent=1).encode(), storage.join(self.uri, "manifest.json")
+        if not storage.exists(uri) or storage.read_bytes(uri) != content:
+            storage.write_bytes(uri, content)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, without the folder's URI."""
@@ -61,6 +98,7 @@ class Manifest:
             "content_hash": self.content_hash,
             **{name: getattr(self, name) for name in ("objects", "views", "rejected", "channels")},
             "shards": list(self.shards),
+            **({"shards_folder": self.shards_folder, "splits": self.splits} if self.splits else {}),
         }
 
     @classmethod
@@ -74,6 +112,8 @@ class Manifest:
             spec=RenderSpec.from_dict(config),
             **{name: values[name] for name in ("objects", "views", "rejected", "channels")},
             shards=tuple(values["shards"]),
+            splits=values.get("splits"),
+            shards_folder=values.get("shards_folder", "."),
         )
 
 
@@ -159,6 +199,11 @@ def commit(
     parquet.write_table(storage.join(uri, "rejects.parquet"), pa.Table.from_pylist(rejects, schema=REJECTS))
     _swap(storage.join(uri, "manifest.json"), json.dumps(manifest.to_dict(), indent=1).encode(), expected_tag)
     return manifest
+
+
+def _each(split: str) -> tuple[str, ...]:
+    """Return the splits in which an object of this one counts."""
+    return ("train", "val") if split == EVERY else (split,)
 
 
 def _swap(uri: str, content: bytes, expected_tag: str | None) -> None:

@@ -75,6 +75,23 @@ def read_epochs(uri: str) -> list[Epoch]:
     return epochs_of(storage.read_bytes(storage.join(uri, "metrics.csv")).decode())
 
 
+def best_share(uri: str) -> float:
+    """Return after which share of its epochs the detector in the folder `uri` had its smallest validation error."""
+    rows = read_epochs(uri)
+    best = min(rows, key=lambda row: row.val_error_pct)
+    return (best.epoch + 1) / int(json.loads(storage.read_bytes(storage.join(uri, "config.json")))["epochs"])
+
+
+def refuse_final(run: str, projection: str) -> None:
+    """Raise DataError if the detector was trained on every object, so that no object can be for validation."""
+    uri = detector_uri(run, projection)
+    if "folds" in json.loads(storage.read_bytes(storage.join(uri, "config.json"))):
+        raise DataError(
+            f"{uri}: trained on every object; run `featurelib pipeline --folds` again, or `featurelib train-detector` "
+            "first"
+        )
+
+
 def delete_checkpoint(uri: str) -> None:
     """Delete the checkpoint of a training that has ended."""
     storage.delete(storage.join(uri, "checkpoint.npz"))

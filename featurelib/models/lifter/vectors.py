@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from featurelib.datasets.splits import EVERY
 from featurelib.errors import DataError
 from featurelib.geometry import LandmarkSet, mirror_landmarks, mirror_permutation, mirror_views, mirror_xy, permuted
 from featurelib.runtime import parquet, storage
@@ -73,8 +74,8 @@ class Vectors:
         return dict(Counter(self.splits.tolist()))
 
     def where(self, split: str) -> Self:
-        """Return the objects of one split."""
-        return self.take(np.flatnonzero(self.splits == split))
+        """Return the objects of one split; those of a final training are for training and for validation."""
+        return self.take(np.flatnonzero(np.isin(self.splits, [split, *([EVERY] if split != "test" else [])])))
 
     def take(self, chosen: NDArray[np.intp]) -> Self:
         """Return some of the objects, by their indices (m,)."""
@@ -85,6 +86,12 @@ class Vectors:
         """Return the indices of at most `most` objects, evenly spread over the ids."""
         return np.unique(np.linspace(0, len(self) - 1, min(most, len(self))).round().astype(np.intp))
 
+    @classmethod
+    def concat(cls, parts: Sequence[Self]) -> Self:
+        """Return the objects of all parts, which have one landmark set."""
+        rows: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ARRAYS}
+        return replace(parts[0], **rows)
+
     def with_mirrors(self) -> Self:
         """Return each object twice: unchanged, and mirrored in the left-right plane through its centre.
 
@@ -94,8 +101,7 @@ class Vectors:
         mirrored = self.mirrored()
         if mirrored is None:
             return self
-        rows: dict[str, Any] = {name: np.concatenate([getattr(self, name), getattr(mirrored, name)]) for name in ARRAYS}
-        return replace(self, **rows)
+        return self.concat([self, mirrored])
 
     def mirrored(self) -> Self | None:
         """Return each object mirrored in the left-right plane through its centre; None if the set forbids it."""
@@ -181,9 +187,17 @@ def read_vectors(run: str, projection: str) -> Vectors:
     )
 
 
+def refuse_gathered(run: str, projection: str) -> None:
+    """Raise DataError if the vectors are those of folds, of which no object is in one split only."""
+    uri = vectors_uri(run, projection)
+    if "folds" in read_config(uri):
+        raise DataError(f"{uri}: gathered from folds; run `featurelib pipeline --folds` again, or train from the start")
+
+
 def refuse_empty_splits(run: str, projection: str, vectors: Vectors, splits: Sequence[str]) -> None:
-    """Raise DataError if a split has no objects."""
+    """Raise DataError if a split has no objects, or if the vectors are those of a final training."""
+    uri = vectors_uri(run, projection)
+    refuse_gathered(run, projection)
     for split in splits:
         if split not in vectors.splits:
-            uri = vectors_uri(run, projection)
             raise DataError(f"{uri}: no objects in the {split} split; label more objects or set `split`")

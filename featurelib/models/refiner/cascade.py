@@ -5,9 +5,8 @@ objects, so a stage trained with those would be trained for errors that are too 
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeVar
+from dataclasses import replace
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -24,7 +23,6 @@ from featurelib.models.refiner.calibration import (
     chosen_finish,
     chosen_stage,
     prior_of,
-    residuals_mm,
     squared_errors_mm2,
 )
 from featurelib.models.refiner.network import build_network
@@ -47,8 +45,7 @@ from featurelib.models.refiner.training import (
     fit_stage,
     open_training,
 )
-
-Result = TypeVar("Result")
+from featurelib.models.refiner.validation_objects import ValidationObjects
 
 MAX_MEASURED_CROPS, MIN_MEASURED = 16_384, 8
 """Candidate shots of a calibration, in crops, and the fewest objects that they are taken of: with many landmarks, some
@@ -67,46 +64,6 @@ class Samples(NamedTuple):
 
 OpenSamples = Callable[[int, CropSize, InitialErrors], Samples]
 """Takes a stage's number, counted from 0, its crop size and its initial errors."""
-
-
-@dataclass(frozen=True, eq=False)
-class ValidationObjects:
-    """n validation objects, and the estimates that the next stage refines.
-
-    load: returns the mesh of object i. anatomy: what is refined. truths_mm, estimates_mm: (n, k, 3); NaN for an unknown
-    truth. threads: objects refined in parallel.
-    """
-
-    load: Callable[[int], Mesh]
-    anatomy: Anatomy
-    truths_mm: NDArray[np.float64]
-    estimates_mm: NDArray[np.float64]
-    threads: int = 1
-
-    def each(self, function: Callable[[Mesh, int], Result]) -> list[Result]:
-        """Return function(mesh, i) for each object i."""
-        with ThreadPoolExecutor(self.threads) as pool:
-            return list(pool.map(lambda i: function(self.load(i), i), range(len(self.truths_mm))))
-
-    @property
-    def residuals_mm(self) -> NDArray[np.float64]:
-        """Finite errors (m, 3) of the estimates, with those of the mirror image mirrored."""
-        return residuals_mm(self.estimates_mm, self.truths_mm, self.anatomy.sides)
-
-    def where(self, chosen: NDArray[np.intp]) -> "ValidationObjects":
-        """Return some of the objects, by their indices (m,)."""
-        truths_mm, estimates_mm = self.truths_mm[chosen], self.estimates_mm[chosen]
-        return replace(self, load=lambda i: self.load(chosen[i]), truths_mm=truths_mm, estimates_mm=estimates_mm)
-
-    def evenly(self, count: int) -> "ValidationObjects":
-        """Return at most `count` objects, evenly spread."""
-        num_objects = len(self.truths_mm)
-        return self if num_objects <= count else self.where(np.arange(count) * num_objects // count)
-
-    def after(self, results: Iterable[Refined]) -> "ValidationObjects":
-        """Return the objects with a stage's results, before the snap, as the estimates of the next stage."""
-        unsnapped = [self.anatomy.mean_shape.repaired(result.unsnapped_mm) for result in results]
-        return replace(self, estimates_mm=np.array(unsnapped))
 
 
 class CascadeConfig(NamedTuple):
@@ -167,9 +124,12 @@ def calibrate_stage(validation: ValidationObjects, crop_size: CropSize, network:
     candidate = candidate_stage(crop_size, network, anatomy.directions, anatomy.mean_points_mm, prior_mm)
     crops_each = len(candidate.shots) * len(anatomy.sides.landmark)
     some = validation.evenly(max(MIN_MEASURED, MAX_MEASURED_CROPS // crops_each))
-    squared = some.each(
-        lambda mesh, i: squared_errors_mm2(candidate, anatomy.sides, mesh, some.truths_mm[i], some.estimates_mm[i])
-    )
+
+    def squared_of(mesh: Mesh, i: int) -> NDArray[np.float64]:
+        (unseen,) = some.unseen([candidate], i)
+        return squared_errors_mm2(unseen, anatomy.sides, mesh, some.truths_mm[i], some.estimates_mm[i])
+
+    squared = some.each(squared_of)
     return chosen_stage(candidate, anatomy.sides, anatomy.mean_points_mm, np.array(squared))
 
 
@@ -213,7 +173,12 @@ def held_out_results(stages: Sequence[Stage], validation: ValidationObjects) -> 
 
 def refine_all(refiner: Refiner, validation: ValidationObjects) -> list[Refined]:
     """Return the results (n) of a refiner on validation objects."""
-    return validation.each(lambda mesh, i: refine(refiner, mesh, validation.estimates_mm[i]))
+
+    def refined(mesh: Mesh, i: int) -> Refined:
+        unseen = replace(refiner, stages=validation.unseen(refiner.stages, i))
+        return refine(unseen, mesh, validation.estimates_mm[i])
+
+    return validation.each(refined)
 
 
 def calibrate(stages: Sequence[Stage], validation: ValidationObjects) -> Refiner:

@@ -20,7 +20,8 @@ class FirstEstimates:
 
     sides: in which landmarks are refined. meshes: (n,) files. truths_mm: (n, k, 3) true landmarks, NaN if unknown.
     absent: (n, k) whether a landmark does not exist. estimates_mm: (n, k, 3) by method, including `template`; NaN where
-    the method has no estimate. quality_scores: (n,) of each object's shape and detections.
+    the method has no estimate. quality_scores: (n,) of each object's shape and detections. refiners: (n,) for each
+    object the folder of a refiner that has not seen it; empty if the one to be trained has seen none.
     """
 
     sides: Sides
@@ -29,6 +30,7 @@ class FirstEstimates:
     absent: NDArray[np.bool_]
     estimates_mm: Mapping[str, NDArray[np.float64]]
     quality_scores: tuple[QualityScores, ...] = ()
+    refiners: tuple[str, ...] = ()
 
     @property
     def start(self) -> str:
@@ -55,8 +57,8 @@ class FirstEstimates:
         """Return some of the objects, by a mask (n,)."""
         estimates_mm = {method: points[mask] for method, points in self.estimates_mm.items()}
         meshes, quality_scores = tuple(compress(self.meshes, mask)), tuple(compress(self.quality_scores, mask))
-        truths_mm, absent = self.truths_mm[mask], self.absent[mask]
-        return FirstEstimates(self.sides, meshes, truths_mm, absent, estimates_mm, quality_scores)
+        truths_mm, absent, refiners = self.truths_mm[mask], self.absent[mask], tuple(compress(self.refiners, mask))
+        return FirstEstimates(self.sides, meshes, truths_mm, absent, estimates_mm, quality_scores, refiners)
 
     def crop_size(self, diagonal_mm: float) -> CropSize:
         """Return the crop size of the first stage, for the start's errors and the objects' median diagonal."""

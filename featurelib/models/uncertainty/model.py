@@ -83,37 +83,17 @@ class UncertaintyModel:
         reasons = self.rule.reasons(quality_scores, len(covariance))
         return Uncertainty(covariance, sigma_mm, np.array([not reason for reason in reasons]), reasons)
 
-    def held(self, residuals_mm: ArrayLike, covariance_mm2: ArrayLike) -> list[tuple[float, float]]:
-        """Return for each of LEVELS the share of errors inside their regions; NaN errors do not count.
+    def inside(self, residuals_mm: ArrayLike, covariance_mm2: ArrayLike) -> NDArray[np.float64]:
+        """Return for each of LEVELS whether errors are inside their regions (levels, n, k): 1, 0, or NaN if not known.
 
         Args:
             residuals_mm: (n, k, 3) predicted minus true.
             covariance_mm2: (n, k, 3, 3) the predictions' own covariances, not yet scaled.
         """
-        lengths = self._lengths(residuals_mm, covariance_mm2)
-        known = lengths[np.isfinite(lengths)]
-        return [(level, float((known <= radius).mean())) for level, radius in self._radii()]
-
-    def held_by_landmark(self, residuals_mm: ArrayLike, covariance_mm2: ArrayLike) -> dict[float, NDArray[np.float64]]:
-        """Return by LEVELS the shares (k,) of each landmark's errors inside their regions; NaN for one without errors.
-
-        Args: as in `held`.
-        """
-        lengths = self._lengths(residuals_mm, covariance_mm2)
-        count = np.isfinite(lengths).sum(axis=0)
-        inside = {level: (lengths <= radius).sum(axis=0) for level, radius in self._radii()}
-        return {
-            level: np.divide(held, count, out=np.full(len(count), np.nan), where=count > 0)
-            for level, held in inside.items()
-        }
-
-    def _lengths(self, residuals_mm: ArrayLike, covariance_mm2: ArrayLike) -> NDArray[np.float64]:
-        """Return the lengths (n, k) of errors in standard deviations times the landmarks' factors."""
         lengths = normalised(np.asarray(residuals_mm, np.float64), np.asarray(covariance_mm2, np.float64))
-        return np.asarray(lengths / self.factors)
-
-    def _radii(self) -> list[tuple[float, float]]:
-        return [(level, scale * _radius(level)) for level, scale in zip(LEVELS, self.scales, strict=True)]
+        in_sigmas = lengths / self.factors
+        radii = np.array([scale * _radius(level) for level, scale in zip(LEVELS, self.scales, strict=True)])
+        return np.where(np.isfinite(in_sigmas), in_sigmas <= radii[:, None, None], np.nan)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -126,6 +106,18 @@ class UncertaintyModel:
         bars, rule = ErrorBars.from_dict(values["bars"]), AcceptRule.from_dict(values["rule"])
         scales, factors = (tuple(float(value) for value in values[name]) for name in ("scales", "factors"))
         return cls(bars, rule, scales, factors)
+
+
+def held(inside: NDArray[np.float64]) -> list[tuple[float, float]]:
+    """Return for each of LEVELS the share of errors inside their regions, from `UncertaintyModel.inside`."""
+    return [(level, float(np.nanmean(of_level))) for level, of_level in zip(LEVELS, inside, strict=True)]
+
+
+def held_by_landmark(inside: NDArray[np.float64]) -> dict[float, NDArray[np.float64]]:
+    """Return by LEVELS the shares (k,) of each landmark's errors inside their regions; NaN for one without errors."""
+    count = np.isfinite(inside).sum(axis=1)
+    shares = np.divide(np.nansum(inside, axis=1), count, out=np.full(count.shape, np.nan), where=count > 0)
+    return dict(zip(LEVELS, shares, strict=True))
 
 
 def fit_uncertainty(

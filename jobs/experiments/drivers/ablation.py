@@ -17,8 +17,8 @@ from featurelib.models.detector.files import detector_uri, read_epochs
 from featurelib.models.lifter.vectors import read_vectors
 from featurelib.runtime import storage
 from featurelib.runtime.console import print_result
-from jobs.drivers.pipeline import flags_of
 from jobs.drivers.train_detector import recipe_of, train_on_cluster
+from jobs.drivers.training import flags_of
 from jobs.experiments.ablation import AblationConfig
 from jobs.pipeline import PipelineConfig, pipeline
 from jobs.render import RenderConfig, render

@@ -11,7 +11,7 @@ from featurelib.datasets.splits import stable_fraction
 from featurelib.errors import DataError, UsageError
 from featurelib.runtime import storage
 from featurelib.runtime.console import print_result
-from jobs.drivers.pipeline import flags_of
+from jobs.drivers.training import flags_of
 from jobs.experiments.drivers.excerpts import write_part
 from jobs.experiments.learning_curve import LearningCurveConfig
 from jobs.pipeline import PipelineConfig, pipeline

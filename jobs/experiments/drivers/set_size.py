@@ -19,8 +19,8 @@ from featurelib.geometry import LandmarkSet
 from featurelib.runtime import storage
 from featurelib.runtime.console import print_result
 from jobs.bench.drivers.predict import costs_of_stages_ms
-from jobs.drivers.pipeline import flags_of
 from jobs.drivers.predict import choose_models
+from jobs.drivers.training import flags_of
 from jobs.experiments.drivers.excerpts import write_part
 from jobs.experiments.set_size import SetSizeConfig
 from jobs.pipeline import PipelineConfig, pipeline

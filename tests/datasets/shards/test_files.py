@@ -151,3 +151,11 @@ def test_a_missing_or_damaged_shard_is_named(tmp_path, read, content):
 
     with pytest.raises(DataError, match=r"shard-1\.parquet: not a readable shard .*featurelib render"):
         read(str(uri))
+
+
+def test_rows_of_some_objects_are_read(shard):
+    """Their rows are those of the file in its order; an object that the shard lacks has none."""
+    rows = read_views(shard, object_ids=["d", "b", "x"], columns=["object_id", "view"])
+
+    assert rows == [{"object_id": object_id, "view": view} for object_id in "bd" for view in range(VIEWS)]
+    assert read_views(shard, object_ids=[]) == []

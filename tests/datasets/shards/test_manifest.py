@@ -8,6 +8,7 @@ import pytest
 
 from featurelib.datasets.schemas import REJECTS, objects_schema
 from featurelib.datasets.shards import Manifest, Receipt, commit, open_renders, plan_shards, renders_uri
+from featurelib.datasets.splits import EVERY
 from featurelib.errors import ConflictError, DataError
 from featurelib.geometry import LandmarkSet
 from featurelib.runtime import storage
@@ -186,3 +187,50 @@ def test_the_set_stands_in_the_manifest(uri, spec, tmp_path):
     assert (values["config"]["landmarks"], values["config"]["mirror"]) == (landmarks.to_dict(), "same")
     assert values["landmarks_hash"] == landmarks.hash == read.hash
     assert (read, read.outlines, read.definitions) == (landmarks, landmarks.outlines, landmarks.definitions)
+
+
+def test_a_view_has_other_splits_and_the_same_shards(uri, spec, tmp_path):
+    """It counts its objects by their new splits, is read as it was written, and finds the shards after a move."""
+    manifest = commit(uri, "d", PAIR, spec, RECEIPTS, 9)
+    splits = {"b": "val", "a": "train", "c": "train", "d": "test"}
+    view = manifest.with_splits(splits, renders_uri(str(tmp_path / "folds" / "0"), "orthographic"))
+    view.write()
+
+    assert open_renders(str(tmp_path / "folds" / "0"), "orthographic") == view
+    assert view.objects == {"test": 1, "train": 2, "val": 1}
+    assert view.views == {split: len(spec.rig) * count for split, count in view.objects.items()}
+    assert view.shard_uris == manifest.shard_uris
+    assert view.shard_of("a") == manifest.shard_of("a")
+    assert view.rows_of("train") == {"object_ids": ["a", "c"]}
+    assert manifest.rows_of("train") == {"split": "train"}
+    moved = storage.join(storage.absolute(str(tmp_path)), "moved")
+    assert replace(view, uri=f"{moved}/folds/0/renders/orthographic").shards_uri == f"{moved}/renders/orthographic"
+
+
+def test_a_view_in_a_bucket_finds_its_shards(spec):
+    """The relative path is resolved within the bucket."""
+    manifest = Manifest("s3://bucket/run/renders/p", "d", PAIR, spec, {}, {}, 0, 1, ("shard-0.parquet",))
+
+    view = manifest.with_splits({"a": "train"}, "s3://bucket/run/folds/4/renders/p")
+
+    assert view.shards_folder == "../../../../renders/p"
+    assert view.shard_uris == ["s3://bucket/run/renders/p/shard-0.parquet"]
+
+
+def test_other_splits_are_other_content(uri, spec):
+    """What was trained on other splits is not up to date; the order in which they are given does not matter."""
+    manifest = commit(uri, "d", PAIR, spec, RECEIPTS, 9)
+    views = [manifest.with_splits(splits) for splits in ({"a": "train", "b": "val"}, {"b": "train", "a": "val"})]
+    again = manifest.with_splits({"b": "val", "a": "train"})
+
+    assert len({each.content_hash for each in (manifest, *views, again)}) == 3
+    assert again == views[0]
+
+
+def test_an_object_of_a_final_training_is_for_training_and_validation(uri, spec):
+    """It counts in both splits, and its rows belong to both."""
+    view = commit(uri, "d", PAIR, spec, RECEIPTS, 9).with_splits({"a": EVERY, "b": EVERY})
+
+    assert view.objects == {"train": 2, "val": 2}
+    assert view.rows_of("train") == view.rows_of("val") == {"object_ids": ["a", "b"]}
+    assert view.rows_of("test") == {"object_ids": []}

@@ -251,3 +251,13 @@ def test_the_mirrored_rays_meet_in_the_mirrored_landmarks(projection):
 
     found = triangulate_landmarks(mirrored.xy[0], centre_mm, spec, PAIR)
     assert found == pytest.approx(mirrored.landmarks_mm[0], abs=1e-6)
+
+
+def test_objects_of_a_final_training_are_for_training_and_validation():
+    """They are in both splits and in no test; joined parts are the whole."""
+    vectors = replace(random_vectors(), splits=np.array(["every", "train", "test", "every"]))
+
+    assert vectors.where("train").object_ids.tolist() == vectors.object_ids[[0, 1, 3]].tolist()
+    assert vectors.where("val").object_ids.tolist() == vectors.object_ids[[0, 3]].tolist()
+    assert vectors.where("test").object_ids.tolist() == vectors.object_ids[[2]].tolist()
+    assert_same(Vectors.concat([vectors.take(np.array([0])), vectors.take(np.array([1, 2, 3]))]), vectors)

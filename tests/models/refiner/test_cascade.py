@@ -8,7 +8,6 @@ import pytest
 from featurelib.models.refiner.cascade import (
     CascadeConfig,
     Samples,
-    ValidationObjects,
     held_out_results,
     refine_all,
     train_stages,
@@ -16,6 +15,7 @@ from featurelib.models.refiner.cascade import (
 from featurelib.models.refiner.samples import crop_samples
 from featurelib.models.refiner.stages import CropSize, initial_errors_within
 from featurelib.models.refiner.training import StageRecipe
+from featurelib.models.refiner.validation_objects import ValidationObjects
 
 CROP_SIZE = CropSize(60.0, 32)
 
@@ -85,3 +85,22 @@ def test_held_out_objects_do_not_affect_their_own_results(trained) -> None:
     # the first and third object are one fold; the second, in the other fold, depends on them
     for i in (0, 2):
         np.testing.assert_allclose(odd[i].landmarks_mm, straight[i].landmarks_mm, atol=1e-6)
+
+
+def test_validation_objects_are_refined_by_networks_that_have_not_seen_them(trained) -> None:
+    """With networks per object, the stages' own are not used: noise in their place changes no result."""
+    refiner, validation, _ = trained
+    networks = tuple(stage.network for stage in refiner.distinct_stages)
+    unseen = replace(validation, networks=(networks,) * len(validation.truths_mm))
+    order = [refiner.distinct_stages.index(stage) for stage in refiner.stages]
+    first, *_ = swapped = [replace(stage, network=networks[1 - i]) for i, stage in enumerate(refiner.distinct_stages)]
+    other = replace(refiner, stages=tuple(swapped[i] for i in order))
+
+    expected, found = refine_all(refiner, validation), refine_all(other, unseen)
+
+    for one, same in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.landmarks_mm, same.landmarks_mm)
+    assert unseen.unseen([first], 0)[0].network is networks[0]
+    after = unseen.after(expected)
+    assert after.unseen([first], 0)[0].network is after.after(expected).unseen([first], 0)[0].network is networks[1]
+    assert validation.unseen(refiner.stages, 0) == refiner.stages

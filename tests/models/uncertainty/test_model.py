@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from featurelib.errors import DataError
-from featurelib.models.uncertainty.model import LEVELS, UncertaintyModel, fit_uncertainty
+from featurelib.models.uncertainty.model import LEVELS, UncertaintyModel, fit_uncertainty, held, held_by_landmark
 
 COUNT = 4000
 SHAPE = np.diag([0.04, 0.09, 0.25])
@@ -30,8 +30,8 @@ def test_regions_hold_with_their_probability(uncertainty) -> None:
     """On new objects of the same kind, at every level."""
     residuals_mm, covariance_mm2, _ = _answers(1)
 
-    for level, held in uncertainty.held(residuals_mm, covariance_mm2):
-        assert held == pytest.approx(level, abs=0.02)
+    for level, share in held(uncertainty.inside(residuals_mm, covariance_mm2)):
+        assert share == pytest.approx(level, abs=0.02)
 
 
 def test_the_scaled_covariance_is_that_of_the_errors(uncertainty) -> None:
@@ -75,7 +75,7 @@ def test_objects_without_an_answer_do_not_count() -> None:
 
     answered = residuals_mm[np.arange(100) % 4 > 0]
     assert uncertainty.scales == fit_uncertainty(answered, covariance_mm2[:75], scores[:75]).scales
-    assert uncertainty.held(some, covariance_mm2)[-1][1] == pytest.approx(0.95, abs=0.05)
+    assert held(uncertainty.inside(some, covariance_mm2))[-1][1] == pytest.approx(0.95, abs=0.05)
     with pytest.raises(DataError, match="no validation object has an answer"):
         fit_uncertainty(np.full((3, 2, 3), np.nan), covariance_mm2[:3], scores[:3])
 
@@ -101,7 +101,7 @@ def test_error_bars_are_those_of_each_landmark() -> None:
 
     assert sigma_mm[0] == sigma_mm[1]
     np.testing.assert_allclose(sigma_mm / sigma_mm[2], SIZES, rtol=0.15)
-    by_landmark = uncertainty.held_by_landmark(*_set_answers(2, 2000)[:2])
+    by_landmark = held_by_landmark(uncertainty.inside(*_set_answers(2, 2000)[:2]))
     np.testing.assert_allclose(by_landmark[0.68], 0.68, atol=0.08)
     np.testing.assert_allclose(by_landmark[0.95], 0.95, atol=0.05)
 
@@ -117,12 +117,13 @@ def test_coverage_over_all_landmarks_holds_for_few_objects(count) -> None:
 
     channel = np.concatenate([CHANNEL + 4 * i for i in range(4)])
     residuals_mm, covariance_mm2, _ = answers(999, 2000)
-    held = [
-        dict(fit_uncertainty(*answers(seed, count), channel).held(residuals_mm, covariance_mm2)) for seed in range(20)
+    shares = [
+        dict(held(fit_uncertainty(*answers(seed, count), channel).inside(residuals_mm, covariance_mm2)))
+        for seed in range(20)
     ]
 
-    assert 0.65 < np.mean([each[0.68] for each in held]) < 0.75
-    assert 0.93 < np.mean([each[0.95] for each in held]) < 0.98
+    assert 0.65 < np.mean([each[0.68] for each in shares]) < 0.75
+    assert 0.93 < np.mean([each[0.95] for each in shares]) < 0.98
 
 
 def test_a_single_pair_has_no_factors() -> None:
@@ -149,4 +150,4 @@ def test_unlabelled_landmarks_poison_nothing() -> None:
     found = uncertainty.of(covariance_mm2[0], scores[0])
     assert np.isfinite(found.sigma_mm).all()
     assert not found.accepted[5]
-    assert np.isnan(uncertainty.held_by_landmark(residuals_mm, covariance_mm2)[0.68][5])
+    assert np.isnan(held_by_landmark(uncertainty.inside(residuals_mm, covariance_mm2))[0.68][5])
