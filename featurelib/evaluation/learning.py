@@ -5,8 +5,8 @@ The error of a network falls with the number n of its training objects like a po
 is for at most twice the objects.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,26 @@ class Promise(NamedTuple):
     median_mm: float
     low_mm: float
     high_mm: float
+
+
+def curve_report(report: Mapping[str, Any], earlier: Iterable[Mapping[str, Any]] = ()) -> dict[str, Any] | None:
+    """Return the learning curve of a run for report.json; None if its first projection has no error.
+
+    Args:
+        report: the run's, with `objects` and `lifter`.
+        earlier: the points of the run that its training started from, as this function returned them.
+    """
+    lifter = next(iter(report["lifter"].values()))
+    scores, objects = lifter["test"].get(lifter["chosen"], {}), report["objects"]
+    ends = scores.get("interval_mm", {}).get("median")
+    if not ends:
+        return None
+    own = Point(objects.get("train", 0) + objects.get("val", 0), scores["error_mm"]["median"], *ends)
+    points = [*(Point(**point) for point in earlier), own]
+    return {
+        "points": [point._asdict() for point in points],
+        "promises": [promise._asdict() for promise in promises(points)],
+    }
 
 
 def promises(points: Sequence[Point], more: Sequence[int] = MORE) -> list[Promise]:

@@ -55,6 +55,7 @@ def page(report: Json, landmarks: LandmarkSet, errors: Mapping[str, ErrorTable],
             else None
             for name, part in lifter.items()
         },
+        learning=_learning_plot(report.get("learning_curve")),
         calibration_plots=_calibration_plots(lifter),
         view_plots=_view_plots(report["detector"]),
         worst=[(each, [shots(each, image, frame_mm.get(each.projection)) for image in each.images]) for each in worst],
@@ -112,6 +113,16 @@ def _curves(lifter: Json, tables: Mapping[str, ErrorTable]) -> dict[str, object]
         plot = plots.curves_plot([plots.Curve(m, errors[m], lines[m]) for m in on_top], limits)
         panels[projection] = inline(plot, f"curves-{i}", f"Cumulative error, {projection}")
     return {"curve_plots": panels if drawn else {}, "lines": lines}
+
+
+def _learning_plot(curve: Json | None) -> Markup | None:
+    """Return the plot of a learning curve with more than one point."""
+    if curve is None or len(curve["points"]) < 2:
+        return None
+    points = [(p["labelled"], p["median_mm"], p["low_mm"], p["high_mm"]) for p in curve["points"]]
+    last = max(labelled for labelled, *_ in points)
+    promised = [(last + promise["more"], promise["median_mm"]) for promise in curve["promises"]]
+    return inline(plots.learning_plot(points, promised), "learning", "Median error over the number of labelled objects")
 
 
 def _calibration_plots(lifter: Json) -> dict[str, Markup]:

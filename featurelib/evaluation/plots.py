@@ -188,6 +188,26 @@ def calibration_plot(points: Sequence[tuple[float, float]]) -> Plot:
     return Plot((SQUARE, SQUARE), f"{'; '.join(numbers)}.", draw)
 
 
+def learning_plot(points: Sequence[tuple[int, float, float, float]], promised: Sequence[tuple[int, float]]) -> Plot:
+    """Return the median error over the number of labelled objects, with intervals; promises are a dashed line.
+
+    Args:
+        points: (labelled, median, low, high) of each run, in mm.
+        promised: (labelled, median) of more objects.
+    """
+
+    def draw(axes: "Axes") -> None:
+        labelled, medians, lows, highs = zip(*sorted(points), strict=True)
+        axes.vlines(labelled, lows, highs, color=SERIES[0], lw=2.5)
+        axes.plot(labelled, medians, "o-", color=SERIES[0], mec=PAPER, ms=8)
+        if promised:
+            axes.plot(*zip((labelled[-1], medians[-1]), *promised, strict=True), "o--", color=MUTED, mec=PAPER, ms=7)
+        axes.set(xlabel="labelled objects", title="median error, mm", xlim=(0, None), ylim=(0, None))
+
+    numbers = (f"{labelled} objects {median:.2f} mm" for labelled, median, *_ in (*sorted(points), *promised))
+    return Plot((WIDTH, HEIGHT), f"{'; '.join(numbers)}.", draw)
+
+
 def log_axis(axes: "Axes", limits: tuple[float, float], title: str) -> None:
     """Make x logarithmic, with a plain number at each 1, 2 and 5 of a decade."""
     from matplotlib.ticker import LogLocator, NullLocator

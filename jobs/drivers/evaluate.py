@@ -13,6 +13,7 @@ from featurelib.datasets.splits import warn_of_few_objects
 from featurelib.errors import DataError
 from featurelib.evaluation import table
 from featurelib.geometry import PROJECTIONS
+from featurelib.models.detector.files import start_of
 from featurelib.models.lifter.files import is_trained, lifter_version
 from featurelib.models.lifter.vectors import read_config, refuse_gathered, vectors_uri
 from featurelib.models.refiner.files import current_version
@@ -40,12 +41,20 @@ def run(config: EvaluateConfig) -> None:
     if not completion.is_complete(config_uri, made_from):
         completion.invalidate(config_uri)
         parts = [evaluated(run, projection, version) for projection, version in refiners.items()]
-        write_report(parts, uri, {"objects": parts[0].manifest.objects})
+        write_report(parts, uri, {"objects": parts[0].manifest.objects}, _earlier_points(run, projections[0]))
         completion.mark_complete(config_uri, made_from)
     report = json.loads(storage.read_bytes(storage.join(uri, "report.json")))
     if open_renders(run, projections[0]).splits is None:
         warn_of_few_objects("evaluate", report["objects"])
     print_report(uri, report)
+
+
+def _earlier_points(run: str, projection: str) -> list[dict[str, Any]]:
+    """Return the learning curve of the run that the training of a projection started from; empty without a report."""
+    start = start_of(run, projection)
+    uri = start and storage.join(start, "report", "report.json")
+    curve = json.loads(storage.read_bytes(uri)).get("learning_curve") if uri and storage.exists(uri) else None
+    return list(curve["points"]) if curve else []
 
 
 def print_report(uri: str, report: dict[str, Any]) -> None:

@@ -32,6 +32,7 @@ from featurelib.evaluation import (
     worst_rows,
 )
 from featurelib.evaluation.coverage import Regions
+from featurelib.evaluation.learning import curve_report
 from featurelib.evaluation.summaries import is_known
 from featurelib.geometry import SIDES
 from featurelib.models.lifter.files import lifter_version
@@ -115,16 +116,20 @@ def evaluated(run: str, projection: str, refiner: str | None) -> Evaluated:
     return Evaluated(manifest, vectors, estimates_mm, found, chosen, UncertaintyModel.from_dict(numbers["uncertainty"]))
 
 
-def write_report(parts: Sequence[Evaluated], uri: str, about: Mapping[str, Any]) -> None:
+def write_report(
+    parts: Sequence[Evaluated], uri: str, about: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]] = ()
+) -> None:
     """Write per_object.csv, report.json and report.html into the folder `uri`.
 
     Args:
         parts: of all projections.
         uri: of the folder.
         about: `objects` of report.json, and `folds` if the report is of folds.
+        earlier: points of the learning curve of the run that the training started from.
     """
     errors = {part.projection: part.errors for part in parts}
     report = {"schema": REPORT_SCHEMA, **about, **_report(parts)}
+    report["learning_curve"] = curve_report(report, earlier)
     worst = [one for part in parts for one in _worst(part, errors[part.projection].by_method[part.chosen])]
     rows = chain.from_iterable(_rows(part, errors[part.projection]) for part in parts)
     storage.write_bytes(storage.join(uri, "per_object.csv"), write_rows(PER_OBJECT, rows))

@@ -335,6 +335,21 @@ def test_views_are_called_by_their_angle(parsed):
     assert angles == ["-90°", "-67.5°", "-45°", "-22.5°", "0°", "22.5°", "45°", "67.5°", "90°"]
 
 
+def test_a_learning_curve_is_drawn_with_its_promises(parsed):
+    """The plot has all runs and promises in words; a single run has no section."""
+    report, landmarks, errors, worst = made_pair()
+    runs = [{"labelled": n, "median_mm": e, "low_mm": 0.9 * e, "high_mm": 1.1 * e} for n, e in ((40, 0.8), (60, 0.6))]
+    promise = {"more": 20, "median_mm": 0.5, "low_mm": 0.4, "high_mm": 0.6}
+
+    root = parsed(page({**report, "learning_curve": {"points": runs, "promises": [promise]}}, landmarks, errors, worst))
+    alone = page({**report, "learning_curve": {"points": runs[:1], "promises": []}}, landmarks, errors, worst)
+
+    [svg] = [e for e in root.all("svg") if e.attributes.get("aria-labelledby") == "learning-title"]
+    assert svg.all("desc")[0].text == "40 objects 0.80 mm; 60 objects 0.60 mm; 80 objects 0.50 mm."
+    assert "20 more labelled objects: about 0.50 mm expected, 0.40 to 0.60 mm" in " ".join(root.words().split())
+    assert "Learning curve" not in alone
+
+
 def test_the_report_is_left_as_it_is():
     """Rendering the page does not change the content of report.json, and gives the same page again."""
     report, curves, worst = made()

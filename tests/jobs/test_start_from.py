@@ -58,7 +58,12 @@ def test_a_continued_pipeline_ends_in_a_report(cluster, run, recipe, tmp_path):
     for name in ("detector/orthographic/model.keras", "refiner/orthographic/stage-1.keras"):
         before, after = (trained_weights(folder / name)[0] for folder in (run, tmp_path))
         assert not np.array_equal(before, after)
-    assert json.loads((tmp_path / "report/report.json").read_text())["lifter"]["orthographic"]["chosen"]
+    first, second = (
+        json.loads((folder / "report/report.json").read_text())["learning_curve"] for folder in (run, tmp_path)
+    )
+    assert second["points"][:-1] == first["points"]
+    assert len(second["points"]) == 2
+    assert "<h2>Learning curve</h2>" in (tmp_path / "report/report.html").read_text()
     changed = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     pipeline(config)
     assert changed == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}

@@ -47,6 +47,12 @@ def read_landmarks(run: str, projection: str) -> LandmarkSet:
     return LandmarkSet.from_record(json.loads(storage.read_bytes(uri)), name=uri)
 
 
+def start_of(run: str, projection: str) -> str | None:
+    """Return the run whose networks the training of a projection started from; None if it began anew."""
+    config: dict[str, Any] = json.loads(storage.read_bytes(storage.join(detector_uri(run, projection), "config.json")))
+    return config.get("start_from")
+
+
 def refuse_other_landmarks(run: str, projection: str, landmarks: LandmarkSet) -> None:
     """Raise DataError if a trained detector finds another landmark set."""
     found = read_landmarks(run, projection)
