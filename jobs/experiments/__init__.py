@@ -17,6 +17,10 @@ COMMANDS = {
         "jobs.experiments.learning_curve:learning_curve",
         "Measure errors over the number of labelled objects.",
     ),
+    "suggest-curve": (
+        "jobs.experiments.suggest_curve:suggest_curve",
+        "Compare labels that `suggest` chooses with labels chosen at random.",
+    ),
 }
 
 app = App(name="experiments", help=__doc__, version_flags=())

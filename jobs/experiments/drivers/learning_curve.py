@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +73,12 @@ def write_excerpt(dataset: Dataset, count: int, folder: Path) -> None:
         )
     num_val = max(2 if count > 3 else 1, round(VALIDATION_SHARE * count))
     chosen = [{**row, "split": "val" if i < num_val else "train"} for i, row in enumerate(others[:count])]
-    chosen += [row for row in rows if row["split"] == "test"]
-    chosen.sort(key=lambda row: row["object_id"])
+    write_part(dataset, [*chosen, *(row for row in rows if row["split"] == "test")], folder)
+
+
+def write_part(dataset: Dataset, rows: Sequence[Mapping[str, Any]], folder: Path) -> None:
+    """Write a dataset with the labels of some objects, rows of its table with their splits; its meshes are a link."""
+    chosen = sorted(rows, key=lambda row: row["object_id"])
     points = {row["object_id"]: np.reshape(row["landmarks"], (-1, 3)) for row in chosen}
     absent = {row["object_id"]: row["absent"] for row in chosen}
     extras = {row["object_id"]: (row["group"], row["split"]) for row in chosen}
