@@ -55,7 +55,7 @@ def run(config: SuggestConfig) -> None:
         raise UsageError(f"--count {config.count}: expected at least 1 object")
     candidates = Candidates.of(config.dataset, config.run)
     out = config.out or (storage.join(config.run, FOLDER) if config.run else None)
-    found = predicted(config, candidates.everything, out)
+    found = predicted(config, candidates.everything, out) if candidates.ids else None
     chosen = suggest_objects(config, candidates, found)
     review = to_review(candidates.labelled, config.run) if config.review and candidates.labelled else []
     queue = Queue(tuple(ToLabel(one.object_id, one.reason) for one in chosen), tuple(review))
@@ -109,8 +109,10 @@ def _trained(config: SuggestConfig) -> list[str]:
 
 
 def predicted(config: SuggestConfig, dataset: Dataset, out: str | None) -> PredictedObjects | None:
-    """Predict all objects, and return the predictions; None without a trained run."""
+    """Predict all objects, and return the predictions; None without a trained run, with a warning if one is named."""
     if not _trained(config):
+        if config.run:
+            logger.warning("suggest: %s has no trained models; objects are chosen by their shapes", config.run)
         return None
     folder = config.predictions or storage.join(str(out), "predictions")
     predict(
@@ -168,7 +170,7 @@ def _table(queue: Queue, most: int) -> list[str]:
 def _verdict(values: dict[str, Any]) -> str:
     """Return the last line: how many objects were suggested, and from how many."""
     counts = values["objects"]
-    test = f", {counts['test']} more belong to the test split" if counts["test"] else ""
+    test = f", left out for the test split: {counts['test']}" if counts["test"] else ""
     review = f"; {len(values['review'])} labels to review" if values["review"] else ""
     return (
         f"{values['dataset']}: {len(values['label'])} of {counts['candidates']} objects without labels suggested by "
@@ -214,6 +216,8 @@ def _drawings(
         )
         for i in [i for i in listed if i in files][:MOST_DRAWN]
     ]
+    if not jobs:
+        return {}
     cluster.connect()
     drawn = (drawing for _, drawing in map_sandboxed(config.child_limits, "suggest: page", draw, jobs))
     return {drawing.object_id: drawing for drawing in drawn if isinstance(drawing, Drawing)}

@@ -82,7 +82,7 @@ def test_a_run_suggests_by_its_errors_and_never_for_its_test(run, bodies, tmp_pa
     assert all(one["sigma_mm"] > 0 and "standard deviation" in one["reason"] for one in found["label"])
     assert text.splitlines()[-1] == (
         f"{more}: 2 of 2 objects without labels suggested by expected errors "
-        "(14 labelled, 1 more belong to the test split)"
+        "(14 labelled, left out for the test split: 1)"
     )
     assert (copy / "suggest/predictions/manifest.json").exists()
 
