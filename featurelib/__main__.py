@@ -14,6 +14,7 @@ COMMANDS = {
     ),
     "align": ("jobs.align:align", "Propose how to rotate meshes into a common frame, and write it."),
     "validate": ("jobs.validate:validate", "Check a dataset before computing on it."),
+    "suggest": ("jobs.suggest:suggest", "List the objects to label next, and why."),
     "render": ("jobs.render:render", "Render every object from the rig's angles."),
     "train-detector": (
         "jobs.train_detector:train_detector",

@@ -54,7 +54,7 @@ def test_the_tutorial_has_few_commands():
     """At most eight commands lead from the clone to predictions, without the alternatives."""
     lines = [line for block in blocks(ROOT / "docs/tutorial.md") for line in block.splitlines()]
     needed = ("git clone", "make setup", "import-dataset", "validate", "pipeline", "predict")
-    alternatives = ("--weights none", "align", "export-landmarks", "serve")
+    alternatives = ("--weights none", "align", "suggest", "export-landmarks", "serve")
 
     path = [line for line in lines if not any(word in line for word in alternatives)]
     assert len(path) <= 8

@@ -17,6 +17,7 @@ from featurelib.errors import DataError, GeometryError
 from featurelib.meshes.loading import read_mesh
 from featurelib.meshes.mesh import Mesh
 from featurelib.meshes.pose_search import ReferenceShape, extent_of, registrations
+from featurelib.meshes.procrustes import align_shapes
 from featurelib.meshes.registration import Registration, Target, angle_deg
 from featurelib.meshes.shape import most_similar
 
@@ -28,9 +29,6 @@ OTHER_DEG = 30.0
 
 CLEAR = 1.5
 """A result is reliable if the residual of the next one is at least this many times its own."""
-
-MEAN_ROUNDS = 4
-"""Number of times that the mean and its weights are recomputed."""
 
 ODD = 1.7
 """An object is too unlike the others for a reliable result if its residual is above this many times the median."""
@@ -111,21 +109,15 @@ def find_orientation(mesh: Mesh, reference: ReferenceShape) -> Oriented:
 def mean_reference_shape(reference: ReferenceShape, objects: Sequence[Oriented]) -> ReferenceShape:
     """Return the mean shape of objects in the axes of the reference that they were registered to.
 
-    A point's weight is the inverse of its variance among the objects (generalized Procrustes analysis; Gower, 1975),
-    because a long chin or a broad neck would rotate the whole head. The quarter with the largest residuals is omitted:
-    these objects may have a wrong rotation, or be unlike the rest.
+    The quarter with the largest residuals is omitted: these objects may have a wrong rotation, or be unlike the rest.
 
     Args:
         reference: the shape that the objects were registered to.
         objects: at least one.
     """
     kept = sorted(objects, key=lambda one: one.residual)[: max(1, -(-3 * len(objects) // 4))]
-    mean, weights = reference.points_mm, np.ones(len(reference.points_mm))
-    for _ in range(MEAN_ROUNDS):
-        shapes = np.array([_registered_to(mean, one.points_mm, weights) for one in kept])
-        mean, variances = shapes.mean(axis=0), ((shapes - shapes.mean(axis=0)) ** 2).sum(axis=2).mean(axis=0)
-        weights = 1 / (variances + max(float(np.percentile(variances, 20)), 1e-9 * reference.size_mm**2))
-    return ReferenceShape(mean, reference.radii, weights / weights.mean())
+    aligned = align_shapes(np.array([one.points_mm for one in kept]), reference.points_mm)
+    return ReferenceShape(aligned.mean_mm, reference.radii, aligned.weights)
 
 
 def recentred(mean: ReferenceShape, references: Sequence[Oriented]) -> ReferenceShape:
@@ -145,22 +137,6 @@ def recentred(mean: ReferenceShape, references: Sequence[Oriented]) -> Reference
     middle = mean.points_mm.mean(axis=0)
     points = (mean.points_mm - middle) @ correction + middle
     return replace(mean, points_mm=points)  # its radii only choose initial rotations, where a few degrees do not matter
-
-
-def _registered_to(
-    mean: NDArray[np.float64], points: NDArray[np.float64], weights: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return points (m, 3) moved to the corresponding points of a mean shape by a similarity.
-
-    Least squares by singular values (Umeyama, IEEE PAMI 13(4), 1991), without a reflection.
-    """
-    shares = weights / weights.sum()
-    middle, centre = shares @ points, shares @ mean
-    left, sizes, right = np.linalg.svd(((mean - centre) * shares[:, None]).T @ (points - middle))
-    signs = np.array([1, 1, np.linalg.det(left @ right)])
-    scale = (sizes * signs).sum() / (shares @ ((points - middle) ** 2).sum(axis=1))
-    registered: NDArray[np.float64] = scale * (points - middle) @ ((left * signs) @ right).T + centre
-    return registered
 
 
 def _residual_mm(fit: Registration) -> float:

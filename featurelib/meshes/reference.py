@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from featurelib.errors import GeometryError
 from featurelib.meshes.mesh import Mesh
 from featurelib.meshes.pose_search import NUM_POINTS, ReferenceShape, extent_of, registrations
-from featurelib.meshes.registration import Target, angle_deg, diagonal_mm
+from featurelib.meshes.registration import Registration, Target, angle_deg, diagonal_mm
 from featurelib.meshes.shape import best_orientation, similarity
 from featurelib.meshes.template import build_template
 
@@ -62,6 +62,29 @@ def build_reference(meshes: Sequence[Mesh]) -> ReferenceShape:
 
 def fit_to(mesh: Mesh, reference: ReferenceShape, landmarks_mm: NDArray[np.float64] | None) -> Fit | None:
     """Register the reference to a mesh with landmarks (k, 3); return None if no registration succeeds."""
+    found = _registered(mesh, reference)
+    if found is None:
+        return None
+    best, _ = found
+    landmarks = None if landmarks_mm is None else best.to_template(landmarks_mm) / reference.size_mm
+    return Fit(best.rotation, landmarks, best.residual_mm / diagonal_mm(mesh.vertices_mm))
+
+
+def corresponding_points(mesh: Mesh, reference: ReferenceShape) -> NDArray[np.float64] | None:
+    """Return the points of a mesh that correspond to those of the reference, (NUM_POINTS, 3) in the reference's frame.
+
+    The reference is registered to the mesh, and its points are projected onto the surface, as in `template`. The result
+    is None if no registration succeeds.
+    """
+    found = _registered(mesh, reference)
+    if found is None:
+        return None
+    best, target = found
+    return best.to_template(target.project(best.to_object(reference.points_mm)))
+
+
+def _registered(mesh: Mesh, reference: ReferenceShape) -> tuple[Registration, Target] | None:
+    """Return the best registration of the reference, and the mesh as its target; None if none succeeds."""
     try:
         extent, target = extent_of(mesh), Target.sample(mesh.vertices_mm, mesh.faces)
         found = best_orientation(extent.radii, reference.radii)
@@ -72,7 +95,4 @@ def fit_to(mesh: Mesh, reference: ReferenceShape, landmarks_mm: NDArray[np.float
     if not fits:
         return None
     best = min(fits, key=lambda fit: fit.residual_mm)
-    if best.residual_mm > CLEAR_SHARE * fits[0].residual_mm:
-        best = fits[0]
-    landmarks = None if landmarks_mm is None else best.to_template(landmarks_mm) / reference.size_mm
-    return Fit(best.rotation, landmarks, best.residual_mm / diagonal_mm(mesh.vertices_mm))
+    return (fits[0] if best.residual_mm > CLEAR_SHARE * fits[0].residual_mm else best), target

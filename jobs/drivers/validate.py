@@ -13,13 +13,11 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
-import ray
 
 from featurelib.datasets.dataset import Dataset, open_dataset
 from featurelib.datasets.faults import Fault
 from featurelib.geometry import apply
 from featurelib.meshes.pose_search import ReferenceShape
-from featurelib.meshes.reference import REFERENCE_SAMPLE
 from featurelib.runtime import storage
 from featurelib.runtime.console import print_result
 from featurelib.runtime.sandbox import ProcessLostError
@@ -28,10 +26,8 @@ from featurelib.validation.dataset.finding import Finding
 from featurelib.validation.dataset.measure import (
     MeasureJob,
     Measurement,
-    ReferenceJob,
     Unread,
     measure,
-    measure_reference,
 )
 from featurelib.validation.dataset.rules import check
 from featurelib.validation.dataset.sheet import chosen, sheet
@@ -39,7 +35,8 @@ from featurelib.validation.dataset.summary import summary, table, verdict
 from featurelib.validation.dataset.survey import Survey
 from jobs.validate import ValidateConfig
 from jobs.workers import cluster
-from jobs.workers.sandbox import map_sandboxed, work_sandboxed
+from jobs.workers.reference import sample_reference
+from jobs.workers.sandbox import map_sandboxed
 
 logger = logging.getLogger(__name__)
 
@@ -92,14 +89,8 @@ def _job(dataset: Dataset, row: dict[str, Any]) -> MeasureJob:
 
 
 def _reference(config: ValidateConfig, dataset: Dataset) -> ReferenceShape | None:
-    """Return the mean shape of an even sample of the objects."""
-    files = [*dataset.files.values()]
-    count = min(len(files), REFERENCE_SAMPLE)
-    sample = [files[i * len(files) // count] for i in range(count)]
-    job = ReferenceJob(
-        [(dataset.mesh_uri(file.name), dataset.object_from_source_of(file.rotation_wxyz)) for file in sample]
-    )
-    (found,) = ray.get(work_sandboxed.remote(config.child_limits, measure_reference, [job]))
+    """Return the mean shape of a sample of the objects; None, with a warning, if there is none."""
+    found = sample_reference(config.child_limits, dataset)
     if isinstance(found, ProcessLostError):
         logger.warning("validate: objects are not compared with each other: %s", found)
         return None

@@ -25,6 +25,10 @@ COMMANDS = {
         "jobs.experiments.set_size:set_size",
         "Measure errors, training time and cost per object over the number of landmarks.",
     ),
+    "suggest-curve": (
+        "jobs.experiments.suggest_curve:suggest_curve",
+        "Compare labels that `suggest` chooses with labels chosen at random.",
+    ),
 }
 
 app = App(name="experiments", help=__doc__, version_flags=())

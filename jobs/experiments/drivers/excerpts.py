@@ -14,7 +14,7 @@ from featurelib.datasets.objects_table import write_objects
 from featurelib.geometry import LandmarkSet
 
 
-def write_part(dataset: Dataset, rows: Iterable[Mapping[str, Any]], landmarks: LandmarkSet, folder: Path) -> None:
+def write_subset(dataset: Dataset, rows: Iterable[Mapping[str, Any]], landmarks: LandmarkSet, folder: Path) -> None:
     """Write a dataset with some objects and landmarks of another; its meshes are a link.
 
     Args:

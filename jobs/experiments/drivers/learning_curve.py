@@ -12,7 +12,7 @@ from featurelib.errors import DataError, UsageError
 from featurelib.runtime import storage
 from featurelib.runtime.console import print_result
 from jobs.drivers.training import flags_of
-from jobs.experiments.drivers.excerpts import write_part
+from jobs.experiments.drivers.excerpts import write_subset
 from jobs.experiments.learning_curve import LearningCurveConfig
 from jobs.pipeline import PipelineConfig, pipeline
 from jobs.train_detector import DetectorTraining
@@ -71,7 +71,7 @@ def write_excerpt(dataset: Dataset, count: int, folder: Path) -> None:
     num_val = max(2 if count > 3 else 1, round(VALIDATION_SHARE * count))
     chosen = [{**row, "split": "val" if i < num_val else "train"} for i, row in enumerate(others[:count])]
     chosen += [row for row in rows if row["split"] == "test"]
-    write_part(dataset, chosen, dataset.landmarks, folder)
+    write_subset(dataset, chosen, dataset.landmarks, folder)
 
 
 def print_curve(found: Mapping[int, Mapping[str, Any]]) -> None:

@@ -21,7 +21,7 @@ from featurelib.runtime.console import print_result
 from jobs.bench.drivers.predict import costs_of_stages_ms
 from jobs.drivers.predict import choose_models
 from jobs.drivers.training import flags_of
-from jobs.experiments.drivers.excerpts import write_part
+from jobs.experiments.drivers.excerpts import write_subset
 from jobs.experiments.set_size import SetSizeConfig
 from jobs.pipeline import PipelineConfig, pipeline
 from jobs.train_detector import DetectorTraining
@@ -101,7 +101,7 @@ def _measure(
     logger.info("experiment: %s pairs and single landmarks", count)
     folder = Path(config.out, f"channels-{count}")
     part, made = str(folder / "dataset"), str(folder / "run")
-    write_part(dataset, (row for row in dataset.objects.to_pylist() if row["mesh"]), subset, folder / "dataset")
+    write_subset(dataset, (row for row in dataset.objects.to_pylist() if row["mesh"]), subset, folder / "dataset")
     started = time.perf_counter()
     pipeline(
         PipelineConfig(

@@ -8,7 +8,7 @@ from featurelib.datasets.dataset import open_dataset
 from featurelib.datasets.synthetic import LANDMARKS, write_dataset
 from featurelib.errors import DataError
 from featurelib.evaluation.figures import svg
-from jobs.experiments.drivers.excerpts import write_part
+from jobs.experiments.drivers.excerpts import write_subset
 from jobs.experiments.drivers.set_size import Measured, growth_plot, nested_subsets
 
 
@@ -42,7 +42,7 @@ def test_an_impossible_subset_is_one_line(dataset, counts, first, fault):
 def test_a_subset_has_the_labels_of_its_landmarks(dataset, tmp_path):
     """By name, in another order of columns."""
     ((_, subset),) = nested_subsets(dataset, (2,), ("chin",))
-    write_part(dataset, dataset.objects.to_pylist(), subset, tmp_path)
+    write_subset(dataset, dataset.objects.to_pylist(), subset, tmp_path)
 
     part = open_dataset(str(tmp_path))
     assert part.landmarks == subset
