@@ -15,8 +15,8 @@ from featurelib.datasets.dataset import Dataset
 from featurelib.errors import UsageError
 from featurelib.geometry import Projection
 from featurelib.labelling.candidates import Candidates
-from jobs.drivers.pipeline import flags_of
 from jobs.drivers.suggest import predicted, suggest_objects
+from jobs.drivers.training import flags_of
 from jobs.experiments.drivers.excerpts import write_subset
 from jobs.experiments.suggest_curve import SuggestCurveConfig
 from jobs.pipeline import PipelineConfig, pipeline
