@@ -14,9 +14,11 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 
+from featurelib.datasets.annotation_history import read_marks
 from featurelib.datasets.csv_table import write_rows
 from featurelib.datasets.dataset import open_dataset
 from featurelib.datasets.leakage import find_leaks
+from featurelib.datasets.repeats import repeat_distances
 from featurelib.datasets.shards import Manifest, open_renders, read_views, refuse_other_version, renders_uri
 from featurelib.datasets.splits import warn_of_few_objects
 from featurelib.errors import DataError
@@ -33,6 +35,7 @@ from featurelib.evaluation import (
     page,
     pairs_report,
     presence_report,
+    repeats_report,
     table,
     uncertainty_report,
     views_to_show,
@@ -73,6 +76,9 @@ def run(config: EvaluateConfig) -> None:
     made_from: dict[str, Any] = {
         p: [read_config(vectors_uri(run, p)), lifter_version(run, p), refiners[p]] for p in projections
     }
+    marks = read_marks(open_renders(run, projections[0]).dataset)
+    if num_repeats := sum(mark.event == "repeat" for mark in marks):
+        made_from["repeats"] = num_repeats
     if not completion.is_complete(config_uri, made_from):
         completion.invalidate(config_uri)
         _write([_evaluated(run, projection, version) for projection, version in refiners.items()], uri)
@@ -162,7 +168,8 @@ def _report(evaluated: Sequence[Evaluated]) -> dict[str, Any]:
     """Return the content of report.json."""
     contents = [gather_contents(part.manifest).rows for part in evaluated]
     leaks = {str(leak) for rows in contents for leak in find_leaks(rows)}
-    twins = near_duplicates(open_dataset(evaluated[0].manifest.dataset), contents[0])
+    dataset = open_dataset(evaluated[0].manifest.dataset)
+    twins = near_duplicates(dataset, contents[0])
     return {
         "schema": REPORT_SCHEMA,
         "objects": evaluated[0].manifest.objects,
@@ -177,6 +184,7 @@ def _report(evaluated: Sequence[Evaluated]) -> dict[str, Any]:
             for part in evaluated
         },
         "audit": {"leaks": sorted(leaks), "near_duplicates": twins},
+        **repeats_report(repeat_distances(dataset)),
     }
 
 
