@@ -1,20 +1,20 @@
 """Annotation of a dataset: reading and saving the labels of single objects, with a history and no lost updates.
 
 An object's rows of `landmarks.csv` are replaced only if they are still the rows that were read, and the text of other
-rows is kept. The replaced rows are appended to `landmarks.history.csv` first.
+rows is kept. What is replaced and what is saved are added to `landmarks.history.csv` first.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from featurelib.datasets.annotation_history import REMOVED, Mark, Source, add_save
 from featurelib.datasets.coordinates import is_missing
-from featurelib.datasets.csv_table import Row, write_rows
-from featurelib.datasets.landmark_table import ABSENT, COORDINATES, LONG, STATUS, WIDE
+from featurelib.datasets.csv_table import Row
+from featurelib.datasets.landmark_table import ABSENT, COORDINATES, LONG, STATUS
 from featurelib.datasets.landmark_text import LandmarkText, read_text
 from featurelib.errors import ConflictError
 from featurelib.geometry import LandmarkSet
@@ -22,9 +22,6 @@ from featurelib.runtime import storage
 
 NO_ROWS = "none"
 """The version of an object without rows."""
-
-TRIES = 20
-"""Number of attempts of a save when other rows are saved at the same time."""
 
 DIGITS = 9
 """Significant digits of a saved coordinate."""
@@ -65,8 +62,37 @@ def read_label(dataset_uri: str, landmarks: LandmarkSet, object_id: str) -> Labe
     return _label(_text(dataset_uri, landmarks), object_id)
 
 
+def sources_of(label: Label, landmarks: LandmarkSet, marks: Sequence[Mark]) -> list[Source | None]:
+    """Return how each landmark (k,) of an object's label was made; None if that is not known.
+
+    It is that of the last save in the history of exactly this label. A change by another program has none.
+
+    Args:
+        label: of one object.
+        landmarks: the dataset's set.
+        marks: of the object, in order.
+    """
+    saved: dict[str, list[Mark]] = {name: [] for name in landmarks.names}
+    for mark in marks:
+        if mark.event == "saved":
+            saved.setdefault(mark.landmark, []).append(mark)
+    labels = zip(landmarks.names, label.points, label.absent, strict=True)
+    same = ([mark for mark in saved[name] if _is_of(mark, *of)] for name, *of in labels)
+    return [found[-1].source if found else None for found in same]
+
+
+def _is_of(mark: Mark, point: NDArray[np.float64], is_absent: bool) -> bool:
+    return mark.is_absent == is_absent and (is_absent or np.array_equal(mark.point, point))
+
+
 def save_label(
-    dataset_uri: str, landmarks: LandmarkSet, object_id: str, points: ArrayLike, absent: ArrayLike, version: str
+    dataset_uri: str,
+    landmarks: LandmarkSet,
+    object_id: str,
+    points: ArrayLike,
+    absent: ArrayLike,
+    version: str,
+    sources: Mapping[str, Source] | None = None,
 ) -> Label:
     """Replace or add an object's rows and return the new label.
 
@@ -77,6 +103,7 @@ def save_label(
         points: (k, 3) source frame and unit; NaN where not labelled.
         absent: (k,) whether the landmark does not exist on the object.
         version: of the rows to replace.
+        sources: how the changed landmarks were marked, by name, for the history.
 
     Raises:
         ConflictError: if the rows were changed in the meantime.
@@ -85,26 +112,48 @@ def save_label(
     """
     before = _text(dataset_uri, landmarks)
     _check(before, version, object_id)
-    before.rows_of(object_id, points, absent)  # refuses before the history is written
-    _rewrite(
-        _history_uri(dataset_uri), lambda content: _with_history(content, _text(dataset_uri, landmarks), object_id)
+    after = _with_label(before, object_id, points, absent)  # refuses before the history is written
+    old, new = before.cells_of(object_id), after.cells_of(object_id)
+    was, will = _label(before, object_id), _label(after, object_id)
+    changed = {name for name, i in landmarks.index.items() if not _are_equal(was, will, i)} | (set(old) - set(new))
+    add_save(
+        dataset_uri,
+        object_id,
+        {name: cells for name, cells in old.items() if name in changed},
+        {name: new.get(name, REMOVED) for name in (*landmarks.names, *old) if name in changed},
+        sources or {},
     )
 
     def with_rows(content: bytes) -> bytes:
         text = read_text(content, _labels_uri(dataset_uri), landmarks)
         _check(text, version, object_id)
-        return text.replaced({object_id: text.rows_of(object_id, points, absent, DIGITS)}).written()
+        return _with_label(text, object_id, points, absent).written()
 
-    _rewrite(_labels_uri(dataset_uri), with_rows)
+    storage.edit_bytes(_labels_uri(dataset_uri), with_rows)
     return read_label(dataset_uri, landmarks, object_id)
+
+
+def _with_label(text: LandmarkText, object_id: str, points: ArrayLike, absent: ArrayLike) -> LandmarkText:
+    """Return a table with an object's new label; in one row per point, landmarks whose label stays keep their cells."""
+    rows = text.rows_of(object_id, points, absent, DIGITS)
+    if not text.is_wide:
+        was, will = _label(text, object_id), Label(np.asarray(points, np.float64), np.asarray(absent, bool), "")
+        index, present = text.landmarks.index, {row["landmark"]: row for row in text.rows.get(object_id, ())}
+        rows = [
+            present[row["landmark"]] if _are_equal(was, will, index[row["landmark"]]) else row  # with a label: present
+            for row in rows
+        ]
+    return text.replaced({object_id: rows})
+
+
+def _are_equal(one: Label, other: Label, index: int) -> bool:
+    """Return whether a landmark has the same label in both, to the digits that a save keeps."""
+    points = [[f"{value:.{DIGITS}g}" for value in label.points[index]] for label in (one, other)]
+    return points[0] == points[1] and one.absent[index] == other.absent[index]
 
 
 def _labels_uri(dataset_uri: str) -> str:
     return storage.join(dataset_uri, "landmarks.csv")
-
-
-def _history_uri(dataset_uri: str) -> str:
-    return storage.join(dataset_uri, "landmarks.history.csv")
 
 
 def _text(dataset_uri: str, landmarks: LandmarkSet) -> LandmarkText:
@@ -114,18 +163,14 @@ def _text(dataset_uri: str, landmarks: LandmarkSet) -> LandmarkText:
 
 def _label(text: LandmarkText, object_id: str) -> Label:
     """Return an object's label; a row of a landmark that is not in the set is left out."""
-    index, rows = text.landmarks.index, text.rows.get(object_id, ())
+    index = text.landmarks.index
     points = np.full((len(index), 3), np.nan)
     absent = np.zeros(len(index), dtype=bool)
-    for row in rows:
-        if text.is_wide:
-            points[:] = [
-                _position([row[column] for column in columns]) for columns in (COORDINATES[:3], COORDINATES[3:])
-            ]
-        elif (at := index.get(row["landmark"])) is not None:
-            absent[at] = row.get(STATUS, "").lower() == ABSENT
-            points[at] = np.nan if absent[at] else _position([row[axis] for axis in "xyz"])
-    return Label(points, absent, _version(text, rows))
+    for name, (*xyz, status) in text.cells_of(object_id).items():
+        if (at := index.get(name)) is not None:
+            absent[at] = status.lower() == ABSENT
+            points[at] = np.nan if absent[at] else _position(xyz)
+    return Label(points, absent, _version(text, text.rows.get(object_id, ())))
 
 
 def _position(cells: Sequence[str]) -> Sequence[float]:
@@ -149,30 +194,3 @@ def _version(text: LandmarkText, rows: Sequence[Row]) -> str:
 def _check(text: LandmarkText, version: str, object_id: str) -> None:
     if _version(text, text.rows.get(object_id, ())) != version:
         raise ConflictError(f"object {object_id!r}: its label was saved by somebody else; load it again")
-
-
-def _with_history(content: bytes, text: LandmarkText, object_id: str) -> bytes:
-    """Return the history with an object's rows before they are replaced; one without values if there are none.
-
-    The header is written again where the form of the table has changed.
-    """
-    columns = ["replaced_at", *(WIDE if text.is_wide else (*LONG, STATUS))]
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    rows = text.rows.get(object_id) or [{"object_id": object_id}]
-    lines = write_rows(columns, [{name: row.get(name, "") for name in columns} | {"replaced_at": now} for row in rows])
-    header, _, added = lines.partition(b"\n")
-    headers = [line for line in content.split(b"\n") if line.startswith(b"replaced_at,")]
-    return content + (added if headers[-1:] == [header] else lines)
-
-
-def _rewrite(uri: str, edit: Callable[[bytes], bytes]) -> None:
-    """Replace a file's content (empty without a file) by a function of it; try again if others write it."""
-    for _ in range(TRIES):
-        tag = storage.tag(uri)
-        content = edit(storage.read_bytes(uri) if tag else b"")
-        try:
-            storage.swap_bytes(uri, content, tag)
-        except ConflictError:
-            continue
-        return
-    raise ConflictError(f"{uri.rpartition('/')[2]}: others keep writing it; save again")

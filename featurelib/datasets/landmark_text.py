@@ -7,9 +7,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from featurelib.datasets.csv_table import Row, refuse_duplicate, refuse_surplus, write_rows
-from featurelib.datasets.landmark_table import LONG, STATUS, is_wide, open_table, pair_cells, point_rows
+from featurelib.datasets.landmark_table import (
+    COORDINATES,
+    LONG,
+    STATUS,
+    WIDE,
+    is_wide,
+    open_table,
+    pair_cells,
+    point_rows,
+)
 from featurelib.errors import DataError
 from featurelib.geometry import LandmarkSet
+
+Cells = Mapping[str, tuple[str, ...]]
+"""The cells x, y, z and status of landmarks by name."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +37,18 @@ class LandmarkText:
         """Whether the file has one row per object."""
         return is_wide(self.columns)
 
+    def cells_of(self, object_id: str) -> Cells:
+        """Return the cells of an object's landmarks in either form; empty without rows."""
+        rows = self.rows.get(object_id, ())
+        if not self.is_wide:
+            return {row["landmark"]: (*(row[axis] for axis in "xyz"), row.get(STATUS, "")) for row in rows}
+        sides = COORDINATES[:3], COORDINATES[3:]
+        return {
+            name: (*(row[column] for column in columns), "")
+            for row in rows
+            for name, columns in zip(self.landmarks.names, sides, strict=True)
+        }
+
     def rows_of(
         self, object_id: str, points: ArrayLike, absent: ArrayLike | None = None, digits: int | None = None
     ) -> list[Row]:
@@ -33,14 +57,19 @@ class LandmarkText:
         Arguments as of `landmark_table.write_landmarks`.
 
         Raises:
-            DataError: if the file has one row per object, and a landmark is not labelled.
+            DataError: if the file has one row per object, and only some landmarks are labelled, or the row of an
+                object without labels has other cells, such as its group.
         """
         present = self.rows.get(object_id, ())
         if not self.is_wide:
             others = {row["landmark"]: row for row in present}
             new = point_rows(self.landmarks, object_id, points, absent, digits)
             return [{**others.get(row["landmark"], {}), **row} for row in new]
-        if np.isnan(np.asarray(points, dtype=np.float64)).any() or (absent is not None and np.any(absent)):
+        is_placed = ~np.isnan(np.asarray(points, dtype=np.float64)).any(axis=-1)
+        extras = {name: cell for row in present for name, cell in row.items() if name not in WIDE}
+        if not is_placed.any() and not np.any(absent) and not any(extras.values()):
+            return []
+        if not is_placed.all() or np.any(absent):
             form = ",".join((*LONG, STATUS))
             raise DataError(f"landmarks.csv: one row per object needs all its positions; write {form} instead")
         return [{**(present[0] if present else {}), "object_id": object_id, **pair_cells(points, digits)}]

@@ -22,6 +22,7 @@ from featurelib.evaluation.metrics import (
     table,
 )
 from featurelib.evaluation.page import page
+from featurelib.evaluation.repeats import repeats_report
 from featurelib.evaluation.summaries import summary
 from featurelib.evaluation.worst import ReportImage, WorstObject, views_to_show, worst_rows
 
@@ -39,6 +40,7 @@ __all__ = [
     "page",
     "pairs_report",
     "presence_report",
+    "repeats_report",
     "summary",
     "table",
     "uncertainty_report",

@@ -133,6 +133,9 @@ def table(report: Mapping[str, Any]) -> str:
         for method, scores in lifter["test"].items():
             mark = " (chosen)" if method == lifter["chosen"] else " (baseline)" if method in BASELINES else ""
             lines.append(_row(method + mark, scores["error_mm"], scores["interval_mm"]))
+    if repeats := report.get("repeats"):
+        lines += ["", _heading(f"{repeats['n']} repeated marks, mm")]
+        lines.append(_row("error of a single mark", repeats["floor_mm"], {"mean": None}))
     return "\n".join(lines)
 
 

@@ -20,6 +20,9 @@ from featurelib.runtime import s3
 TREE_DEPTH = 4
 """Number of subfolders below each other that `list_tree` enters: a link may lead back to a folder above it."""
 
+EDITS = 20
+"""Number of attempts of an edit while others write the file."""
+
 
 class Entry(NamedTuple):
     """One file of a listing: its name within the folder, its size in bytes, and a tag that changes with its content."""
@@ -108,6 +111,26 @@ def swap_bytes(uri: str, content: bytes, expected_tag: str | None) -> None:
         if tag(uri) != expected_tag:
             raise ConflictError(f"{uri}: was changed by another writer; read it again")
         write_bytes(uri, content)
+
+
+def edit_bytes(uri: str, edit: Callable[[bytes], bytes]) -> None:
+    """Replace a file's content (empty without a file) by a function of it; try again if others write it meanwhile.
+
+    Raises:
+        ConflictError: if others keep writing it.
+        DataError: if it cannot be read or written.
+    """
+    for _ in range(EDITS):
+        expected_tag = tag(uri)
+        content = read_bytes(uri) if expected_tag else b""
+        if (edited := edit(content)) == content:
+            return
+        try:
+            swap_bytes(uri, edited, expected_tag)
+        except ConflictError:
+            continue
+        return
+    raise ConflictError(f"{uri.rpartition('/')[2]}: others keep writing it; save again")
 
 
 def tag(uri: str) -> str | None:

@@ -8,6 +8,7 @@
 import json
 from typing import Any
 
+from featurelib.datasets.annotation_history import read_marks
 from featurelib.datasets.shards import open_renders, refuse_other_version, renders_uri
 from featurelib.datasets.splits import warn_of_few_objects
 from featurelib.errors import DataError
@@ -38,6 +39,9 @@ def run(config: EvaluateConfig) -> None:
     made_from: dict[str, Any] = {
         p: [read_config(vectors_uri(run, p)), lifter_version(run, p), refiners[p]] for p in projections
     }
+    marks = read_marks(open_renders(run, projections[0]).dataset)
+    if num_repeats := sum(mark.event == "repeat" for mark in marks):
+        made_from["repeats"] = num_repeats
     if not completion.is_complete(config_uri, made_from):
         completion.invalidate(config_uri)
         parts = [evaluated(run, projection, version) for projection, version in refiners.items()]

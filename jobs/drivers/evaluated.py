@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from featurelib.datasets.csv_table import write_rows
 from featurelib.datasets.dataset import open_dataset
 from featurelib.datasets.leakage import find_leaks
+from featurelib.datasets.repeats import repeat_distances
 from featurelib.datasets.shards import Manifest, open_renders, read_views
 from featurelib.errors import DataError
 from featurelib.evaluation import (
@@ -27,6 +28,7 @@ from featurelib.evaluation import (
     page,
     pairs_report,
     presence_report,
+    repeats_report,
     uncertainty_report,
     views_to_show,
     worst_rows,
@@ -142,7 +144,8 @@ def _report(parts: Sequence[Evaluated]) -> dict[str, Any]:
     """Return the measured content of report.json."""
     contents = [gather_contents(part.manifest).rows for part in parts]
     leaks = {str(leak) for rows in contents for leak in find_leaks(rows)}
-    twins = near_duplicates(open_dataset(parts[0].manifest.dataset), contents[0])
+    dataset = open_dataset(parts[0].manifest.dataset)
+    twins = near_duplicates(dataset, contents[0])
     return {
         "landmarks": list(parts[0].manifest.landmarks.names),
         "frame_mm": {part.projection: part.manifest.spec.frame_mm for part in parts},
@@ -155,6 +158,7 @@ def _report(parts: Sequence[Evaluated]) -> dict[str, Any]:
             for part in parts
         },
         "audit": {"leaks": sorted(leaks), "near_duplicates": twins},
+        **repeats_report(repeat_distances(dataset)),
     }
 
 

@@ -1,74 +1,32 @@
 """The routes for labels: HTTP has millimetres in the object frame, `landmarks.csv` the source frame and unit."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Annotated, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated
 
 import numpy as np
 from fastapi import FastAPI, Path, Query
-from pydantic import BaseModel, Field
+from numpy.typing import NDArray
 
-from featurelib.datasets.annotations import Label, read_label, read_labels, save_label
+from featurelib.datasets.annotation_history import read_marks
+from featurelib.datasets.annotations import Label, read_label, read_labels, save_label, sources_of
 from featurelib.datasets.dataset import Dataset
+from featurelib.datasets.repeats import RepeatDistance, floor_mm, repeat_distances, save_repeat
 from featurelib.errors import ConflictError
 from featurelib.geometry import LandmarkSet, apply, inverse
 from serve.api.errors import ApiError, documented
-from serve.api.requests import Strict
+from serve.api.label_schemas import (
+    LabelledObject,
+    LabelList,
+    LabelRequest,
+    LabelResponse,
+    PlacedPoint,
+    Point,
+    RepeatRequest,
+    RepeatSummary,
+)
 
 ObjectIdPath = Annotated[str, Path(max_length=256)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Xyz = Annotated[tuple[Finite, Finite, Finite], Field(description="millimetres, object frame")]
-
-
-class LabelledObject(BaseModel):
-    """Whether each landmark of an object of the dataset is placed or absent, and how many are."""
-
-    object_id: str
-    labelled: bool
-    num_labelled: int
-
-
-class LabelList(BaseModel):
-    """A page of the dataset's objects, sorted."""
-
-    total: int
-    offset: int
-    objects: list[LabelledObject]
-
-
-class PlacedPoint(Strict):
-    """The position of a landmark."""
-
-    xyz: Xyz
-
-
-Point = PlacedPoint | Literal["absent"] | None
-"""A landmark's label: its position, `absent` if it does not exist on the object, null if it is not labelled."""
-
-
-class LabelRequest(Strict):
-    """All or some landmarks of an object by name, and the version of the label that they change.
-
-    Landmarks that are not named keep their label. For a set of one pair also both by side.
-    """
-
-    points: dict[str, Point] = Field(default_factory=dict)
-    left_mm: Xyz | None = None
-    right_mm: Xyz | None = None
-    version: Annotated[str, Field(max_length=64)]
-
-
-class LabelResponse(BaseModel):
-    """An object's label in the object frame, in the order of the set; `version` changes with the label.
-
-    For a set of one pair also both by side; they are null if not labelled.
-    """
-
-    object_id: str
-    points: dict[str, Point]
-    left_mm: tuple[float, float, float] | None = None
-    right_mm: tuple[float, float, float] | None = None
-    version: str
 
 
 def add_labelling(web: FastAPI, dataset: Dataset | None) -> None:
@@ -90,40 +48,60 @@ def add_labelling(web: FastAPI, dataset: Dataset | None) -> None:
         """List the dataset's objects, and how much of each is labelled."""
         of = labelled()
         rows = await asyncio.to_thread(read_labels, of.uri, of.landmarks)
+        repeats = await asyncio.to_thread(repeat_distances, of)
         page = [_listed(object_id, rows.get(object_id)) for object_id in known[offset : offset + limit]]
-        return LabelList(total=len(known), offset=offset, objects=page)
+        return LabelList(total=len(known), offset=offset, objects=page, repeats=_summary(repeats))
 
     @web.get("/labels/{object_id}", responses=documented(404, 422), response_model_exclude_unset=True)
     async def label(object_id: ObjectIdPath) -> LabelResponse:
         """Return an object's label and its version."""
-        of = labelled(object_id)
-        found = await asyncio.to_thread(read_label, of.uri, of.landmarks, object_id)
-        return _response(of, object_id, found)
+        return await asyncio.to_thread(_response, labelled(object_id), object_id)
 
     saving = documented(400, 404, 408, 409, 413, 422)
 
     @web.put("/labels/{object_id}", responses=saving, response_model_exclude_unset=True)
     async def save(object_id: ObjectIdPath, request: LabelRequest) -> LabelResponse:
         """Save the label of some landmarks, if the label that they change is still the current one."""
-        of = labelled(object_id)
-        saved = await asyncio.to_thread(_save, of, object_id, _named_points(of.landmarks, request), request.version)
-        return _response(of, object_id, saved)
+        return await asyncio.to_thread(_save, labelled(object_id), object_id, request)
+
+    @web.post("/labels/{object_id}/repeats", responses=saving, response_model_exclude_unset=True)
+    async def repeat(object_id: ObjectIdPath, request: RepeatRequest) -> LabelResponse:
+        """Keep second marks of some landmarks; the object's label stays. The same marks are kept once."""
+        return await asyncio.to_thread(_repeat, labelled(object_id), object_id, request)
 
 
-def _save(dataset: Dataset, object_id: str, points: Mapping[str, Point], version: str) -> Label:
+def _save(dataset: Dataset, object_id: str, request: LabelRequest) -> LabelResponse:
     """Save the points over the label that an object has; another label than that of the version is a conflict."""
-    landmarks = dataset.landmarks
+    points, landmarks = _named_points(dataset.landmarks, request), dataset.landmarks
     label = read_label(dataset.uri, landmarks, object_id)
-    to_source = inverse(dataset.object_from_source_of(dataset.files[object_id].rotation_wxyz))
     xyz, absent = label.points.copy(), label.absent.copy()
+    _place(dataset, object_id, xyz, points)
     for name, point in points.items():
-        index = landmarks.index[name]
-        absent[index] = point == "absent"
-        xyz[index] = apply(to_source, [point.xyz])[0] if isinstance(point, PlacedPoint) else np.nan
+        absent[landmarks.index[name]] = point == "absent"
     try:
-        return save_label(dataset.uri, landmarks, object_id, xyz, absent, version)
+        saved = save_label(dataset.uri, landmarks, object_id, xyz, absent, request.version, request.sources)
     except ConflictError as error:
         raise ApiError(409, str(error)) from None
+    return _response(dataset, object_id, saved)
+
+
+def _repeat(dataset: Dataset, object_id: str, request: RepeatRequest) -> LabelResponse:
+    _refuse_unknown(dataset.landmarks, request.points, "points")
+    xyz = np.full((len(dataset.landmarks.names), 3), np.nan)
+    _place(dataset, object_id, xyz, request.points)
+    try:
+        save_repeat(dataset.uri, dataset.landmarks, object_id, xyz)
+    except ConflictError as error:
+        raise ApiError(409, str(error)) from None
+    return _response(dataset, object_id)
+
+
+def _place(dataset: Dataset, object_id: str, xyz: NDArray[np.float64], points: Mapping[str, Point]) -> None:
+    """Write points into positions (k, 3) in the source frame; NaN for those without one."""
+    to_source = inverse(dataset.object_from_source_of(dataset.files[object_id].rotation_wxyz))
+    for name, point in points.items():
+        placed = apply(to_source, [point.xyz])[0] if isinstance(point, PlacedPoint) else np.nan
+        xyz[dataset.landmarks.index[name]] = placed
 
 
 def _named_points(landmarks: LandmarkSet, request: LabelRequest) -> dict[str, Point]:
@@ -139,11 +117,16 @@ def _named_points(landmarks: LandmarkSet, request: LabelRequest) -> dict[str, Po
             raise ApiError(422, "left_mm, right_mm: the set has more than one pair; expected points by name")
         given = zip(landmarks.names, sides, strict=True)
         points |= {name: PlacedPoint(xyz=xyz) for name, xyz in given if xyz is not None}
-    if unknown := next((name for name in points if name not in landmarks.index), None):
-        raise ApiError(422, f"points.{unknown[:64]}: no landmark of the set has this name")
+    _refuse_unknown(landmarks, points, "points")
+    _refuse_unknown(landmarks, request.sources, "sources")
     if not points:
         raise ApiError(422, "points: empty; expected at least one landmark")
     return points
+
+
+def _refuse_unknown(landmarks: LandmarkSet, names: Iterable[str], field: str) -> None:
+    if unknown := next((name for name in names if name not in landmarks.index), None):
+        raise ApiError(422, f"{field}.{unknown[:64]}: no landmark of the set has this name")
 
 
 def _listed(object_id: str, label: Label | None) -> LabelledObject:
@@ -153,12 +136,34 @@ def _listed(object_id: str, label: Label | None) -> LabelledObject:
     return LabelledObject(object_id=object_id, labelled=label.is_complete, num_labelled=int(is_known.sum()))
 
 
-def _response(dataset: Dataset, object_id: str, label: Label) -> LabelResponse:
+def _summary(repeats: Sequence[RepeatDistance]) -> RepeatSummary | None:
+    if not repeats:
+        return None
+    distance_mm = float(np.median([one.distance_mm for one in repeats]))
+    num_objects = len({one.object_id for one in repeats})
+    floor = float(floor_mm(distance_mm))
+    return RepeatSummary(n=len(repeats), objects=num_objects, distance_mm=distance_mm, floor_mm=floor)
+
+
+def _response(dataset: Dataset, object_id: str, label: Label | None = None) -> LabelResponse:
+    """Return an object's label with its history; without `label` the current one."""
+    landmarks = dataset.landmarks
+    label = label or read_label(dataset.uri, landmarks, object_id)
+    sources = sources_of(label, landmarks, read_marks(dataset.uri, object_id))
     to_object = dataset.object_from_source_of(dataset.files[object_id].rotation_wxyz)
     landmarks_mm = [xyz if np.isfinite(xyz).all() else None for xyz in apply(to_object, label.points)]
     points: dict[str, Point] = {
         name: "absent" if absent else None if xyz is None else PlacedPoint(xyz=tuple(xyz))
-        for name, xyz, absent in zip(dataset.landmarks.names, landmarks_mm, label.absent, strict=True)
+        for name, xyz, absent in zip(landmarks.names, landmarks_mm, label.absent, strict=True)
     }
-    sides = dict(zip(("left_mm", "right_mm"), landmarks_mm, strict=True)) if dataset.landmarks.is_single_pair else {}
-    return LabelResponse(object_id=object_id, points=points, version=label.version, **sides)
+    distances_mm: dict[str, list[float]] = {}
+    for one in repeat_distances(dataset, object_id):
+        distances_mm.setdefault(one.landmark, []).append(one.distance_mm)
+    return LabelResponse(
+        object_id=object_id,
+        points=points,
+        version=label.version,
+        sources=dict(zip(landmarks.names, sources, strict=True)),
+        repeats_mm={name: float(np.median(of)) for name, of in distances_mm.items()},
+        **(dict(zip(("left_mm", "right_mm"), landmarks_mm, strict=True)) if landmarks.is_single_pair else {}),
+    )

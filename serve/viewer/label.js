@@ -1,227 +1,167 @@
-// Labels by hand: a click places the chosen landmark, a drag moves a point along the surface, and saving replaces only
-// the version of the label that was read.
+// Labels by hand, as a loop: the model's answers are proposals, a key accepts them, a drag corrects what is wrong, and
+// the next object opens. A proposal is no label until a key accepts it.
 
-import { ApiError, getJson, sendJson } from "./api.js";
-import { alertUser, setStatus } from "./alerts.js";
+import { enableButtons, labelState, showCounts, showCurrent } from "./bar.js";
+import { ABSENT, positions } from "./draft.js";
 import { NO_SET } from "./landmarks.js";
+import { listenToPointer } from "./pointer.js";
+import { createSession, tell } from "./session.js";
 
-const CLICK_PX = 4; // a pointer that moves further rotates the model
-const GRAB_PX = 14;
-const ABSENT = "absent"; // the label of a landmark that does not exist on the object
+const byId = (id) => document.getElementById(id);
 
-/** The labelling of the object shown; `hooks` has onSaved(id, count), onNext(), onChoose(index) and onStates(states). */
+/**
+ * The labelling of the object shown; `hooks` has onSaved(id, count), onNext(), onOpen(id), onChoose(index), onShow(index)
+ * (in close-up), onStates(states by index, or null) and onRepeat().
+ */
 export function createLabelling(model, canvas, hooks) {
-  const byId = (id) => document.getElementById(id);
-  const [bar, take, reset, save] = ["labelling", "label-take", "label-reset", "label-save"].map(byId);
   let set = NO_SET;
   let isOn = false;
-  let object = null; // {id, version, saved}, saved as points
-  let points = []; // by index: [x, y, z], ABSENT or null
-  let current = 0; // the index of the landmark that a click places
-  let undone = []; // earlier points, the latest last
   let predicted = null;
-  let press = null;
-  let loads = 0; // counts objects, to ignore a label that arrives after another object was opened
+  let answers = null; // the prediction on the surface: {point, isFlagged} by index or null
+  let isWaiting = false; // for a prediction
+  let current = 0; // the index of the landmark that a click places
+  const session = createSession({ ...hooks, onBegin, onChange: () => draw() });
+  const draft = () => session.draft;
 
-  const path = (id) => `/labels/${encodeURIComponent(id)}`;
-  const differs = (index) => String(points[index] ?? null) !== String(object.saved[index] ?? null);
-  const changed = () => set.entries.filter(({ index }) => differs(index));
-  const isChanged = () => changed().length > 0;
-  const positions = () => points.map((point) => (point === ABSENT ? null : point));
-  const count = (of) => set.entries.filter(({ index }) => of[index]).length;
-  const maySave = () => object && isChanged() && (!set.isPair || count(points) === 2);
+  /** Whether the label, the mesh and the proposals, if there will be any, are shown. */
+  const isReady = () => Boolean(isOn && session.object && !isWaiting && model.mesh);
+
+  function onSurface({ xyz, present, accepted }) {
+    const point = xyz ? model.closest(xyz).point : present === false && !set.isPair ? ABSENT : null;
+    return point && { point, isFlagged: accepted === false };
+  }
 
   function draw() {
-    model.marks.setPoints("label", isOn ? positions() : []);
-    hooks.onStates(isOn ? set.entries.map(({ index }) => (points[index] ? (points[index] === ABSENT ? "absent, labelled" : "labelled") : "")) : null);
-    save.disabled = !maySave();
-    reset.disabled = !(object && isChanged());
-    take.disabled = !(object && predicted);
-    byId("label-undo").disabled = !undone.length;
-    for (const id of ["label-skip", "label-absent"]) byId(id).disabled = !object;
+    const object = isOn ? session.object : null;
+    if (object && predicted && model.mesh) answers ??= predicted.landmarks.map(onSurface);
+    if (object && answers && !draft().hasProposals) draft().propose(answers);
+    const proposed = set.entries.map(({ index }) => draft().proposal(index)?.point ?? null);
+    const isBlind = isOn && draft().isRepeat;
+    model.marks.setPoints("label", object ? positions(draft().points()) : []);
+    model.marks.setPoints("proposal", object ? positions(proposed) : []);
+    model.marks.setBlind(isBlind);
+    document.body.classList.toggle("blind", isBlind);
+    hooks.onStates(object && set.entries.map(({ index, name }) => labelState(draft(), index, object.repeats[name])));
+    showCounts(draft(), set);
+    enableButtons(object && draft(), { hasPrediction: answers, canUndo: session.canUndo });
     model.refresh();
   }
 
-  /** Change points, so that the change can be undone. */
-  function change(next) {
-    undone.push({ points, current });
-    points = next;
-    setStatus("label-status", "open", set.isPair ? "not saved yet" : `not saved yet; ${count(points)} of ${points.length} labelled`);
+  /** Draw a change that was made. */
+  function changed() {
+    tell("open", draft().isUnsaved() ? "not saved yet" : "as saved");
     draw();
   }
 
-  const put = (index, point) => change(points.map((old, i) => (i === index ? point : old)));
+  function onBegin(isSame) {
+    const missing = set.entries.find(draft().isMissing)?.index ?? 0;
+    choose(set.isPair ? 0 : isSame ? current : missing, true);
+    draw();
+  }
 
   /** Make a landmark the one that the next click places. */
   function choose(index, isQuiet = false) {
     current = index;
-    const entry = set.entries[index];
-    if (set.isPair) bar.querySelector(`[name=side][value=${entry.role}]`).checked = true;
-    byId("label-name").textContent = entry.name;
-    byId("label-definition").textContent = entry.definition;
-    byId("label-chip").className = `chip ${entry.role}`;
+    showCurrent(set.entries[index], set.isPair);
     if (!isQuiet) hooks.onChoose(index);
   }
 
-  /** Choose the next landmark without a label, in the order of the set; the current one if there is none. */
-  function chooseOpen() {
-    const order = set.entries.map((_, i) => (current + 1 + i) % set.entries.length);
-    choose(order.find((index) => !points[index]) ?? current);
+  function show(index) {
+    choose(index);
+    hooks.onShow(index);
   }
 
+  /** The entries in the order of the set, from the one after the current one. */
+  const around = () => set.entries.map((_, i) => set.entries[(current + 1 + i) % set.entries.length]);
+  const chooseMissing = () => choose(around().find(draft().isMissing)?.index ?? current);
   const skip = (steps) => choose((current + steps + set.entries.length) % set.entries.length);
 
+  /** Accept the current landmark's proposal, and show the next one in close-up. */
+  function acceptOne() {
+    if (draft().proposal(current)) draft().accept([set.entries[current]], current);
+    const next = around().find(({ index }) => draft().proposal(index));
+    if (next) show(next.index);
+    changed();
+  }
+
+  /** Accept the proposals, flagged ones only if asked to, save, and open the next object if no proposal is left. */
+  async function finish(withFlagged) {
+    if (draft().isRepeat) return session.save();
+    if (!isReady()) return tell("open", "the proposals are not there yet");
+    const entries = draft().open().filter(({ index }) => withFlagged || !draft().proposal(index).isFlagged);
+    if (entries.length) draft().accept(entries, current);
+    draw();
+    if (draft().isUnsaved() && !(await session.save())) return;
+    const left = draft().open();
+    if (!left.length) return hooks.onNext();
+    show(left[0].index);
+    const those = left.length === 1 ? "1 flagged proposal is" : `${left.length} flagged proposals are`;
+    tell("open", `${those} left: O accepts one, Shift+P all`);
+  }
+
   function undo() {
-    const last = undone.pop();
-    if (!last) return;
-    points = last.points;
-    choose(last.current);
-    setStatus("label-status", "open", isChanged() ? "not saved yet" : "as saved");
-    draw();
+    if (!draft().canUndo()) return session.undoSave();
+    choose(draft().undo() ?? current);
+    changed();
   }
 
-  async function load(id) {
-    const ticket = ++loads;
-    object = null;
-    points = [];
-    undone = [];
-    predicted = null;
-    draw();
-    if (id === null) return setStatus("label-status", "failed", "a dropped mesh is not stored, so it cannot be labelled");
-    const label = await getJson(path(id));
-    if (ticket !== loads) return;
-    accept(label);
-    const known = count(points);
-    const text = set.isPair || known === 0 || known === points.length ? "as saved" : `as saved; ${known} of ${points.length} labelled`;
-    setStatus("label-status", "done", known ? text : "no label yet");
-  }
-
-  function accept({ object_id: id, points: named, version }) {
-    const saved = set.entries.map(({ name }) => named[name]?.xyz ?? named[name] ?? null);
-    object = { id, version, saved };
-    points = [...saved];
-    undone = [];
-    const open = points.findIndex((point) => !point);
-    choose(set.isPair || open < 0 ? 0 : open, true);
-    draw();
-  }
-
-  const asJson = (point) => (Array.isArray(point) ? { xyz: point } : point);
-
-  async function saveNow() {
-    if (save.disabled) return;
-    const [id, mine] = [object.id, points];
-    save.disabled = true;
-    setStatus("label-status", "busy", "saving…");
-    const ticket = loads;
-    try {
-      const named = Object.fromEntries(changed().map(({ name, index }) => [name, asJson(mine[index] ?? null)]));
-      const label = await sendJson("PUT", path(id), { points: named, version: object.version });
-      hooks.onSaved(id, count(mine));
-      if (ticket !== loads) return;
-      const next = current;
-      accept(label);
-      if (!set.isPair) choose(next, true);
-      setStatus("label-status", "done", "saved");
-    } catch (error) {
-      draw();
-      setStatus("label-status", "failed", "not saved");
-      if (error instanceof ApiError && error.status === 409) return resolveConflict(id, mine);
-      alertUser(`The label was not saved. ${error.message}`, saveNow);
-    }
-  }
-
-  /** Show both labels where they differ; the user chooses one. */
-  async function resolveConflict(id, mine) {
-    const label = await getJson(path(id));
-    accept(label);
-    const theirs = points;
-    const text = (point) => (Array.isArray(point) ? point.map((value) => value.toFixed(2)).join(", ") : (point ?? "none"));
-    const rows = set.entries.filter(({ index }) => set.isPair || String(theirs[index]) !== String(mine[index]));
-    byId("conflict-rows").replaceChildren(
-      ...rows.map(({ index, title }) => {
-        const row = document.createElement("tr");
-        row.innerHTML = '<th scope="row"></th><td></td><td></td>';
-        [title, text(theirs[index]), text(mine[index])].forEach((cell, i) => (row.children[i].textContent = cell));
-        return row;
-      }),
-    );
-    const dialog = byId("conflict");
-    dialog.returnValue = "theirs";
-    dialog.showModal();
-    await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
-    setStatus("label-status", "done", "theirs was kept");
-    if (dialog.returnValue !== "mine") return;
-    points = mine;
-    draw();
-    await saveNow();
-  }
-
-  /** The landmark whose visible point is under the pointer; the chosen one has priority. */
-  function grabbed(event) {
-    const offset = (point) => {
-      const [x, y] = model.pagePosition(point);
-      return Math.hypot(x - event.clientX, y - event.clientY);
-    };
-    const placed = positions().flatMap((point, index) => (point ? [{ point, index, offset: offset(point) }] : []));
-    const near = placed.filter((each) => each.offset < GRAB_PX);
-    near.sort((a, b) => Number(b.index === current) - Number(a.index === current) || a.offset - b.offset);
-    return near.find(({ point }) => model.isVisible(point))?.index ?? null;
-  }
-
-  // In the capturing phase: the model must not rotate while a point is dragged.
-  canvas.addEventListener("pointerdown", (event) => {
-    if (!isOn || !object || event.button !== 0) return;
-    press = { x: event.clientX, y: event.clientY, index: grabbed(event), isDrag: false };
-    if (press.index === null) return;
-    event.stopImmediatePropagation();
-    choose(press.index);
-    canvas.setPointerCapture(event.pointerId);
-  }, true);
-  canvas.addEventListener("pointermove", (event) => {
-    if (!press || press.index === null) return;
-    const begins = !press.isDrag && Math.hypot(event.clientX - press.x, event.clientY - press.y) >= CLICK_PX;
-    const point = (press.isDrag || begins) && model.pick(event.clientX, event.clientY);
-    if (!point) return;
-    if (!press.isDrag) change([...points]); // a drag is undone as a whole
-    press.isDrag = true;
-    points[press.index] = point;
-    draw();
-  });
-  canvas.addEventListener("pointerup", (event) => {
-    if (!press) return;
-    const isClick = Math.hypot(event.clientX - press.x, event.clientY - press.y) < CLICK_PX;
-    const point = isClick && model.pick(event.clientX, event.clientY);
-    press = null;
-    if (!point) return;
-    put(current, point);
-    chooseOpen();
+  listenToPointer(canvas, model, {
+    isActive: () => isOn && session.object,
+    points: () => positions(draft().points().map((point, index) => point ?? draft().proposal(index)?.point ?? null)),
+    current: () => current,
+    beginDrag(index) {
+      draft().put(index, draft().label(index)?.point ?? draft().proposal(index).point, current);
+      choose(index);
+    },
+    drag(index, point) {
+      draft().move(index, point);
+      changed();
+    },
+    /** Place the current landmark; a click on another one's point chooses that, if the current one has a point. */
+    click(point, index) {
+      const isPlaced = draft().label(current) || draft().proposal(current);
+      if (isPlaced && index !== null && index !== current) return choose(index);
+      draft().put(current, point);
+      chooseMissing();
+      changed();
+    },
   });
 
   /** Place both landmarks of a pair, or those of a set that have no label yet, where they are predicted. */
   function takePrediction() {
-    const at = (xyz) => xyz && model.closest(xyz).point;
-    change(predicted.landmarks.map(({ xyz }, index) => (set.isPair ? at(xyz) : (points[index] ?? at(xyz)))));
+    if (set.isPair) draft().replace(answers.map((answer) => answer && { point: answer.point, source: "proposal" }), current);
+    else draft().accept(draft().open(), current);
+    changed();
   }
 
   function markAbsent() {
-    put(current, points[current] === ABSENT ? null : ABSENT);
-    if (points[current]) chooseOpen();
+    const isProposed = draft().proposal(current)?.point === ABSENT;
+    if (isProposed) draft().accept([set.entries[current]], current);
+    else draft().put(current, draft().label(current)?.point === ABSENT ? null : ABSENT);
+    if (draft().label(current)) chooseMissing();
+    changed();
   }
 
-  take.addEventListener("click", takePrediction);
-  reset.addEventListener("click", () => {
-    points = [...object.saved];
-    undone = [];
-    setStatus("label-status", "done", "as saved");
-    draw();
-  });
-  save.addEventListener("click", saveNow);
-  byId("label-next").addEventListener("click", () => hooks.onNext());
-  byId("label-skip").addEventListener("click", () => skip(1));
-  byId("label-absent").addEventListener("click", markAbsent);
-  byId("label-undo").addEventListener("click", undo);
-  for (const input of bar.querySelectorAll("[name=side]")) {
+  /** Begin or end marks that depend on nothing that is shown. */
+  function switchRepeat() {
+    if (!draft().isRepeat && draft().isUnsaved()) return tell("open", "save or reset the label first");
+    session.restart(!draft().isRepeat);
+    model.fit();
+    if (draft().isRepeat) choose(set.entries.find(draft().isMissing).index);
+    tell("open", draft().isRepeat ? "mark again; the label is hidden and stays" : "as saved");
+  }
+
+  function reset() {
+    session.restart(false);
+    tell("done", "as saved");
+  }
+
+  const clicks = {
+    accept: ({ shiftKey }) => finish(shiftKey), one: acceptOne, skip: () => skip(1), absent: markAbsent, undo, take: takePrediction,
+    repeat: switchRepeat, reset, save: () => session.save(), next: () => hooks.onNext(),
+  };
+  for (const [name, onClick] of Object.entries(clicks)) byId(`label-${name}`).addEventListener("click", onClick);
+  for (const input of document.querySelectorAll("#labelling [name=side]")) {
     input.addEventListener("change", () => choose(set.entries.findIndex(({ role }) => role === input.value)));
   }
 
@@ -229,27 +169,47 @@ export function createLabelling(model, canvas, hooks) {
     get isOn() {
       return isOn;
     },
+    get isRepeat() {
+      return isOn && draft().isRepeat;
+    },
+    isReady,
     setLandmarks(newSet) {
       set = newSet;
+      session.setLandmarks(set);
       byId("label-take").textContent = set.isPair ? "Use the prediction" : "Use the prediction for the rest";
     },
-    /** The points by title. */
-    points: () => Object.fromEntries(set.entries.filter(({ index }) => points[index]).map(({ index, title }) => [title, points[index]])),
-    isUnsaved: () => Boolean(object && isChanged()),
+    /** The labels' points by title: [x, y, z], or `absent`. */
+    points: () => Object.fromEntries(set.entries.filter(({ index }) => draft().label(index)).map(({ index, title }) => [title, draft().label(index).point])),
+    /** The proposals that are not accepted: [{title, point, isFlagged}]. */
+    proposals: () => draft().open().map(({ index, title }) => ({ title, ...draft().proposal(index) })),
+    isUnsaved: () => Boolean(session.object && draft().isUnsaved()),
     switch(on) {
       isOn = on;
-      bar.hidden = !on;
+      byId("labelling").hidden = !on;
+      document.body.classList.toggle("labels", on);
       draw();
     },
-    load,
-    /** Take a response of /infer/3d, from which a label may start. */
+    load: session.load,
+    /** Forget the last object's prediction; another one follows if `isPredicted`. */
+    expect(isPredicted) {
+      predicted = answers = null;
+      isWaiting = isPredicted;
+    },
+    /** Take a response of /infer/3d, whose answers are proposals; null if there is none. */
     setPrediction(response) {
       predicted = response;
+      answers = null;
+      isWaiting = false;
       draw();
     },
     choose,
-    chooseSide: (side) => set.isPair && choose(set.entries.findIndex(({ role }) => role === side)),
-    skip: (steps) => !set.isPair && object && skip(steps),
-    save: saveNow,
+    /** Show the landmark of a number in the list, from 1; return whether there is one. */
+    showNumber(number) {
+      const isKnown = number >= 1 && number <= set.entries.length;
+      if (isKnown) show(number - 1);
+      return isKnown;
+    },
+    skip: (steps) => !set.isPair && session.object && skip(steps),
+    finish,
   };
 }

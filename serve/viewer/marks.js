@@ -1,5 +1,5 @@
-// The marks on the mesh: predicted and true landmarks, their outlines, their 68 % ellipsoids, the views' rays, and
-// unsaved labels. All marks of a kind are one draw call, so that 80 landmarks are as quick as two.
+// The marks on the mesh: predicted and true landmarks, their outlines, their 68 % ellipsoids, the views' rays, proposals
+// and labels. All marks of a kind are one draw call, so that 80 landmarks are as quick as two.
 
 import * as THREE from "./vendor/three.module.js";
 import { SPREAD_68, backproject, cholesky, dot, minus, plus, times } from "./geometry.js";
@@ -13,20 +13,25 @@ const RAY_MM = { before: 130, behind: 20 }; // of a ray around its closest point
 const SHAPES = {
   predicted: new THREE.SphereGeometry(1, 20, 14),
   true: new THREE.TorusGeometry(1.9, 0.28, 10, 32),
+  proposal: new THREE.OctahedronGeometry(1.9),
   label: new THREE.OctahedronGeometry(1.5),
   spread: new THREE.SphereGeometry(1, 20, 14),
 };
 const COARSE_SHAPES = { // of a set of more than one pair: few triangles in all
   predicted: new THREE.SphereGeometry(1, 8, 5),
   true: new THREE.TorusGeometry(1.9, 0.28, 3, 14),
+  proposal: SHAPES.proposal,
   label: SHAPES.label,
   spread: new THREE.SphereGeometry(1, 10, 6),
 };
-const KINDS = ["predicted", "true", "label"];
+const KINDS = ["predicted", "true", "proposal", "label"];
+const STYLES = { proposal: { opacity: 0.55 } };
 
 /** The marks; all points are [x, y, z] of the object frame in mm, in the order of the set, null if missing. */
 export function createMarks() {
   const group = new THREE.Group();
+  const answers = new THREE.Group(); // all marks but the labels
+  group.add(answers);
   const outlines = named(new THREE.LineSegments(new THREE.BufferGeometry(), new THREE.LineBasicMaterial()), "outlines");
   const rays = named(new THREE.LineSegments(new THREE.BufferGeometry(), new THREE.LineBasicMaterial({ vertexColors: true })), "rays");
   for (const lines of [outlines, rays]) Object.assign(lines, { renderOrder: 1, frustumCulled: false });
@@ -38,7 +43,7 @@ export function createMarks() {
   let focused = null;
   let isXray = false;
   for (const lines of [outlines, rays]) lines.material.transparent = true;
-  group.add(outlines, rays);
+  answers.add(outlines, rays);
 
   /** As many marks as the set has landmarks; none is shown yet. */
   function instances(shape, name, style) {
@@ -46,7 +51,7 @@ export function createMarks() {
     const material = new THREE.MeshBasicMaterial({ transparent: true, depthTest: !isXray, ...style });
     const made = named(new THREE.InstancedMesh(shape, material, Math.max(1, set.entries.length)), name);
     Object.assign(made, { frustumCulled: false, count: 0 });
-    group.add(made);
+    (name === "label" ? group : answers).add(made);
     return made;
   }
 
@@ -60,7 +65,7 @@ export function createMarks() {
     const shapes = set.isPair ? SHAPES : COARSE_SHAPES;
     spreads = instances(shapes.spread, "spreads", { opacity: 0.3, depthWrite: false });
     spreads.renderOrder = 1;
-    dots = Object.fromEntries(KINDS.map((kind) => [kind, { mesh: instances(shapes[kind], kind), points: [] }]));
+    dots = Object.fromEntries(KINDS.map((kind) => [kind, { mesh: instances(shapes[kind], kind, STYLES[kind]), points: [] }]));
     for (const { mesh } of Object.values(dots)) mesh.renderOrder = 2;
   }
 
@@ -82,7 +87,7 @@ export function createMarks() {
 
   /** Draw the lines through the labels, if there are any, else through the predicted or the true landmarks. */
   function drawOutlines() {
-    const points = ["label", "predicted", "true"].map((kind) => dots[kind].points).find((of) => of.some(Boolean)) ?? [];
+    const points = ["label", "proposal", "predicted", "true"].map((kind) => dots[kind].points).find((of) => of.some(Boolean)) ?? [];
     const ends = set.lines.filter((line) => line.every((index) => points[index]));
     setLines(outlines, ends.flatMap((line) => line.flatMap((index) => points[index])));
     outlines.material.color.set(css("--outline"));
@@ -142,10 +147,14 @@ export function createMarks() {
     set(name, isOn) {
       ({ rays, spread: spreads })[name].visible = isOn;
     },
+    /** Hide all marks but the labels. */
+    setBlind(isOn) {
+      answers.visible = !isOn;
+    },
     /** Draw the marks even where the mesh covers them. */
     showThroughMesh(isOn) {
       isXray = isOn;
-      for (const mark of group.children) mark.material.depthTest = !isOn;
+      group.traverse(({ material }) => material && (material.depthTest = !isOn));
     },
     get isXray() {
       return isXray;
@@ -165,7 +174,7 @@ export function createMarks() {
     /** The dots that are shown: [{kind, index, title, point}]. */
     all: () =>
       Object.entries(dots).flatMap(([kind, { points }]) =>
-        withPoint(points).map(({ index, title }) => ({ kind, index, title, point: points[index] })),
+        (answers.visible || kind === "label" ? withPoint(points) : []).map(({ index, title }) => ({ kind, index, title, point: points[index] })),
       ),
     clear() {
       shown = null;

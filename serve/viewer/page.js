@@ -11,6 +11,8 @@ import { createLabelling } from "./label.js";
 import { NO_SET, createSet } from "./landmarks.js";
 import { createList, readObjects } from "./list.js";
 import { createPanels, openModel } from "./panels.js";
+import { createQueue } from "./queue.js";
+import { showRepeats } from "./repeats.js";
 import { bareObject, droppedMesh, runObject } from "./subjects.js";
 import { createTable, setVerdict } from "./table.js";
 
@@ -18,6 +20,7 @@ const byId = (id) => document.getElementById(id);
 const state = { about: null, set: NO_SET, focus: null, subject: null, retry: null, details: null, view: null, prediction: null, projection: null };
 const model = await openModel(byId("canvas"));
 const list = createList((id) => openObject(id));
+const queue = createQueue(list);
 const images = createImagePanel((view) => chooseView(view));
 const table = createTable({
   onZoom: (point) => model?.closeUp(point, state.details.views),
@@ -25,9 +28,12 @@ const table = createTable({
 });
 const labelling = model && createLabelling(model, byId("canvas"), {
   onSaved: (id, count) => list.markLabelled(id, count),
-  onNext: () => openNextUnlabelled(),
+  onNext: () => openNext(),
+  onOpen: (id) => openObject(id),
   onChoose: (index) => focus(index),
+  onShow: (index) => showClose(index),
   onStates: (states) => table.setLabels(state.set.isPair ? null : states),
+  onRepeat: () => showRepeats().catch(failed),
 });
 const panels = createPanels(state, { model, images, table, labelling }, updateAddress);
 let opening = new AbortController();
@@ -47,6 +53,7 @@ async function start() {
     byId("try").disabled = !projections.length;
     byId("label-mode").hidden = !mayLabel || !labelling;
     list.setObjects(await readObjects(state.about));
+    if (mayLabel && labelling) await Promise.all([queue.read(), showRepeats()]);
     if (mayLabel && labelling && address.label) switchLabelling(true);
     await Promise.all([readScores(), openAddress()]);
   } catch (error) {
@@ -58,7 +65,7 @@ async function start() {
 function showSet(set) {
   state.set = set;
   document.body.classList.toggle("set", !set.isPair);
-  for (const part of [table, images, list, labelling, model?.marks]) part?.setLandmarks(set);
+  for (const part of [table, images, list, model?.marks, labelling]) part?.setLandmarks(set);
 }
 
 /** Choose a landmark of a set in the list, the image and the model; null: none. */
@@ -73,7 +80,8 @@ function focus(index) {
 function showClose(index) {
   const { title } = state.set.entries[index];
   const placed = labelling?.isOn ? labelling.points()[title] : null;
-  const point = Array.isArray(placed) ? placed : state.prediction?.landmarks[index].xyz;
+  const predicted = labelling?.isRepeat ? null : state.prediction?.landmarks[index].xyz;
+  const point = Array.isArray(placed) ? placed : predicted;
   if (point && model?.mesh) model.closeUp(point, state.details.views);
 }
 
@@ -114,6 +122,8 @@ async function open(make, view, retry) {
   const subject = make(signal);
   Object.assign(state, { subject, retry, view, details: null, prediction: null });
   panels.begin(subject);
+  queue.showReason(subject.id);
+  labelling?.expect(!subject.isBare);
   if (labelling?.isOn) labelling.load(subject.id).catch((error) => failed(error));
   try {
     const details = await subject.details();
@@ -153,20 +163,30 @@ function switchLabelling(isOn) {
   byId("label-mode").ariaPressed = String(isOn);
   if (!state.subject) return; // the object in the address opens next
   updateAddress();
-  if (isOn) labelling.load(state.subject.id).then(() => labelling.setPrediction(state.prediction)).catch(failed);
+  if (isOn) labelling.load(state.subject.id).catch(failed);
 }
 
-function openNextUnlabelled() {
-  const id = list.nextUnlabelled();
-  if (id) openObject(id);
-  else setStatus("label-status", "done", "every object has a label");
+/** Open the next object of the queue, and show the landmark that is meant. */
+async function openNext() {
+  const { id, landmark, message } = queue.next(state.subject?.id);
+  if (!id) return setStatus("label-status", "done", message);
+  if (id !== state.subject?.id) await openObject(id);
+  if (id !== state.subject?.id) return; // another object was opened meanwhile
+  queue.showReason(id);
+  const entry = state.set.entries.find(({ name }) => name === landmark);
+  if (!entry) return;
+  labelling.choose(entry.index);
+  showClose(entry.index);
 }
 
 function failed(error, retry) {
   for (const id of ["image-status", "model-status"]) {
     if (byId(id).dataset.state === "busy") setStatus(id, "failed", "failed");
   }
-  if (!state.prediction) setVerdict("failed", error.message);
+  if (!state.prediction) {
+    setVerdict("failed", error.message);
+    labelling?.setPrediction(null);
+  }
   alertUser(error.message, retry);
 }
 
@@ -210,11 +230,11 @@ listenToKeys({
   press: (id) => !byId(id).hidden && byId(id).click(),
   filter: () => !state.set.isPair && table.focusFilter(),
   unfocus: () => focus(null),
-  side: (side) => labelling?.isOn && labelling.chooseSide(side),
+  number: (number) => labelling?.isOn && labelling.showNumber(number),
   skip: (steps) => labelling?.isOn && labelling.skip(steps),
-  labels: (id) => labelling?.isOn && !state.set.isPair && byId(id).click(),
-  save: () => labelling?.isOn && labelling.save(),
-  unlabelled: () => labelling?.isOn && openNextUnlabelled(),
+  finish: (withFlagged) => labelling?.isOn && labelling.finish(withFlagged),
+  labels: (id) => labelling?.isOn && byId(id).offsetParent && byId(id).click(),
+  unlabelled: () => labelling?.isOn && openNext(),
 });
 
 /** For the console, and for tests. */

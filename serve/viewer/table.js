@@ -60,6 +60,7 @@ export function createTable({ onZoom, onChoose }) {
       `<th scope="row"><i class="chip ${entry.role}"></i><span></span></th>${"<td></td>".repeat(6)}` +
       '<td class="set-only state"></td><td class="pair-only"><button type="button">Zoom</button></td>';
     row.querySelector("span").textContent = entry.title;
+    row.querySelector("th").dataset.number = entry.index + 1;
     row.title = entry.definition;
     const button = row.querySelector("button");
     button.ariaLabel = `Zoom to the ${entry.title} landmark`;

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from featurelib.datasets.annotations import NO_ROWS, read_label, read_labels, save_label
+from featurelib.datasets.annotation_history import read_marks
+from featurelib.datasets.annotations import NO_ROWS, read_label, read_labels, save_label, sources_of
 from featurelib.datasets.dataset import objects_table
 from featurelib.errors import ConflictError, DataError
 from featurelib.geometry import LandmarkSet
@@ -63,15 +64,32 @@ def test_other_rows_and_columns_are_kept(uri):
     assert (after[1]["group"], after[1]["note"]) == ("family", "")
 
 
-def test_replaced_rows_are_in_the_history(uri):
-    """The history has each replaced row, in order, with the time; coordinates are empty for a new object."""
+def test_the_history_has_each_replaced_and_each_saved_label(uri):
+    """Replaced rows keep their text; of a landmark that a save does not change there is no row."""
     first = save(uri, "b", PAIR, read(uri, "b").version)
-    save(uri, "b", 2 * PAIR, first.version)
+    save(uri, "b", [PAIR[0], 2 * PAIR[1]], first.version)
     save(uri, "new", PAIR, NO_ROWS)
     history = rows_of(uri, "landmarks.history.csv")
 
-    assert [(row["object_id"], row["left_x"]) for row in history] == [("b", "1.50"), ("b", "0.1"), ("new", "")]
-    assert all(row["replaced_at"].endswith("+00:00") for row in history)
+    assert [(row["event"], row["object_id"], row["landmark"], row["x"]) for row in history] == [
+        ("replaced", "b", "ear_left", "1.50"),
+        ("replaced", "b", "ear_right", "-1"),
+        ("saved", "b", "ear_left", "0.1"),
+        ("saved", "b", "ear_right", "-0.1"),
+        ("replaced", "b", "ear_right", "-0.1"),
+        ("saved", "b", "ear_right", "-0.2"),
+        ("saved", "new", "ear_left", "0.1"),
+        ("saved", "new", "ear_right", "-0.1"),
+    ]
+    assert all(row["saved_at"].endswith("+00:00") for row in history)
+
+
+def test_a_save_without_a_change_leaves_no_trace(uri):
+    """Neither the history nor another version."""
+    before = read(uri, "b")
+    save(uri, "b", before.points, before.version)
+
+    assert not storage.exists(f"{uri}/landmarks.history.csv")
 
 
 def test_a_dataset_begins_with_its_first_label(folder):
@@ -196,7 +214,25 @@ def test_a_saved_set_is_read_again(long_uri):
         "a,ear_l,,1,1,1,",
     ]
     history = rows_of(long_uri, "landmarks.history.csv")
-    assert [(row["object_id"], row["landmark"], row["x"]) for row in history] == [("b", "chin", "1.50")]
+    assert [(row["event"], row["landmark"], row["x"], row["status"]) for row in history] == [
+        ("replaced", "chin", "1.50", ""),
+        ("saved", "ear_l", "1", ""),
+        ("saved", "chin", "0.1", ""),
+        ("saved", "scar", "", "absent"),
+    ]
+
+
+def test_landmarks_that_are_not_changed_keep_their_text(long_uri):
+    """A save of one landmark does not round another one's position."""
+    storage.write_bytes(f"{long_uri}/landmarks.csv", b"object_id,landmark,x,y,z\nb,chin,0.12345678901234567,2,3.0\n")
+    label = read(long_uri, "b", MIXED)
+    points = label.points.copy()
+    points[0] = [1, 2, 3]
+    save_label(long_uri, MIXED, "b", points, label.absent, label.version)
+
+    lines = storage.read_bytes(f"{long_uri}/landmarks.csv").decode().splitlines()
+    assert lines[1:] == ["b,ear_l,1,2,3", "b,chin,0.12345678901234567,2,3.0"]
+    assert [(m.event, m.landmark) for m in read_marks(long_uri)] == [("saved", "ear_l")]
 
 
 def test_a_label_may_become_empty_again(long_uri):
@@ -207,7 +243,8 @@ def test_a_label_may_become_empty_again(long_uri):
     history = rows_of(long_uri, "landmarks.history.csv")
 
     assert (complete.is_complete, last.version, last.is_complete) == (True, NO_ROWS, False)
-    assert [row["landmark"] for row in history] == ["", "ear_l", "chin", "scar", *MIXED.names]
+    removed = [(row["landmark"], row["x"], row["status"]) for row in history[-4:]]
+    assert removed == [(name, "", "") for name in MIXED.names]
     assert set(read_labels(long_uri, MIXED)) == {"a", "b"}
 
 
@@ -230,16 +267,46 @@ def test_a_row_per_object_is_kept_and_refuses_what_it_cannot_say(uri):
     assert not storage.exists(f"{uri}/landmarks.history.csv")
 
 
-def test_a_history_names_its_columns_again_where_the_form_changes(uri):
-    """No row of another form stands below a header that does not fit it."""
-    save(uri, "b", PAIR, read(uri, "b").version)
-    storage.write_bytes(f"{uri}/landmarks.csv", b"object_id,landmark,x,y,z\n")
-    save(uri, "b", PAIR, NO_ROWS)
-    save(uri, "a", PAIR, NO_ROWS)
-    lines = storage.read_bytes(f"{uri}/landmarks.history.csv").decode().splitlines()
+def test_a_row_per_object_is_removed_if_it_has_nothing_else(uri):
+    """A first save can be undone; a row with the object's group is kept."""
+    nothing = np.full((2, 3), np.nan)
+    before = storage.read_bytes(f"{uri}/landmarks.csv")
+    undone = save(uri, "new", nothing, save(uri, "new", PAIR, NO_ROWS).version)
+    with pytest.raises(DataError, match="one row per object needs all its positions"):
+        save(uri, "b", nothing, read(uri, "b").version)
 
-    assert [line.split(",")[:3] for line in lines if line.startswith("replaced_at")] == [
-        ["replaced_at", "object_id", "left_x"],
-        ["replaced_at", "object_id", "landmark"],
-    ]
-    assert len(lines) == 5
+    assert undone.version == NO_ROWS
+    assert storage.read_bytes(f"{uri}/landmarks.csv") == before
+
+
+def test_the_source_of_a_label_is_that_of_its_last_save(long_uri):
+    """It is not known for imported labels, nor after a change by another program; one that is restored has it again."""
+    known = {"ear_l": "proposal", "chin": "corrected", "scar": "marked"}
+
+    def sources():
+        label = read(long_uri, "b", MIXED)
+        return dict(zip(MIXED.names, sources_of(label, MIXED, read_marks(long_uri, "b")), strict=True))
+
+    imported = sources()
+    first = save_label(long_uri, MIXED, "b", POINTS, SCARLESS, read(long_uri, "b", MIXED).version, known)
+    accepted = sources()
+    second = save_label(long_uri, MIXED, "b", POINTS + 1, SCARLESS, first.version, {"chin": "marked"})
+    moved = sources()
+    save_label(long_uri, MIXED, "b", POINTS, SCARLESS, second.version, {"ear_l": "proposal"})
+    restored = sources()
+    table = storage.read_bytes(f"{long_uri}/landmarks.csv")
+    storage.write_bytes(f"{long_uri}/landmarks.csv", table.replace(b"b,ear_l,,1,", b"b,ear_l,,1.1,"))
+
+    assert imported == dict.fromkeys(MIXED.names)
+    assert accepted == {**imported, **known}
+    assert moved == {**imported, "chin": "marked", "scar": "marked"}
+    assert restored == {**imported, "ear_l": "proposal", "scar": "marked"}
+    assert sources() == {**restored, "ear_l": None}
+
+
+def test_many_savers_lose_no_line_of_the_history(folder):
+    """Twelve saves at once have a row per landmark each."""
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda i: save(folder, f"o{i}", (i + 1) * PAIR, NO_ROWS), range(12)))
+
+    assert sorted(mark.object_id for mark in read_marks(folder)) == sorted([f"o{i}" for i in range(12)] * 2)

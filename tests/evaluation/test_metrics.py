@@ -274,3 +274,16 @@ def test_the_table_has_a_line_for_every_number():
         ["template", "(baseline)", "7.25", "7.25", "7.25", "7.25", "to", "7.25"],
     ]
     assert len({len(line) for line in lines}) == 1  # the columns are aligned
+
+
+def test_the_table_has_the_floor_of_repeats():
+    """The error of a single mark is the last line, in the same columns."""
+    vectors = vectors_with(np.full((4, 9), 0.0125))
+    report = report_of({"mlp": moved(vectors, 0, 0, 2)}, vectors, "mlp")
+    floor_mm = {"mean": 0.36, "median": 0.29, "p95": 0.64}
+    *lines, head, line = table({**report, "repeats": {"n": 24, "floor_mm": floor_mm}}).splitlines()
+
+    assert lines[:-1] == table(report).splitlines()
+    assert head.split()[:4] == ["24", "repeated", "marks,", "mm"]
+    assert line.split() == ["error", "of", "a", "single", "mark", "0.36", "0.29", "0.64", "-"]
+    assert len(line) == len(head) == len(lines[-2])

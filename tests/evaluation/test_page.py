@@ -290,6 +290,19 @@ def test_missing_answers_are_counted(parsed):
     assert "3 without an answer" in parsed(page(report, PAIR, curves, worst)).all("tbody")[0].words()
 
 
+def test_repeats_are_named_with_the_floor_of_errors(parsed):
+    """The page has the distance of the marks and the error of one; without repeats it has no such text."""
+    report, landmarks, errors, worst = made_pair()
+    plain = parsed(page(report, landmarks, errors, worst)).words
+    statistics = {"mean": 0.5, "median": 0.41, "p95": 0.9}, {"mean": 0.36, "median": 0.29, "p95": 0.64}
+    repeats = {"n": 24, "objects": 4, **dict(zip(("distance_mm", "floor_mm"), statistics, strict=True))}
+    words = parsed(page({**report, "repeats": repeats}, landmarks, errors, worst)).words
+
+    assert "24 landmarks of 4 objects were marked twice, 0.41 mm apart" in words
+    assert "0.29 mm (median) and 0.64 mm (95th percentile)" in words
+    assert "marked twice" not in plain
+
+
 @pytest.mark.parametrize("reasons", [{}, {"head-1": "moved"}])
 def test_the_uncertainty_has_a_plot_and_tables(parsed, reasons):
     """The shares that regions contain, and the rejected objects with their reasons, if there are any."""

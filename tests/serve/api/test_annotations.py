@@ -208,3 +208,52 @@ def test_points_that_do_not_fit_the_set_are_rejected(set_client, tmp_path, chang
     assert answer.status_code == 422, answer.text
     assert word in answer.json()["error"]["message"]
     assert before == (tmp_path / "bodies" / "landmarks.csv").read_bytes()
+
+
+def test_a_label_has_the_source_that_was_sent(set_client):
+    """It is null for imported labels and for requests without sources; another word or name is refused."""
+    before = set_client("GET", "/labels/body-00000").json()
+    points = {"nose_tip": {"xyz": [1, 2, 3]}, "chin": "absent", "ear_tip_left": {"xyz": [4, 5, 6]}}
+    sources = {"nose_tip": "proposal", "chin": "corrected"}
+    body = {"points": points, "sources": sources, "version": before["version"]}
+    refused = [
+        set_client("PUT", "/labels/body-00000", json={**body, "sources": wrong})
+        for wrong in ({"nose_tip": "guessed"}, {"tragus": "marked"})
+    ]
+    saved = set_client("PUT", "/labels/body-00000", json=body).json()
+
+    assert [answer.status_code for answer in refused] == [422, 422]
+    assert before["sources"] == dict.fromkeys(LANDMARKS.names)
+    assert saved["sources"] == {**before["sources"], **sources}
+    assert set_client("GET", "/labels/body-00000").json() == saved
+
+
+def test_a_repeat_leaves_the_label_and_has_a_distance(set_client, tmp_path):
+    """Second marks are in the history once, however often they are sent; the list has their median distance."""
+    before, table = set_client("GET", "/labels/body-00000").json(), tmp_path / "bodies" / "landmarks.csv"
+    content, names = table.read_bytes(), ("nose_tip", "chin")
+    points = {
+        name: {"xyz": [v + d for v, d in zip(before["points"][name]["xyz"], (0, 3, 4), strict=True)]} for name in names
+    }
+    for _ in range(2):
+        answer = set_client("POST", "/labels/body-00000/repeats", json={"points": points}).json()
+    repeats = set_client("GET", "/labels").json()["repeats"]
+
+    assert table.read_bytes() == content
+    assert answer["repeats_mm"] == pytest.approx(dict.fromkeys(names, 5.0), abs=1e-5)
+    assert {**answer, "repeats_mm": {}} == before
+    assert (repeats["n"], repeats["objects"]) == (2, 1)
+    assert repeats["distance_mm"] == pytest.approx(5.0, abs=1e-5)
+    assert repeats["floor_mm"] == pytest.approx(5 / np.sqrt(2), abs=1e-5)
+
+
+@pytest.mark.parametrize("points", [{}, {"tragus": {"xyz": [1, 2, 3]}}, {"chin": "absent"}, {"chin": {"xyz": [1, 2]}}])
+def test_an_invalid_repeat_is_refused(set_client, tmp_path, points):
+    """A repeat has positions of landmarks of the set; nothing else is written."""
+    answer = set_client("POST", "/labels/body-00000/repeats", json={"points": points})
+
+    assert answer.status_code == 422
+    assert not (tmp_path / "bodies" / "landmarks.history.csv").exists()
+    assert (
+        set_client("POST", "/labels/nobody/repeats", json={"points": {"chin": {"xyz": [0, 0, 0]}}}).status_code == 404
+    )
