@@ -286,10 +286,9 @@ def test_two_people_label_one_object_at_once(open_loop, loop):
         label_mm = loop.label_mm(object_id)[NAMES.index(name)]
         aims_mm[name] = np.array(viewer.ask("p => viewer.model.closest(p.map(v => v + 2)).point", label_mm.tolist()))
         correct(viewer, name, label_mm, aims_mm[name])
-    press(first, "s")
-    until_said(first, "saved")
-    press(second, "s")
-    until_said(second, "saved")
+    for viewer in moved:
+        press(viewer, "s")
+        viewer.until("document.getElementById('label-status').textContent === 'saved'")
     label_mm = dict(zip(NAMES, loop.label_mm(object_id), strict=True))
 
     for name, aim_mm in aims_mm.items():
