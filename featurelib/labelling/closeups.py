@@ -19,6 +19,9 @@ from featurelib.models.refiner.crops import crop_camera, render_crops
 MOST_LANDMARKS = 8
 """Sets with more landmarks need no close-ups: their landmarks place each other. A close-up has 7 kB."""
 
+FEWEST_OBJECTS = 50
+"""Fewer objects do not train the regressions, whose errors would be taken for mistakes."""
+
 WIDTH_SHARE = 0.16
 """Width of a close-up, as a share of the object's size: 72 mm on a head."""
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurelib.geometry import LandmarkSet
-from featurelib.labelling.closeups import predicted_mm
+from featurelib.labelling.closeups import FEWEST_OBJECTS, predicted_mm
 from featurelib.labelling.suspects import Suspect, suspects
 from featurelib.meshes.pose_search import ReferenceShape
 from featurelib.meshes.shape import MIN_FOR_SPREAD
@@ -42,9 +42,9 @@ def label_suspects(
 def _predicted_mm(
     landmarks: LandmarkSet, labels_mm: NDArray[np.float64], rows: Sequence[Measurement]
 ) -> NDArray[np.float64] | None:
-    """Return the landmarks (n, k, 3) that close-ups give; NaN without one, and None without any."""
+    """Return the landmarks (n, k, 3) that close-ups give; NaN without one, and None with too few of them."""
     seen = [(i, row.close_ups) for i, row in enumerate(rows) if row.close_ups is not None]
-    if not seen:
+    if len(seen) < FEWEST_OBJECTS:
         return None
     chosen = [i for i, _ in seen]
     images, axes_mm = (np.array(values) for values in zip(*(each for _, each in seen), strict=True))
