@@ -1,13 +1,15 @@
 """The queue of objects to label and of labels to review, `queue.json`: `suggest` writes it, the viewer reads it."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from featurelib.errors import DataError
 from featurelib.runtime import storage
 
 SCHEMA = 1
+
+AGAIN = "run `featurelib suggest` again"
 
 FOLDER = "suggest"
 """Folder of the queue in a run."""
@@ -49,13 +51,26 @@ class Queue:
         Raises:
             DataError: if it is not such a queue.
         """
-        try:
-            if values["schema"] != SCHEMA:
-                raise DataError(f"{name}: schema {values['schema']!r}, expected {SCHEMA}; run `featurelib suggest`")
-            label, review = ([{**row} for row in values[name]] for name in ("label", "review"))
-            return cls(tuple(ToLabel(**row) for row in label), tuple(ToReview(**row) for row in review))
-        except (KeyError, TypeError) as error:
-            raise DataError(f"{name}: not a queue ({error}); run `featurelib suggest`") from None
+        if not isinstance(values, dict) or values.get("schema") != SCHEMA:
+            raise DataError(f"{name}: not a queue of schema {SCHEMA}; {AGAIN}")
+        return cls(
+            tuple(ToLabel(**row) for row in _rows(values, "label", ToLabel, name)),
+            tuple(ToReview(**row) for row in _rows(values, "review", ToReview, name)),
+        )
+
+
+def _rows(values: dict[str, Any], part: str, kind: type, name: str) -> list[dict[str, Any]]:
+    """Return the rows of a part, whose values are texts; a landmark may be None."""
+    rows, keys = values.get(part), {field.name for field in fields(kind)}
+    if not isinstance(rows, list):
+        raise DataError(f"{name}: {part}: expected a list; {AGAIN}")
+    for i, row in enumerate(rows):
+        texts = (
+            isinstance(row, dict) and row.keys() == keys and [v for k, v in row.items() if (k, v) != ("landmark", None)]
+        )
+        if not texts or not all(isinstance(text, str) for text in texts):
+            raise DataError(f"{name}: {part}[{i}]: expected the texts {', '.join(sorted(keys))}; {AGAIN}")
+    return rows
 
 
 def write_queue(folder: str, queue: Queue) -> str:
@@ -65,8 +80,12 @@ def write_queue(folder: str, queue: Queue) -> str:
     return uri
 
 
-def read_queue(folder: str) -> Queue:
+def read_queue(folder: str, *, name: str | None = None) -> Queue:
     """Return the queue of a folder; an empty one if there is none.
+
+    Args:
+        folder: a local path or an s3:// URI.
+        name: of the file in messages; default: its URI.
 
     Raises:
         DataError: if the file is not a queue.
@@ -77,5 +96,5 @@ def read_queue(folder: str) -> Queue:
     try:
         values = json.loads(storage.read_bytes(uri))
     except ValueError as error:
-        raise DataError(f"{uri}: not JSON ({error}); run `featurelib suggest`") from None
-    return Queue.from_dict(values, name=uri)
+        raise DataError(f"{name or uri}: not JSON ({error}); {AGAIN}") from None
+    return Queue.from_dict(values, name=name or uri)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from featurelib.datasets.dataset import Dataset
 from featurelib.geometry import apply
 from featurelib.labelling.queue import ToReview
+from featurelib.labelling.suspects import suspects
 from featurelib.models.predictions import predicted_objects
 from featurelib.runtime import parquet, storage
 
@@ -21,8 +22,6 @@ def to_review(dataset: Dataset, run: str | None) -> list[ToReview]:
         dataset: of the labelled objects.
         run: whose folds have answers by models that have not seen the objects; None, or without folds, shapes decide.
     """
-    from featurelib.labelling.suspects import suspects  # type: ignore[import-not-found]
-
     labels_mm = points_mm(dataset)
     answers = out_of_fold(run, [*labels_mm], len(dataset.landmarks.names)) if run else None
     found = suspects(dataset.landmarks, [*labels_mm], np.array([*labels_mm.values()]), *(answers or ()))

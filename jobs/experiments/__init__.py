@@ -17,6 +17,10 @@ COMMANDS = {
         "Compare the errors of folds with those on fresh objects.",
     ),
     "holdout": ("jobs.experiments.holdout:holdout", "Predict labelled objects that the run was not trained on."),
+    "label-mistakes": (
+        "jobs.experiments.label_mistakes:label_mistakes",
+        "Plant mistakes in labels and count those that are named.",
+    ),
     "learning-curve": (
         "jobs.experiments.learning_curve:learning_curve",
         "Measure errors over the number of labelled objects.",

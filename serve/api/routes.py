@@ -12,7 +12,7 @@ from serve.api.about import About, landmarks_of, pair_name
 from serve.api.annotations import add_labelling
 from serve.api.bodies import FORM_TYPE, JSON_TYPE, read_body
 from serve.api.errors import ApiError, add_error_handlers, documented
-from serve.api.queue import Queue, read_queue
+from serve.api.queue import Queue, queue_of
 from serve.api.requests import ImageOptions, Infer3dRequest, InferRequest, MeshOptions
 from serve.api.responses import object_response
 from serve.api.schemas import Health, Infer3dResponse, InferResponse, ObjectList, ObjectResponse
@@ -97,7 +97,7 @@ def _add_objects(web: FastAPI, graph: Orchestrator) -> None:
         """Return the objects to label and the labels to review, as `featurelib suggest` wrote them into the run."""
         if graph.labelled is None:
             raise ApiError(404, "labelling is off; serve with --label")
-        return await asyncio.to_thread(read_queue, graph.run, graph.labelled.files)
+        return await asyncio.to_thread(queue_of, graph.run, graph.labelled.files)
 
     @web.get("/objects", responses=documented(422))
     async def objects(

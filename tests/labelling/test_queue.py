@@ -41,5 +41,5 @@ def test_another_file_is_one_line(tmp_path, content):
     """The message names the file and the command that writes it again."""
     (tmp_path / "queue.json").write_text(content)
 
-    with pytest.raises(DataError, match=r"queue.json: .*; run `featurelib suggest`$"):
+    with pytest.raises(DataError, match=r"queue.json: .*; run `featurelib suggest` again$"):
         read_queue(str(tmp_path))

@@ -34,7 +34,7 @@ class MeanShape(NamedTuple):
     def fit(cls, points_mm: ArrayLike, truths_mm: ArrayLike) -> Self:
         """Return the mean shape of points (k, 3), with the distances of n objects' landmarks (n, k, 3), NaN unknown."""
         points_mm, truths_mm = np.asarray(points_mm, np.float64), np.asarray(truths_mm, np.float64)
-        placed = np.array([_placed(points_mm, truth, np.full(len(points_mm), np.nan)) for truth in truths_mm])
+        placed = np.array([moved_onto(points_mm, truth, np.full(len(points_mm), np.nan)) for truth in truths_mm])
         distances = np.linalg.norm(placed - truths_mm, axis=-1)
         known = np.isfinite(distances)
         overall = float(np.median(distances[known])) if known.any() else np.inf
@@ -47,7 +47,7 @@ class MeanShape(NamedTuple):
 
         NaN if fewer than MIN_FITTED estimates are known.
         """
-        return _placed(self.points_mm, np.asarray(estimates_mm, dtype=np.float64), self.typical_mm)
+        return moved_onto(self.points_mm, np.asarray(estimates_mm, dtype=np.float64), self.typical_mm)
 
     def repaired(self, estimates_mm: ArrayLike) -> NDArray[np.float64]:
         """Return estimates (k, 3), of which those far off or missing are replaced by the moved mean landmarks.
@@ -64,7 +64,7 @@ class MeanShape(NamedTuple):
         return estimates_mm
 
 
-def _placed(points: Points, onto: Points, typical: NDArray[np.float64]) -> Points:
+def moved_onto(points: Points, onto: Points, typical: NDArray[np.float64]) -> Points:
     """Return points (k, 3) moved onto others by iteratively reweighted least squares (Cauchy), scaled by `typical`.
 
     Umeyama, Least-squares estimation of transformation parameters between two point patterns, 1991.

@@ -20,6 +20,7 @@ from featurelib.geometry import (
     frame_needed_mm,
     is_visible,
 )
+from featurelib.labelling.closeups import MOST_LANDMARKS, CloseUps, close_ups
 from featurelib.meshes import Mesh, parse_mesh, read_mesh
 from featurelib.meshes.pose_search import ReferenceShape
 from featurelib.meshes.reference import Fit, build_reference, fit_to
@@ -95,6 +96,7 @@ class Measurement:
     fit: None without a reference, or if the reference cannot be registered.
     flat_share: largest share of its pixels in three views that are of one grey value.
     strays: the parts far from the rest, None without any. notes: of `Mesh`.
+    close_ups: of the labels of a small set; None of a large one, without labels, and without a fit.
     """
 
     object_id: str
@@ -108,6 +110,7 @@ class Measurement:
     flat_share: float = 0.0
     strays: Strays | None = None
     notes: tuple[str, ...] = ()
+    close_ups: CloseUps | None = None
 
     @property
     def size_mm(self) -> float:
@@ -142,6 +145,7 @@ def measure(job: MeasureJob) -> Measurement | Unread:
 
 def measure_mesh(mesh: Mesh, job: MeasureJob, sha256: str = "") -> Measurement:
     """Return the measurement of a loaded mesh; sha256: of its file."""
+    fit = None if job.reference is None else fit_to(mesh, job.reference, job.landmarks_mm)
     return Measurement(
         object_id=job.object_id,
         sha256=sha256,
@@ -150,10 +154,11 @@ def measure_mesh(mesh: Mesh, job: MeasureJob, sha256: str = "") -> Measurement:
         frames_mm=_frames_mm(mesh.vertices_mm, mesh),
         invariants=invariants(mesh.vertices_mm, mesh.faces),
         labels=None if job.landmarks_mm is None else _labelled(mesh, job.landmarks, job.landmarks_mm),
-        fit=None if job.reference is None else fit_to(mesh, job.reference, job.landmarks_mm),
+        fit=fit,
         flat_share=_flat_share(mesh),
         strays=find_strays(mesh),
         notes=mesh.notes,
+        close_ups=_close_ups(mesh, job.landmarks_mm, fit),
     )
 
 
@@ -166,6 +171,12 @@ def measure_reference(job: ReferenceJob) -> ReferenceShape | None:
         except DataError:
             continue  # `measure` reports it
     return build_reference(meshes) if meshes else None
+
+
+def _close_ups(mesh: Mesh, landmarks_mm: NDArray[np.float64] | None, fit: Fit | None) -> CloseUps | None:
+    if landmarks_mm is None or fit is None or fit.landmarks is None or len(landmarks_mm) > MOST_LANDMARKS:
+        return None
+    return close_ups(mesh, landmarks_mm, fit.rotation, fit.landmarks)
 
 
 def _labelled(mesh: Mesh, landmarks: LandmarkSet, landmarks_mm: NDArray[np.float64]) -> Labelled:

@@ -11,10 +11,12 @@ from featurelib.datasets.dataset import Dataset
 from featurelib.datasets.faults import Fault
 from featurelib.datasets.shards.frame import estimate_frame_mm, frame_sample
 from featurelib.geometry import PROJECTIONS
+from featurelib.labelling.suspects import Suspect
 from featurelib.meshes.pose_search import ReferenceShape
 from featurelib.meshes.reference import Fit
 from featurelib.meshes.shape import MIN_FOR_SPREAD
 from featurelib.validation.dataset.measure import Labelled, Measurement, Unread
+from featurelib.validation.dataset.mistakes import label_suspects
 from featurelib.validation.dataset.statistics import Spread, across, medians, opposite, same_place
 
 TURNED_DEG = 45.0
@@ -184,6 +186,13 @@ class Survey:
             return {}
         exchanged = {name: opposite(across(landmarks, self.pairs), axes) for name, landmarks in places.items()}
         return {name: found for name, found in exchanged.items() if found}
+
+    @cached_property
+    def suspects(self) -> Sequence[Suspect]:
+        """The labels that are probably mistakes, worst first; those of objects in other axes or shapes are left out."""
+        odd = self.unlike | self.with_strays | frozenset(self.turned)
+        rows = [(row, labels) for row, labels in self.labelled if row.object_id not in odd]
+        return label_suspects(self.dataset.landmarks, rows, self.reference)
 
     def is_mirrored(self, object_id: str) -> bool:
         """Whether the left and right of all labelled pairs of an object are exchanged."""

@@ -3,7 +3,16 @@
 from collections.abc import Callable, Iterable
 
 from featurelib.validation.dataset.finding import SEVERITIES, Finding
-from featurelib.validation.dataset.rules import appearance, completeness, duplicates, files, labels, poses, sizes
+from featurelib.validation.dataset.rules import (
+    appearance,
+    completeness,
+    duplicates,
+    files,
+    labels,
+    mistakes,
+    poses,
+    sizes,
+)
 from featurelib.validation.dataset.survey import Survey
 
 Rule = Callable[[Survey], Iterable[Finding]]
@@ -35,6 +44,7 @@ RULES: tuple[Rule, ...] = (
     labels.landmarks_off_the_surface,
     labels.labels_off_the_surface,
     labels.misplaced_landmarks,
+    mistakes.mistaken_labels,
     labels.occluded_landmarks,
     duplicates.unlike_the_others,
     duplicates.same_content,

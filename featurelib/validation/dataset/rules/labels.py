@@ -84,7 +84,7 @@ def landmarks_off_the_surface(survey: Survey) -> Iterator[Finding]:
 def labels_off_the_surface(survey: Survey) -> Iterator[Finding]:
     """Landmarks outside or inside the surface, compared with the object's size and with the others' distances."""
     for row, labels in survey.labelled:
-        places = np.flatnonzero(_is_off(survey, row, labels) & ~_is_unplaced(row, labels) & ~survey.mostly_off)
+        places = np.flatnonzero(is_off(survey, row, labels) & ~_is_unplaced(row, labels) & ~survey.mostly_off)
         if places.size:
             percent = 100 * labels.off_mm[places].max() / row.size_mm
             message = (
@@ -111,7 +111,7 @@ def misplaced_landmarks(survey: Survey) -> Iterator[Finding]:
         if row.object_id not in away:
             continue
         shares = away[row.object_id]
-        is_known = ~_is_off(survey, row, labels) & ~_is_explained(survey, row.object_id)
+        is_known = ~is_off(survey, row, labels) & ~is_explained(survey, row.object_id)
         places = np.flatnonzero((shares > limits) & is_known)
         if places.size:
             message = (
@@ -142,7 +142,7 @@ def occluded_landmarks(survey: Survey) -> Iterator[Finding]:
         fix = "fine for a landmark that cannot be seen from its side; a rig with other views may see it better"
         yield Finding("occluded", "note", None, message, fix)
     for row, labels in survey.labelled:
-        is_known = ~_is_off(survey, row, labels) & ~_is_explained(survey, row.object_id) & ~mostly
+        is_known = ~is_off(survey, row, labels) & ~is_explained(survey, row.object_id) & ~mostly
         places = np.flatnonzero(labels.is_occluded & is_known)
         if places.size:
             named = _names(survey, places)
@@ -169,7 +169,7 @@ def _usual_shares(survey: Survey, away: NDArray[np.float64]) -> tuple[NDArray[np
     return typical, np.maximum(limits, np.minimum(MISPLACED_QUARTILE * quartile, WRONG_SHARE))
 
 
-def _is_off(survey: Survey, row: Measurement, labels: Labelled) -> NDArray[np.bool_]:
+def is_off(survey: Survey, row: Measurement, labels: Labelled) -> NDArray[np.bool_]:
     """Return (k,) whether each landmark is off the surface."""
     return np.asarray(labels.off_mm > survey.off_limit * row.size_mm)
 
@@ -179,7 +179,7 @@ def _is_unplaced(row: Measurement, labels: Labelled) -> NDArray[np.bool_]:
     return np.asarray((labels.landmarks_mm == 0).all(axis=1) & (labels.off_mm > UNPLACED_SHARE * row.size_mm))
 
 
-def _is_explained(survey: Survey, object_id: str) -> NDArray[np.bool_]:
+def is_explained(survey: Survey, object_id: str) -> NDArray[np.bool_]:
     """Return (k,) whether another rule explains each landmark of an object."""
     explained = np.zeros(len(survey.names), dtype=bool)
     explained[survey.pairs[list(survey.swapped.get(object_id, ()))]] = True
