@@ -8,11 +8,12 @@ from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 
 from featurelib.geometry import Projection
+from featurelib.labelling.queue import Queue
 from serve.api.about import About, landmarks_of, pair_name
 from serve.api.annotations import add_labelling
 from serve.api.bodies import FORM_TYPE, JSON_TYPE, read_body
 from serve.api.errors import ApiError, add_error_handlers, documented
-from serve.api.queue import Queue, queue_of
+from serve.api.queue import queue_of
 from serve.api.requests import ImageOptions, Infer3dRequest, InferRequest, MeshOptions
 from serve.api.responses import object_response
 from serve.api.schemas import Health, Infer3dResponse, InferResponse, ObjectList, ObjectResponse
