@@ -86,15 +86,15 @@ def predicted_mm(
         axes_mm: (n, k, 3, 2) of all objects.
     """
     found_mm = np.full_like(labels_mm, np.nan)
-    known = np.isfinite(labels_mm).all(axis=2)
+    known = np.asarray(np.isfinite(labels_mm).all(axis=2))
     for slot in landmarks.slots:
         own = np.unique(slot)
-        flips = [landmarks.mirror == "swap" and i > slot[0] for i in own]
+        flips = [bool(landmarks.mirror == "swap" and i > slot[0]) for i in own.tolist()]
         joined = len(own) == 1 or landmarks.mirror == "swap"
-        for members in [own] if joined else own[:, None]:
+        for members in [own] if joined else list(own[:, None]):
             chosen, columns = np.nonzero(known[:, members])
             places = members[columns]
-            flipped = np.array(flips)[np.searchsorted(own, places)]
+            flipped = np.array(flips, dtype=bool)[np.searchsorted(own, places)]
             views = np.where(flipped[:, None, None, None], mirrored(images[chosen, places]), images[chosen, places])
             offsets = predicted_offsets(views, chosen) * np.where(flipped, -1, 1)[:, None] ** (1, 0)
             found_mm[chosen, places] = labels_mm[chosen, places] + np.einsum(

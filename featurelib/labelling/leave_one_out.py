@@ -57,7 +57,7 @@ def leave_one_out(points: Array, groups: NDArray[np.intp], *, is_free: bool = Fa
         groups: (k,) numbers, equal for landmarks that share a median distance, such as those of a pair.
         is_free: whether motions of a whole object tell nothing about its labels.
     """
-    known = np.isfinite(points).all(axis=2)
+    known = np.asarray(np.isfinite(points).all(axis=2))
     shape = np.array([np.median(points[known[:, i], i], axis=0) for i in range(points.shape[1])])
     used, filled = known, np.where(known[..., None], points, shape)
     free = _motions(shape) if is_free else np.zeros((shape.size, 0))
@@ -149,7 +149,7 @@ def _without(inverse: Array, is_used: Mask) -> Array:
 def _median_error(sums: Array, centred: Array, used: Mask) -> float:
     """Return the median leave-one-out error of the used labels, with the filled ones taken for labels."""
     n, c = len(centred), len(centred) / (len(centred) - 1)
-    inverse = np.linalg.inv(sums)
+    inverse: Array = np.asarray(np.linalg.inv(sums), dtype=np.float64)
     q = centred @ inverse
     steps = q.reshape(n, -1, 3)
     moved = np.linalg.solve(_diagonal(inverse)[None], steps[..., None])[..., 0]

@@ -79,9 +79,10 @@ def suspects(
     floor_mm, order = floor_of(labels_mm), np.arange(len(landmarks.names))
     order[pairs_of(landmarks)] = pairs_of(landmarks)[:, ::-1]
     is_exchanged = exchanged_sides(landmarks, labels_mm if placed_mm is None else placed_mm)
-    own_mm, placed, off = (
+    own_mm = np.where(_along(is_exchanged, labels_mm), labels_mm[:, order], labels_mm)
+    placed, off = (
         values if values is None else np.where(_along(is_exchanged, values), values[:, order], values)
-        for values in (labels_mm, placed_mm, off_mm)
+        for values in (placed_mm, off_mm)
     )
     shape = shape_evidence(landmarks, own_mm, placed, floor_mm)
     evidence = [] if shape is None else [shape.evidence]
@@ -90,9 +91,11 @@ def suspects(
         evidence.append(prediction_evidence(landmarks, own_mm, answers_mm, sigma_mm, floor_mm))
     if off is not None:
         evidence.append(surface_evidence(off, floor_mm))
-    found = [_sides_swapped(landmarks, object_ids[i], labels_mm[i], floor_mm) for i in np.flatnonzero(is_exchanged)]
-    for i in np.flatnonzero(~is_exchanged) if evidence else ():
-        found += _of_object(landmarks, object_ids[i], int(i), evidence, shape)
+    found = [
+        _sides_swapped(landmarks, object_ids[i], labels_mm[i], floor_mm) for i in np.flatnonzero(is_exchanged).tolist()
+    ]
+    for i in np.flatnonzero(~is_exchanged).tolist() if evidence else ():
+        found += _of_object(landmarks, object_ids[i], i, evidence, shape)
     return sorted(found, key=lambda suspect: -suspect.score)
 
 
