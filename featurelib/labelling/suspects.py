@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from featurelib.geometry import LandmarkSet
-from featurelib.labelling.evidence import (
-    Evidence,
+from featurelib.labelling.deviations import (
+    Deviations,
     Shape,
     exchanged_sides,
     floor_of,
     pairs_of,
-    prediction_evidence,
-    shape_evidence,
-    surface_evidence,
+    prediction_deviations,
+    shape_deviations,
+    surface_deviations,
 )
 from featurelib.labelling.leave_one_out import LIMIT
 from featurelib.meshes.shape import MIN_FOR_SPREAD
@@ -71,7 +71,7 @@ def suspects(
         predicted_mm: (n, k, 3) answers by models that have not seen the object, NaN where there is none.
         sigma_mm: (n, k) their standard deviations; equal if not given.
         placed_mm: (n, k, 3) the labels in the frame of the registered mean shape. Without it, a set of fewer than four
-            landmarks is judged by the other evidence only.
+            landmarks is judged without it.
         off_mm: (n, k) distances of the labels from their object's surface.
     """
     if len(object_ids) < MIN_FOR_SPREAD:
@@ -84,29 +84,29 @@ def suspects(
         values if values is None else np.where(_along(is_exchanged, values), values[:, order], values)
         for values in (placed_mm, off_mm)
     )
-    shape = shape_evidence(landmarks, own_mm, placed, floor_mm)
-    evidence = [] if shape is None else [shape.evidence]
+    shape = shape_deviations(landmarks, own_mm, placed, floor_mm)
+    deviations = [] if shape is None else [shape.deviations]
     if predicted_mm is not None:
         answers_mm = np.where(_along(is_exchanged, predicted_mm), np.nan, predicted_mm)
-        evidence.append(prediction_evidence(landmarks, own_mm, answers_mm, sigma_mm, floor_mm))
+        deviations.append(prediction_deviations(landmarks, own_mm, answers_mm, sigma_mm, floor_mm))
     if off is not None:
-        evidence.append(surface_evidence(off, floor_mm))
+        deviations.append(surface_deviations(off, floor_mm))
     found = [
         _sides_swapped(landmarks, object_ids[i], labels_mm[i], floor_mm) for i in np.flatnonzero(is_exchanged).tolist()
     ]
-    for i in np.flatnonzero(~is_exchanged).tolist() if evidence else ():
-        found += _of_object(landmarks, object_ids[i], i, evidence, shape)
+    for i in np.flatnonzero(~is_exchanged).tolist() if deviations else ():
+        found += _of_object(landmarks, object_ids[i], i, deviations, shape)
     return sorted(found, key=lambda suspect: -suspect.score)
 
 
 def _of_object(
-    landmarks: LandmarkSet, object_id: str, i: int, evidence: Sequence[Evidence], shape: Shape | None
+    landmarks: LandmarkSet, object_id: str, i: int, deviations: Sequence[Deviations], shape: Shape | None
 ) -> list[Suspect]:
     """Return the suspects among the labels of one object."""
-    all_scores = np.nan_to_num([each.scores[i] for each in evidence])
+    all_scores = np.nan_to_num([each.scores[i] for each in deviations])
     scores, worst = all_scores.max(axis=0), all_scores.argmax(axis=0)
     wrong = np.flatnonzero(scores > LIMIT)
-    words = {k: evidence[worst[k]].words(i, k, landmarks.names[k]) for k in wrong.tolist()}
+    words = {k: deviations[worst[k]].words(i, k, landmarks.names[k]) for k in wrong.tolist()}
     partners = {} if shape is None else exchanged_names(shape.points[i], shape.places[i], wrong)
     alone = [k for k in words if k not in partners]
     if len(alone) > max(1, FOREIGN * np.isfinite(all_scores).any(axis=0).sum()):

@@ -1,4 +1,4 @@
-"""Evidence on labels: how far each is from where it should be, compared with what is usual for its landmark."""
+"""Deviations on labels: how far each is from where it should be, compared with what is usual for its landmark."""
 
 import warnings
 from collections.abc import Callable
@@ -23,7 +23,7 @@ EXCHANGED = -0.5
 Array = NDArray[np.float64]
 
 
-class Evidence(NamedTuple):
+class Deviations(NamedTuple):
     """How far labels are from where one source has them.
 
     away_mm: (n, k), NaN where unknown. scores: (n, k) in units of what is usual. usual_mm: (k,) median distances.
@@ -44,14 +44,16 @@ class Evidence(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """The labels in a common frame and the places that the model gives them, both (n, k, 3), and the evidence."""
+    """The labels in a common frame and the places that the model gives them, both (n, k, 3), and the deviations."""
 
     points: Array
     places: Array
-    evidence: Evidence
+    deviations: Deviations
 
 
-def shape_evidence(landmarks: LandmarkSet, labels_mm: Array, placed_mm: Array | None, floor_mm: float) -> Shape | None:
+def shape_deviations(
+    landmarks: LandmarkSet, labels_mm: Array, placed_mm: Array | None, floor_mm: float
+) -> Shape | None:
     """Return what the objects' own other labels tell; None for a small set without its place on the mean shape."""
     is_enough = can_be_moved(labels_mm)
     points = in_mean_frame(labels_mm) if is_enough else placed_mm
@@ -61,22 +63,22 @@ def shape_evidence(landmarks: LandmarkSet, labels_mm: Array, placed_mm: Array | 
     return _compared(landmarks, points, floor_mm, source, is_free=is_enough)
 
 
-def prediction_evidence(
+def prediction_deviations(
     landmarks: LandmarkSet, labels_mm: Array, predicted_mm: Array, sigma_mm: Array | None, floor_mm: float
-) -> Evidence:
+) -> Deviations:
     """Return what predictions (n, k, 3) tell that have not seen the labels, with standard deviations (n, k) if known.
 
     What the errors of an object's landmarks share is left out: it is an error of the prediction.
     """
     relative = np.ones(predicted_mm.shape[:2]) if sigma_mm is None else sigma_mm / np.nanmedian(sigma_mm)
     errors_mm = (labels_mm - predicted_mm) / relative[..., None]
-    return _compared(landmarks, errors_mm, floor_mm, "where a model that has not seen it has it").evidence
+    return _compared(landmarks, errors_mm, floor_mm, "where a model that has not seen it has it").deviations
 
 
-def surface_evidence(off_mm: Array, floor_mm: float) -> Evidence:
+def surface_deviations(off_mm: Array, floor_mm: float) -> Deviations:
     """Return what the distances (n, k) of the labels from their objects' surfaces tell."""
     usual_mm = _medians(off_mm)
-    return Evidence(off_mm, off_mm / np.maximum(usual_mm, floor_mm), usual_mm, "the surface")
+    return Deviations(off_mm, off_mm / np.maximum(usual_mm, floor_mm), usual_mm, "the surface")
 
 
 def floor_of(labels_mm: Array) -> float:
@@ -105,7 +107,7 @@ def exchanged_sides(landmarks: LandmarkSet, points: Array) -> NDArray[np.bool_]:
 
 
 def _compared(landmarks: LandmarkSet, points: Array, floor_mm: float, source: str, *, is_free: bool = False) -> Shape:
-    """Return the places and the evidence that landmarks give each other; NaN for those on too few objects."""
+    """Return the places and the deviations that landmarks give each other; NaN for those on too few objects."""
     enough = np.isfinite(points).all(axis=2).sum(axis=0) >= MIN_FOR_SPREAD
     places, scores = np.full_like(points, np.nan), np.full(points.shape[:2], np.nan)
     if enough.any():
@@ -114,7 +116,7 @@ def _compared(landmarks: LandmarkSet, points: Array, floor_mm: float, source: st
         )
     away_mm = np.linalg.norm(points - places, axis=2)
     scores = np.minimum(scores, away_mm / floor_mm)
-    return Shape(points, places, Evidence(away_mm, scores, _medians(away_mm), source))
+    return Shape(points, places, Deviations(away_mm, scores, _medians(away_mm), source))
 
 
 def _medians(values: Array) -> Array:
