@@ -1,4 +1,4 @@
-"""Deviations on labels: how far each is from where it should be, compared with what is usual for its landmark."""
+"""Deviations of labels: how far each is from where it should be, compared with what is usual for its landmark."""
 
 import warnings
 from collections.abc import Callable
