@@ -28,7 +28,8 @@ def import_settings(config: ImportConfig, uri: str) -> dict[str, Any]:
         required = {"unit"} if config.landmarks or config.pairs else {"unit", "landmark"}
         if missing := required - set(given):
             flags = " and ".join(f"--{name}" for name in sorted(missing))
-            raise UsageError(f"{uri}: no such file; give {flags}, as in --unit mm --landmark tragus")
+            example = "--unit mm --landmark tragus; for a set, --pairs SET.json"
+            raise UsageError(f"{uri}: no such file; give {flags}, as in {example}")
         known = {}
     else:
         known = _existing(uri, given)
