@@ -135,6 +135,8 @@ def test_the_page_lists_every_key_of_the_report():
             }
         },
         "audit": {"leaks": [], "near_duplicates": []},
+        "learning_curve": None,
+        "repeats": None,
     }
 
     expected = {key for key, _ in section("report.json")}

@@ -293,10 +293,10 @@ def test_missing_answers_are_counted(parsed):
 def test_repeats_are_named_with_the_floor_of_errors(parsed):
     """The page has the distance of the marks and the error of one; without repeats it has no such text."""
     report, landmarks, errors, worst = made_pair()
-    plain = parsed(page(report, landmarks, errors, worst)).words
+    plain = parsed(page(report, landmarks, errors, worst)).words()
     statistics = {"mean": 0.5, "median": 0.41, "p95": 0.9}, {"mean": 0.36, "median": 0.29, "p95": 0.64}
     repeats = {"n": 24, "objects": 4, **dict(zip(("distance_mm", "floor_mm"), statistics, strict=True))}
-    words = parsed(page({**report, "repeats": repeats}, landmarks, errors, worst)).words
+    words = " ".join(parsed(page({**report, "repeats": repeats}, landmarks, errors, worst)).words().split())
 
     assert "24 landmarks of 4 objects were marked twice, 0.41 mm apart" in words
     assert "0.29 mm (median) and 0.64 mm (95th percentile)" in words

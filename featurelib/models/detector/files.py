@@ -49,6 +49,8 @@ def read_landmarks(run: str, projection: str) -> LandmarkSet:
 
 def start_of(run: str, projection: str) -> str | None:
     """Return the run whose networks the training of a projection started from; None if it began anew."""
+    if not is_trained(run, projection):
+        return None
     config: dict[str, Any] = json.loads(storage.read_bytes(storage.join(detector_uri(run, projection), "config.json")))
     return config.get("start_from")
 

@@ -13,7 +13,7 @@ from featurelib.errors import MachineError
 from featurelib.runtime.ray_start import starting_ray
 
 ASIDE = """
-import psutil, signal, threading, time
+import contextlib, psutil, signal, threading, time
 from featurelib.runtime import cli, console, ray_start
 me = psutil.Process()
 
@@ -21,8 +21,9 @@ def send(number, name):
     ray_start.LIMIT_S = 6 if number == signal.SIGSTOP else ray_start.LIMIT_S
     while True:
         for child in me.children():
-            if child.name() == name and child.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):
-                child.send_signal(number)
+            with contextlib.suppress(psutil.NoSuchProcess):  # others come and go
+                if child.name() == name and child.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):
+                    child.send_signal(number)
         time.sleep(0.01)
 """
 """Code that sends a signal to a process of Ray as soon as it starts; a start that hangs has 6 s."""
