@@ -65,6 +65,22 @@ def test_a_labelled_dataset_needs_nothing(cluster, bodies, tmp_path, capsys):
     assert text == f"{bodies}: 0 of 0 objects without labels suggested by shapes (14 labelled)\n"
 
 
+def test_a_review_names_labels_with_exchanged_sides(cluster, bodies, tmp_path, capsys):
+    """Of the object whose left and right were written into each other's columns; no label of the others is named."""
+    wrong = Path(shutil.copytree(bodies, tmp_path / "bodies"))
+    header, *rows = (wrong / "landmarks.csv").read_text().splitlines()
+    name, *cells = rows[5].split(",")
+    rows[5] = ",".join([name, *cells[3:6], *cells[:3], *cells[6:]])
+    (wrong / "landmarks.csv").write_text("\n".join([header, *rows]))
+
+    code, text, _ = suggested(capsys, "--dataset", wrong, "--out", tmp_path / "out", "--review")
+    review = read_queue(str(tmp_path / "out")).review
+
+    assert code == 0
+    assert {(row.object_id, row.kind) for row in review} == {("body-00005", "sides swapped")}
+    assert "body-00005" in text
+
+
 def test_a_run_suggests_by_its_errors_and_never_for_its_test(run, bodies, tmp_path, capsys):
     """New meshes are predicted; one that belongs to the family of a test object is not named. The run has the queue."""
     more = Path(shutil.copytree(bodies, tmp_path / "bodies"))
