@@ -13,6 +13,8 @@ class PipelineConfig(RenderConfig, DetectorTraining):
     """The flags of all steps: what to render, and how to train.
 
     Attributes:
+        start_from: Earlier run on the same landmarks. Its objects stay in their splits, and the training starts from
+            its networks, with a quarter of the epochs and crops.
         refine: Also train the refiner.
         refiner_crops: Number of crops to train each of its two stages on; default: that of train-refiner.
         folds: Deal all labelled objects into this number of folds, 5 for example. Each is predicted by models that have
@@ -20,6 +22,7 @@ class PipelineConfig(RenderConfig, DetectorTraining):
         final: With folds, also train the models of the run, on every labelled object.
     """
 
+    start_from: str | None = None
     refine: bool = True
     refiner_crops: int | None = None
     folds: int | None = None

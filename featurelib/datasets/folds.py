@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from featurelib.datasets.csv_table import read_rows, write_rows
 from featurelib.datasets.dataset import Dataset
+from featurelib.datasets.group_records import read_record, write_record
 from featurelib.datasets.splits import EVERY, stable_fraction
-from featurelib.errors import ConflictError, DataError, UsageError
+from featurelib.errors import DataError, UsageError
 from featurelib.runtime import storage
 
 MIN_FOLDS = 3
@@ -126,14 +126,13 @@ def deal(run: str, group_of: Mapping[str, str], count: int) -> Folds:
     """
     uri = storage.join(storage.absolute(run), "folds", "folds.csv")
     tag = storage.tag(uri)
-    known = _read(storage.read_bytes(uri), uri) if tag else {}
+    known = _read(uri) if tag else {}
     if len({*known.values()}) != count or max(known.values()) >= count:
         known = {}
     folds = assign_folds(list(group_of.values()), count, known)
     both = {**known, **dict(zip(group_of.values(), folds, strict=True))}
     if both != known:
-        rows = [{"group": group, "fold": str(fold)} for group, fold in sorted(both.items())]
-        _swap(uri, write_rows(("group", "fold"), rows), tag)
+        write_record(uri, "fold", both, tag)
     return Folds(storage.absolute(run), count, dict(zip(group_of, folds, strict=True)))
 
 
@@ -164,17 +163,9 @@ def resplit(table: pa.Table, splits: Mapping[str, str] | None) -> pa.Table:
     return rows.set_column(rows.column_names.index("split"), "split", column)
 
 
-def _swap(uri: str, content: bytes, tag: str | None) -> None:
-    try:
-        storage.swap_bytes(uri, content, tag)
-    except ConflictError:
-        if storage.read_bytes(uri) != content:
-            raise ConflictError(f"{uri}: another run wrote other folds in the meantime; run again") from None
-
-
-def _read(content: bytes, uri: str) -> dict[str, int]:
+def _read(uri: str) -> dict[str, int]:
     found = {}
-    for line in read_rows(content, uri, ("group", "fold"), ()).lines:
+    for line in read_record(uri, "fold"):
         if not line.row["fold"].isdecimal():
             raise DataError(f"{line.place}: fold {line.row['fold']!r}; expected a number from 0 on")
         found[line.row["group"]] = int(line.row["fold"])

@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 NUM_DRAWN = 2000
+"""Curves that are drawn for an interval, as many as the resamples of the report's other intervals."""
+
 FARTHEST = 2.0
 """Promises are for at most this multiple of the labelled objects."""
 
 MORE = (20, 50)
 """Numbers of further objects for which the report has a promise."""
 
-CHI_95 = 1.96
+Z_95 = 1.96
 """Half the width of a Gaussian's 95 % interval in standard deviations."""
 
 
@@ -75,7 +77,7 @@ def promises(points: Sequence[Point], more: Sequence[int] = MORE) -> list[Promis
     if len(set(counts)) < 2:
         return []
     logs = np.log([[point.median_mm, point.low_mm, point.high_mm] for point in known])
-    sigmas = np.maximum((logs[:, 2] - logs[:, 1]) / (2 * CHI_95), 1e-3)
+    sigmas = np.maximum((logs[:, 2] - logs[:, 1]) / (2 * Z_95), 1e-3)
     random = np.random.default_rng(0)
     drawn = np.vstack([logs[:, 0], logs[:, 0] + random.normal(size=(NUM_DRAWN, len(known))) * sigmas])
     last = max(point.labelled for point in known)

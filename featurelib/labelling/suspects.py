@@ -70,8 +70,8 @@ def suspects(
         labels_mm: (n, k, 3) in the object frame, NaN where there is no label.
         predicted_mm: (n, k, 3) answers by models that have not seen the object, NaN where there is none.
         sigma_mm: (n, k) their standard deviations; equal if not given.
-        placed_mm: (n, k, 3) the labels in the frame of the registered mean shape. Without it, a set of fewer than four
-            landmarks is judged without it.
+        placed_mm: (n, k, 3) the labels in the frame of the registered mean shape. A set of fewer than four landmarks
+            has no other evidence of its shape.
         off_mm: (n, k) distances of the labels from their object's surface.
     """
     if len(object_ids) < MIN_FOR_SPREAD:

@@ -19,7 +19,7 @@ from featurelib.datasets.folds import Folds
 from featurelib.datasets.leakage import refuse_missing_splits
 from featurelib.datasets.shards import Manifest, open_renders
 from featurelib.datasets.splits import warn_of_few_objects
-from featurelib.errors import DataError, UsageError
+from featurelib.errors import UsageError
 from featurelib.models.detector import files
 from featurelib.models.detector.recipe import RECIPES, Recipe
 from featurelib.runtime import completion, storage
@@ -58,8 +58,6 @@ def run(config: TrainDetectorConfig, folds: Folds | None = None) -> None:
     if not completion.is_complete(config_uri, resolved):
         if folds is None:
             audit_renders(manifest)
-        if config.start_from:
-            refuse_learnt(manifest, config.start_from)
         if manifest.splits is None:
             warn_of_few_objects(f"train-detector {config.projection}", manifest.objects)
         completion.invalidate(config_uri)
@@ -86,18 +84,15 @@ def refuse_other_start(config: TrainDetectorConfig, manifest: Manifest) -> None:
 
     Raises:
         UsageError: if it is the same run, or its detector has other flags.
-        DataError: if it has no detector, or one of another landmark set.
+        DataError: if it has no detector, one of another landmark set, or one that knows a held-out object.
     """
     start = str(config.start_from)
     if start == storage.absolute(config.run):
         raise UsageError(f"--start-from {start}: expected another run than --run; give a new --run")
     uri = files.detector_uri(start, config.projection)
-    if not files.is_trained(start, config.projection):
-        raise DataError(f"--start-from {start}: no trained detector of {config.projection} images")
+    refuse_learnt(manifest, start)
     files.refuse_other_landmarks(start, config.projection, manifest.landmarks)
     trained = json.loads(storage.read_bytes(storage.join(uri, "config.json")))
-    if "folds" in trained:
-        raise DataError(f"--start-from {start}: trained on every object by --folds, so none is left to judge by")
     for name in ("head", "alpha", "input_size"):
         if trained[name] != getattr(config, name):
             flag = f"--{name.replace('_', '-')}"

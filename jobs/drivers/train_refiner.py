@@ -39,6 +39,7 @@ from jobs.workers.inference import (
     on_meshes,
     without_objects,
 )
+from jobs.workers.leakage import refuse_learnt
 from jobs.workers.progress_queue import follow, open_queue
 from jobs.workers.refiner_task import RefinerTask, default_crops
 from jobs.workers.refiner_training import fit_refiner, training_budget
@@ -70,7 +71,7 @@ def run(config: TrainRefinerConfig, folds: Folds | None = None) -> None:
         return
     _check(config)
     if config.start_from:
-        _refuse_other_start(config, vectors)
+        _refuse_other_start(config, manifest)
     if folds is None:
         refuse_empty_splits(config.run, config.projection, vectors, ("train", "val"))
     if manifest.splits is None and folds is None:
@@ -104,26 +105,20 @@ def _check(config: TrainRefinerConfig) -> None:
         raise UsageError(f"--num-crops {config.num_crops}: expected at least two batches of {config.batch_size}")
 
 
-def _refuse_other_start(config: TrainRefinerConfig, vectors: Vectors) -> None:
+def _refuse_other_start(config: TrainRefinerConfig, manifest: Manifest) -> None:
     """Raise an error if the training cannot start from the networks of the run `start_from`.
 
     Raises:
         UsageError: if it is the same run, or networks are reused.
-        DataError: if it has no refiner, one of another landmark set, or one that was trained on held-out objects.
+        DataError: if it has no refiner, one of another landmark set, or one that knows a held-out object.
     """
     start = str(config.start_from)
     if start == storage.absolute(config.run) or config.reuse_networks:
         raise UsageError(f"--start-from {start}: expected another run than --run, and no --reuse-networks")
     uri = refiner_uri(start, config.projection)
-    if read_numbers(uri)["landmarks_hash"] != vectors.landmarks.hash:
+    if read_numbers(uri)["landmarks_hash"] != manifest.landmarks.hash:
         raise DataError(f"{uri}: trained on another landmark set; train without --start-from")
-    learnt = set(read_vectors(start, config.projection).where("train").object_ids.tolist())
-    held_out = set(vectors.object_ids.tolist()) - set(vectors.where("train").object_ids.tolist())
-    if learnt & held_out:
-        raise DataError(
-            f"--start-from {start}: its networks were trained on object {min(learnt & held_out)}, which is not for "
-            "training here; put it into train, or train without --start-from"
-        )
+    refuse_learnt(manifest, start)
 
 
 def first_estimates(

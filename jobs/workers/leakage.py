@@ -20,6 +20,7 @@ from featurelib.datasets.leakage import (
 )
 from featurelib.datasets.shards import Manifest, open_renders
 from featurelib.errors import DataError
+from featurelib.models.detector.files import is_final, is_trained
 from featurelib.runtime.progress import Progress
 from jobs.workers import cluster
 
@@ -54,9 +55,15 @@ def refuse_learnt(manifest: Manifest, start_from: str) -> None:
         start_from: the earlier run.
 
     Raises:
-        DataError: if an object, group or mesh is for training there and not here.
+        DataError: if an object, group or mesh is for training there and not here, or that run has no detector or was
+            trained on every object.
     """
-    before = gather_contents(open_renders(start_from, manifest.spec.projection)).rows.to_pylist()
+    projection = manifest.spec.projection
+    if not is_trained(start_from, projection):
+        raise DataError(f"--start-from {start_from}: no trained detector of {projection} images")
+    if is_final(start_from, projection):
+        raise DataError(f"--start-from {start_from}: trained on every object by --folds, so none is left to judge by")
+    before = gather_contents(open_renders(start_from, projection)).rows.to_pylist()
     held_out = [row for row in gather_contents(manifest).rows.to_pylist() if row["split"] != "train"]
     for kind, column in KINDS.items():
         learnt = {row[column] for row in before if row["split"] == "train"}

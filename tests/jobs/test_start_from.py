@@ -87,6 +87,19 @@ def test_another_start_is_refused(run, rendered, start, flags, fault):
         train_detector(config)
 
 
+@pytest.mark.parametrize("train", [train_detector, train_refiner])
+def test_networks_that_have_seen_every_object_are_refused(run, tmp_path, train):
+    """Those of final models of folds, by each step that would start from them."""
+    final, later = (shutil.copytree(run, tmp_path / name) for name in ("final", "later"))
+    config = final / "detector/orthographic/config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "folds": 3}))
+    flags = DETECTOR if train is train_detector else {}
+    kind = TrainDetectorConfig if train is train_detector else TrainRefinerConfig
+
+    with pytest.raises(DataError, match="trained on every object by --folds, so none is left to judge by"):
+        train(kind(run=str(later), start_from=str(final), **flags))
+
+
 def test_networks_that_know_a_held_out_object_are_refused(cluster, run, bodies, tmp_path):
     """Their errors on it would be too small; the line names the object and the fix."""
     dataset = shutil.copytree(bodies, tmp_path / "bodies")

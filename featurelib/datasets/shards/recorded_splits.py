@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from featurelib.datasets.csv_table import read_rows, write_rows
 from featurelib.datasets.dataset import Dataset
+from featurelib.datasets.group_records import read_record, write_record
 from featurelib.datasets.shards.manifest import renders_uri
 from featurelib.datasets.splits import SPLITS
-from featurelib.errors import ConflictError, DataError
+from featurelib.errors import DataError
 from featurelib.geometry import PROJECTIONS
 from featurelib.runtime import storage
 
@@ -46,7 +46,7 @@ class RecordedSplits:
         is_rendered = any(map(storage.exists, manifests))  # before the record, which is written before a manifest
         tag = storage.tag(uri)
         if tag or is_rendered or not start_from:
-            return cls(uri, tag, _read(storage.read_bytes(uri), uri) if tag else None if is_rendered else {})
+            return cls(uri, tag, _read(uri) if tag else None if is_rendered else {})
         return cls(uri, None, cls.of(start_from).splits)
 
     def extend(self, dataset: Dataset) -> None:
@@ -61,19 +61,13 @@ class RecordedSplits:
         both = {**(self.splits or {}), **{group: split for group, split in pairs if group in dataset.free_groups}}
         if self.tag and both == self.splits:
             return
-        rows = [{"group": group, "split": split} for group, split in sorted(both.items())]
-        content = write_rows(("group", "split"), rows)
-        try:
-            storage.swap_bytes(self.uri, content, self.tag)
-        except ConflictError:
-            if storage.read_bytes(self.uri) != content:
-                raise ConflictError(f"{self.uri}: another run wrote other splits in the meantime; run again") from None
+        write_record(self.uri, "split", both, self.tag)
 
 
-def _read(content: bytes, uri: str) -> dict[str, str]:
+def _read(uri: str) -> dict[str, str]:
     found = {}
-    for line in read_rows(content, uri, ("group",), ("split",)).lines:
-        group, split = line.row["group"], line.row.get("split", "")
+    for line in read_record(uri, "split"):
+        group, split = line.row["group"], line.row["split"]
         if split not in SPLITS:
             raise DataError(f"{line.place}: split {split!r}; expected {', '.join(SPLITS)}")
         found[group] = split

@@ -90,10 +90,15 @@ def best_share(uri: str) -> float:
     return (best.epoch + 1) / int(json.loads(storage.read_bytes(storage.join(uri, "config.json")))["epochs"])
 
 
+def is_final(run: str, projection: str) -> bool:
+    """Return whether a trained detector has seen every object, as the final models of folds have."""
+    return "folds" in json.loads(storage.read_bytes(storage.join(detector_uri(run, projection), "config.json")))
+
+
 def refuse_final(run: str, projection: str) -> None:
     """Raise DataError if the detector was trained on every object, so that no object can be for validation."""
     uri = detector_uri(run, projection)
-    if "folds" in json.loads(storage.read_bytes(storage.join(uri, "config.json"))):
+    if is_final(run, projection):
         raise DataError(
             f"{uri}: trained on every object; run `featurelib pipeline --folds` again, or `featurelib train-detector` "
             "first"
