@@ -9,7 +9,7 @@ UVRUN := $(if $(filter .uv/%,$(UV)),PYTHONPATH=.uv $(UV),$(UV))
 READY := $(VENV)/.ready
 VIEWER := serve/viewer
 
-.PHONY: help setup demo test test-library test-cluster test-bench test-slow coverage viewer-screenshot lint docs lock clean
+.PHONY: help setup demo test test-library test-cluster test-bench test-slow test-sets coverage viewer-screenshot lint docs lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -50,6 +50,10 @@ test-bench: setup ## run the tests of the benchmarks and experiments
 
 test-slow: setup ## run the slow tests: repeated and killed trainings, memory
 	$(BIN)/python -m pytest -m slow --ignore=tests/rendering
+
+test-sets: setup ## repeat the tests of whole runs, kills and S3 on six landmarks in place of a pair
+	$(BIN)/python -m pytest -m "slow or not slow" --landmark-set tests/jobs/test_pipeline.py tests/jobs/test_predict.py \
+		tests/jobs/test_predict_survives.py tests/jobs/test_render_survives.py tests/jobs/test_on_s3.py tests/jobs/test_submitted.py
 
 coverage: setup ## run the test suite and list uncovered lines, without those of child processes
 	$(BIN)/python -m pytest --cov --cov-report= tests/rendering
